@@ -1,0 +1,179 @@
+"""Every exception that archimage raises on purpose.
+
+    ArchimageError
+    |- ProtocolError                  the abort source and reason stand in it (PS3.8 §9.3.8)
+    |    |- LocalProtocolError        our own misuse of the protocol core: a bug
+    |    `- RemoteProtocolError       the peer broke the rules; becomes an A-ABORT
+    |- AssociationError               what a caller of the client side sees
+    |    |- AssociationRejectedError
+    |    |- AssociationAbortedError
+    |    |- ConnectionFailedError     refused, lost, unknown host
+    |    |- TimerExpiredError
+    |    `- ContextNotAcceptedError   the peer takes no presentation context that fits
+    |- DicomError
+    |    |- InvalidDatasetError       cannot be parsed
+    |    |- InvalidFileError          not Part 10, or its meta information is broken
+    |    |- ExcessiveDatasetError     parses, but beyond a limit (elements, inflated size)
+    |    |- UnsupportedTransferSyntaxError
+    |    `- MergeConflictError
+    |- ServiceError
+    |    |- InvalidQueryError
+    |    |- InvalidInstanceUIDError
+    |    |- IdentityMismatchError     data set, command and SOP class do not agree
+    |    |- NotFoundError
+    |    |- DuplicateInstanceError    another object is already kept under this UID
+    |    |- UnknownDestinationError   C-MOVE to an AE title that is not configured
+    |    |- NotAuthorisedError
+    |    |- OutOfResourcesError       disk full, too many results
+    |    `- CancelledError            the peer cancelled the operation
+    |- StorageError
+    |    |- BlobNotFoundError
+    |    |- IndexUnavailableError
+    |    `- IntegrityError            what is kept is not what was stored
+    `- ConfigError                    names the setting, the value and what is allowed
+
+Errors are neutral: `net` maps them to DIMSE statuses, `web` to HTTP, each in one table.
+"""
+
+
+class ArchimageError(Exception):
+    """Root of the tree."""
+
+
+class ProtocolError(ArchimageError):
+    """A rule of PS3.7 or PS3.8 was broken.
+
+    source and reason are those of the A-ABORT that answers it (PS3.8 Table 9-26).
+    """
+
+    def __init__(self, message: str, *, source: int = 2, reason: int = 0) -> None:
+        super().__init__(message)
+        self.source = source
+        self.reason = reason
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own code asked for something that the state does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something that PS3.7 or PS3.8 does not allow."""
+
+
+class AssociationError(ArchimageError):
+    """An association could not be made or did not last."""
+
+
+class AssociationRejectedError(AssociationError):
+    """The peer answered A-ASSOCIATE-RJ; result, source and reason are those of PS3.8 Table 9-21."""
+
+    def __init__(self, message: str, *, result: int, source: int, reason: int) -> None:
+        super().__init__(message)
+        self.result = result
+        self.source = source
+        self.reason = reason
+
+
+class AssociationAbortedError(AssociationError):
+    """The peer, or the provider, aborted (PS3.8 Table 9-26)."""
+
+    def __init__(self, message: str, *, source: int = 0, reason: int = 0) -> None:
+        super().__init__(message)
+        self.source = source
+        self.reason = reason
+
+
+class ConnectionFailedError(AssociationError):
+    """The transport connection could not be opened, or was lost."""
+
+
+class TimerExpiredError(AssociationError):
+    """The peer did not answer in time."""
+
+
+class ContextNotAcceptedError(AssociationError):
+    """No accepted presentation context fits the operation."""
+
+
+class DicomError(ArchimageError):
+    """A data set or file is not what PS3.5 and PS3.10 describe."""
+
+
+class InvalidDatasetError(DicomError):
+    """The bytes cannot be parsed as a data set."""
+
+
+class InvalidFileError(DicomError):
+    """The bytes are not a Part 10 file."""
+
+
+class ExcessiveDatasetError(DicomError):
+    """The data set is beyond a limit of size or element count."""
+
+
+class UnsupportedTransferSyntaxError(DicomError):
+    """The transfer syntax is not known here."""
+
+
+class MergeConflictError(DicomError):
+    """Two data sets disagree and the policy forbids choosing."""
+
+
+class ServiceError(ArchimageError):
+    """A use case could not be carried out."""
+
+
+class InvalidQueryError(ServiceError):
+    """The query's keys do not fit its level or its values do not fit their VR."""
+
+
+class InvalidInstanceUIDError(ServiceError):
+    """A UID is not `[0-9.]{1,64}`."""
+
+
+class IdentityMismatchError(ServiceError):
+    """The command and the data set name different objects, or required UIDs are missing."""
+
+
+class NotFoundError(ServiceError):
+    """Nothing is kept under this identifier."""
+
+
+class DuplicateInstanceError(ServiceError):
+    """Another object is already kept under this SOP Instance UID."""
+
+
+class UnknownDestinationError(ServiceError):
+    """The move destination is not a configured node."""
+
+
+class NotAuthorisedError(ServiceError):
+    """The peer may not do this."""
+
+
+class OutOfResourcesError(ServiceError):
+    """Disk, memory or a limit does not allow the operation now."""
+
+
+class CancelledError(ServiceError):
+    """The peer cancelled the operation."""
+
+
+class StorageError(ArchimageError):
+    """What keeps the objects failed."""
+
+
+class BlobNotFoundError(StorageError):
+    """The index names an object whose bytes are not there."""
+
+
+class IndexUnavailableError(StorageError):
+    """The index did not answer."""
+
+
+class IntegrityError(StorageError):
+    """What is kept differs from what was stored."""
+
+
+class ConfigError(ArchimageError):
+    """A setting is wrong: the message names it, its value and what is allowed."""

@@ -1,0 +1,100 @@
+"""What the services need from the outside, as protocols; adapters live in `storage` and `index`.
+
+All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from archimage.model.query import Query
+from archimage.model.records import InstanceRecord, StoredInstance
+
+
+class BlobReader(Protocol):
+    """One stored object, open."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole object."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read length bytes at offset; fewer only at the end."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class BlobWriter(Protocol):
+    """One object on its way in; not visible under any path until it is placed."""
+
+    name: str
+    size_bytes: int
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append pieces."""
+
+    def sync(self) -> None:
+        """Make what was written survive a crash of the machine."""
+
+    def close(self) -> None:
+        """Finish writing; the object still waits to be placed."""
+
+    def discard(self) -> None:
+        """Drop the object."""
+
+
+class BlobStore(Protocol):
+    """Keeps objects under relative paths made by the archive, never by a peer."""
+
+    def create(self) -> BlobWriter:
+        """Begin an object."""
+
+    def place(self, name: str, path: str) -> None:
+        """Make a finished object visible at path, replacing what is there."""
+
+    def open(self, path: str) -> BlobReader:
+        """Open the object at path, or raise BlobNotFoundError."""
+
+    def delete(self, path: str) -> None:
+        """Remove the object at path; absent is fine."""
+
+    def paths(self) -> Iterator[str]:
+        """Walk the paths of every placed object."""
+
+
+class Index(Protocol):
+    """Finds what is stored."""
+
+    def add(self, records: Sequence[InstanceRecord]) -> None:
+        """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
+
+    def remove(self, sop_instance_uids: Sequence[str]) -> None:
+        """Forget instances, and the series, studies and patients that become empty, in one transaction."""
+
+    def lookup(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Return one instance, or None."""
+
+    def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
+        """Yield the matches in pages; each maps columns to text, absent values left out."""
+
+    def count(self, query: Query) -> int:
+        """Count the matches, limit and offset left aside."""
+
+    def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:
+        """Yield, in pages, what retrieval needs of every instance at or below the matches of query."""
+
+    def all_instances(self) -> Iterator[Sequence[StoredInstance]]:
+        """Yield every instance, in pages, for verification."""
+
+    def sync(self) -> None:
+        """Make what was added survive a crash of the machine."""
+
+    def close(self) -> None:
+        """Let go of connections and files."""
