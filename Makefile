@@ -1,0 +1,64 @@
+# Needs python3.11 or later, git and make. Everything else goes into .venv; see CONTRIBUTING.md.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+DATA   ?= data
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check bench lock peers clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
+
+setup: $(VENV)/.dev  ## install everything that developing needs, into .venv
+
+serve: $(VENV)/.runtime  ## start the archive on loopback, with demo studies when it is empty
+	@$(BIN)/archimage demo --if-empty --data $(DATA)
+	@exec $(BIN)/archimage serve --data $(DATA)
+
+test: $(VENV)/.dev peers  ## run the whole suite
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev  ## lint, formatting, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev peers  ## compare speed and memory with other archives
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.tools  ## renew the locked dependencies
+	for lock in "requirements/tools.in -o requirements/tools.lock" \
+		"pyproject.toml -o requirements/runtime.lock" \
+		"pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock"; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header $$lock || exit 1; done
+
+peers:  ## install the real peers that the tests and the bench talk to
+	@bash scripts/install_peers.sh
+
+clean:  ## remove the environment and what tools leave; never the archive's data
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is made once, and again when what it stands for changed.
+UV_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+$(VENV)/.tools: requirements/tools.lock
+	@test -n "$(PYTHON)" || { echo "archimage needs Python 3.11 or later, and none was found on PATH" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/tools.lock
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.tools requirements/runtime.lock pyproject.toml src/archimage/__init__.py
+	$(UV_INSTALL) --require-hashes -r requirements/runtime.lock
+	$(UV_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+	$(UV_INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@
