@@ -15,6 +15,7 @@
     |    |- InvalidFileError          not Part 10, or its meta information is broken
     |    |- ExcessiveDatasetError     parses, but beyond a limit (elements, inflated size)
     |    |- UnsupportedTransferSyntaxError
+    |    |- InvalidPathError          an attribute path that cannot be read
     |    `- MergeConflictError
     |- ServiceError
     |    |- InvalidQueryError
@@ -113,6 +114,10 @@ class ExcessiveDatasetError(DicomError):
 
 class UnsupportedTransferSyntaxError(DicomError):
     """The transfer syntax is not known here."""
+
+
+class InvalidPathError(DicomError):
+    """An attribute path is malformed, or does not fit the data set it is applied to."""
 
 
 class MergeConflictError(DicomError):

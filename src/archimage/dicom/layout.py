@@ -151,34 +151,37 @@ class Head(NamedTuple):
 
 
 def read_head(layout: Layout, data: bytes | bytearray | memoryview, pos: int, end: int) -> Head | None:
-    """Decode the element or item head at pos, or None where end comes first.
-
-    An unknown VR has the short form; what cannot be a VR at all is implicit (as in items and some broken files).
+    """Decode the element or item head at pos in a data set, or None where end comes first.
 
     Raises:
         InvalidDatasetError: the element is of group 0000 or 0002.
+    """
+    head = decode_head(layout, data, pos, end)
+    if head is not None and not layout.key(head.tag) & layout.forbidden:
+        raise InvalidDatasetError(f"group {head.tag >> 16:04X} stands in a data set")
+    return head
+
+
+def decode_head(layout: Layout, data: bytes | bytearray | memoryview, pos: int, end: int) -> Head | None:
+    """Decode the head at pos, or None where end comes first.
+
+    An unknown VR has the short form; what cannot be a VR at all is implicit (as in items and some broken files).
     """
     if end - pos < 8:
         return None
     if not layout.explicit:
         key, length = layout.head.unpack_from(data, pos)
-        return _checked(layout, key, Head(layout.key(key), "", length, pos + 8))
+        return Head(layout.key(key), "", length, pos + 8)
     key, code, length = layout.head.unpack_from(data, pos)
     tag = layout.key(key)
     vr = layout.names.get(code) or _unknown_vr(tag, bytes(data[pos + 4 : pos + 6]))
     if tag in DELIMITERS or not vr:
-        return _checked(layout, key, Head(tag, "", layout.word.unpack_from(data, pos + 4)[0], pos + 8))
+        return Head(tag, "", layout.word.unpack_from(data, pos + 4)[0], pos + 8)
     if vr not in LONG_VRS:
-        return _checked(layout, key, Head(tag, vr, length, pos + 8))
+        return Head(tag, vr, length, pos + 8)
     if end - pos < 12:
         return None
-    return _checked(layout, key, Head(tag, vr, layout.word.unpack_from(data, pos + 8)[0], pos + 12))
-
-
-def _checked(layout: Layout, key: int, head: Head) -> Head:
-    if not key & layout.forbidden:
-        raise InvalidDatasetError(f"group {head.tag >> 16:04X} stands in a data set")
-    return head
+    return Head(tag, vr, layout.word.unpack_from(data, pos + 8)[0], pos + 12)
 
 
 def _unknown_vr(tag: int, raw: bytes) -> str:

@@ -1,6 +1,7 @@
 """What a data set may cost before it is refused."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,6 @@ class ScanLimits:
     max_header_bytes: int = 16 << 20
     max_inflated_bytes: int = 1 << 30
     max_inflate_ratio: int = 1000
+
+
+DEFAULT_LIMITS: Final = ScanLimits()

@@ -8,13 +8,11 @@ from array import array
 from archimage.dicom.header import Header, PixelData, Values
 from archimage.dicom.inflate import Inflater
 from archimage.dicom.layout import DEFLATED_SYNTAXES, UNDEFINED_LENGTH, dictionary_vr, layout_of
-from archimage.dicom.limits import ScanLimits
+from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.walk import Pixels, Walker
 from archimage.dicom.wanted import EXTENDED_LENGTHS, EXTENDED_OFFSETS, Path, wanted_of
 
 __all__ = ["Header", "HeaderScanner", "PixelData", "ScanLimits", "scan"]
-
-_DEFAULT_LIMITS = ScanLimits()
 
 
 class HeaderScanner:
@@ -23,7 +21,7 @@ class HeaderScanner:
     The header ends at the first of (7FE0,0010), (7FE0,0008), (7FE0,0009) and (5600,0020) at top level.
     """
 
-    def __init__(self, transfer_syntax_uid: str, wanted: frozenset[Path], limits: ScanLimits = _DEFAULT_LIMITS) -> None:
+    def __init__(self, transfer_syntax_uid: str, wanted: frozenset[Path], limits: ScanLimits = DEFAULT_LIMITS) -> None:
         """Prepare to scan.
 
         Raises:
@@ -104,7 +102,7 @@ def scan(
     data: bytes | bytearray | memoryview,
     transfer_syntax_uid: str,
     wanted: frozenset[Path],
-    limits: ScanLimits = _DEFAULT_LIMITS,
+    limits: ScanLimits = DEFAULT_LIMITS,
 ) -> Header:
     """Scan a whole data set in memory.
 
