@@ -1,0 +1,1 @@
+"""Measurements, started by `make bench`."""

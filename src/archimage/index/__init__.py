@@ -1,0 +1,1 @@
+"""Index adapters on SQLAlchemy Core: schema, migrations, statements, and one module per database."""

@@ -1,0 +1,42 @@
+"""What differs between databases, as the statements need it."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, Table
+from sqlalchemy.engine import Dialect as EngineDialect
+from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy.sql.expression import Insert
+
+Text = ColumnElement[Any]
+
+
+class Dialect(Protocol):
+    """The expressions of one database."""
+
+    engine: EngineDialect
+    """For statements compiled ahead; its parameter style is by name."""
+
+    def glob(self, text: Text, pattern: str) -> ColumnElement[bool]:
+        """Match text, case-sensitively, with a pattern of `*` and `?`; nothing else is special."""
+
+    def number(self, text: Text) -> ColumnElement[Any]:
+        """Read text as a number, NULL where it holds no digit."""
+
+    def one_of(self, value: Text, values: Sequence[str]) -> ColumnElement[bool]:
+        """Tell whether value is among values, however many."""
+
+    def among(self, value: Text, parameter: str) -> ColumnElement[bool]:
+        """Tell whether value is among those of the named parameter, which `pack` made."""
+
+    def pack(self, values: Sequence[str] | Sequence[int]) -> object:
+        """Make the parameter of `among`."""
+
+    def split(self, text: Text) -> KeyedColumnElement[Any]:
+        """Make the single column of a table of the values that backslashes separate in text."""
+
+    def insert_once(self, table: Table) -> Insert:
+        """Make an insertion that leaves a row of the same key alone."""
+
+    def insert_adding(self, table: Table, column: str) -> Insert:
+        """Make an insertion that adds column to that of a row of the same key."""

@@ -1,0 +1,231 @@
+"""One condition of a query as an SQL expression.
+
+Texts match case-sensitively; names without case and accents in every script; dates and times by prefix, so that
+`10` is any time from 10:00 to 10:59:59.999999; numbers by value. Where an attribute has several values one that
+matches is enough.
+Conditions on several attributes of one sequence need not be met by the same item.
+Ref: PS3.4 §C.2.2.2.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true, union
+
+from archimage.errors import InvalidQueryError
+from archimage.index import derived, names, patterns
+from archimage.index.dialect import Dialect, Text
+from archimage.index.schema import TABLES, instance, name_key
+from archimage.model.attributes import Attribute
+from archimage.model.query import Condition, DateTimeRange, Exact, Match, Range, UIDList, Universal, Wildcard
+
+NUMBERS: Final = frozenset({"IS", "DS", "US"})
+_TIMES: Final[dict[str, Callable[[str], str]]] = {
+    "DA": str,
+    "TM": patterns.time_floor,
+    "DT": patterns.date_time_floor,
+}
+_PATTERN_MAX_LENGTH: Final = 10_240  # characters, the longest value of a text VR
+
+Term = Callable[[Text], ColumnElement[bool]]
+
+
+def is_universal(match: Match) -> bool:
+    """Tell whether everything matches, an absent value too."""
+    return isinstance(match, Universal) or (isinstance(match, Wildcard) and not match.pattern.strip("*"))
+
+
+def clean(text: str) -> str:
+    """Make text fit for a database: no NUL, no lone surrogates."""
+    if text.isascii():
+        return text.replace("\0", "")
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy: bool) -> ColumnElement[bool]:
+    """Translate a condition, over the columns of its attribute's table."""
+    if isinstance(condition, DateTimeRange):
+        return _combined(condition)
+    attribute, match = condition.attribute, condition.match
+    if is_universal(match):
+        return true()
+    if attribute.vr == "PN":
+        return column_of(attribute).in_(_named(match, dialect, fuzzy))
+    term = _term(attribute, match, dialect)
+    if attribute.column in derived.MEMBERS:
+        inner, member = derived.MEMBERS[attribute.column]
+        return inner.where(term(member)).exists()
+    if attribute.computed:
+        raise InvalidQueryError(f"{attribute.keyword} is counted and cannot be matched")
+    if attribute.multiple:
+        value = dialect.split(column_of(attribute))
+        return exists(select(1).select_from(value.table).where(term(value)))
+    return term(column_of(attribute))
+
+
+def column_of(attribute: Attribute) -> ColumnElement[Any]:
+    """Return the column of an attribute that stands in a table."""
+    return TABLES[attribute.level].c[attribute.column]
+
+
+def _term(attribute: Attribute, match: Match, dialect: Dialect) -> Term:
+    """Choose the comparison of one value."""
+    if attribute.vr in NUMBERS:
+        return lambda text: _number(dialect.number(text), match)
+    if attribute.vr in _TIMES:
+        return lambda text: _time(text, attribute, match, dialect)
+    return lambda text: _text(text, match, dialect)
+
+
+def _text(text: Text, match: Match, dialect: Dialect) -> ColumnElement[bool]:
+    """Compare a text."""
+    match match:
+        case Exact(value):
+            return text == clean(value)
+        case Wildcard(pattern):
+            return _wildcard(text, clean(pattern), dialect)
+        case UIDList(values):
+            return dialect.one_of(text, [clean(value) for value in values])
+        case Range(low, high):
+            return _between(text, clean(low or ""), clean(high or ""))
+        case _:
+            return true()
+
+
+def _wildcard(text: Text, pattern: str, dialect: Dialect) -> ColumnElement[bool]:
+    """Match a pattern; its literal beginning goes to the index."""
+    if len(pattern) > _PATTERN_MAX_LENGTH:
+        return false()
+    prefix = patterns.literal_prefix(pattern)
+    bounds = _between(text, prefix, prefix)
+    return bounds if prefix and pattern == f"{prefix}*" else and_(bounds, dialect.glob(text, pattern))
+
+
+def _between(text: Text, low: str, high: str) -> ColumnElement[bool]:
+    """Bound a text: not below low, and not above everything that begins with high; empty is open."""
+    end = patterns.successor(high)
+    bounds = [text >= low] if low else []
+    return and_(text.is_not(None), *bounds, *([text < end] if end is not None else []))
+
+
+def _number(number: ColumnElement[Any], match: Match) -> ColumnElement[bool]:
+    """Compare a number."""
+    match match:
+        case Exact(value) | Wildcard(value):
+            wanted = _parse(value)
+            return false() if wanted is None else number == wanted
+        case UIDList(values):
+            return number.in_([wanted for value in values if (wanted := _parse(value)) is not None])
+        case Range(low, high):
+            ends = [number >= _bound(low)] if low else []
+            return and_(number.is_not(None), *ends, *([number <= _bound(high)] if high else []))
+        case _:
+            return true()
+
+
+def _parse(value: str) -> float | None:
+    """Read a finite number."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _bound(value: str) -> float:
+    """Read an end of a range of numbers."""
+    number = _parse(value)
+    if number is None:
+        raise InvalidQueryError(f"{value[:40]!r} is not a number")
+    return number
+
+
+def _time(text: Text, attribute: Attribute, match: Match, dialect: Dialect) -> ColumnElement[bool]:
+    """Compare a date, time or date-time."""
+    if attribute.column == "acquisition_date_time":
+        text = func.coalesce(instance.c.acquisition_utc, text)
+    match match:
+        case Exact(value):
+            return _span(text, attribute.vr, value, value)
+        case Range(low, high):
+            return _span(text, attribute.vr, low or "", high or "")
+        case UIDList(values):
+            return or_(false(), *(_span(text, attribute.vr, value, value) for value in values))
+        case _:
+            return _text(text, match, dialect)
+
+
+def _span(text: Text, vr: str, low: str, high: str) -> ColumnElement[bool]:
+    """Bound a date or time; a partial end stands for all that it covers."""
+    low, high = clean(low), clean(high)
+    if vr == "DT":
+        low, high = patterns.to_utc(low), patterns.to_utc(high, end=True)
+    return _between(text, _TIMES[vr](low), high)
+
+
+def _combined(condition: DateTimeRange) -> ColumnElement[bool]:
+    """Match date and time as one; an absent time is the start of the day."""
+    if condition.date.level is not condition.time.level:
+        raise InvalidQueryError(f"{condition.date.keyword} and {condition.time.keyword} are not of one level")
+    low, high = clean(condition.match.low or ""), clean(condition.match.high or "")
+    date, time = column_of(condition.date), column_of(condition.time)
+    both = date.concat(func.coalesce(time, ""))
+    return and_(_between(date, low[:8], high[:8]), _between(both, patterns.date_time_floor(low), high))
+
+
+def _named(match: Match, dialect: Dialect, fuzzy: bool) -> Select[Any]:
+    """Select the names that match."""
+    match match:
+        case Exact(value) | Wildcard(value):
+            wild = isinstance(match, Wildcard)
+            found = _groups(clean(value), dialect, wild=wild)
+            loose = _words(clean(value)) if fuzzy else None
+            return found if loose is None else _either([found, loose])
+        case UIDList(values):
+            return _either([_groups(clean(value), dialect, wild=False) for value in values])
+        case _:
+            raise InvalidQueryError("person names have no range")
+
+
+def _groups(value: str, dialect: Dialect, *, wild: bool) -> Select[Any]:
+    """Select the names of which each component group of value matches some form."""
+
+    def fits(form: str) -> ColumnElement[bool]:
+        return _wildcard(name_key.c.key, form, dialect) if wild else name_key.c.key == form
+
+    return _all_of(
+        or_(false(), *map(fits, sorted(forms))) & _kind(names.FORM) for forms in names.query_forms(value, wild=wild)
+    )
+
+
+def _words(value: str) -> Select[Any] | None:
+    """Select the names that for each word of value have one that begins or sounds so; None without words."""
+    words = names.query_words(value)
+    return _all_of(_word(sorted(spellings)) for spellings in words) if words else None
+
+
+def _word(spellings: list[str]) -> ColumnElement[bool]:
+    """Match a word in any of its spellings."""
+    begins = [_kind(names.WORD) & _between(name_key.c.key, word, word) for word in spellings]
+    sounds = [_kind(names.SOUND) & (name_key.c.key == key) for word in spellings if (key := names.sound(word))]
+    return or_(false(), *begins, *sounds)
+
+
+def _kind(kind: str) -> ColumnElement[bool]:
+    return name_key.c.kind == kind
+
+
+def _all_of(terms: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    """Select the names that have a key for each term; none without terms."""
+    found: Select[Any] | None = None
+    for term in terms:
+        chosen = select(name_key.c.name).where(term).correlate(None)
+        found = chosen if found is None else chosen.where(name_key.c.name.in_(found))
+    return select(name_key.c.name).where(false()) if found is None else found
+
+
+def _either(selects: list[Select[Any]]) -> Select[Any]:
+    """Select the names of any of selects."""
+    found = union(*selects).subquery()
+    return select(found.c.name)

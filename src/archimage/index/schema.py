@@ -1,0 +1,120 @@
+"""The tables of the index; the attribute columns come from `model.attributes`.
+
+Every attribute is text as it came, NULL when absent, several values joined with a backslash. Four tables follow the
+levels of the Query/Retrieve information model. Two more are derived:
+
+- `series_content` counts the instances of each SOP class in each series, so that counts, SOP Classes in Study and
+  emptied parents cost nothing per instance;
+- `name_key` gives the search keys of every distinct person name (see `names`).
+"""
+
+from typing import Final
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+
+from archimage.model.attributes import ATTRIBUTES, Level
+
+REVISION: Final = "0001"
+"""The newest revision in `migrations`."""
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+COLUMNS: Final = {level: tuple(a.column for a in ATTRIBUTES if a.level is level and not a.computed) for level in Level}
+NAMES: Final = {
+    level: tuple(a.column for a in ATTRIBUTES if a.level is level and a.vr == "PN" and not a.computed)
+    for level in Level
+}
+IDENTITY: Final = ("patient_id", "issuer_of_patient_id")
+_REQUIRED: Final = {*IDENTITY, "study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid"}
+
+
+def _attributes(level: Level) -> list[Column[str]]:
+    """Make the attribute columns of a level."""
+    return [Column(name, Text, nullable=name not in _REQUIRED) for name in COLUMNS[level]]
+
+
+def _parent(table: str) -> Column[int]:
+    """Make the reference to the row above."""
+    return Column(f"{table}_pk", Integer, ForeignKey(f"{table}.pk"), nullable=False)
+
+
+patient: Final = Table(
+    "patient",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    # Study Instance UID where the patient has no ID: strangers without an ID are not one person.
+    Column("lone_study", Text, nullable=False),
+    *_attributes(Level.PATIENT),
+    UniqueConstraint("patient_id", "issuer_of_patient_id", "lone_study"),
+    Index(None, "patient_name"),
+    Index(None, "patient_birth_date"),
+)
+study: Final = Table(
+    "study",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    _parent("patient"),
+    *_attributes(Level.STUDY),
+    UniqueConstraint("study_instance_uid"),
+    Index(None, "patient_pk"),
+    Index(None, "study_date", "study_time"),
+    Index(None, "accession_number"),
+    Index(None, "study_id"),
+    Index(None, "referring_physician_name"),
+    Index(None, "name_of_physicians_reading_study"),
+)
+series: Final = Table(
+    "series",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    _parent("study"),
+    *_attributes(Level.SERIES),
+    UniqueConstraint("series_instance_uid", "study_pk"),
+    Index(None, "study_pk", "modality"),
+    Index(None, "frame_of_reference_uid"),
+    Index(None, "performing_physician_name"),
+    Index(None, "operators_name"),
+)
+instance: Final = Table(
+    "instance",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    _parent("series"),
+    *_attributes(Level.IMAGE),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("file_path", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("data_set_offset", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("source_ae_title", Text, nullable=False),
+    Column("acquisition_utc", Text),  # Acquisition DateTime in UTC, only where it carries an offset
+    Column("frames", LargeBinary),
+    UniqueConstraint("sop_instance_uid"),
+    Index(None, "series_pk"),
+)
+series_content: Final = Table(
+    "series_content",
+    metadata,
+    Column("series_pk", Integer, ForeignKey("series.pk"), primary_key=True, nullable=False),
+    Column("sop_class_uid", Text, primary_key=True, nullable=False),
+    Column("instances", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+name_key: Final = Table(
+    "name_key",
+    metadata,
+    Column("kind", Text, primary_key=True, nullable=False),
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("name", Text, primary_key=True, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+TABLES: Final = {Level.PATIENT: patient, Level.STUDY: study, Level.SERIES: series, Level.IMAGE: instance}

@@ -1,0 +1,348 @@
+"""The index in one SQLite file (WAL): many readers beside one writer, in any number of processes.
+
+Everything that only SQLite understands stands here and in `sqlite_dialect`.
+"""
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, select
+from sqlalchemy.exc import DBAPIError
+
+from archimage.errors import IndexUnavailableError, OutOfResourcesError
+from archimage.index import statements
+from archimage.index.frames import decode_frames
+from archimage.index.ingest import Ingest
+from archimage.index.schema import REVISION, instance
+from archimage.index.sqlite_dialect import SqliteDialect
+from archimage.model.query import Query
+from archimage.model.records import FrameTable, InstanceRecord, StoredInstance
+
+_PAGE: Final = 200  # rows
+_READERS: Final = 16  # connections kept; more are opened when needed
+_CACHE_KIB: Final = {"reader": 8 << 10, "writer": 64 << 10}
+_WAL_MAX_BYTES: Final = 64 << 20
+_TRUNCATE_WAIT_MS: Final = 100
+_OUR_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+
+
+class SqliteIndex:
+    """Implements `ports.Index`.
+
+    path is created or brought up to date when it is opened. Without durable, `sync` leaves it to the operating system
+    when rows reach the disk; the file stays consistent even so. Whatever fails raises IndexUnavailableError, a full
+    disk OutOfResourcesError, within about busy_timeout_s; the next call tries afresh.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True, busy_timeout_s: float = 5.0) -> None:
+        self._path = path
+        self._durable = durable
+        self._busy_timeout_s = busy_timeout_s
+        self._dialect = SqliteDialect()
+        self._ingest = Ingest(self._dialect)
+        self._writing_lock = threading.Lock()
+        self._syncing_lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._writer_inode = -1
+        self._data_version = -1
+        self._doubtful = False
+        self._inode = -1
+        self._engine = self._make_engine()
+        with self._answering():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._prepare("rwc")
+
+    # What the port asks for
+
+    def add(self, records: Sequence[InstanceRecord]) -> None:
+        """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
+        if records:
+            with self._transaction() as cursor:
+                self._ingest.add(cursor, records)
+
+    def remove(self, sop_instance_uids: Sequence[str]) -> None:
+        """Forget instances, and the series, studies and patients that become empty, in one transaction."""
+        with self._transaction() as cursor:
+            self._ingest.remove(cursor, sop_instance_uids)
+
+    def lookup(self, sop_instance_uid: str) -> StoredInstance | None:
+        """Return one instance, or None."""
+        with self._reading() as connection:
+            row = connection.execute(statements.one(sop_instance_uid, statements.STORED)).fetchone()
+        return None if row is None else StoredInstance(*row)
+
+    def frames(self, sop_instance_uid: str) -> FrameTable | None:
+        """Return where the frames of one instance lie; None where it has none or is not there."""
+        with self._reading() as connection:
+            return decode_frames(connection.execute(statements.one(sop_instance_uid, (instance.c.frames,))).scalar())
+
+    def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
+        """Yield the matches in pages; each maps columns to text, absent values left out."""
+        columns = [attribute.column for attribute in statements.columns_of(query)]
+        with self._reading() as connection, closing(connection.execute(statements.find(query, self._dialect))) as found:
+            while rows := found.fetchmany(_PAGE):
+                yield [{name: value for name, value in zip(columns, row, strict=True) if value} for row in rows]
+
+    def count(self, query: Query) -> int:
+        """Count the matches, limit and offset left aside."""
+        with self._reading() as connection:
+            return int(connection.execute(statements.count(query, self._dialect)).scalar_one())
+
+    def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:
+        """Yield, in pages by study, series and instance number, the instances at or below the matches of query.
+
+        What is removed meanwhile is left out.
+        """
+        with self._reading() as connection:
+            keys = array("q", connection.execute(statements.instance_keys(query, self._dialect)).scalars())
+        for start in range(0, len(keys), _PAGE):
+            yield from self._stored(keys[start : start + _PAGE].tolist())
+
+    def all_instances(self) -> Iterator[Sequence[StoredInstance]]:
+        """Yield every instance, in pages in the order of arrival; those that come meanwhile may be among them."""
+        last = 0
+        while keys := self._keys_after(last):
+            yield from self._stored(keys)
+            last = keys[-1]
+
+    def sync(self) -> None:
+        """Make what was added survive a crash of the machine.
+
+        A committed row is in the write-ahead log (WAL), or a checkpoint has moved it from there to the database; SQLite
+        flushes the database before it lets the log be overwritten. So flushing the log, and the directory that names
+        it, is enough: after a power cut SQLite reads the log up to its last whole transaction. The checkpoint that
+        follows only keeps the log short. When flushing the log fails its pages may be lost although a second attempt
+        succeeds; then nothing counts as safe until a checkpoint has copied the whole log anew.
+        """
+        with self._syncing_lock, self._answering():
+            self._check_file()
+            if self._durable and not self._doubtful:
+                self._flush_log()
+            self._checkpoint()
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        with self._writing_lock:
+            self._drop_writer()
+        self._engine.dispose()
+
+    # Reading
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """Lend a connection of the pool."""
+        with self._answering():
+            self._check_file()
+            with self._engine.connect() as connection:
+                yield connection
+
+    def _keys_after(self, last: int) -> list[int]:
+        """Return the keys of the next page of instances."""
+        following = select(instance.c.pk).where(instance.c.pk > last).order_by(instance.c.pk).limit(_PAGE)
+        with self._reading() as connection:
+            return list(connection.execute(following).scalars())
+
+    def _stored(self, keys: Sequence[int]) -> Iterator[Sequence[StoredInstance]]:
+        """Yield those of one page that are still there, in the order of keys."""
+        wanted = select(instance.c.pk, *statements.STORED).where(self._dialect.among(instance.c.pk, "keys"))
+        with self._reading() as connection:
+            rows = connection.execute(wanted, {"keys": self._dialect.pack(keys)}).fetchall()
+        found = {row[0]: StoredInstance(*row[1:]) for row in rows}
+        page = [found[key] for key in keys if key in found]
+        if page:
+            yield page
+
+    # Writing
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        """Lend the writer's cursor in a transaction, which is undone by any exception."""
+        started = time.monotonic()
+        if not self._writing_lock.acquire(timeout=self._busy_timeout_s):
+            raise IndexUnavailableError(f"the index {self._path} is busy: writing took over {self._busy_timeout_s:g} s")
+        try:
+            with self._answering():
+                self._check_file()
+                cursor = self._begin(self._busy_timeout_s - (time.monotonic() - started))
+                try:
+                    yield cursor
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    self._ingest.forget()
+                    self._drop_writer()  # which undoes the transaction, whatever state the connection is in
+                    raise
+        finally:
+            self._writing_lock.release()
+
+    def _begin(self, wait_s: float) -> sqlite3.Cursor:
+        """Begin a transaction as the only writer; forget what is remembered when somebody else has written."""
+        if self._writer_inode != self._inode:
+            self._drop_writer()
+        if self._writer is None:
+            self._writer_inode = self._inode
+            self._writer = self._connect("rw", "writer")
+            self._data_version = -1
+        cursor = self._writer.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {max(0, int(wait_s * 1000))}")
+        cursor.execute("BEGIN IMMEDIATE")
+        (version,) = cursor.execute("PRAGMA data_version").fetchone()
+        if version != self._data_version:
+            self._ingest.forget()
+            self._data_version = version
+        return cursor
+
+    # Safety on disk
+
+    def _flush_log(self) -> None:
+        """Flush the write-ahead log and the directory."""
+        try:
+            for path in (self._log, self._path.parent):
+                _flush(path)
+        except OSError:
+            self._doubtful = True
+            raise
+
+    @property
+    def _log(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-wal")
+
+    def _checkpoint(self) -> None:
+        """Move the log into the database as far as readers allow."""
+        with closing(self._connect("rw", "reader")) as connection:
+            whole = self._doubtful or _size(self._log) > _WAL_MAX_BYTES
+            connection.execute(f"PRAGMA busy_timeout = {_TRUNCATE_WAIT_MS}")
+            busy, *_ = connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchone()
+        if self._doubtful and busy:
+            raise IndexUnavailableError(f"the index {self._path} could not be flushed")
+        self._doubtful = False
+
+    # Connections
+
+    def _make_engine(self) -> Engine:
+        """Make the pool of readers."""
+        return create_engine(
+            "sqlite://",
+            creator=lambda: self._connect("rw", "reader"),
+            poolclass=QueuePool,
+            pool_size=_READERS,
+            max_overflow=-1,
+        )
+
+    def _connect(self, mode: str, role: str) -> sqlite3.Connection:
+        """Open the file; transactions are begun by hand, and checkpoints made by `sync` alone."""
+        connection = sqlite3.connect(
+            f"file:{quote(str(self._path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._busy_timeout_s,
+        )
+        connection.executescript(
+            f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
+            f"PRAGMA cache_size = -{_CACHE_KIB[role]};"
+        )
+        return connection
+
+    def _prepare(self, mode: str) -> None:
+        """Bring the file up to the newest schema; of several processes one does it."""
+        with closing(self._connect(mode, "writer")) as connection:
+            self._use_log(connection)
+            if _revision(connection) != REVISION:
+                self._migrate()
+            self._inode = self._path.stat().st_ino
+
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        """Switch to the write-ahead log; SQLite does not wait for others here, so this does."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _migrate(self) -> None:
+        """Run the migrations in one transaction."""
+        from alembic.util import CommandError  # Alembic takes a while to import and is needed once
+
+        from archimage.index.migrate import upgrade
+
+        engine = create_engine("sqlite://", creator=lambda: self._connect("rw", "writer"), poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                upgrade(connection)
+            except CommandError as error:
+                raise IndexUnavailableError(f"the index {self._path} was made by a newer archimage: {error}") from error
+            connection.exec_driver_sql("COMMIT")
+
+    def _check_file(self) -> None:
+        """Notice that the file was taken away or exchanged: SQLite would go on with what nobody can see any more."""
+        try:
+            inode = os.stat(self._path).st_ino  # noqa: PTH116 - the hot path
+        except OSError as error:
+            raise IndexUnavailableError(f"the index {self._path} cannot be reached: {error.strerror}") from error
+        if inode != self._inode:
+            self._engine.dispose()
+            self._prepare("rw")
+
+    def _drop_writer(self) -> None:
+        """Close the writer; the lock is held."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn what SQLite and the operating system raise into our own errors."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._failure(error.orig or error) from error
+        except (sqlite3.Error, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """Choose the error to raise, and let go of the readers, whose next use then starts afresh."""
+        if isinstance(error, _OUR_BUGS):
+            return error
+        self._engine.dispose()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+            return OutOfResourcesError(f"no room for the index {self._path}: {error}")
+        return IndexUnavailableError(f"the index {self._path} does not answer: {error}")
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    """Return the revision of the schema, None in an empty file."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file in bytes, 0 where there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def _flush(path: Path) -> None:
+    """Flush a file or directory; one that is not there has nothing to flush."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,74 @@
+"""The expressions that only SQLite understands.
+
+Several values come and go as JSON, so that a statement has the same text, and plan, however many they are.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Float, Table, bindparam, case, cast, func, literal, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Dialect as EngineDialect
+from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy.sql.expression import Insert
+
+from archimage.index.dialect import Text
+
+_LITERAL_BRACKET: Final = "[[]"
+
+
+class SqliteDialect:
+    """Implements `dialect.Dialect`."""
+
+    def __init__(self) -> None:
+        self.engine: EngineDialect = sqlite.dialect(paramstyle="named")
+
+    def glob(self, text: Text, pattern: str) -> ColumnElement[bool]:
+        """Match text, case-sensitively, with a pattern of `*` and `?`; nothing else is special."""
+        while "**" in pattern:
+            pattern = pattern.replace("**", "*")
+        return text.bool_op("GLOB")(pattern.replace("[", _LITERAL_BRACKET))
+
+    def number(self, text: Text) -> ColumnElement[Any]:
+        """Read text as a number, NULL where it holds no digit."""
+        return case((text.bool_op("GLOB")("*[0-9]*"), cast(text, Float)))
+
+    def one_of(self, value: Text, values: Sequence[str]) -> ColumnElement[bool]:
+        """Tell whether value is among values, however many."""
+        return _in_json(value, func.json_each(self.pack(values)))
+
+    def among(self, value: Text, parameter: str) -> ColumnElement[bool]:
+        """Tell whether value is among those of the named parameter, which `pack` made."""
+        return _in_json(value, func.json_each(bindparam(parameter)))
+
+    def pack(self, values: Sequence[str] | Sequence[int]) -> str:
+        """Make the parameter of `among`."""
+        return json.dumps(values, ensure_ascii=False)
+
+    def split(self, text: Text) -> KeyedColumnElement[Any]:
+        """Make the single column of a table of the values that backslashes separate in text.
+
+        Quoted as JSON the text has its backslashes doubled, and no other escape holds two: they become the borders of
+        strings.
+        """
+        quoted = func.replace(func.json_quote(text), "\\\\", '","')
+        return func.json_each(literal("[").concat(quoted).concat("]")).table_valued("value").c.value
+
+    def insert_once(self, table: Table) -> Insert:
+        """Make an insertion that leaves a row of the same key alone."""
+        return _insertion(table).on_conflict_do_nothing()
+
+    def insert_adding(self, table: Table, column: str) -> Insert:
+        """Make an insertion that adds column to that of a row of the same key."""
+        inserted = _insertion(table)
+        total = table.c[column] + inserted.excluded[column]
+        return inserted.on_conflict_do_update(index_elements=table.primary_key, set_={column: total})
+
+
+def _insertion(table: Table) -> sqlite.Insert:
+    return sqlite.insert(table).values({column.name: bindparam(column.name) for column in table.columns})
+
+
+def _in_json(value: Text, rows: Any) -> ColumnElement[bool]:
+    return value.in_(select(rows.table_valued("value").c.value))

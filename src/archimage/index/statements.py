@@ -1,0 +1,182 @@
+"""A Query as SELECT statements.
+
+The statements start from the table of the query's level and join those above as far as they are needed. Conditions
+below the level become one sub-select over a chain of children: one child has to meet them all. It is correlated, so
+that it costs only where the rest of the query leads, except when one of its conditions is met by few rows and has an
+index: then it is the sub-select that leads.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, FromClause, Select, Text, cast, exists, func, select
+
+from archimage.errors import InvalidQueryError
+from archimage.index import derived, matching
+from archimage.index.dialect import Dialect
+from archimage.index.schema import TABLES, instance, series
+from archimage.model.attributes import UNIQUE_KEYS, Attribute, Level
+from archimage.model.query import Condition, DateTimeRange, Exact, OrderBy, Query, Range, UIDList
+
+_LEVELS: Final = tuple(Level)
+_INDEXED: Final = frozenset(
+    {
+        "patient_id",
+        "study_instance_uid",
+        "accession_number",
+        "study_id",
+        "study_date",
+        "series_instance_uid",
+        "frame_of_reference_uid",
+        "sop_instance_uid",
+    }
+)
+
+STORED: Final = (
+    instance.c.sop_instance_uid,
+    instance.c.sop_class_uid,
+    instance.c.transfer_syntax_uid,
+    instance.c.file_path,
+    instance.c.size_bytes,
+    instance.c.data_set_offset,
+    instance.c.digest,
+)
+"""The columns of a StoredInstance, in its order."""
+
+
+def one(sop_instance_uid: str, columns: Sequence[Column[Any]]) -> Select[Any]:
+    """Select columns of one instance."""
+    return select(*columns).where(instance.c.sop_instance_uid == matching.clean(sop_instance_uid))
+
+
+def columns_of(query: Query) -> tuple[Attribute, ...]:
+    """Return what a match gives back: what was requested at or above the level, and the unique keys."""
+    keys = [UNIQUE_KEYS[level] for level in _LEVELS[: query.level.depth + 1]]
+    asked = [attribute for attribute in query.requested if attribute.level.depth <= query.level.depth]
+    return tuple({attribute.column: attribute for attribute in (*keys, *asked)}.values())
+
+
+def find(query: Query, dialect: Dialect) -> Select[Any]:
+    """Select the columns of `columns_of` of each match."""
+    columns = [_output(attribute).label(attribute.column) for attribute in columns_of(query)]
+    found = select(*columns).select_from(_chain(Level.PATIENT, query.level))
+    return _paged(found.where(*_where(query, dialect)), query, dialect)
+
+
+def count(query: Query, dialect: Dialect) -> Select[Any]:
+    """Select the number of matches."""
+    return select(func.count()).select_from(_needed(query)).where(*_where(query, dialect))
+
+
+def instance_keys(query: Query, dialect: Dialect) -> Select[Any]:
+    """Select the keys of the instances at or below the matches, by study, series and instance number."""
+    target = TABLES[query.level]
+    matches = select(target.c.pk).select_from(_needed(query)).where(*_where(query, dialect))
+    below = _chain(query.level, Level.IMAGE)
+    found = select(instance.c.pk).select_from(below if query.level.depth < 3 else _chain(Level.SERIES, Level.IMAGE))
+    found = found.where(target.c.pk.in_(_paged(matches, query, dialect).correlate(None)))
+    return found.order_by(
+        series.c.study_pk,
+        dialect.number(series.c.series_number),
+        series.c.pk,
+        dialect.number(instance.c.instance_number),
+        instance.c.pk,
+    )
+
+
+def _chain(top: Level, bottom: Level) -> FromClause:
+    """Join the tables from top down to bottom."""
+    found: FromClause = TABLES[bottom]
+    for depth in range(bottom.depth - 1, top.depth - 1, -1):
+        parent, child = TABLES[_LEVELS[depth]], TABLES[_LEVELS[depth + 1]]
+        found = found.join(parent, child.c[f"{parent.name}_pk"] == parent.c.pk)
+    return found
+
+
+def _needed(query: Query) -> FromClause:
+    """Join the tables that conditions and order of a query look at."""
+    levels = [query.level, *map(level_of, query.conditions), *(order.attribute.level for order in query.order_by)]
+    return _chain(min(levels, key=lambda level: level.depth), query.level)
+
+
+def level_of(condition: Condition | DateTimeRange) -> Level:
+    """Return the level that a condition stands at."""
+    return condition.date.level if isinstance(condition, DateTimeRange) else condition.attribute.level
+
+
+def _where(query: Query, dialect: Dialect) -> list[ColumnElement[bool]]:
+    """Translate the conditions."""
+    below = [condition for condition in query.conditions if level_of(condition).depth > query.level.depth]
+    terms = [
+        matching.expression(condition, dialect, fuzzy=query.fuzzy)
+        for condition in query.conditions
+        if level_of(condition).depth <= query.level.depth
+    ]
+    below = [condition for condition in below if not _is_universal(condition)]
+    return [*terms, _related(query, below, dialect)] if below else terms
+
+
+def _is_universal(condition: Condition | DateTimeRange) -> bool:
+    return isinstance(condition, Condition) and matching.is_universal(condition.match)
+
+
+def _related(query: Query, below: Sequence[Condition | DateTimeRange], dialect: Dialect) -> ColumnElement[bool]:
+    """Match the rows of which some child meets every condition."""
+    deepest = max(map(level_of, below), key=lambda level: level.depth)
+    top = _LEVELS[query.level.depth + 1]
+    target = TABLES[query.level]
+    link = TABLES[top].c[f"{target.name}_pk"]
+    terms = [matching.expression(condition, dialect, fuzzy=query.fuzzy) for condition in below]
+    children = _chain(top, deepest)
+    if any(map(_is_selective, below)):
+        return target.c.pk.in_(select(link).select_from(children).where(*terms).correlate(None))
+    return exists(select(1).select_from(children).where(link == target.c.pk, *terms).correlate(target))
+
+
+def _is_selective(condition: Condition | DateTimeRange) -> bool:
+    """Tell whether an index leads to the few rows that meet a condition."""
+    if isinstance(condition, DateTimeRange):
+        return condition.date.column in _INDEXED
+    if condition.attribute.vr == "PN":
+        return True
+    return condition.attribute.column in _INDEXED and isinstance(condition.match, Exact | UIDList | Range)
+
+
+def _paged(found: Select[Any], query: Query, dialect: Dialect) -> Select[Any]:
+    """Sort and cut; what is cut needs an order, if only that of arrival."""
+    if query.order_by or query.limit is not None or query.offset:
+        found = found.order_by(*_order(query, dialect))
+    if query.offset:
+        found = found.offset(query.offset)
+    return found if query.limit is None else found.limit(query.limit)
+
+
+def _order(query: Query, dialect: Dialect) -> list[ColumnElement[Any]]:
+    """Translate the sort keys; the tie-breaker follows the last one's direction, so that one index serves both."""
+    keys = [_sort_key(order, query.level, dialect) for order in query.order_by]
+    key = TABLES[query.level].c.pk
+    if not keys:
+        return [key + 0]  # a bare key would tempt the planner to walk the whole table in its order
+    return [*keys, key.desc() if query.order_by[-1].descending else key]
+
+
+def _sort_key(order: OrderBy, level: Level, dialect: Dialect) -> ColumnElement[Any]:
+    """Translate one sort key."""
+    attribute = order.attribute
+    if attribute.level.depth > level.depth:
+        raise InvalidQueryError(f"{attribute.keyword} has several values at {level} level and cannot be sorted by")
+    value = _value(attribute)
+    if attribute.vr in matching.NUMBERS and not attribute.computed:
+        value = dialect.number(value)
+    return value.desc() if order.descending else value.asc()
+
+
+def _output(attribute: Attribute) -> ColumnElement[Any]:
+    """Select an attribute as text."""
+    value = _value(attribute)
+    return cast(value, Text) if attribute.column in derived.COUNTS else value
+
+
+def _value(attribute: Attribute) -> ColumnElement[Any]:
+    """Select an attribute, or work it out from what stands below."""
+    return derived.VALUES[attribute.column] if attribute.computed else matching.column_of(attribute)
