@@ -1,0 +1,48 @@
+"""`python -m bench [scenario ...]`: measure, print one table, write one JSON file. Time is never asserted on."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench import machine, report
+from bench.harness import Bench
+from bench.scenarios import ALL
+
+HOME = Path(__file__).parent
+
+
+def main() -> int:
+    """Run the scenarios named, or all of them."""
+    options = _options()
+    described = machine.describe()
+    work = options.work or HOME / "out" / "work"
+    bench = Bench(out=HOME / "out", work=work, rounds=options.rounds, quick=options.quick)
+    for name in options.scenario or ALL:
+        print(f"== {name}", file=sys.stderr, flush=True)
+        ALL[name](bench)
+    command = _command(options)
+    report.show(bench.results, described)
+    report.write_json(options.json, bench.results, described, command)
+    if options.markdown:
+        report.write_markdown(options.markdown, bench.results, described, command)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("scenario", nargs="*", choices=[[], *ALL], metavar="scenario", help=", ".join(ALL))
+    parser.add_argument("--rounds", type=int, default=3, help="how often every server is measured (default 3)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
+    parser.add_argument("--work", type=Path, help="directory for the servers' data (default bench/out/work)")
+    parser.add_argument("--json", type=Path, default=HOME / "out" / "results.json", metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="page whose section of figures is written anew")
+    return parser.parse_args()
+
+
+def _command(options: argparse.Namespace) -> str:
+    parts = ["python -m bench", *options.scenario, f"--rounds {options.rounds}"]
+    return " ".join([*parts, "--quick"] if options.quick else parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
