@@ -73,9 +73,10 @@ class Row:
 
 
 def rows(results: Results) -> list[Row]:
-    """Summarise the samples, a row per case and subject, in the order they first came."""
-    keys = list(dict.fromkeys((sample.case, sample.subject) for sample in results.samples))
-    return [_row(results, case, subject) for case, subject in keys]
+    """Summarise the samples, a row per case and subject, both in the order they first came."""
+    keys = dict.fromkeys((sample.case, sample.subject) for sample in results.samples)
+    cases = dict.fromkeys(case for case, _ in keys)
+    return [_row(results, case, subject) for case in cases for of_case, subject in keys if of_case == case]
 
 
 def _row(results: Results, case: str, subject: str) -> Row:

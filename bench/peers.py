@@ -73,7 +73,6 @@ def _orthanc_settings(directory: Path, port: int, destination_port: int) -> dict
         "StorageDirectory": str(directory / "db"),
         "IndexDirectory": str(directory / "db"),
         "StorageCompression": False,
-        "MaximumStorageCacheSize": 0,
         "Plugins": [],
         "HttpServerEnabled": False,
         "DicomAet": "ORTHANC",
