@@ -55,7 +55,7 @@ $(VENV)/.tools: requirements/tools.lock
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.tools requirements/runtime.lock pyproject.toml src/archimage/__init__.py
-	$(UV_INSTALL) --require-hashes -r requirements/runtime.lock
+	$(UV_INSTALL) --compile-bytecode --require-hashes -r requirements/runtime.lock
 	$(UV_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 

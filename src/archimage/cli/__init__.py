@@ -1,0 +1,1 @@
+"""The command line: one small module per command; what is slow to import is imported where it is used."""

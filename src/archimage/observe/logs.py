@@ -11,16 +11,9 @@ from typing import Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-LIMIT: Final = 1_000  # characters of one value
-TRACEBACK_LIMIT: Final = 8_000
+from archimage.observe.text import LIMIT, escape
 
-
-def escape(text: str, limit: int = LIMIT) -> str:
-    """Write text on one line: control, format and separator characters as `\\x1b`, `\\u202e`; cut after limit."""
-    kept = text if len(text) <= limit else text[:limit] + "..."
-    if kept.isprintable():
-        return kept
-    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode("ascii") for mark in kept)
+TRACEBACK_LIMIT: Final = 8_000  # characters
 
 
 def escape_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

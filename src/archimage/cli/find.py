@@ -1,0 +1,43 @@
+"""`archimage find`: ask a peer what it keeps (C-FIND)."""
+
+from archimage.cli.keys import SHOWN, check_level, check_model, identifier, plain
+from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port
+from archimage.cli.output import print_json, print_table, say
+
+
+def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    host: Host,
+    port: Port,
+    level: Level = "STUDY",
+    key: Keys = None,
+    model: Model = "study",
+    calling: Calling = CALLING,
+    called: Called = CALLED,
+    json: Json = False,
+) -> None:
+    """Ask a peer what it keeps (C-FIND)."""
+    from archimage.cli import peer
+    from archimage.net.proposals import for_services
+    from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+
+    node, level, keys = peer.node(called, host, port), check_level(level), key or []
+    sop_class = PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND
+    identifier(level, keys, SHOWN[level], EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
+
+    async def ask() -> list[dict[str, object]]:
+        async with await peer.associate(node, calling, for_services(sop_class)) as association:
+            syntax = association.context(sop_class).transfer_syntax
+            query = identifier(level, keys, SHOWN[level], syntax)
+            return [plain(match, syntax) async for match in association.find(sop_class, query)]
+
+    matches = peer.run(ask())
+    if json:
+        print_json(matches)
+        return
+    say(f"{len(matches)} matches at level {level} in {node}")
+    if matches:
+        columns = [name for name in dict.fromkeys(name for match in matches for name in match) if name not in _HIDDEN]
+        print_table(columns, matches)
+
+
+_HIDDEN = frozenset({"QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", "InstanceAvailability"})

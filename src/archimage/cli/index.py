@@ -1,0 +1,56 @@
+"""`archimage index`: compare the index with the files, or make it anew from them."""
+
+from typing import Annotated
+
+import typer
+
+from archimage.cli.import_ import opened
+from archimage.cli.options import ConfigFile, Data, Json
+from archimage.cli.output import ExitCode, print_counts, print_json, progress, say
+
+app = typer.Typer(help="Check the archive's index, or rebuild it.", no_args_is_help=True)
+
+Digests = Annotated[bool, typer.Option("--digests", help="Read every file and compare its digest too.")]
+
+
+@app.command("verify")
+def verify(data: Data = None, digests: Digests = False, json: Json = False, config: ConfigFile = None) -> None:
+    """Compare every row with its file and every file with its row; exit code 1 when they differ."""
+    from archimage.services import consistency
+
+    findings = consistency.Findings()
+    with opened(data, config) as archive, progress() as bars:
+        task = bars.add_task("Verifying", total=None, rate="")
+        for findings in consistency.verify(archive.index, archive.blobs, digests=digests):
+            bars.update(task, completed=findings.instances)
+    lists = {"missing": findings.missing, "damaged": findings.damaged, "orphans": findings.orphans}
+    if json:
+        print_json({"instances": findings.instances} | lists)
+    else:
+        for kind, paths in lists.items():
+            for path in paths:
+                say(f"{kind}: {path}")
+        print_counts({"instances": findings.instances} | {kind: len(paths) for kind, paths in lists.items()})
+    if not findings.consistent:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("rebuild")
+def rebuild(data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Index every file anew and forget rows without a file; the archive must not be running."""
+    from archimage.services import consistency
+
+    rebuilt = consistency.Rebuilt()
+    with opened(data, config) as archive, progress() as bars:
+        task = bars.add_task("Indexing", total=None, rate="")
+        for rebuilt in consistency.rebuild(archive.index, archive.blobs):
+            bars.update(task, completed=rebuilt.indexed)
+    for path, reason in rebuilt.unreadable:
+        say(f"unreadable: {path}: {reason}")
+    if json:
+        unreadable = [{"file": path, "reason": reason} for path, reason in rebuilt.unreadable]
+        print_json({"indexed": rebuilt.indexed, "dropped": rebuilt.dropped, "unreadable": unreadable})
+    else:
+        print_counts({"indexed": rebuilt.indexed, "dropped": rebuilt.dropped, "unreadable": len(rebuilt.unreadable)})
+    if rebuilt.unreadable:
+        raise typer.Exit(ExitCode.FAILED)

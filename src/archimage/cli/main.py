@@ -1,0 +1,53 @@
+"""The command `archimage`: its table of commands, and how an error becomes a message and an exit code."""
+
+import sys
+
+import typer
+
+from archimage import __version__
+from archimage.cli import demo, echo, find, get, import_, index, move, serve, store
+from archimage.cli.output import ExitCode, exit_code, say
+from archimage.errors import ArchimageError
+
+app = typer.Typer(
+    name="archimage",
+    help="A medical image archive (PACS), and the tools to talk to one.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.command()(echo.echo)
+app.command()(store.store)
+app.command()(find.find)
+app.command()(move.move)
+app.command()(get.get)
+app.command("import")(import_.import_files)
+app.add_typer(index.app, name="index")
+app.command()(demo.demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"archimage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    """A medical image archive (PACS), and the tools to talk to one."""
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one line on standard error, never a traceback."""
+    try:
+        app()
+    except ArchimageError as error:
+        say(f"archimage: {error}")
+        sys.exit(exit_code(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(ExitCode.FAILED)

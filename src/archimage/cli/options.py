@@ -1,0 +1,25 @@
+"""Options and arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Host = Annotated[str, typer.Argument(help="Address of the peer.")]
+Port = Annotated[int, typer.Argument(help="Its DICOM port.", min=1, max=65535)]
+Calling = Annotated[str, typer.Option("-aet", "--calling", help="AE title to call as.")]
+Called = Annotated[str, typer.Option("-aec", "--called", help="AE title of the peer.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-k", "--key", help="`Keyword=value` or `gggg,eeee=value`; without a value, to be returned.", metavar="KEY"
+    ),
+]
+Level = Annotated[str, typer.Option("-L", "--level", help="PATIENT, STUDY, SERIES or IMAGE.")]
+Model = Annotated[str, typer.Option("--model", help="Information model: `patient` or `study` root.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Directory of the archive.", file_okay=False)]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.", dir_okay=False)]
+
+CALLING = "ARCHIMAGE"
+CALLED = "PACS_SCP"

@@ -1,0 +1,97 @@
+"""What commands write: results to standard output, everything else to standard error; and how they end."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError, TimerExpiredError
+from archimage.observe.text import escape
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+class ExitCode(IntEnum):
+    """Exit codes that scripts rely on."""
+
+    DONE = 0
+    FAILED = 1  # the peer refused, or some of it failed
+    USAGE = 2
+    NETWORK = 3
+
+
+def exit_code(error: ArchimageError) -> ExitCode:
+    """Tell how a command ends that error ended."""
+    match error:
+        case ConnectionFailedError() | TimerExpiredError():
+            return ExitCode.NETWORK
+        case ConfigError():
+            return ExitCode.USAGE
+    return ExitCode.FAILED
+
+
+def say(text: str) -> None:
+    """Write one line for the user to standard error; what is not printable in it is escaped."""
+    sys.stderr.write(escape(text) + "\n")
+
+
+def print_json(value: object) -> None:
+    """Write value as JSON to standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows as a table as wide as the terminal, or as they need where there is none."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(escape(_cell(row.get(column, "")))) for column in columns))
+    console = Console()
+    console.print(table, crop=False, width=None if console.is_terminal else max(80, _width(columns, rows)))
+
+
+def print_counts(counts: Mapping[str, object]) -> None:
+    """Write a summary, one count a line."""
+    width = max(len(name) for name in counts)
+    for name, count in counts.items():
+        sys.stdout.write(f"{name:<{width}}  {count}\n")
+    sys.stdout.flush()
+
+
+def _cell(value: object) -> str:
+    return "\\".join(str(part) for part in value) if isinstance(value, list) else str(value)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> int:
+    return sum(3 + max([len(column), *(len(_cell(row.get(column, ""))) * 2 for row in rows)]) for column in columns) + 1
+
+
+def rate(count: int, size_bytes: int, elapsed_s: float) -> str:
+    """Say how fast it went."""
+    seconds = max(elapsed_s, 1e-6)
+    return f"{count / seconds:.0f} files/s, {size_bytes / seconds / 1e6:.1f} MB/s, {elapsed_s:.1f} s"
+
+
+@contextmanager
+def progress() -> Iterator["Progress"]:
+    """Show progress bars on standard error while the block runs; nothing where it is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        yield bars

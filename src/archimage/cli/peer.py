@@ -1,0 +1,56 @@
+"""Talking to a peer from a command: the loop, the node, and what its answers mean."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+import uvloop
+
+from archimage.errors import ConfigError, OperationFailedError
+from archimage.model.ids import is_ae_title
+from archimage.net.client import ClientAssociation, ClientSettings, connect
+from archimage.net.conversation import RemoteNode
+from archimage.protocol.items import RoleSelection
+from archimage.protocol.negotiation import PresentationContext
+from archimage.protocol.status import describe, is_failure
+
+_SETTINGS: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may move a large study before it says a word
+
+Result = TypeVar("Result")
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run work to its end on a loop of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def node(called: str, host: str, port: int) -> RemoteNode:
+    """Name a peer; raises ConfigError when called is no AE title."""
+    return RemoteNode(check_ae_title("-aec", called), host, port)
+
+
+def check_ae_title(option: str, title: str) -> str:
+    """Return title, or raise ConfigError."""
+    if not is_ae_title(title):
+        raise ConfigError(f"{option} {title!r}: an AE title is 1 to 16 printable ASCII characters, no backslash")
+    return title
+
+
+async def associate(
+    peer: RemoteNode, calling: str, contexts: Sequence[PresentationContext], roles: Sequence[RoleSelection] = ()
+) -> ClientAssociation:
+    """Open an association with the patience that a person at a terminal has."""
+    check_ae_title("-aet", calling)
+    return await connect(peer, calling_ae_title=calling, contexts=contexts, roles=roles, settings=_SETTINGS)
+
+
+def check_status(peer: RemoteNode, status: int) -> None:
+    """Raise OperationFailedError when status is a failure."""
+    if is_failure(status):
+        raise OperationFailedError(f"{peer} answers {explain(status)}", status=status)
+
+
+def explain(status: int) -> str:
+    """Say a status in hexadecimal and in words."""
+    return f"0x{status:04X}: {describe(status)}"

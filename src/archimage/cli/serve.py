@@ -1,0 +1,97 @@
+"""`archimage serve`: run the archive."""
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archimage.cli.options import ConfigFile, Data
+from archimage.cli.output import say
+from archimage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from archimage.config import Config
+
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+Nodes = Annotated[
+    list[str] | None, typer.Option(help="A C-MOVE destination; may be repeated.", metavar="AET=HOST:PORT")
+]
+
+
+def serve(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    data: Data = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, for DICOM and HTTP.")] = None,
+    dicom_port: Port = None,
+    http_port: Port = None,
+    ae_title: Annotated[str | None, typer.Option(help="AE title of the archive.")] = None,
+    node: Nodes = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Equal processes on the same ports.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the archive until SIGTERM or SIGINT."""
+    flags: dict[str, dict[str, Any]] = {
+        "dicom": {"host": host, "port": dicom_port, "ae_title": ae_title, "workers": workers},
+        "http": {"host": host, "port": http_port},
+        "storage": {"directory": data},
+        "nodes": parse_nodes(node or ()),
+    }
+    settings = load(flags, config)
+    for address in sorted({settings.dicom.host, settings.http.host}):
+        warn_if_open(address)
+    _run(settings)
+
+
+def parse_nodes(texts: "list[str] | tuple[()]") -> dict[str, dict[str, str]]:
+    """Read `AET=HOST:PORT` options."""
+    from archimage.config import parse_node
+
+    try:
+        return dict(parse_node(text) for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"--node {error}, for example ORTHANC=192.0.2.7:4242") from None
+
+
+def load(flags: dict[str, dict[str, Any]], file: Path | None = None) -> "Config":
+    """Read the settings; flags that were not given stand as None and do not count."""
+    from archimage.config import load as load_config
+
+    given = {
+        section: {key: value for key, value in keys.items() if value is not None} for section, keys in flags.items()
+    }
+    return load_config(given, os.environ, file)
+
+
+def warn_if_open(host: str) -> None:
+    """Warn where others than this machine can connect: nobody is asked for a login yet."""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        say(
+            f"WARNING: listening on {host}: everybody who reaches this address can read and add patient data, "
+            "for there is no login yet. Keep the ports behind a firewall, set dicom.allowed_calling_ae_titles, "
+            "or listen on 127.0.0.1."
+        )
+
+
+def _run(settings: "Config") -> None:
+    import uvloop
+
+    from archimage.app import build
+    from archimage.observe import logs
+
+    logs.configure(settings.log.level, settings.log.format)
+    app = build(settings)
+
+    def ready(dicom: tuple[str, int], http: tuple[str, int]) -> None:
+        sys.stdout.write(
+            f"ready dicom={dicom[0]}:{dicom[1]} http={http[0]}:{http[1]} ae={settings.dicom.ae_title} "
+            f"data={settings.storage.directory}\n"
+        )
+        sys.stdout.flush()
+
+    uvloop.run(app.serve(ready))

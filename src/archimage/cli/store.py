@@ -1,0 +1,98 @@
+"""`archimage store`: send files to a peer (C-STORE), over several associations at once."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port
+from archimage.cli.output import ExitCode, exit_code, print_counts, print_json, progress, rate, say
+
+if TYPE_CHECKING:
+    from archimage.cli.sending import Sent
+    from archimage.services.sources import Source
+
+Paths = Annotated[list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", exists=True)]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="Associations at once.")]
+
+
+class Target(NamedTuple):
+    """Where to send, and under which AE titles."""
+
+    host: str
+    port: int
+    calling: str
+    called: str
+
+
+def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    host: Host,
+    port: Port,
+    paths: Paths,
+    jobs: Jobs = 1,
+    calling: Calling = CALLING,
+    called: Called = CALLED,
+    json: Json = False,
+) -> None:
+    """Send files to a peer (C-STORE).
+
+    Folders are walked; what is no DICOM file is passed over.
+    """
+    from archimage.services.sources import sources
+
+    send(sources(paths), Target(host, port, calling, called), jobs=jobs, json=json)
+
+
+def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool) -> None:
+    """Send sources, show how far it is, print the sum; exit code 1 if some were refused, 3 if the network failed."""
+    from archimage.cli import peer, sending
+
+    node = peer.node(target.called, target.host, target.port)
+    peer.check_ae_title("-aet", target.calling)
+    sent = sending.Sent()
+    with progress() as bars:
+        looking = bars.add_task("Looking at files", total=None, rate="")
+        planned = sending.plan(_watched(found, lambda: bars.advance(looking)), sent)
+        bars.update(looking, total=len(planned), visible=False)
+        task = bars.add_task(f"Sending to {node}", total=len(planned), rate="")
+        done = sent.files
+        sent.started = time.monotonic()
+
+        def tell() -> None:
+            bars.update(task, completed=sent.files - done, rate=rate(sent.stored, sent.size_bytes, sent.elapsed_s))
+
+        peer.run(sending.Sender(node, target.calling, sent, tell).send(planned, jobs))
+    _report(sent, as_json=json)
+
+
+def _watched(found: "Iterable[Source]", tell: Callable[[], None]) -> "Iterator[Source]":
+    for source in found:
+        tell()
+        yield source
+
+
+def _report(sent: "Sent", *, as_json: bool) -> None:
+    if sent.error is not None:
+        say(str(sent.error))
+    summary: dict[str, object] = {
+        "stored": sent.stored,
+        "warnings": sent.warnings,
+        "refused": sent.refused,
+        "failed": sent.failed,
+        "skipped": sent.skipped,
+    }
+    if as_json:
+        problems = [{"file": name, "reason": reason} for name, reason in sent.problems]
+        elapsed_s = round(sent.elapsed_s, 3)
+        print_json(summary | {"size_bytes": sent.size_bytes, "elapsed_s": elapsed_s, "problems": problems})
+    else:
+        for name, reason in sent.problems:
+            say(f"{name}: {reason}")
+        say(rate(sent.stored, sent.size_bytes, sent.elapsed_s))
+        print_counts(summary)
+    if sent.failed and sent.error is not None:
+        raise typer.Exit(exit_code(sent.error))
+    if sent.refused or sent.failed:
+        raise typer.Exit(ExitCode.FAILED)

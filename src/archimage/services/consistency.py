@@ -1,0 +1,147 @@
+"""Whether index and files agree, and the index made anew from the files."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Final
+
+import xxhash
+
+from archimage.dicom.layout import DEFLATED_SYNTAXES
+from archimage.dicom.part10 import FileMeta, decode_file_meta
+from archimage.dicom.scan import Header, HeaderScanner
+from archimage.errors import ArchimageError, BlobNotFoundError
+from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.ports import BlobReader, BlobStore, Index
+from archimage.services.attributes import WANTED, frame_table, index_values
+
+_HEAD_BYTES: Final = 65_536
+_PIECE_BYTES: Final = 1 << 20
+_BATCH: Final = 64
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a verification saw; the lists hold paths below the object directory."""
+
+    instances: int = 0
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+
+    @property
+    def consistent(self) -> bool:
+        """Tell whether every row has its file and every file its row."""
+        return not (self.missing or self.damaged or self.orphans)
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild did: instances indexed, rows without a file dropped, files it could not read and why."""
+
+    indexed: int = 0
+    dropped: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def verify(index: Index, blobs: BlobStore, *, digests: bool = False) -> Iterator[Findings]:
+    """Compare rows with files, sizes, and with digests every byte; yield the same Findings as they grow."""
+    findings = Findings()
+    known: set[str] = set()
+    for page in index.all_instances():
+        for instance in page:
+            known.add(instance.path)
+            _check(instance, blobs, findings, digests=digests)
+        yield findings
+    findings.orphans.extend(path for path in blobs.paths() if path not in known)
+    yield findings
+
+
+def rebuild(index: Index, blobs: BlobStore) -> Iterator[Rebuilt]:
+    """Index every file anew and drop rows without a file; yield the same Rebuilt as it grows.
+
+    When an instance was received is not in its file: rebuilt rows tell the time of the rebuild.
+    """
+    rebuilt = Rebuilt()
+    batch: list[InstanceRecord] = []
+    found: set[str] = set()
+    for path in blobs.paths():
+        try:
+            batch.append(_record(path, blobs))
+        except (ArchimageError, OSError) as error:
+            rebuilt.unreadable.append((path, str(error)))
+            continue
+        found.add(path)
+        if len(batch) >= _BATCH:
+            _add(index, batch, rebuilt)
+            yield rebuilt
+    _add(index, batch, rebuilt)
+    unreadable = {path for path, _ in rebuilt.unreadable}
+    gone = [
+        instance.sop_instance_uid
+        for page in index.all_instances()
+        for instance in page
+        if instance.path not in found and instance.path not in unreadable
+    ]
+    index.remove(gone)
+    index.sync()
+    rebuilt.dropped = len(gone)
+    yield rebuilt
+
+
+def _add(index: Index, batch: list[InstanceRecord], rebuilt: Rebuilt) -> None:
+    if batch:
+        index.add(batch)
+        rebuilt.indexed += len(batch)
+        batch.clear()
+
+
+def _check(instance: StoredInstance, blobs: BlobStore, findings: Findings, *, digests: bool) -> None:
+    findings.instances += 1
+    try:
+        with closing(blobs.open(instance.path)) as reader:
+            if reader.size_bytes != instance.size_bytes or (digests and _digest(reader, instance) != instance.digest):
+                findings.damaged.append(instance.path)
+    except BlobNotFoundError:
+        findings.missing.append(instance.path)
+
+
+def _digest(reader: BlobReader, instance: StoredInstance) -> bytes:
+    digest = xxhash.xxh3_128()
+    for piece in _pieces(reader, instance.data_set_offset):
+        digest.update(piece)
+    return digest.digest()
+
+
+def _pieces(reader: BlobReader, start: int) -> Iterator[bytes]:
+    while piece := reader.read(start, _PIECE_BYTES):
+        yield piece
+        start += len(piece)
+
+
+def _record(path: str, blobs: BlobStore) -> InstanceRecord:
+    with closing(blobs.open(path)) as reader:
+        meta, offset = decode_file_meta(reader.read(0, _HEAD_BYTES))
+        scanner = HeaderScanner(meta.transfer_syntax_uid, WANTED)
+        digest = xxhash.xxh3_128()
+        for piece in _pieces(reader, offset):
+            scanner.feed(piece)
+            digest.update(piece)
+        return _assemble(path, meta, scanner.finish(), (offset, reader.size_bytes, digest.digest()))
+
+
+def _assemble(path: str, meta: FileMeta, header: Header, measured: tuple[int, int, bytes]) -> InstanceRecord:
+    offset, size_bytes, digest = measured
+    deflated = meta.transfer_syntax_uid in DEFLATED_SYNTAXES
+    return InstanceRecord(
+        values=index_values(header),
+        transfer_syntax_uid=meta.transfer_syntax_uid,
+        path=path,
+        size_bytes=size_bytes,
+        data_set_offset=offset,
+        digest=digest,
+        received_at=time.time(),
+        source_ae_title=meta.source_ae_title,
+        frames=None if deflated else frame_table(header, offset),
+    )
