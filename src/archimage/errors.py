@@ -9,7 +9,8 @@
     |    |- AssociationAbortedError
     |    |- ConnectionFailedError     refused, lost, unknown host
     |    |- TimerExpiredError
-    |    `- ContextNotAcceptedError   the peer takes no presentation context that fits
+    |    |- ContextNotAcceptedError   the peer takes no presentation context that fits
+    |    `- OperationFailedError      the peer answered a request with a failure status
     |- DicomError
     |    |- InvalidDatasetError       cannot be parsed
     |    |- InvalidFileError          not Part 10, or its meta information is broken
@@ -94,6 +95,14 @@ class TimerExpiredError(AssociationError):
 
 class ContextNotAcceptedError(AssociationError):
     """No accepted presentation context fits the operation."""
+
+
+class OperationFailedError(AssociationError):
+    """The peer answered a request with a failure; status is the DIMSE status of its response."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class DicomError(ArchimageError):

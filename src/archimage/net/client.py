@@ -1,0 +1,284 @@
+"""The requestor's side of DIMSE: associations to other nodes, and the C- services over them.
+
+Ref: PS3.7 §9.1; PS3.4 §A.4 (Verification), §B (Storage), §C (Query/Retrieve).
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from archimage.errors import (
+    AssociationRejectedError,
+    ConnectionFailedError,
+    ContextNotAcceptedError,
+    OperationFailedError,
+    TimerExpiredError,
+)
+from archimage.net import reasons
+from archimage.net.conversation import Conversation, Pieces, RemoteNode
+from archimage.net.operations import OnInstance, Operation, SubOperationProgress, progress_of
+from archimage.net.transport import BufferPool, Connection
+from archimage.protocol.association import Association, AssociationSettings
+from archimage.protocol.command import Command, c_echo_rq, c_find_rq, c_get_rq, c_move_rq, c_store_rq
+from archimage.protocol.events import AssociationAccepted, AssociationRejected
+from archimage.protocol.items import RoleSelection, UserInformation
+from archimage.protocol.negotiation import NegotiatedContext, PresentationContext
+from archimage.protocol.pdu import AssociateRequest
+from archimage.protocol.status import Service, describe, is_failure
+from archimage.protocol.uids import VERIFICATION
+
+_MAX_MESSAGE_ID = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Bounds of one association as its requestor; times in seconds, max_pdu_length in bytes.
+
+    connect_timeout_s   until the TCP connection stands
+    acse_timeout_s      until the peer accepts, rejects or releases the association
+    dimse_timeout_s     until the peer's next message
+    write_timeout_s     for which the peer may take nothing of what we send
+    """
+
+    connect_timeout_s: float = 10.0
+    acse_timeout_s: float = 30.0
+    dimse_timeout_s: float = 60.0
+    write_timeout_s: float = 60.0
+    max_pdu_length: int = 131072
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInstance:
+    """An object to send: its data set, without File Meta Information, is in transfer_syntax_uid.
+
+    move_originator is the AE title and message id of the C-MOVE that it belongs to.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    pieces: Pieces = field(repr=False)
+    move_originator: tuple[str, int] | None = None
+
+
+async def connect(
+    node: RemoteNode,
+    *,
+    calling_ae_title: str,
+    contexts: Sequence[PresentationContext],
+    roles: Sequence[RoleSelection] = (),
+    settings: ClientSettings | None = None,
+    buffers: BufferPool | None = None,
+) -> "ClientAssociation":
+    """Open an association. Use what is returned as an asynchronous context manager.
+
+    Raises:
+        ConnectionFailedError: nothing listens there, or the connection was lost.
+        AssociationRejectedError: the peer does not want the association.
+        AssociationAbortedError: the peer aborted instead of answering.
+        TimerExpiredError: the connection or the answer took too long.
+    """
+    settings = settings or ClientSettings()
+    connection = await _open(node, calling_ae_title, settings, buffers or BufferPool())
+    conversation = Conversation(connection, node, settings.dimse_timeout_s)
+    request = AssociateRequest(
+        node.ae_title, calling_ae_title, tuple(contexts), UserInformation(settings.max_pdu_length, roles=tuple(roles))
+    )
+    try:
+        connection.association.request(request, asyncio.get_running_loop().time())
+        connection.flush()
+        match event := await conversation.event(settings.acse_timeout_s):
+            case AssociationAccepted():
+                return ClientAssociation(conversation, settings)
+            case AssociationRejected(result, source, reason):
+                why = reasons.rejection(result, source, reason)
+                message = f"{node} rejects {calling_ae_title}: {why}"
+                raise AssociationRejectedError(message, result=result, source=source, reason=reason)
+        raise await conversation.failure(event)
+    except BaseException:
+        connection.drop()
+        raise
+
+
+async def _open(node: RemoteNode, calling_ae_title: str, settings: ClientSettings, buffers: BufferPool) -> Connection:
+    loop = asyncio.get_running_loop()
+    own = AssociationSettings(calling_ae_title, max_pdu_length=settings.max_pdu_length, idle_timeout_s=None)
+
+    def protocol() -> Connection:
+        association = Association(own, requestor=True, now=loop.time())
+        return Connection(association, buffers, write_timeout_s=settings.write_timeout_s)
+
+    try:
+        async with asyncio.timeout(settings.connect_timeout_s):
+            _, connection = await loop.create_connection(protocol, node.host, node.port)
+    except TimeoutError:
+        message = f"{node} does not answer: no connection within {settings.connect_timeout_s:g} s"
+        raise TimerExpiredError(message) from None
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        raise ConnectionFailedError(f"cannot connect to {node}: {why}; check host and port") from error
+    return connection
+
+
+class ClientAssociation:
+    """An open association of ours; operations of several tasks are done one after the other."""
+
+    def __init__(self, conversation: Conversation, settings: ClientSettings) -> None:
+        self.node = conversation.node
+        self._conversation = conversation
+        self._settings = settings
+        self._turn = asyncio.Lock()
+        self._message_id = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.release()
+        else:
+            await self.abort()
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether an operation can be started now."""
+        return self._conversation.usable and not self._turn.locked()
+
+    @property
+    def contexts(self) -> Sequence[NegotiatedContext]:
+        """Every proposed presentation context with what became of it."""
+        return tuple(self._conversation.association.contexts.values())
+
+    def context(self, sop_class_uid: str, transfer_syntax_uid: str | None = None) -> NegotiatedContext:
+        """Return the accepted context for a SOP class, of this transfer syntax if one is given.
+
+        Raises:
+            ContextNotAcceptedError: there is none.
+        """
+        proposed = [context for context in self.contexts if context.abstract_syntax == sop_class_uid]
+        for context in proposed:
+            if context.accepted and transfer_syntax_uid in {None, context.transfer_syntax}:
+                return context
+        taken = ", ".join(context.transfer_syntax for context in proposed if context.accepted)
+        refused = ", ".join(dict.fromkeys(reasons.context_result(c.result) for c in proposed if not c.accepted))
+        why = f"it takes only {taken}" if taken else refused or "it was not proposed"
+        what = f"SOP class {sop_class_uid}" + (
+            f" in transfer syntax {transfer_syntax_uid}" if transfer_syntax_uid else ""
+        )
+        raise ContextNotAcceptedError(f"{self.node} does not take {what}: {why}")
+
+    async def echo(self) -> int:
+        """Verify the connection; return the peer's status.
+
+        Raises:
+            AssociationError: no answer came, or Verification was not accepted.
+        """
+        context = self.context(VERIFICATION)
+        async with self._turn:
+            command = c_echo_rq(self._next_id())
+            await self._conversation.send(context.context_id, command)
+            return await self._status(command)
+
+    async def store(self, instance: OutgoingInstance) -> int:
+        """Send one object as it is; return the peer's status.
+
+        Raises:
+            ContextNotAcceptedError: the peer does not take the SOP class in this transfer syntax.
+            AssociationError: the association ended.
+        """
+        context = self.context(instance.sop_class_uid, instance.transfer_syntax_uid)
+        async with self._turn:
+            command = c_store_rq(
+                self._next_id(),
+                instance.sop_class_uid,
+                instance.sop_instance_uid,
+                move_originator=instance.move_originator,
+            )
+            await self._conversation.stream(context.context_id, command, instance.pieces)
+            return await self._status(command)
+
+    async def find(self, sop_class_uid: str, identifier: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the peer's matches as they come, encoded in the context's transfer syntax, as identifier has to be.
+
+        Closing the generator early cancels the operation.
+
+        Raises:
+            OperationFailedError: the peer ended with a failure.
+            AssociationError: the association ended, or the SOP class was not accepted.
+        """
+        context = self.context(sop_class_uid)
+        async with self._turn:
+            command = c_find_rq(self._next_id(), sop_class_uid)
+            async with Operation(self._conversation, context.context_id, command) as operation:
+                await self._conversation.send(context.context_id, command, identifier)
+                while not operation.over:
+                    message = await operation.response()
+                    if message.dataset is not None and not operation.over:
+                        yield message.dataset
+            self._check(message.command)
+
+    async def move(
+        self, sop_class_uid: str, identifier: bytes, destination: str
+    ) -> AsyncGenerator[SubOperationProgress, None]:
+        """Have the peer send what identifier names to the AE title destination; yield the counts, the final ones last.
+
+        Closing the generator early cancels the operation.
+
+        Raises:
+            AssociationError: the association ended, or the SOP class was not accepted.
+        """
+        context = self.context(sop_class_uid)
+        async with self._turn:
+            command = c_move_rq(self._next_id(), sop_class_uid, destination)
+            async with Operation(self._conversation, context.context_id, command) as operation:
+                await self._conversation.send(context.context_id, command, identifier)
+                while not operation.over:
+                    yield progress_of(await operation.response())
+
+    async def get(
+        self, sop_class_uid: str, identifier: bytes, on_instance: OnInstance
+    ) -> AsyncGenerator[SubOperationProgress, None]:
+        """Have the peer send what identifier names over this association; yield the counts, the final ones last.
+
+        on_instance, called from a worker thread, says where each object goes. Closing the generator early cancels.
+
+        Raises:
+            AssociationError: the association ended, or the SOP class was not accepted.
+        """
+        context = self.context(sop_class_uid)
+        async with self._turn:
+            command = c_get_rq(self._next_id(), sop_class_uid)
+            async with Operation(self._conversation, context.context_id, command, on_instance) as operation:
+                await self._conversation.send(context.context_id, command, identifier)
+                while not operation.over:
+                    yield progress_of(await operation.response())
+
+    async def release(self) -> None:
+        """End in order."""
+        await self._conversation.release(self._settings.acse_timeout_s)
+
+    async def abort(self) -> None:
+        """End at once."""
+        await self._conversation.abort()
+
+    def _next_id(self) -> int:
+        self._message_id = self._message_id % _MAX_MESSAGE_ID + 1
+        return self._message_id
+
+    async def _status(self, command: Command) -> int:
+        response = await self._conversation.response(command.message_id or 0)
+        return response.command.status or 0
+
+    def _check(self, command: Command) -> None:
+        status = command.status or 0
+        if is_failure(status):
+            meaning = describe(status, Service.FIND)
+            comment = f" ({command.error_comment})" if command.error_comment else ""
+            raise OperationFailedError(
+                f"{self.node} refuses the query: {status:04X}H, {meaning}{comment}", status=status
+            )

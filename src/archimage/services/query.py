@@ -1,0 +1,176 @@
+"""The query use case: an identifier becomes a typed query, and the index's rows come back in pages.
+
+Ref: PS3.4 §C.4.1 (C-FIND), §C.6 (information models).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from archimage.errors import InvalidQueryError, OutOfResourcesError
+from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
+from archimage.model.query import Condition, DateTimeRange, Query, Range, Universal
+from archimage.ports import Index
+from archimage.services.identifiers import Identifier, Key, flatten
+from archimage.services.matching import parse_match
+
+Row = Mapping[str, str]
+"""Columns of `model.attributes` to text; absent values left out."""
+
+ALWAYS_RETURNED: Final = frozenset({0x00080052, 0x00080054, 0x00080056})
+"""Query/Retrieve Level, Retrieve AE Title and Instance Availability stand in every response."""
+_CONTEXT_COLUMNS: Final = frozenset({"timezone_offset_from_utc"})
+_SEQUENCE_ATTRIBUTES: Final[Mapping[int, tuple[Attribute, ...]]] = {
+    sequence: tuple(attribute for attribute in ATTRIBUTES if attribute.sequence_tag == sequence)
+    for sequence in {attribute.sequence_tag for attribute in ATTRIBUTES}
+    if sequence is not None
+}
+_DATE_TIMES: Final = tuple(
+    (attribute, BY_COLUMN[time])
+    for attribute in ATTRIBUTES
+    if attribute.vr == "DA" and (time := attribute.column.removesuffix("date") + "time") in BY_COLUMN
+)
+
+
+class Root(Enum):
+    """Query/Retrieve information model, with the levels it knows."""
+
+    PATIENT = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE)
+    STUDY = (Level.STUDY, Level.SERIES, Level.IMAGE)
+    PATIENT_STUDY_ONLY = (Level.PATIENT, Level.STUDY)
+
+    def check(self, level: Level) -> None:
+        """Raise InvalidQueryError where the model does not know the level."""
+        if level not in self.value:
+            raise InvalidQueryError(f"level {level} is not part of the {self.name.replace('_', ' ').lower()} model")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """What extended negotiation agreed on (PS3.4 §C.5.1.1)."""
+
+    combined_date_time: bool = False
+    fuzzy_names: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A query ready to run, and the keys that each response gives back.
+
+    unsupported tells that some keys are neither matched nor returned.
+    """
+
+    query: Query
+    keys: tuple[Key, ...]
+    unsupported: bool
+
+
+class QueryService:
+    """Answers queries from the index."""
+
+    def __init__(self, index: Index, *, max_results: int | None = None) -> None:
+        self._index = index
+        self._max_results = max_results
+
+    def prepare(self, root: Root, identifier: Identifier, options: QueryOptions | None = None) -> Find:
+        """Turn an identifier into a query.
+
+        Unique keys of the levels above are not asked for, and keys at any level are matched: every query is
+        answered as a relational one, as most archives do today. Counts are returned and not matched;
+        Timezone Offset From UTC is returned and shifts nothing, as that is never negotiated.
+
+        Raises:
+            InvalidQueryError: the level or a value does not fit.
+        """
+        root.check(identifier.level)
+        options = options or QueryOptions()
+        pairs = tuple(flatten(identifier.keys))
+        conditions = tuple(_conditions(pairs))
+        if options.combined_date_time:
+            conditions = _combined(conditions)
+        query = Query(
+            identifier.level,
+            conditions,
+            tuple(dict.fromkeys(_requested(identifier))),
+            limit=None if self._max_results is None else self._max_results + 1,
+            fuzzy=options.fuzzy_names,
+        )
+        return Find(query, identifier.keys, any(not _supported(*pair, identifier.level) for pair in pairs))
+
+    def pages(self, query: Query) -> Iterator[Sequence[Row]]:
+        """Yield the matches page by page; blocks.
+
+        Raises:
+            OutOfResourcesError: there are more matches than the limit, which have been yielded.
+            IndexUnavailableError: the index does not answer.
+        """
+        left = self._max_results
+        for page in self._index.find(query):
+            if left is not None and len(page) > left:
+                yield page[:left]
+                raise OutOfResourcesError(f"more than {self._max_results} matches; narrow the query")
+            left = None if left is None else left - len(page)
+            yield page
+
+
+def _conditions(pairs: Iterable[tuple[int | None, Key]]) -> Iterator[Condition | DateTimeRange]:
+    for sequence, key in pairs:
+        attribute = BY_TAG.get((sequence, key.tag))
+        if attribute is None or not _matched(attribute):
+            continue
+        match = parse_match(key.value, attribute.vr)
+        if not isinstance(match, Universal):
+            yield Condition(attribute, match)
+
+
+def _matched(attribute: Attribute) -> bool:
+    return not (attribute.computed and attribute.vr == "IS") and attribute.column not in _CONTEXT_COLUMNS
+
+
+def _requested(identifier: Identifier) -> Iterator[Attribute]:
+    for key in identifier.keys:
+        if key.vr == "SQ":
+            found: Iterable[Attribute | None] = sequence_attributes(key)
+        else:
+            found = (BY_TAG.get((None, key.tag)),)
+        for attribute in found:
+            if attribute is not None and attribute.level.depth <= identifier.level.depth:
+                yield attribute
+
+
+def sequence_attributes(key: Key) -> tuple[Attribute, ...]:
+    """Return the indexed attributes that a sequence key asks for: those of its item, or all when it is empty."""
+    inner = {found.tag for item in key.items for found in item}
+    known = _SEQUENCE_ATTRIBUTES.get(key.tag, ())
+    return tuple(attribute for attribute in known if not inner or attribute.tag in inner)
+
+
+def _supported(sequence: int | None, key: Key, level: Level) -> bool:
+    attribute = BY_TAG.get((sequence, key.tag))
+    if attribute is None:
+        return sequence is None and key.tag in ALWAYS_RETURNED
+    return attribute.level.depth <= level.depth
+
+
+def _combined(conditions: Sequence[Condition | DateTimeRange]) -> tuple[Condition | DateTimeRange, ...]:
+    """Join each date range with the range of its time (PS3.4 §C.2.2.2.5.1)."""
+    ranges = {
+        condition.attribute: condition.match
+        for condition in conditions
+        if isinstance(condition, Condition) and isinstance(condition.match, Range)
+    }
+    joined: list[DateTimeRange] = []
+    for date, time in _DATE_TIMES:
+        if date in ranges and time in ranges:
+            days, hours = ranges.pop(date), ranges.pop(time)
+            joined.append(
+                DateTimeRange(date, time, Range(_moment(days.low, hours.low), _moment(days.high, hours.high)))
+            )
+    taken = {attribute for pair in joined for attribute in (pair.date, pair.time)}
+    others = (c for c in conditions if not (isinstance(c, Condition) and c.attribute in taken))
+    return (*others, *joined)
+
+
+def _moment(day: str | None, hour: str | None) -> str | None:
+    return None if day is None else day + (hour or "")
