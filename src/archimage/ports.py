@@ -3,7 +3,8 @@
 All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -40,6 +41,9 @@ class BlobWriter(Protocol):
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append pieces."""
 
+    def read(self, offset: int, length: int) -> bytes:
+        """Read back what was written, until `close`."""
+
     def sync(self) -> None:
         """Make what was written survive a crash of the machine."""
 
@@ -67,6 +71,74 @@ class BlobStore(Protocol):
 
     def paths(self) -> Iterator[str]:
         """Walk the paths of every placed object."""
+
+    def incoming(self) -> Iterator[str]:
+        """Name every object that this process's lane holds and that is not placed."""
+
+    def discard(self, name: str) -> None:
+        """Drop an object that was never placed; absent is fine."""
+
+    def sync(self) -> None:
+        """Make every placed object survive a crash of the machine."""
+
+
+ReadExtents = Callable[[Sequence[tuple[int, int]]], Iterator[bytes]]
+Replay = Iterator[tuple[bytes, ReadExtents]]
+"""Committed payloads, oldest first, each with a way to read its object's bytes in the journal."""
+
+
+@dataclass(eq=False, slots=True)
+class JournalEntry:
+    """One object's data in the ingest journal; only the journal changes it.
+
+    extents are the (offset, length) of its runs in segment; none when the object's own file is what counts, and
+    needs_sync when that file is to be synced first.
+    """
+
+    file: BlobWriter
+    extents: list[tuple[int, int]] = field(default_factory=list)
+    size_bytes: int = 0
+    segment: object = None
+    needs_sync: bool = False
+
+
+class JournalCommit(Protocol):
+    """A group of objects that is durable."""
+
+    def applied(self) -> None:
+        """Tell that the group is placed and indexed, or was revoked; ends every commit."""
+
+    def revoke(self) -> None:
+        """Take the group back."""
+
+
+class JournalCheckpoint(Protocol):
+    """All commits up to some moment, applied."""
+
+    def replay(self) -> Replay:
+        """Read them back."""
+
+    def recycle(self) -> None:
+        """Give their room back: what they hold is durable elsewhere."""
+
+
+class Journal(Protocol):
+    """Makes groups of objects durable with one flush; see `storage.journal`."""
+
+    on_sealed: Callable[[], None]
+    """Called, possibly with locks held, when a checkpoint is due."""
+
+    def append(self, entry: JournalEntry, pieces: Sequence[bytes | memoryview]) -> None:
+        """Add data of an object whose bytes also go to its file."""
+
+    def commit(self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]) -> JournalCommit:
+        """Make entries durable, each with its payload; OutOfResourcesError when the disk refuses."""
+
+    def seal(self) -> JournalCheckpoint:
+        """Begin a checkpoint of all commits so far, once they are applied."""
+
+    def close(self) -> None:
+        """Let go of the files."""
 
 
 class Index(Protocol):

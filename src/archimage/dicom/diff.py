@@ -43,8 +43,8 @@ def diff(first: Dataset, second: Dataset) -> list[Difference]:
 def _diff(first: Dataset, second: Dataset, prefix: str, depth: int) -> Iterator[Difference]:
     check_depth(depth, DEFAULT_LIMITS)
     for tag in sorted({*first.keys(), *second.keys()}):
-        before = first[tag] if tag in first else None
-        after = second[tag] if tag in second else None
+        before: DataElement | None = first.get(tag)
+        after: DataElement | None = second.get(tag)
         path = prefix + format_step(int(tag))
         if before is not None and after is not None and before.VR == after.VR == "SQ":
             yield from _diff_items(before, after, path, depth)

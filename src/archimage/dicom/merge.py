@@ -31,28 +31,28 @@ def merge(first: Dataset, second: Dataset, policy: MergePolicy = MergePolicy.KEE
         MergeConflictError: values differ and the policy is ERROR.
         InvalidDatasetError: sequences nest too deep.
     """
-    return _merge(first, second, policy, "", 0)
-
-
-def _merge(first: Dataset, second: Dataset, policy: MergePolicy, prefix: str, depth: int) -> Dataset:
-    check_depth(depth, DEFAULT_LIMITS)
     merged = copy.deepcopy(first)
+    _merge_into(merged, second, policy, "", 0)
+    return merged
+
+
+def _merge_into(merged: Dataset, second: Dataset, policy: MergePolicy, prefix: str, depth: int) -> None:
+    check_depth(depth, DEFAULT_LIMITS)
     for element in second:
         if element.tag not in merged:
             merged[element.tag] = copy.deepcopy(element)
         elif element.VR == "SQ" and merged[element.tag].VR == "SQ":
             path = prefix + format_step(int(element.tag))
-            merged[element.tag].value = _merge_items(merged[element.tag], element, policy, path, depth)
+            _merge_items(merged[element.tag], element, policy, path, depth)
         elif _takes_second(merged[element.tag], element, policy, prefix):
             merged[element.tag] = copy.deepcopy(element)
-    return merged
 
 
-def _merge_items(first: DataElement, second: DataElement, policy: MergePolicy, path: str, depth: int) -> list[Dataset]:
-    ours, theirs = list(first.value), list(second.value)
-    both = min(len(ours), len(theirs))
-    merged = [_merge(ours[index], theirs[index], policy, f"{path}[{index}].", depth + 1) for index in range(both)]
-    return merged + ours[both:] + copy.deepcopy(theirs[both:])
+def _merge_items(merged: DataElement, second: DataElement, policy: MergePolicy, path: str, depth: int) -> None:
+    both = min(len(merged.value), len(second.value))
+    for index in range(both):
+        _merge_into(merged.value[index], second.value[index], policy, f"{path}[{index}].", depth + 1)
+    merged.value.extend(copy.deepcopy(second.value[both:]))
 
 
 def _takes_second(first: DataElement, second: DataElement, policy: MergePolicy, prefix: str) -> bool:

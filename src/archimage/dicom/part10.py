@@ -12,7 +12,7 @@ from pathlib import Path
 from struct import Struct
 from typing import BinaryIO, Final, NamedTuple
 
-from archimage.dicom.layout import EXPLICIT_LITTLE, KNOWN_VRS, Head, decode_head
+from archimage.dicom.layout import DEFLATED_SYNTAXES, EXPLICIT_LITTLE, KNOWN_VRS, Head, decode_head
 from archimage.errors import InvalidFileError
 
 PREAMBLE_BYTES: Final = 128
@@ -125,10 +125,12 @@ def guess_transfer_syntax(data: bytes | bytearray | memoryview) -> str:
 
 
 def _decode_group(data: bytes | bytearray | memoryview, start: int, preamble: bytes) -> tuple[FileMeta, int]:
-    """Read group 0002 up to its stated length, or up to another group where the stated length is wrong."""
+    """Read group 0002 up to another group; its stated length, often wrong, only ends it where deflated bytes follow."""
     values: dict[str, str] = {}
     pos, stated, end = start, -1, len(data)
-    while pos != stated and (head := _meta_head(data, pos, end)) is not None:
+    while (head := _meta_head(data, pos, end)) is not None:
+        if pos == stated and values.get("transfer_syntax_uid") in DEFLATED_SYNTAXES:
+            break
         pos = head.start + head.length
         if pos > end:
             raise InvalidFileError("the File Meta Information is cut short")

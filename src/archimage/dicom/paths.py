@@ -101,10 +101,10 @@ def set_path(dataset: Dataset, path: str, value: Any, vr: str | None = None) -> 
     """Set an element everywhere a path leads; return in how many places.
 
     A numbered item that is the next of its sequence is made, and so is the sequence; `[*]` makes nothing.
-    vr is that of the dictionary unless given.
+    Without a vr the element keeps its own, or takes the dictionary's, UN where it has none.
 
     Raises:
-        InvalidPathError: the path is malformed, ends in an index, or skips items; or a private element comes without VR.
+        InvalidPathError: the path is malformed, ends in an index, or skips items.
     """
     *outer, last = parse_path(path)
     if last.index is not None:

@@ -185,8 +185,8 @@ def _encode_extended(text: str, charset: _Charset) -> bytes:
         else:
             g0 = _switch(out, g0, home)
         out += encoded
-        if character in _RESET:
-            g1 = initial_g1
+        if character in _RESET and g1 != initial_g1:
+            g1 = b""  # only some VRs put G1 back here: the next character beyond ASCII names its set again
     _switch(out, g0, home)
     return bytes(out)
 

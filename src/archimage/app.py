@@ -1,0 +1,195 @@
+"""The composition root: the only place that wires adapters to services."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from archimage.config import Config
+from archimage.dicom.scan import ScanLimits
+from archimage.errors import ConfigError
+from archimage.index.sqlite import SqliteIndex
+from archimage.model.events import InstanceRefused, InstanceStored
+from archimage.net.admission import AdmissionPolicy
+from archimage.net.client import ClientSettings
+from archimage.net.conversation import RemoteNode
+from archimage.net.dispatch import Registry
+from archimage.net.scp import query as query_scp
+from archimage.net.scp import retrieve as retrieve_scp
+from archimage.net.scp import storage as storage_scp
+from archimage.net.scp import verification as verification_scp
+from archimage.net.server import DicomServer, bind
+from archimage.protocol.association import AssociationSettings
+from archimage.services.checkpoint import Checkpointer
+from archimage.services.intake import Intake
+from archimage.services.layout import Layout
+from archimage.services.query import QueryService
+from archimage.services.recovery import recover
+from archimage.services.retrieve import RetrieveService
+from archimage.services.store import StoreService
+from archimage.storage.filesystem import FilesystemBlobStore
+from archimage.storage.journal import Journal, replay, retire
+from archimage.storage.lanes import Lane, take_abandoned_lanes, take_free_lane
+from archimage.web import probes
+from archimage.web.server import HttpServer
+
+_INGEST_THREADS: Final = 4
+_READ_THREADS: Final = 8
+_log = structlog.get_logger()
+
+Address = tuple[str, int]
+OnReady = Callable[[Address, Address], None]
+"""Called with the DICOM and the HTTP address once both listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases."""
+
+    store: StoreService
+    query: QueryService
+    retrieve: RetrieveService
+
+
+class App:
+    """An open archive: the parts of one process, wired. `close` it."""
+
+    def __init__(self, config: Config) -> None:
+        directory = config.storage.directory
+        durable = config.storage.durability == "full"
+        self.config = config
+        self.index = SqliteIndex(directory / "index.db", durable=durable)
+        _recover(directory, self.index)
+        self._lane = take_free_lane(directory)
+        self.blobs = FilesystemBlobStore(directory, self._lane.name)
+        self._journal = Journal(
+            self._lane.journal_directory,
+            segment_bytes=config.storage.journal_segment_bytes,
+            limit_bytes=config.storage.journal_limit_bytes,
+            durable=durable,
+        )
+        self._intake = Intake(self.blobs, self._journal, self.index, replace=config.storage.duplicates == "replace")
+        self._checkpointer = Checkpointer(self._journal, self.blobs, self.index)
+        self.services = Services(
+            store=StoreService(
+                self.blobs, self._journal, self._intake, Layout(config.storage.layout), ScanLimits(), _publish
+            ),
+            query=QueryService(self.index, max_results=config.query.max_results),
+            retrieve=RetrieveService(self.index, self.blobs),
+        )
+
+    def close(self) -> None:
+        """Finish what was submitted, make it durable in its place, and let go of everything."""
+        self._intake.close()
+        self._checkpointer.close()
+        self._journal.close()
+        self.index.close()
+        self.blobs.close()
+        self._lane.close()
+
+    async def serve(self, on_ready: OnReady) -> None:
+        """Listen until SIGTERM or SIGINT, then close the archive."""
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        ingest = ThreadPoolExecutor(_INGEST_THREADS, "ingest")
+        readers = ThreadPoolExecutor(_READ_THREADS, "read")
+        dicom = DicomServer(self._association_settings(), self._registry(ingest, readers), self._policy())
+        http = HttpServer(probes.build({"index": self._check_index}))
+        try:
+            shared = self.config.dicom.workers > 1
+            dicom_socket = _bind("dicom", self.config.dicom.host, self.config.dicom.port, shared=shared)
+            http_socket = _bind("http", self.config.http.host, self.config.http.port, shared=shared)
+            await dicom.listen(dicom_socket)
+            http.listen(http_socket)
+            on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
+            await stopped.wait()
+        finally:
+            await dicom.close()
+            await http.close()
+            ingest.shutdown()
+            readers.shutdown()
+            self.close()
+
+    def _registry(self, ingest: ThreadPoolExecutor, readers: ThreadPoolExecutor) -> Registry:
+        nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}
+        destinations = retrieve_scp.Destinations(nodes, self.config.dicom.ae_title, ClientSettings())
+        unknown = self.config.dicom.accept_unknown_sop_classes
+        return Registry(
+            verification_scp.service(),
+            storage_scp.service(self.services.store, ingest, unknown_sop_classes=unknown),
+            query_scp.service(self.services.query, readers),
+            retrieve_scp.service(self.services.retrieve, destinations, readers),
+        )
+
+    def _association_settings(self) -> AssociationSettings:
+        dicom = self.config.dicom
+        return AssociationSettings(
+            ae_title=dicom.ae_title,
+            max_pdu_length=dicom.max_pdu_length,
+            artim_timeout_s=dicom.artim_timeout_s,
+            idle_timeout_s=dicom.idle_timeout_s,
+        )
+
+    def _policy(self) -> AdmissionPolicy:
+        dicom = self.config.dicom
+        called = frozenset(dicom.accepted_called_ae_titles or (dicom.ae_title,))
+        return AdmissionPolicy(
+            called_ae_titles=None if dicom.any_called_ae_title else called,
+            calling_ae_titles=frozenset(dicom.allowed_calling_ae_titles),
+            max_associations=dicom.max_associations,
+            max_associations_per_ae=dicom.max_associations_per_ae,
+            max_pending=dicom.max_pending_connections,
+            max_pending_per_address=dicom.max_pending_per_address,
+        )
+
+    def _check_index(self) -> None:
+        self.index.lookup("0")
+
+
+def build(config: Config) -> App:
+    """Open the archive that config describes; complete first what a crash has left."""
+    return App(config)
+
+
+def _recover(directory: Path, index: SqliteIndex) -> None:
+    (directory / "journal").mkdir(parents=True, exist_ok=True)
+    for lane in take_abandoned_lanes(directory):
+        try:
+            _recover_lane(directory, lane, index)
+        finally:
+            lane.close()
+
+
+def _recover_lane(directory: Path, lane: Lane, index: SqliteIndex) -> None:
+    blobs = FilesystemBlobStore(directory, lane.name)
+    try:
+        mended = recover(replay(lane.journal_directory), blobs, index)
+        retire(lane.journal_directory)
+    finally:
+        blobs.close()
+    if mended:
+        _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)
+
+
+def _bind(section: str, host: str, port: int, *, shared: bool) -> socket.socket:
+    try:
+        return bind(host, port, shared=shared)
+    except OSError as error:
+        raise ConfigError(
+            f"{section}.port = {port}: cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0"
+        ) from error
+
+
+def _publish(event: InstanceStored | InstanceRefused) -> None:
+    if isinstance(event, InstanceRefused):
+        _log.warning(
+            "object refused", sop_instance_uid=event.sop_instance_uid, ae=event.source_ae_title, reason=event.reason
+        )

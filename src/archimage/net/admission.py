@@ -1,0 +1,92 @@
+"""Who may connect and associate, and how many at once (PS3.8 §9.3.4 for the refusals)."""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from archimage.model.ids import is_ae_title
+from archimage.net.dispatch import Registry
+from archimage.net.session import Session
+from archimage.protocol.negotiation import negotiate
+from archimage.protocol.pdu import AssociateRequest
+
+_log = structlog.get_logger()
+
+Refusal = tuple[int, int, int]
+"""Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+
+CALLED_AE_TITLE: Final[Refusal] = (1, 1, 7)
+CALLING_AE_TITLE: Final[Refusal] = (1, 1, 3)
+CONGESTION: Final[Refusal] = (2, 3, 1)
+LIMIT: Final[Refusal] = (2, 3, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionPolicy:
+    """Limits and lists; an empty set of calling AE titles lets every one in, called None every called one."""
+
+    called_ae_titles: frozenset[str] | None
+    calling_ae_titles: frozenset[str] = frozenset()
+    max_associations: int = 256
+    max_associations_per_ae: int = 0
+    max_pending: int = 64
+    max_pending_per_address: int = 16
+
+
+class Admission:
+    """Counts connections and associations of one process."""
+
+    def __init__(self, policy: AdmissionPolicy, registry: Registry) -> None:
+        self._policy = policy
+        self._registry = registry
+        self._pending: OrderedDict[Session, str] = OrderedDict()
+        self._admitted: dict[Session, str] = {}
+
+    def connected(self, session: Session) -> None:
+        """Take note of a new connection; beyond a limit the one that has been silent longest gives way to it."""
+        address = session.connection.peer_address[0]
+        same = [other for other, theirs in self._pending.items() if theirs == address]
+        if len(same) >= self._policy.max_pending_per_address:
+            self._evict(same[0])
+        elif len(self._pending) >= self._policy.max_pending:
+            self._evict(next(iter(self._pending)))
+        self._pending[session] = address
+
+    def ended(self, session: Session) -> None:
+        """Forget a connection."""
+        self._pending.pop(session, None)
+        self._admitted.pop(session, None)
+
+    def decide(self, session: Session, request: AssociateRequest) -> None:
+        """Accept or reject the association that a session's peer asks for."""
+        self._pending.pop(session, None)
+        association, now = session.association, session.now
+        refusal = self._refusal(session)
+        if refusal is not None:
+            _log.warning("association rejected", peer=session.peer, called=session.called_ae_title, refusal=refusal)
+            association.reject(*refusal, now)
+            return
+        self._admitted[session] = session.calling_ae_title
+        contexts = negotiate(
+            request.contexts, self._registry.contexts, request.user_information.roles, fallback=self._registry.fallback
+        )
+        association.accept(contexts, now)
+
+    def _refusal(self, session: Session) -> Refusal | None:
+        policy = self._policy
+        calling, called = session.calling_ae_title, session.called_ae_title
+        if not is_ae_title(calling) or (policy.calling_ae_titles and calling not in policy.calling_ae_titles):
+            return CALLING_AE_TITLE
+        if not is_ae_title(called) or (policy.called_ae_titles is not None and called not in policy.called_ae_titles):
+            return CALLED_AE_TITLE
+        if len(self._admitted) >= policy.max_associations:
+            return LIMIT
+        if 0 < policy.max_associations_per_ae <= Counter(self._admitted.values())[calling]:
+            return CONGESTION
+        return None
+
+    def _evict(self, session: Session) -> None:
+        del self._pending[session]
+        session.connection.drop()

@@ -1,0 +1,181 @@
+"""From a DIMSE request to whoever serves it.
+
+A service either takes a request whole and answers by yielding responses (`Handler`), or takes its data set piece by
+piece as it arrives (`Operation`, for C-STORE).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from archimage.errors import ArchimageError, ExcessiveDatasetError
+from archimage.net.statuses import comment_of, status_of
+from archimage.protocol.command import Command
+from archimage.protocol.negotiation import NegotiatedContext, SupportedContext
+
+_MAX_IDENTIFIER_BYTES: Final = 1 << 20
+
+Pieces = AsyncIterable[bytes | memoryview] | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One response to a request; counts are those of sub-operations."""
+
+    status: int
+    dataset: bytes | None = None
+    error_comment: str | None = None
+    remaining: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+
+
+class SubOperations(Protocol):
+    """C-STORE requests from the server to the peer on the association of a C-GET (PS3.4 §C.4.3)."""
+
+    @property
+    def contexts(self) -> Mapping[int, NegotiatedContext]:
+        """The association's presentation contexts."""
+
+    async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
+        """Send an instance; return the peer's status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with its whole data set; cancelled is set by C-CANCEL and by the association's end."""
+
+    command: Command
+    context: NegotiatedContext
+    identifier: bytes
+    calling_ae_title: str
+    called_ae_title: str
+    peer_host: str
+    cancelled: asyncio.Event
+    channel: SubOperations
+
+
+Handler = Callable[[Request], AsyncGenerator[Response, None]]
+"""Yields pending responses and exactly one final one; an ArchimageError becomes the final one."""
+
+
+class Reply(Protocol):
+    """Answers a request, from the loop's thread; after the association's end it does nothing."""
+
+    def __call__(self, response: Response) -> None: ...
+
+
+class Operation(Protocol):
+    """A request whose data set is taken as it arrives."""
+
+    def add(self, data: memoryview, *, last: bool) -> None:
+        """Take note of a piece; the view is valid until `settle` returns."""
+
+    async def settle(self) -> None:
+        """Be done with the views of the pieces added."""
+
+    def abandon(self) -> None:
+        """Forget everything: the association has ended before the data set did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request whose data set is still to come."""
+
+    command: Command
+    context: NegotiatedContext
+    calling_ae_title: str
+    reply: Reply
+
+
+StreamHandler = Callable[[Incoming], Operation]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceClass:
+    """What one service adds to the server: the contexts it accepts, and who serves (abstract syntax, command field).
+
+    stream_handlers serve a command field whatever the abstract syntax; fallback is the context for abstract syntaxes
+    that no service names.
+    """
+
+    contexts: tuple[SupportedContext, ...]
+    handlers: Mapping[tuple[str, int], Handler] = field(default_factory=dict)
+    stream_handlers: Mapping[int, StreamHandler] = field(default_factory=dict)
+    fallback: SupportedContext | None = None
+
+
+class Registry:
+    """All services of a server, as the dispatcher looks them up."""
+
+    def __init__(self, *services: ServiceClass) -> None:
+        self.contexts = {context.abstract_syntax: context for service in services for context in service.contexts}
+        self.handlers = {key: handler for service in services for key, handler in service.handlers.items()}
+        self.stream_handlers = {key: made for service in services for key, made in service.stream_handlers.items()}
+        self.fallback = next((service.fallback for service in services if service.fallback is not None), None)
+
+
+def answer(command: Command, response: Response) -> Command:
+    """Return the response command set to a request."""
+    counts = {
+        "remaining_suboperations": response.remaining,
+        "completed_suboperations": response.completed,
+        "failed_suboperations": response.failed,
+        "warning_suboperations": response.warning,
+        "error_comment": response.error_comment,
+    }
+    return command.response(response.status, **{key: value for key, value in counts.items() if value is not None})
+
+
+def refusal(error: ArchimageError, field_: int) -> Response:
+    """Return the response that tells an error to the peer."""
+    return Response(status_of(error, field_), error_comment=comment_of(error))
+
+
+class Refused:
+    """Takes a request's data set only to answer when it is over."""
+
+    def __init__(self, reply: Reply, response: Response) -> None:
+        self._reply = reply
+        self._response = response
+
+    def add(self, _data: memoryview, *, last: bool) -> None:
+        """Drop the piece; answer after the last."""
+        if last:
+            self._reply(self._response)
+
+    async def settle(self) -> None:
+        """Nothing is held."""
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
+class WholeRequest:
+    """Gathers a small data set, then starts its handler."""
+
+    def __init__(self, start: Callable[[bytes], None], reply: Reply, field_: int) -> None:
+        self._start = start
+        self._reply = reply
+        self._field = field_
+        self._identifier = bytearray()
+
+    def add(self, data: memoryview, *, last: bool) -> None:
+        """Keep a copy of the piece, within bounds."""
+        if len(self._identifier) <= _MAX_IDENTIFIER_BYTES:
+            self._identifier += data
+        if not last:
+            return
+        if len(self._identifier) > _MAX_IDENTIFIER_BYTES:
+            error = ExcessiveDatasetError(f"the identifier is longer than {_MAX_IDENTIFIER_BYTES} bytes")
+            self._reply(refusal(error, self._field))
+        else:
+            self._start(bytes(self._identifier))
+
+    async def settle(self) -> None:
+        """Nothing is held but copies."""
+
+    def abandon(self) -> None:
+        """Nothing is held but copies."""

@@ -1,0 +1,89 @@
+"""Storage SCP: C-STORE into the archive, stored as received in every transfer syntax (PS3.4 Annex B)."""
+
+import asyncio
+from concurrent.futures import Executor
+from typing import Final
+
+from archimage.errors import ArchimageError, IdentityMismatchError
+from archimage.net.dispatch import Incoming, Operation, Refused, Response, ServiceClass, refusal
+from archimage.protocol.command import CommandField
+from archimage.protocol.negotiation import ANY, SupportedContext
+from archimage.protocol.status import Status
+from archimage.protocol.uids import STORAGE_SOP_CLASSES
+from archimage.services.intake import Outcome
+from archimage.services.store import Expected, Reception, StoreService
+
+_WORTH_A_THREAD_BYTES: Final = 64 << 10
+
+
+def service(store: StoreService, executor: Executor, *, unknown_sop_classes: bool) -> ServiceClass:
+    """Accept every storage SOP class, and by setting any other; we may send them too, for C-GET."""
+    return ServiceClass(
+        contexts=tuple(SupportedContext(uid, ANY, scu_role=True) for uid in STORAGE_SOP_CLASSES),
+        stream_handlers={CommandField.C_STORE_RQ: lambda incoming: _begin(store, executor, incoming)},
+        fallback=SupportedContext("", ANY, scu_role=True) if unknown_sop_classes else None,
+    )
+
+
+def _begin(store: StoreService, executor: Executor, incoming: Incoming) -> Operation:
+    command = incoming.command
+    try:
+        if command.affected_sop_class_uid != incoming.context.abstract_syntax:
+            raise IdentityMismatchError("the SOP class is not that of the presentation context")
+        expected = Expected(
+            transfer_syntax_uid=incoming.context.transfer_syntax,
+            sop_class_uid=command.affected_sop_class_uid,
+            sop_instance_uid=command.affected_sop_instance_uid or "",
+            source_ae_title=incoming.calling_ae_title,
+        )
+        return _Store(store.begin(expected), executor, incoming)
+    except ArchimageError as error:
+        return Refused(incoming.reply, refusal(error, CommandField.C_STORE_RQ))
+
+
+class _Store:
+    """One C-STORE: pieces go to a worker thread, one batch at a time; the answer comes from the intake."""
+
+    def __init__(self, reception: Reception, executor: Executor, incoming: Incoming) -> None:
+        self._reception = reception
+        self._executor = executor
+        self._incoming = incoming
+        self._loop = asyncio.get_running_loop()
+        self._pieces: list[bytes | memoryview] = []
+        self._size_bytes = 0
+        self._last = False
+        self._finished = False
+
+    def add(self, data: memoryview, *, last: bool) -> None:
+        """Hold a piece until `settle`."""
+        self._pieces.append(data)
+        self._size_bytes += len(data)
+        self._last = last
+
+    async def settle(self) -> None:
+        """Write what is held; little, with more to come, is copied instead: a thread's turn costs more."""
+        if not self._last and self._size_bytes < _WORTH_A_THREAD_BYTES:
+            self._pieces = [b"".join(self._pieces)]
+            return
+        pieces, self._pieces, self._size_bytes = self._pieces, [], 0
+        self._finished = self._last
+        await self._loop.run_in_executor(self._executor, self._take, pieces)
+
+    def abandon(self) -> None:
+        """Drop what was written."""
+        if not self._finished:
+            self._reception.discard()
+
+    def _take(self, pieces: list[bytes | memoryview]) -> None:
+        self._reception.write(pieces)
+        if self._finished:
+            self._reception.finish(self._done)
+
+    def _done(self, result: Outcome | ArchimageError) -> None:
+        self._loop.call_soon_threadsafe(self._answer, result)
+
+    def _answer(self, result: Outcome | ArchimageError) -> None:
+        if isinstance(result, ArchimageError):
+            self._incoming.reply(refusal(result, CommandField.C_STORE_RQ))
+        else:
+            self._incoming.reply(Response(Status.SUCCESS))

@@ -1,0 +1,77 @@
+"""The DICOM listener: a session for every connection, until it is told to stop."""
+
+import asyncio
+import socket
+from typing import Final
+
+from archimage.net.admission import Admission, AdmissionPolicy
+from archimage.net.dispatch import Registry
+from archimage.net.session import Session
+from archimage.net.transport import BufferPool, Connection
+from archimage.protocol.association import Association, AssociationSettings
+
+_BACKLOG: Final = 1024
+_FAREWELL_S: Final = 2.0
+
+
+class DicomServer:
+    """Listens on one address."""
+
+    def __init__(self, settings: AssociationSettings, registry: Registry, policy: AdmissionPolicy) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._admission = Admission(policy, registry)
+        self._buffers = BufferPool()
+        self._sessions: dict[Session, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Serve connections of a bound socket."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
+
+    async def close(self) -> None:
+        """Stop listening, abort every association and wait for their ends, which take two seconds at the most."""
+        if self._server is not None:
+            self._server.close()
+        tasks = list(self._sessions.values())
+        for session in list(self._sessions):
+            session.abort()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_FAREWELL_S)
+            for session in list(self._sessions):
+                session.connection.drop()
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _connection(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        association = Association(self._settings, requestor=False, now=loop.time())
+        return Connection(association, self._buffers, on_connected=self._serve)
+
+    def _serve(self, connection: Connection) -> None:
+        session = Session(connection, self._registry, self._admission.decide)
+        self._admission.connected(session)
+        task = asyncio.get_running_loop().create_task(session.run())
+        self._sessions[session] = task
+        task.add_done_callback(lambda _: self._ended(session))
+
+    def _ended(self, session: Session) -> None:
+        self._admission.ended(session)
+        del self._sessions[session]
+
+
+def bind(host: str, port: int, *, shared: bool) -> socket.socket:
+    """Bind a TCP socket, not yet listening; shared lets other processes bind the same port (SO_REUSEPORT)."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener

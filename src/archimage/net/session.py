@@ -1,0 +1,260 @@
+"""One association as the server sees it: events in order, requests to their services, answers back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import Final
+
+import structlog
+
+from archimage.errors import ArchimageError, ConnectionFailedError, LocalProtocolError
+from archimage.net.dispatch import (
+    Handler,
+    Incoming,
+    Operation,
+    Pieces,
+    Refused,
+    Registry,
+    Reply,
+    Request,
+    Response,
+    WholeRequest,
+    answer,
+    refusal,
+)
+from archimage.net.transport import Connection
+from archimage.protocol.command import Command, CommandField
+from archimage.protocol.events import (
+    Aborted,
+    AssociationRequested,
+    CommandReceived,
+    DataReceived,
+    Event,
+    ReleaseRequested,
+    TimedOut,
+)
+from archimage.protocol.negotiation import NegotiatedContext
+from archimage.protocol.pdu import AssociateRequest
+from archimage.protocol.status import Status
+
+_SUB_OPERATION_TIMEOUT_S: Final = 60.0
+_log = structlog.get_logger()
+
+Admit = Callable[["Session", AssociateRequest], None]
+"""Accepts or rejects a request on the session's association."""
+
+
+class Session:
+    """Serves one connection from its first byte to its last."""
+
+    def __init__(self, connection: Connection, registry: Registry, admit: Admit) -> None:
+        self.connection = connection
+        self.association = connection.association
+        self.calling_ae_title = ""
+        self.called_ae_title = ""
+        self._registry = registry
+        self._admit = admit
+        self._loop = asyncio.get_running_loop()
+        self._receiving: Operation | None = None
+        self._unsettled: list[Operation] = []
+        self._flush_due = False
+        self._cancels: dict[int, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sub_operations: dict[int, asyncio.Future[int]] = {}
+
+    async def run(self) -> None:
+        """Serve until the connection has ended."""
+        try:
+            while True:
+                for event in await self.connection.receive():
+                    self._on(event)
+                if self._unsettled:
+                    await self._settle()
+        except ConnectionFailedError:
+            pass
+        except Exception:
+            _log.exception("association failed", peer=self.peer)
+            self.connection.drop()
+        finally:
+            await self._end()
+
+    @property
+    def peer(self) -> str:
+        """Who it is, for a log line."""
+        host, port = self.connection.peer_address
+        return f"{self.calling_ae_title or '?'}@{host}:{port}"
+
+    @property
+    def now(self) -> float:
+        """Seconds, monotonic: the association's clock."""
+        return self._loop.time()
+
+    @property
+    def contexts(self) -> Mapping[int, NegotiatedContext]:
+        """The association's presentation contexts."""
+        return self.association.contexts
+
+    def abort(self) -> None:
+        """Tell the peer that the server ends, and end."""
+        with suppress(LocalProtocolError):
+            self.association.abort(self.now)
+        self.connection.flush()
+
+    async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
+        """Send an instance to the peer on this association; return the peer's status."""
+        answered: asyncio.Future[int] = self._loop.create_future()
+        self._sub_operations[command.message_id or 0] = answered
+        try:
+            await self._stream(context_id, command, pieces)
+            async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
+                return await answered
+        except (LocalProtocolError, TimeoutError) as error:
+            raise ConnectionFailedError(f"{self.peer} did not take an instance") from error
+        finally:
+            del self._sub_operations[command.message_id or 0]
+
+    def _on(self, event: Event) -> None:
+        match event:
+            case DataReceived():
+                self._on_data(event.data, last=event.last)
+            case CommandReceived():
+                self._on_command(event)
+            case AssociationRequested():
+                self._on_request(event.request)
+            case ReleaseRequested():
+                self.association.accept_release(self.now)
+                self.connection.flush()
+            case Aborted(_, _, by_peer, detail):
+                _log.info("association aborted", peer=self.peer, by_peer=by_peer, reason=detail)
+            case TimedOut():
+                _log.info("peer was silent for too long", peer=self.peer)
+
+    def _on_request(self, request: AssociateRequest) -> None:
+        self.calling_ae_title = request.calling_ae_title.strip()
+        self.called_ae_title = request.called_ae_title.strip()
+        self._admit(self, request)
+        self.connection.flush()
+
+    def _on_data(self, data: memoryview, *, last: bool) -> None:
+        operation = self._receiving
+        if operation is None:
+            return
+        operation.add(data, last=last)
+        if operation not in self._unsettled:
+            self._unsettled.append(operation)
+        if last:
+            self._receiving = None
+
+    def _on_command(self, event: CommandReceived) -> None:
+        command = event.command
+        if command.field == CommandField.C_CANCEL_RQ:
+            cancelled = self._cancels.get(command.message_id_being_responded_to or 0)
+            if cancelled is not None:
+                cancelled.set()
+        elif command.is_request:
+            self._receiving = self._operation(event)
+            if not event.has_dataset:
+                self._on_data(memoryview(b""), last=True)
+        else:
+            answered = self._sub_operations.get(command.message_id_being_responded_to or 0)
+            if answered is not None and not answered.done():
+                answered.set_result(command.status or 0)
+
+    def _operation(self, event: CommandReceived) -> Operation:
+        command, context = event.command, self.contexts[event.context_id]
+        reply = self._replier(event)
+        if event.duplicate:
+            return Refused(reply, Response(Status.DUPLICATE_INVOCATION))
+        stream_handler = self._registry.stream_handlers.get(command.field)
+        if stream_handler is not None and context.as_scp:
+            return stream_handler(Incoming(command, context, self.calling_ae_title, reply))
+        handler = self._registry.handlers.get((context.abstract_syntax, command.field))
+        if handler is None:
+            return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))
+        return WholeRequest(lambda identifier: self._start(handler, event, identifier), reply, command.field)
+
+    def _replier(self, event: CommandReceived) -> Reply:
+        def reply(response: Response) -> None:
+            self._send(event.context_id, answer(event.command, response), response.dataset)
+            self.connection.flush()
+
+        return reply
+
+    def _send(self, context_id: int, command: Command, dataset: bytes | None) -> None:
+        with suppress(LocalProtocolError):  # the peer left before its answer was ready
+            self.association.send_message(context_id, command, dataset, self.now)
+
+    async def _settle(self) -> None:
+        """Let operations be done with the views of this batch; the peer is not to blame for the time that takes."""
+        self.association.pause_idle()
+        unsettled, self._unsettled = self._unsettled, []
+        for operation in unsettled:
+            await operation.settle()
+        self.association.resume_idle(self.now)
+
+    def _start(self, handler: Handler, event: CommandReceived, identifier: bytes) -> None:
+        message_id = event.command.message_id or 0
+        cancelled = self._cancels[message_id] = asyncio.Event()
+        request = Request(
+            command=event.command,
+            context=self.contexts[event.context_id],
+            identifier=identifier,
+            calling_ae_title=self.calling_ae_title,
+            called_ae_title=self.called_ae_title,
+            peer_host=self.connection.peer_address[0],
+            cancelled=cancelled,
+            channel=self,
+        )
+        task = self._loop.create_task(self._serve(handler(request), event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._cancels.pop(message_id, None))
+
+    async def _serve(self, responses: AsyncGenerator[Response, None], event: CommandReceived) -> None:
+        """Send responses as they come; those of one turn of the loop leave in one system call."""
+        try:
+            async with aclosing(responses):
+                async for response in responses:
+                    self._send(event.context_id, answer(event.command, response), response.dataset)
+                    self._flush_soon()
+                    await self.connection.drain()
+        except ArchimageError as error:
+            _log.warning("request refused", peer=self.peer, command=f"{event.command.field:#06x}", reason=str(error))
+            self._replier(event)(refusal(error, event.command.field))
+        except Exception:
+            _log.exception("request failed", peer=self.peer, command=f"{event.command.field:#06x}")
+            self._replier(event)(Response(Status.PROCESSING_FAILURE))
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_due = False
+        self.connection.flush()
+
+    async def _stream(self, context_id: int, command: Command, pieces: Pieces) -> None:
+        """Send a request with its data set."""
+        self.association.send_command(context_id, command, self.now, has_dataset=True)
+        if isinstance(pieces, AsyncIterable):
+            async for piece in pieces:
+                self.association.send_data(context_id, piece, self.now, last=False)
+                self.connection.flush()
+                await self.connection.drain()
+            pieces = b""  # which piece is the last is known only when there is no other
+        self.association.send_data(context_id, pieces, self.now, last=True)
+        self.connection.flush()
+        await self.connection.drain()
+
+    async def _end(self) -> None:
+        for operation in (*self._unsettled, *([] if self._receiving is None else [self._receiving])):
+            operation.abandon()
+        for cancelled in self._cancels.values():
+            cancelled.set()
+        for answered in self._sub_operations.values():
+            if not answered.done():
+                answered.set_exception(ConnectionFailedError(f"{self.peer} has left"))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

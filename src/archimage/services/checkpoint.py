@@ -1,0 +1,52 @@
+"""The checkpoint: what the ingest journal promised becomes durable in its own place; the journal has room again."""
+
+import threading
+from typing import Final
+
+import structlog
+
+from archimage.errors import ArchimageError
+from archimage.ports import BlobStore, Index, Journal
+from archimage.services.recovery import rewrite
+
+_INTERVAL_S: Final = 30.0
+_log = structlog.get_logger()
+
+
+class Checkpointer:
+    """Runs checkpoints in a thread of its own: when the journal asks, every half minute, and at the end."""
+
+    def __init__(self, journal: Journal, blobs: BlobStore, index: Index) -> None:
+        self._journal = journal
+        self._blobs = blobs
+        self._index = index
+        self._due = threading.Event()
+        self._ended = False
+        journal.on_sealed = self._due.set
+        self._thread = threading.Thread(target=self._run, name="checkpoint")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Make a last checkpoint and stop."""
+        self._ended = True
+        self._due.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended:
+            self._due.wait(_INTERVAL_S)
+            self._due.clear()
+            try:
+                self._checkpoint()
+            except ArchimageError as error:
+                _log.error("checkpoint failed; the journal keeps what it holds", reason=str(error))
+
+    def _checkpoint(self) -> None:
+        checkpoint = self._journal.seal()
+        try:
+            self._blobs.sync()
+            self._index.sync()
+        except ArchimageError as error:
+            _log.error("flush failed; writing the objects again from the journal", reason=str(error))
+            rewrite(checkpoint.replay(), self._blobs, self._index)
+        checkpoint.recycle()

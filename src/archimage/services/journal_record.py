@@ -1,0 +1,40 @@
+"""What the ingest journal knows of an object: enough to make its file and its row again."""
+
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import orjson
+
+from archimage.model.records import FrameTable, InstanceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """One object of a committed group.
+
+    name is that of its file in `incoming/`; extents are the (offset, length) of its bytes in the journal, none when the
+    file itself is durable; replaces is the path of the object whose place it takes.
+    """
+
+    record: InstanceRecord
+    name: str
+    extents: tuple[tuple[int, int], ...]
+    replaces: str | None
+
+    def encode(self) -> bytes:
+        """Return the JSON form."""
+        record = asdict(self.record) | {"digest": self.record.digest.hex()}
+        body = {"record": record, "name": self.name, "extents": self.extents, "replaces": self.replaces}
+        return orjson.dumps(body)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read the JSON form; only ever what `encode` wrote, its checksum was verified."""
+        body = orjson.loads(data)
+        fields = body["record"]
+        frames = fields.pop("frames")
+        digest = bytes.fromhex(fields.pop("digest"))
+        table = frames and FrameTable(frames["encapsulated"], tuple(frames["offsets"]), tuple(frames["lengths"]))
+        record = InstanceRecord(**fields, digest=digest, frames=table)
+        extents = tuple((offset, length) for offset, length in body["extents"])
+        return cls(record, body["name"], extents, body["replaces"])

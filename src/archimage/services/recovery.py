@@ -1,0 +1,98 @@
+"""After a crash: complete what was acknowledged, drop the rest.
+
+It looks at the journal and at `incoming/`, never at the archive, so it takes no longer when that grows.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+import xxhash
+
+from archimage.errors import BlobNotFoundError, StorageError
+from archimage.model.records import InstanceRecord
+from archimage.ports import BlobStore, Index, ReadExtents, Replay
+from archimage.services.journal_record import JournalRecord
+
+_CHUNK: Final = 1 << 20
+
+
+def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
+    """Bring blobs and index to where every committed object is whole and indexed; return how many were mended.
+
+    Afterwards nothing is left in `incoming/`, and all of it is durable: the journal may be used again.
+    """
+    mended = sum(_restore(JournalRecord.decode(payload), read, blobs, index) for payload, read in replay)
+    for name in list(blobs.incoming()):
+        blobs.discard(name)
+    blobs.sync()
+    index.sync()
+    return mended
+
+
+def rewrite(replay: Replay, blobs: BlobStore, index: Index) -> None:
+    """Write every object of the journal anew and sync each: the flush of what was written before has failed."""
+    for payload, read in replay:
+        entry = JournalRecord.decode(payload)
+        stored = index.lookup(entry.record.sop_instance_uid)
+        if stored is not None and stored.digest == entry.record.digest and entry.extents:
+            _write_again(entry, read, blobs)
+    index.sync()
+    blobs.sync()
+
+
+def _restore(entry: JournalRecord, read: ReadExtents, blobs: BlobStore, index: Index) -> bool:
+    """Complete one object; True when something was missing."""
+    record = entry.record
+    stored = index.lookup(record.sop_instance_uid)
+    indexed = stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
+    whole = _is_whole(record, blobs)
+    if not whole and not _place_again(entry, read, blobs):
+        return False  # never acknowledged: its flush did not come to an end
+    if entry.replaces is not None and entry.replaces != record.path:
+        blobs.delete(entry.replaces)
+    if not indexed:
+        index.add([record])
+    return not (indexed and whole)
+
+
+def _is_whole(record: InstanceRecord, blobs: BlobStore) -> bool:
+    try:
+        with blobs.open(record.path) as reader:
+            if reader.size_bytes != record.size_bytes:
+                return False
+            pieces = (
+                reader.read(offset, _CHUNK) for offset in range(record.data_set_offset, record.size_bytes, _CHUNK)
+            )
+            return _digest(pieces) == record.digest
+    except BlobNotFoundError:
+        return False
+
+
+def _place_again(entry: JournalRecord, read: ReadExtents, blobs: BlobStore) -> bool:
+    if not entry.extents:
+        with suppress(StorageError):
+            blobs.place(entry.name, entry.record.path)
+        return _is_whole(entry.record, blobs)
+    data = b"".join(read(entry.extents))
+    if _digest([memoryview(data)[entry.record.data_set_offset :]]) != entry.record.digest:
+        return False
+    _write_again(entry, read, blobs)
+    return True
+
+
+def _write_again(entry: JournalRecord, read: ReadExtents, blobs: BlobStore) -> None:
+    writer = blobs.create()
+    try:
+        writer.write(list(read(entry.extents)))
+        writer.sync()
+    finally:
+        writer.close()
+    blobs.place(writer.name, entry.record.path)
+
+
+def _digest(pieces: Iterable[bytes | memoryview]) -> bytes:
+    state = xxhash.xxh3_128()
+    for piece in pieces:
+        state.update(piece)
+    return state.digest()

@@ -1,0 +1,182 @@
+"""Storing one object, whichever door it came through: streamed, scanned, checked, made durable (PS3.4 Annex B)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import xxhash
+
+from archimage.dicom.layout import DEFLATED_SYNTAXES
+from archimage.dicom.part10 import FileMeta, encode_file_meta
+from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
+from archimage.errors import ArchimageError, IdentityMismatchError, InvalidDatasetError
+from archimage.model.events import InstanceRefused, InstanceStored
+from archimage.model.ids import check_uid
+from archimage.model.records import InstanceRecord
+from archimage.ports import BlobStore, BlobWriter, Journal, JournalEntry
+from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archimage.services.attributes import WANTED, frame_table, index_values
+from archimage.services.intake import Arrival, Done, Intake, Outcome
+from archimage.services.layout import Layout
+
+Publish = Callable[[InstanceStored | InstanceRefused], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the sender says of an object before its data set comes."""
+
+    transfer_syntax_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    source_ae_title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreService:
+    """The one way into the archive: begins receptions."""
+
+    blobs: BlobStore
+    journal: Journal
+    intake: Intake
+    layout: Layout
+    limits: ScanLimits
+    publish: Publish
+
+    def begin(self, expected: Expected) -> "Reception":
+        """Begin to receive one object.
+
+        Raises:
+            InvalidInstanceUIDError: the announced UIDs are not UIDs.
+            UnsupportedTransferSyntaxError: its data set could not be scanned.
+        """
+        check_uid(expected.sop_class_uid)
+        check_uid(expected.sop_instance_uid)
+        return Reception(self, expected, HeaderScanner(expected.transfer_syntax_uid, WANTED, self.limits))
+
+    def store(self, expected: Expected, pieces: Iterable[bytes | memoryview]) -> Outcome:
+        """Store one object and wait until it is durable; blocks."""
+        answered = threading.Event()
+        answers: list[Outcome | ArchimageError] = []
+
+        def done(answer: Outcome | ArchimageError) -> None:
+            answers.append(answer)
+            answered.set()
+
+        reception = self.begin(expected)
+        for piece in pieces:
+            reception.write([piece])
+        reception.finish(done)
+        answered.wait()
+        (answer,) = answers
+        if isinstance(answer, ArchimageError):
+            raise answer
+        return answer
+
+
+class Reception:
+    """One object on its way in. `write` and `finish` block, so they belong in a worker thread, one at a time.
+
+    A data set found wrong is read to its end and refused at `finish`, as the protocol wants (PS3.7 §9.3.1).
+    """
+
+    def __init__(self, service: StoreService, expected: Expected, scanner: HeaderScanner) -> None:
+        self._service = service
+        self._expected = expected
+        self._scanner = scanner
+        self._digest = xxhash.xxh3_128()
+        self._meta = encode_file_meta(_file_meta(expected))
+        self._size_bytes = len(self._meta)
+        self._writer: BlobWriter | None = None
+        self._entry: JournalEntry
+        self._error: ArchimageError | None = None
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Take the next bytes of the data set; they are not referred to after the call."""
+        if self._error is not None:
+            return
+        try:
+            self._write(pieces)
+        except ArchimageError as error:
+            self._fail(error)
+
+    def finish(self, done: Done) -> None:
+        """End the data set; done is called from another thread once the object is durable or refused."""
+        if self._error is None:
+            try:
+                record = self._record(self._scanner.finish())
+            except ArchimageError as error:
+                self._fail(error)
+        if self._error is None and self._writer is not None:
+            self._service.intake.submit(Arrival(record, self._writer, self._entry, self._telling(done)))
+        else:
+            self._telling(done)(self._error or InvalidDatasetError("there is no data set"))
+
+    def discard(self) -> None:
+        """Forget the object: the association ended before its last byte."""
+        if self._writer is not None:
+            self._writer.discard()
+
+    def _write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        for piece in pieces:
+            self._scanner.feed(piece)
+            self._digest.update(piece)
+            self._size_bytes += len(piece)
+        if self._writer is None:
+            self._writer = self._service.blobs.create()
+            self._entry = JournalEntry(self._writer)
+            pieces = [self._meta, *pieces]
+        self._writer.write(pieces)
+        self._service.journal.append(self._entry, pieces)
+
+    def _fail(self, error: ArchimageError) -> None:
+        self._error = error
+        self.discard()
+
+    def _record(self, header: Header) -> InstanceRecord:
+        values = index_values(header)
+        expected = self._expected
+        for column, announced in (
+            ("sop_class_uid", expected.sop_class_uid),
+            ("sop_instance_uid", expected.sop_instance_uid),
+        ):
+            if values[column] != announced:
+                raise IdentityMismatchError(f"announced as {announced}, but the data set says {values[column]}")
+        received_at = time.time()
+        frames = None if expected.transfer_syntax_uid in DEFLATED_SYNTAXES else frame_table(header, len(self._meta))
+        return InstanceRecord(
+            values=values,
+            transfer_syntax_uid=expected.transfer_syntax_uid,
+            path=self._service.layout.path(values, received_at),
+            size_bytes=self._size_bytes,
+            data_set_offset=len(self._meta),
+            digest=self._digest.digest(),
+            received_at=received_at,
+            source_ae_title=expected.source_ae_title,
+            frames=frames,
+        )
+
+    def _telling(self, done: Done) -> Done:
+        """Wrap done so that whoever subscribed hears of it too, after the sender."""
+
+        def told(answer: Outcome | ArchimageError) -> None:
+            done(answer)
+            if isinstance(answer, ArchimageError):
+                expected = self._expected
+                self._service.publish(InstanceRefused(expected.sop_instance_uid, expected.source_ae_title, str(answer)))
+            elif answer.kind != "duplicate":
+                self._service.publish(InstanceStored(answer.record, answer.kind == "replaced"))
+
+        return told
+
+
+def _file_meta(expected: Expected) -> FileMeta:
+    return FileMeta(
+        media_storage_sop_class_uid=expected.sop_class_uid,
+        media_storage_sop_instance_uid=expected.sop_instance_uid,
+        transfer_syntax_uid=expected.transfer_syntax_uid,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        source_ae_title=expected.source_ae_title,
+    )

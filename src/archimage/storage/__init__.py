@@ -1,0 +1,1 @@
+"""Adapters that keep bytes: the file system and the ingest journal."""

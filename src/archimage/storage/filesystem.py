@@ -1,0 +1,159 @@
+"""Objects as files: `incoming/` while they arrive, `objects/` once they are placed.
+
+A file appears under `objects/` only by rename, complete. Paths are relative, made by the archive from checked UIDs
+and dates. Each process has its own lane, a directory in `incoming/`, so that its leftovers can be told from live files.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from archimage.errors import BlobNotFoundError
+from archimage.storage.files import storage_errors, sync_file_system, write_all
+
+_KNOWN_DIRECTORIES: Final = 4096
+
+
+class FileReader:
+    """One placed object, open for reading at any offset from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise BlobNotFoundError(f"no object at {path}") from None
+        self.size_bytes = os.fstat(self._fd).st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read length bytes at offset; fewer only at the end."""
+        return os.pread(self._fd, length, offset)
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FileWriter:
+    """One object on its way in, under a random name in `incoming/`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.name = secrets.token_hex(16)
+        self.size_bytes = 0
+        self._path = directory / self.name
+        with storage_errors("create a file in incoming/"):
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append pieces; OutOfResourcesError when the disk refuses them."""
+        with storage_errors("write to incoming/"):
+            self.size_bytes += write_all(self._fd, pieces)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read back what was written, until `close`."""
+        return os.pread(self._fd, length, offset)
+
+    def sync(self) -> None:
+        """Flush the file's bytes and size to the disk."""
+        with storage_errors("sync a file in incoming/"):
+            os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close the file; a second time does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+
+class FilesystemBlobStore:
+    """Implements `ports.BlobStore` under one directory."""
+
+    def __init__(self, directory: Path, lane: str) -> None:
+        self._objects = directory / "objects"
+        self._incoming = directory / "incoming" / lane
+        self._known: set[Path] = set()
+        for wanted in (self._objects, self._incoming):
+            wanted.mkdir(parents=True, exist_ok=True)
+        self._directory_fd = os.open(self._objects, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def create(self) -> FileWriter:
+        """Begin an object in `incoming/`."""
+        return FileWriter(self._incoming)
+
+    def place(self, name: str, path: str) -> None:
+        """Rename a finished object to its place; its directories are made when they are new."""
+        target = self._objects / path
+        source = self._incoming / name
+        with storage_errors(f"place {path}"):
+            if target.parent not in self._known:
+                self._make_directory(target.parent)
+            try:
+                source.rename(target)
+            except FileNotFoundError:
+                self._make_directory(target.parent)
+                source.rename(target)
+
+    def open(self, path: str) -> FileReader:
+        """Open the object at path, or raise BlobNotFoundError."""
+        with storage_errors(f"open {path}"):
+            return FileReader(self._objects / path)
+
+    def delete(self, path: str) -> None:
+        """Remove the object at path and the directories that this empties; absent is fine."""
+        target = self._objects / path
+        with storage_errors(f"delete {path}"):
+            target.unlink(missing_ok=True)
+        for directory in target.parents:
+            if directory == self._objects:
+                return
+            try:
+                directory.rmdir()
+            except OSError:  # not empty, or another thread was faster: both leave nothing to do
+                return
+            self._known.discard(directory)
+
+    def paths(self) -> Iterator[str]:
+        """Walk every placed object."""
+        for directory, _, files in os.walk(self._objects):
+            for file in files:
+                yield str((Path(directory) / file).relative_to(self._objects))
+
+    def incoming(self) -> Iterator[str]:
+        """Name every object that is not placed."""
+        yield from (entry.name for entry in os.scandir(self._incoming))
+
+    def discard(self, name: str) -> None:
+        """Drop an object that was never placed; absent is fine."""
+        (self._incoming / name).unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """Make every placed object and its name survive a crash of the machine."""
+        with storage_errors("sync the object directory"):
+            sync_file_system(self._directory_fd)
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self._directory_fd)
+
+    def _make_directory(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        if len(self._known) >= _KNOWN_DIRECTORIES:
+            self._known.clear()
+        self._known.add(directory)

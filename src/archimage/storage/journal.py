@@ -1,0 +1,272 @@
+"""The ingest journal: what makes many objects durable with one flush.
+
+Objects that fit are written twice: to their file, unsynced, and here. `commit` adds one record for each object of a
+group and flushes the segment once; from then on the objects survive a crash of the machine. A checkpoint syncs the
+files themselves and gives the segment back. Recovery therefore looks at the segments only, never at the archive.
+
+A segment is pinned while data is written to it, and from a commit until its objects are placed and indexed (`applied`):
+a checkpoint waits for that before it syncs.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from archimage.errors import OutOfResourcesError
+from archimage.ports import JournalEntry, Replay
+from archimage.storage.files import Piece, storage_errors
+from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size
+
+_MAX_SEGMENTS: Final = 8
+
+
+class Commit:
+    """Where a group's records stand; implements `ports.JournalCommit`."""
+
+    def __init__(self, journal: "Journal", segment: Segment, offset: int, length: int) -> None:
+        self.segment = segment
+        self.offset = offset
+        self.length = length
+        self._journal = journal
+
+    def applied(self) -> None:
+        """Tell that the group is placed and indexed, or was revoked."""
+        self._journal.unpin(self.segment)
+
+    def revoke(self) -> None:
+        """Take the group's records back, because its objects could not be placed."""
+        with storage_errors("take back a journal record"):
+            self.segment.write([bytes(self.length)], self.offset)
+            self.segment.flush()
+
+
+class Checkpoint:
+    """Sealed segments whose commits are all applied; implements `ports.JournalCheckpoint`."""
+
+    def __init__(self, journal: "Journal", sealed: Sequence[Segment]) -> None:
+        self._journal = journal
+        self._sealed = sealed
+
+    def replay(self) -> Replay:
+        """Read back the commits of these segments."""
+        for segment in self._sealed:
+            yield from read_records(segment.path)
+
+    def recycle(self) -> None:
+        """Give the segments back: everything in them is durable elsewhere."""
+        for segment in self._sealed:
+            self._journal.recycle(segment)
+
+
+class Journal:
+    """Segments under one directory, written by one process; what an earlier one left there was replayed and retired.
+
+    durable False writes commit records only and never flushes: objects then survive a crash of the process, not of the
+    machine. limit_bytes is the size up to which an object's data is journalled.
+    """
+
+    def __init__(
+        self, directory: Path, *, segment_bytes: int = 64 << 20, limit_bytes: int = 16 << 20, durable: bool = True
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.on_sealed: Callable[[], None] = lambda: None
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._limit_bytes = min(limit_bytes, segment_bytes // 2)
+        self._durable = durable
+        self._lock = threading.Condition()
+        self._free: list[Segment] = []
+        self._sealed: list[Segment] = []
+        self._made = 0
+        self._epoch = 0
+        with storage_errors("make the ingest journal"):
+            self._adopt()
+            self._active = self._free.pop() if self._free else self._make()
+
+    def append(self, entry: JournalEntry, pieces: Sequence[Piece]) -> None:
+        """Add data of an object; past the limit, or out of room, the object falls back to its own file."""
+        if not self._durable or entry.needs_sync:
+            return
+        length = sum(len(piece) for piece in pieces)
+        entry.size_bytes += length
+        reserved = self._reserve_data(entry, length)
+        if reserved is None:
+            entry.needs_sync = True
+            return
+        segment, offset = reserved
+        try:
+            with storage_errors("write to the ingest journal"):
+                segment.write(pieces, offset)
+        finally:
+            self.unpin(segment)
+        entry.extents.append((offset, length))
+
+    def commit(self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]) -> Commit:
+        """Make entries durable as a group, each with its payload; OutOfResourcesError when the disk refuses.
+
+        The caller ends every commit with `Commit.applied`. A failed flush is never retried on the same file: the segment
+        is sealed and none of the group counts.
+        """
+        commit, records = self._reserve_commit(entries, payload)
+        try:
+            with storage_errors("flush the ingest journal"):
+                commit.segment.write([records], commit.offset)
+                if self._durable:
+                    commit.segment.flush()
+        except BaseException:
+            self._abandon(commit)
+            raise
+        return commit
+
+    def seal(self) -> Checkpoint:
+        """Begin a checkpoint: end the active segment; return the sealed ones once all their commits are applied."""
+        with self._lock:
+            if self._active.used:
+                self._rotate()
+            sealed = list(self._sealed)
+            self._lock.wait_for(lambda: not any(segment.pins for segment in sealed))
+        return Checkpoint(self, sealed)
+
+    def recycle(self, segment: Segment) -> None:
+        """Make a sealed segment free again; one whose flush has failed is removed."""
+        fresh = self._recycled(segment)
+        with self._lock:
+            self._sealed.remove(segment)
+            if fresh is None:
+                self._made -= 1
+            else:
+                self._free.append(fresh)
+            self._lock.notify_all()
+
+    def unpin(self, segment: Segment) -> None:
+        """Let a checkpoint of the segment go on."""
+        with self._lock:
+            segment.pins -= 1
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """Close the files; what is not checkpointed is replayed at the next start."""
+        with self._lock:
+            for segment in (*self._free, *self._sealed, self._active):
+                segment.close()
+
+    def _reserve_data(self, entry: JournalEntry, length: int) -> tuple[Segment, int] | None:
+        """Find room in one segment for all of an object's data; pins it."""
+        if entry.size_bytes > self._limit_bytes:
+            return None
+        with self._lock:
+            if entry.segment is None and (self._active.failed or not self._active.fits(length)):
+                self._rotate()
+            segment = entry.segment or self._active
+            offset = segment.reserve(length) if segment is self._active else None
+            if offset is None:
+                return None
+            entry.segment = segment
+            segment.pins += 1
+            return segment, offset
+
+    def _reserve_commit(
+        self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]
+    ) -> tuple[Commit, bytes]:
+        """Find room for the records of a group whose data is all durable or in the active segment; pins it."""
+        while True:
+            with self._lock:
+                if self._active.failed:
+                    self._rotate()
+                segment = self._active
+                late = [entry for entry in entries if entry.needs_sync or entry.segment not in (None, segment)]
+                if not late:
+                    payloads = [payload(entry) for entry in entries]
+                    size = sum(map(record_size, payloads))
+                    offset = segment.reserve(size)
+                    if offset is not None:
+                        segment.pins += 1
+                        records = b"".join(encode_record(segment.nonce, text) for text in payloads)
+                        return Commit(self, segment, offset, size), records
+                    if not segment.used:
+                        raise OutOfResourcesError("a group's records do not fit a journal segment")
+                    self._rotate()
+            for entry in late:
+                _fall_back(entry)
+
+    def _abandon(self, commit: Commit) -> None:
+        segment = commit.segment
+        segment.failed = True
+        with suppress(OSError):  # a restart before the file's removal would complete the group, which loses nothing
+            segment.write([bytes(commit.length)], commit.offset)
+        self.unpin(segment)
+        with self._lock:
+            if segment is self._active:
+                self._rotate()
+
+    def _rotate(self) -> None:
+        """Make another segment active; the lock is held. Waits when checkpoints are far behind: back-pressure."""
+        before = self._active
+        self.on_sealed()
+        self._lock.wait_for(lambda: self._active is not before or bool(self._free) or self._made < _MAX_SEGMENTS)
+        if self._active is not before:
+            return
+        following = self._free.pop(0) if self._free else None
+        if following is None:
+            with storage_errors("extend the ingest journal"):
+                following = self._make()
+        self._sealed.append(before)
+        self._active = following
+
+    def _recycled(self, segment: Segment) -> Segment | None:
+        with self._lock:
+            self._epoch += 1
+            epoch = self._epoch
+        if not segment.failed:
+            with suppress(OSError):
+                return segment.recycled(epoch)
+        segment.close()
+        segment.path.unlink(missing_ok=True)
+        return None
+
+    def _adopt(self) -> None:
+        for path in segments(self._directory):
+            if path.stat().st_size != self._segment_bytes:
+                path.unlink()
+                continue
+            self._epoch += 1
+            self._free.append(Segment.adopt(path, self._epoch))
+            self._made += 1
+
+    def _make(self) -> Segment:
+        self._epoch += 1
+        name = f"{secrets.token_hex(8)}.journal"
+        segment = Segment.create(self._directory / name, self._segment_bytes, self._epoch)
+        self._made += 1
+        return segment
+
+
+def _fall_back(entry: JournalEntry) -> None:
+    entry.file.sync()
+    entry.extents.clear()
+    entry.segment = None
+    entry.needs_sync = False
+
+
+def replay(directory: Path) -> Replay:
+    """Read what an earlier process committed and did not checkpoint."""
+    for path in segments(directory):
+        yield from read_records(path)
+
+
+def retire(directory: Path) -> None:
+    """Declare what was replayed void, before anybody relies on its absence; the files wait for their next use."""
+    for path in segments(directory):
+        Segment.adopt(path, 0).close()
+
+
+def segments(directory: Path) -> list[Path]:
+    """List the segments in the order of their last use."""
+    found = []
+    for path in directory.glob("*.journal"):
+        with SegmentReader(path) as reader:
+            found.append((reader.epoch(), path))
+    return [path for _, path in sorted(found)]

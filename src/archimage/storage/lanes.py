@@ -1,0 +1,60 @@
+"""Lanes: what each process that writes to an archive has for itself, a journal and a place for incoming files.
+
+A lane belongs to whoever holds the lock on its file; the kernel lets go of it when the process ends, however it ends. A
+lane nobody holds may have been left in a crash, and is recovered before anything else happens.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Self
+
+from archimage.errors import StorageError
+from archimage.storage.files import storage_errors
+
+_MAX_LANES: Final = 512
+
+
+class Lane:
+    """One lane, held by this process."""
+
+    def __init__(self, directory: Path, name: str, fd: int) -> None:
+        self.name = name
+        self.journal_directory = directory / "journal" / name
+        self._fd = fd
+
+    @classmethod
+    def take(cls, directory: Path, name: str) -> Self | None:
+        """Hold the lane of this name; None when another process does."""
+        journal_directory = directory / "journal" / name
+        with storage_errors(f"open lane {name}"):
+            journal_directory.mkdir(parents=True, exist_ok=True)
+            fd = os.open(journal_directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return cls(directory, name, fd)
+
+    def close(self) -> None:
+        """Let go of the lane."""
+        os.close(self._fd)
+
+
+def take_free_lane(directory: Path) -> Lane:
+    """Hold the first lane that nobody holds."""
+    for number in range(_MAX_LANES):
+        lane = Lane.take(directory, str(number))
+        if lane is not None:
+            return lane
+    raise StorageError(f"{_MAX_LANES} processes already write to {directory}")
+
+
+def take_abandoned_lanes(directory: Path) -> Iterator[Lane]:
+    """Hold, one after the other, every lane that was used and that nobody holds; the caller closes each."""
+    for path in sorted((directory / "journal").iterdir()):
+        lane = Lane.take(directory, path.name)
+        if lane is not None:
+            yield lane
