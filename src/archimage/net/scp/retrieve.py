@@ -124,8 +124,11 @@ class _Retrieval:
         for batch in batches(instances, MAX_CONTEXTS):
             before = tally.remaining
             try:
-                async with await self._connect(node, batch) as association:
-                    async for response in self._send(request, batch, tally, _over(association, request)):
+                async with (
+                    await self._connect(node, batch) as association,
+                    aclosing(self._send(request, batch, tally, _over(association, request))) as responses,
+                ):
+                    async for response in responses:
                         yield response
             except AssociationError as error:
                 comment = comment_of(error)
@@ -138,8 +141,9 @@ class _Retrieval:
         """Serve a C-GET."""
         instances = await self._select(request)
         tally = Tally(len(instances))
-        async for response in self._send(request, instances, tally, _back(request)):
-            yield response
+        async with aclosing(self._send(request, instances, tally, _back(request))) as responses:
+            async for response in responses:
+                yield response
         yield _final(request, tally, "")
 
     async def _select(self, request: Request) -> Sequence[StoredInstance]:
