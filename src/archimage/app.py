@@ -105,8 +105,8 @@ class App:
         http = HttpServer(probes.build({"index": self._check_index}))
         try:
             shared = self.config.dicom.workers > 1
-            dicom_socket = _bind("dicom", self.config.dicom.host, self.config.dicom.port, shared=shared)
-            http_socket = _bind("http", self.config.http.host, self.config.http.port, shared=shared)
+            dicom_socket = bind_listener("dicom", self.config.dicom.host, self.config.dicom.port, shared=shared)
+            http_socket = bind_listener("http", self.config.http.host, self.config.http.port, shared=shared)
             await dicom.listen(dicom_socket)
             http.listen(http_socket)
             on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
@@ -179,7 +179,8 @@ def _recover_lane(directory: Path, lane: Lane, index: SqliteIndex) -> None:
         _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)
 
 
-def _bind(section: str, host: str, port: int, *, shared: bool) -> socket.socket:
+def bind_listener(section: str, host: str, port: int, *, shared: bool) -> socket.socket:
+    """Bind the port of a section of the settings; ConfigError when it cannot be had."""
     try:
         return bind(host, port, shared=shared)
     except OSError as error:

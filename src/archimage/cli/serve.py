@@ -78,20 +78,26 @@ def warn_if_open(host: str) -> None:
         )
 
 
+def _join(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _run(settings: "Config") -> None:
     import uvloop
 
+    from archimage import workers
     from archimage.app import build
     from archimage.observe import logs
 
     logs.configure(settings.log.level, settings.log.format)
-    app = build(settings)
 
     def ready(dicom: tuple[str, int], http: tuple[str, int]) -> None:
-        sys.stdout.write(
-            f"ready dicom={dicom[0]}:{dicom[1]} http={http[0]}:{http[1]} ae={settings.dicom.ae_title} "
-            f"data={settings.storage.directory}\n"
-        )
+        title, directory = settings.dicom.ae_title, settings.storage.directory
+        sys.stdout.write(f"ready dicom={_join(dicom)} http={_join(http)} ae={title} data={directory}\n")
         sys.stdout.flush()
 
-    uvloop.run(app.serve(ready))
+    if settings.dicom.workers > 1:
+        workers.serve(settings, ready)
+    else:
+        uvloop.run(build(settings).serve(ready))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class FrameTable:
     """Where the pixels lie in the stored file; offsets are bytes from the start of the file.
 
-    native objects have one entry, the whole value; encapsulated ones an entry a fragment, the Basic Offset Table not counted.
-    Where a table says nothing of frames, as with deflated objects, a record has none.
+    native objects have one entry, the whole value; encapsulated ones an entry a fragment, the Basic Offset Table not
+    counted. Where offsets say nothing of the stored bytes, as with deflated objects, a record has none.
     """
 
     encapsulated: bool
@@ -22,8 +22,8 @@ class InstanceRecord:
     """The index's view of one instance, made once at ingest.
 
     values maps columns of `model.attributes` to decoded text, several values joined with a backslash; absent and empty
-    attributes do not stand in it. size_bytes is that of the file as kept, data_set_offset the length of its preamble and
-    File Meta Information, digest xxh3-128 over the data set after it. received_at is in seconds since 1970, UTC.
+    attributes do not stand in it. size_bytes is that of the file as kept, data_set_offset the length of its preamble
+    and File Meta Information, digest xxh3-128 over the data set after it. received_at: seconds since 1970, UTC.
     """
 
     values: Mapping[str, str]

@@ -13,6 +13,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from archimage.observe.text import LIMIT, escape
 
+_CHATTY: Final = ("alembic", "uvicorn")
+"""Libraries whose news is not the operator's."""
 TRACEBACK_LIMIT: Final = 8_000  # characters
 
 
@@ -61,6 +63,8 @@ def configure(level: str, style: Literal["text", "json"], stream: TextIO | None 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _renderer(style: Literal["text", "json"]) -> Processor:

@@ -45,6 +45,8 @@ def _restore(entry: JournalRecord, read: ReadExtents, blobs: BlobStore, index: I
     """Complete one object; True when something was missing."""
     record = entry.record
     stored = index.lookup(record.sop_instance_uid)
+    if stored is not None and stored.digest != record.digest and entry.replaces is None:
+        return False  # another object was there first: this one was replaced since, or refused
     indexed = stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
     whole = _is_whole(record, blobs)
     if not whole and not _place_again(entry, read, blobs):

@@ -107,8 +107,8 @@ class Journal:
     def commit(self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]) -> Commit:
         """Make entries durable as a group, each with its payload; OutOfResourcesError when the disk refuses.
 
-        The caller ends every commit with `Commit.applied`. A failed flush is never retried on the same file: the segment
-        is sealed and none of the group counts.
+        The caller ends every commit with `Commit.applied`. A failed flush is never retried on the same file: the
+        segment is sealed and none of the group counts.
         """
         commit, records = self._reserve_commit(entries, payload)
         try:
@@ -160,8 +160,8 @@ class Journal:
         with self._lock:
             if entry.segment is None and (self._active.failed or not self._active.fits(length)):
                 self._rotate()
-            segment = entry.segment or self._active
-            offset = segment.reserve(length) if segment is self._active else None
+            segment = self._active
+            offset = segment.reserve(length) if entry.segment in (None, segment) else None
             if offset is None:
                 return None
             entry.segment = segment
