@@ -20,8 +20,8 @@ Slices = Annotated[int, typer.Option(min=1, max=2000, help="Images of the CT; th
 
 
 def demo(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
-    host: Annotated[str | None, typer.Argument(help="Address of a peer to send to.")] = None,
-    port: Annotated[int | None, typer.Argument(help="Its DICOM port.", min=1, max=65535)] = None,
+    host: Annotated[str | None, typer.Argument(help="Address of a peer to send to.", metavar="HOST")] = None,
+    port: Annotated[int | None, typer.Argument(help="Its DICOM port.", metavar="PORT", min=1, max=65535)] = None,
     data: Data = None,
     slices: Slices = 40,
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Only into an archive that holds nothing.")] = False,

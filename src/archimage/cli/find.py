@@ -36,7 +36,8 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         return
     say(f"{len(matches)} matches at level {level} in {node}")
     if matches:
-        columns = [name for name in dict.fromkeys(name for match in matches for name in match) if name not in _HIDDEN]
+        names = dict.fromkeys((*SHOWN[level], *(name for match in matches for name in match)))
+        columns = [name for name in names if name not in _HIDDEN]
         print_table(columns, matches)
 
 

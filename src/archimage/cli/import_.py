@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archimage.cli.options import ConfigFile, Data, Json
-from archimage.cli.output import ExitCode, print_counts, print_json, progress, rate, say
+from archimage.cli.output import ExitCode, print_counts, print_json, print_problems, progress, rate, say
 from archimage.cli.serve import load
 
 if TYPE_CHECKING:
     from archimage.app import App
     from archimage.services.importing import ImportCounts, Imported
 
-Paths = Annotated[list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", exists=True)]
+Paths = Annotated[
+    list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", metavar="PATH...", exists=True)
+]
 
 
 def import_files(
@@ -62,8 +64,6 @@ def watch(results: "Iterator[Imported]", title: str) -> "ImportCounts":
         for imported in results:
             counts.add(imported)
             bars.update(task, advance=1, rate=rate(counts.files, counts.size_bytes, counts.elapsed_s))
-            if imported.fate == "failed":
-                say(f"failed: {imported.name}: {imported.reason}")
     return counts
 
 
@@ -81,5 +81,6 @@ def report(counts: "ImportCounts", *, as_json: bool, dry_run: bool = False) -> N
         more = {"size_bytes": counts.size_bytes, "elapsed_s": round(counts.elapsed_s, 3), "dry_run": dry_run}
         print_json(summary | more | {"problems": problems})
         return
+    print_problems([(problem.name, problem.reason) for problem in counts.problems])
     say(rate(counts.files, counts.size_bytes, counts.elapsed_s) + (" (dry run: nothing was stored)" if dry_run else ""))
     print_counts(summary)

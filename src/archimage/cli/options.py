@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-Host = Annotated[str, typer.Argument(help="Address of the peer.")]
-Port = Annotated[int, typer.Argument(help="Its DICOM port.", min=1, max=65535)]
+Host = Annotated[str, typer.Argument(help="Address of the peer.", metavar="HOST")]
+Port = Annotated[int, typer.Argument(help="Its DICOM port.", metavar="PORT", min=1, max=65535)]
 Calling = Annotated[str, typer.Option("-aet", "--calling", help="AE title to call as.")]
 Called = Annotated[str, typer.Option("-aec", "--called", help="AE title of the peer.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -5,13 +5,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError, TimerExpiredError
 from archimage.observe.text import escape
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+
+_PROBLEMS: Final = 20
 
 
 class ExitCode(IntEnum):
@@ -54,7 +57,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) ->
     for row in rows:
         table.add_row(*(Text(escape(_cell(row.get(column, "")))) for column in columns))
     console = Console()
-    console.print(table, crop=False, width=None if console.is_terminal else max(80, _width(columns, rows)))
+    if not console.is_terminal:
+        console = Console(width=max(80, _width(columns, rows)))
+    console.print(table)
+
+
+def print_problems(problems: Sequence[tuple[str, str]]) -> None:
+    """Name what went wrong with the first files, and how many more there are."""
+    for name, reason in problems[:_PROBLEMS]:
+        say(f"{name}: {reason}")
+    if len(problems) > _PROBLEMS:
+        say(f"... and {len(problems) - _PROBLEMS} more; --json lists all")
 
 
 def print_counts(counts: Mapping[str, object]) -> None:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port
-from archimage.cli.output import ExitCode, exit_code, print_counts, print_json, progress, rate, say
+from archimage.cli.output import ExitCode, exit_code, print_counts, print_json, print_problems, progress, rate, say
 
 if TYPE_CHECKING:
     from archimage.cli.sending import Sent
     from archimage.services.sources import Source
 
-Paths = Annotated[list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", exists=True)]
+Paths = Annotated[
+    list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", metavar="PATH...", exists=True)
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="Associations at once.")]
 
 
@@ -88,8 +90,7 @@ def _report(sent: "Sent", *, as_json: bool) -> None:
         elapsed_s = round(sent.elapsed_s, 3)
         print_json(summary | {"size_bytes": sent.size_bytes, "elapsed_s": elapsed_s, "problems": problems})
     else:
-        for name, reason in sent.problems:
-            say(f"{name}: {reason}")
+        print_problems(sent.problems)
         say(rate(sent.stored, sent.size_bytes, sent.elapsed_s))
         print_counts(summary)
     if sent.failed and sent.error is not None:

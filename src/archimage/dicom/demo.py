@@ -97,7 +97,7 @@ def _catalogue(slices: int) -> tuple[_Series, ...]:
 def _dataset(series: _Series, number: int) -> Dataset:
     ds = Dataset()
     ds.SOPClassUID = series.sop_class_uid
-    ds.SOPInstanceUID = demo_uid(series.patient_id, "instance", number)
+    ds.SOPInstanceUID = demo_uid(series.patient_id, series.instances, "instance", number)
     ds.Modality = series.modality
     _describe(ds, series, number)
     _add_geometry(ds, series, number)
@@ -112,8 +112,8 @@ def _describe(ds: Dataset, series: _Series, number: int) -> None:
     ds.PatientID = series.patient_id
     ds.PatientBirthDate = series.birth_date
     ds.PatientSex = series.sex
-    ds.StudyInstanceUID = demo_uid(series.patient_id, "study")
-    ds.SeriesInstanceUID = demo_uid(series.patient_id, "series")
+    ds.StudyInstanceUID = demo_uid(series.patient_id, series.instances, "study")
+    ds.SeriesInstanceUID = demo_uid(series.patient_id, series.instances, "series")
     ds.StudyDate = ds.SeriesDate = ds.ContentDate = series.study_date
     ds.StudyTime = ds.SeriesTime = ds.ContentTime = "101500"
     ds.StudyID = "1"
@@ -133,7 +133,7 @@ def _add_geometry(ds: Dataset, series: _Series, number: int) -> None:
     if series.modality not in {"CT", "MR"}:
         ds.PatientOrientation = ""
         return
-    ds.FrameOfReferenceUID = demo_uid(series.patient_id, "frame of reference")
+    ds.FrameOfReferenceUID = demo_uid(series.patient_id, series.instances, "frame of reference")
     ds.PositionReferenceIndicator = ""
     ds.PixelSpacing = [0.7, 0.7]
     ds.SliceThickness = 1

@@ -1,0 +1,98 @@
+"""Settings come from defaults, file, environment and flags, in this order, and errors name the setting."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from archimage.config import Config, load, parse_node
+from archimage.errors import ConfigError
+
+
+def test_defaults_listen_on_loopback_with_full_durability() -> None:
+    config = load({}, {})
+    assert (config.dicom.host, config.dicom.port, config.dicom.ae_title) == ("127.0.0.1", 11112, "PACS_SCP")
+    assert (config.http.host, config.http.port) == ("127.0.0.1", 8042)
+    assert config.storage.durability == "full"
+
+
+def test_each_source_covers_the_one_below(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[dicom]\nport = 1\nae_title = 'FILE'\nworkers = 3\n[http]\nport = 2\n")
+    environ = {"ARCHIMAGE__DICOM__PORT": "10", "ARCHIMAGE__DICOM__AE_TITLE": "ENV"}
+    config = load({"dicom": {"port": 100}}, environ, file)
+    assert (config.dicom.port, config.dicom.ae_title, config.dicom.workers, config.http.port) == (100, "ENV", 3, 2)
+
+
+def test_the_file_is_found_through_the_environment_or_in_the_data_directory(tmp_path: Path) -> None:
+    named = tmp_path / "named.toml"
+    named.write_text("[http]\nport = 5\n")
+    (tmp_path / "archimage.toml").write_text("[http]\nport = 6\n")
+    assert load({}, {"ARCHIMAGE_CONFIG": str(named)}).http.port == 5
+    assert load({"storage": {"directory": tmp_path}}, {}).http.port == 6
+    assert load({}, {"ARCHIMAGE__STORAGE__DIRECTORY": str(tmp_path)}).http.port == 6
+
+
+def test_a_value_is_read_from_a_file_when_the_variable_says_so(tmp_path: Path) -> None:
+    secret = tmp_path / "title"
+    secret.write_text("HIDDEN\n")
+    assert load({}, {"ARCHIMAGE__DICOM__AE_TITLE_FILE": str(secret)}).dicom.ae_title == "HIDDEN"
+    with pytest.raises(ConfigError, match="ARCHIMAGE__DICOM__AE_TITLE_FILE"):
+        load({}, {"ARCHIMAGE__DICOM__AE_TITLE_FILE": str(tmp_path / "absent")})
+
+
+def test_lists_and_nodes_are_written_with_commas_in_the_environment() -> None:
+    environ = {"ARCHIMAGE__DICOM__ALLOWED_CALLING_AE_TITLES": "CT1, MR1", "ARCHIMAGE__NODES": "A=host:104,b=[::1]:105"}
+    config = load({}, environ)
+    assert config.dicom.allowed_calling_ae_titles == ("CT1", "MR1")
+    assert {title: (node.host, node.port) for title, node in config.nodes.items()} == {
+        "A": ("host", 104),
+        "b": ("::1", 105),
+    }
+
+
+def test_nodes_of_flags_join_those_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[nodes.ONE]\nhost = 'one'\nport = 1\n")
+    config = load({"nodes": dict([parse_node("TWO=two:2")])}, {}, file)
+    assert sorted(config.nodes) == ["ONE", "TWO"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"ARCHIMAGE__DICOM__PORT": "99999"}, ("dicom.port", "99999", "65535")),
+        ({"ARCHIMAGE__DICOM__PORT": "many"}, ("dicom.port", "'many'", "integer")),
+        ({"ARCHIMAGE__DICOM__AE_TITLE": "A\\B"}, ("dicom.ae_title", "backslash")),
+        ({"ARCHIMAGE__DICOM__AE_TITLE": " "}, ("dicom.ae_title", "1 to 16")),
+        ({"ARCHIMAGE__STORAGE__LAYOUT": "flat"}, ("storage.layout", "'flat'", "'uid' or 'date'")),
+        ({"ARCHIMAGE__STORAGE__JOURNAL_LIMIT_BYTES": "99999999"}, ("storage.journal_segment_bytes",)),
+        ({"ARCHIMAGE__DICOM__PROT": "1"}, ("dicom.prot", "not a setting")),
+        ({"ARCHIMAGE__DICON__PORT": "1"}, ("ARCHIMAGE__DICON__PORT", "dicom, http")),
+        ({"ARCHIMAGE__DICOM": "{"}, ("dicom",)),
+        ({"ARCHIMAGE__NODES": "A=host"}, ("nodes", "AET=HOST:PORT")),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_setting_and_what_is_allowed(
+    environ: dict[str, str], told: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({}, environ)
+    assert all(part in str(caught.value) for part in told), caught.value
+
+
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[dicom\n")
+    with pytest.raises(ConfigError, match=r"broken\.toml is not TOML"):
+        load({}, {}, broken)
+    with pytest.raises(ConfigError, match=r"absent\.toml cannot be read"):
+        load({}, {}, tmp_path / "absent.toml")
+
+
+def test_a_config_cannot_be_changed_and_does_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIMAGE__DICOM__PORT", "7")
+    config = Config()
+    assert config.dicom.port == 11112
+    with pytest.raises(ValidationError):
+        config.dicom.port = 1  # type: ignore[misc]
