@@ -1,8 +1,10 @@
 """Data directories whose index is filled by the generator, made once and copied for every run."""
 
+import hashlib
 import random
 import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 from bench import index_fill
 from bench.queries import Key
 
-INDEX_NAME = "index.sqlite"
+INDEX_NAME = "index.db"
 MATCHES_AT_MOST = 100
 
 
@@ -77,11 +79,21 @@ class FilledIndex:
         return (0x0008, 0x0020, f"{dates[0][0]}-{dates[-1][0]}")
 
 
+def _schema_digest() -> str:
+    """Return what changes with the schema, so that no index of an older one is reused."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / INDEX_NAME
+        index_fill.fill(path, 0, 0)
+        with closing(sqlite3.connect(path)) as database:
+            schema = database.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+    return hashlib.sha256(repr(schema).encode()).hexdigest()[:8]
+
+
 def prepare(root: Path, studies: int, instances_per_study: int) -> FilledIndex:
     """Return the filled index, generated when it is not there yet."""
-    path = root / f"index-{studies}x{instances_per_study}.sqlite"
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / f"index-{studies}x{instances_per_study}-{_schema_digest()}.sqlite"
     if not path.exists():
-        root.mkdir(parents=True, exist_ok=True)
         making = path.with_suffix(".making")
         making.unlink(missing_ok=True)
         index_fill.fill(making, studies, instances_per_study)

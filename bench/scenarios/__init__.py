@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from bench.harness import Bench
-from bench.scenarios import find, full_index, idle, retrieve, send, store
+from bench.scenarios import find, full_index, idle, pool, retrieve, send, store
 
 ALL: Mapping[str, Callable[[Bench], None]] = {
     "store_ct": store.store_ct,
@@ -15,4 +15,5 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "send": send.send,
     "idle": idle.idle,
     "full_index": full_index.full_index,
+    "pool": pool.pool,
 }

@@ -6,10 +6,11 @@ of the time in the server.
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from bench import filled, peers, queries, wire
-from bench.figures import Sample, Target
+from bench.figures import OURS, Sample, Target
 from bench.filled import Study
 from bench.harness import Bench
 from bench.queries import Key
@@ -28,39 +29,51 @@ KINDS: Mapping[str, tuple[float, Callable[[Study], Key]]] = {
     "name prefix": (20, lambda study: (0x0010, 0x0010, study.name_prefix)),
     "date range": (20, lambda study: (0x0008, 0x0020, study.date_range)),
 }
-SIZES = {"100,000 studies": (100_000, 1), "1,000,000 instances": (100_000, 10)}
+STUDIES = 100_000
 LISTING = "C-FIND listing 1,000 matches, 12 keys returned"
 
 
 def find(bench: Bench) -> None:
     """Query by each kind of key, then list 1,000 matches."""
     repeat = 20 if bench.quick else 200
-    for size, (studies, instances) in SIZES.items():
-        factor = 1 if instances == 1 else 2
-        for kind, (limit, _) in KINDS.items():
-            bench.expect((Target(f"{_case(size, kind)}, p95", factor * limit, at_most=True),))
-        if instances > 1:
-            bench.expect((Target(LISTING, 10_000),))
-        index = filled.prepare(bench.out / "data", studies // (10 if bench.quick else 1), instances)
-        bench.alternate(f"C-FIND in {size}", {"archimage": partial(_measure, bench, size, index, repeat)}, rounds=1)
+    studies = STUDIES // 10 if bench.quick else STUDIES
+    for size, instances, factor in ((f"{studies:,} studies", 1, 1), (f"{studies * 10:,} instances", 10, 2)):
+        bench.expect(
+            [Target(f"{_case(size, kind)}, p95", factor * limit, at_most=True) for kind, (limit, _) in KINDS.items()]
+        )
+        index = filled.prepare(bench.out / "data", studies, instances)
+        bench.alternate(f"C-FIND in {size}", {OURS: partial(_queries, bench, size, index, repeat)}, rounds=1)
+    bench.expect((Target(LISTING, 10_000),))
+    bench.alternate(LISTING, {OURS: partial(_listing, bench, index)})
 
 
 def _case(size: str, kind: str) -> str:
     return f"C-FIND in {size} by {kind}"
 
 
-def _measure(bench: Bench, size: str, index: filled.FilledIndex, repeat: int) -> Iterator[Sample]:
+@contextmanager
+def _asking(bench: Bench, index: filled.FilledIndex) -> Iterator[wire.Channel]:
+    """Open an association with an archive that has the index."""
     with (
         peers.archimage(bench.work, prepare=index.install) as server,
         wire.Channel.open(server.port, server.ae_title, (queries.find_context(),)) as channel,
     ):
-        studies = index.pick(repeat)
+        yield channel
+
+
+def _queries(bench: Bench, size: str, index: filled.FilledIndex, repeat: int) -> Iterator[Sample]:
+    studies = index.pick(repeat)
+    with _asking(bench, index) as channel:
         for kind, (_, key) in KINDS.items():
             yield from _percentiles(channel, _case(size, kind), [key(study) for study in studies])
-        if size == "1,000,000 instances":
-            for _ in range(bench.rounds * 5):
-                listed = queries.find(channel, queries.identifier("STUDY", _with(index.thousand())))
-                yield Sample(LISTING, server.name, listed.count / listed.seconds, "responses/s")
+
+
+def _listing(bench: Bench, index: filled.FilledIndex) -> Iterator[Sample]:
+    query = queries.identifier("STUDY", _with(index.thousand()))
+    with _asking(bench, index) as channel:
+        for _ in range(5):
+            listed = queries.find(channel, query)
+            yield Sample(LISTING, OURS, listed.count / listed.seconds, "responses/s")
 
 
 def _percentiles(channel: wire.Channel, case: str, keys: Sequence[Key]) -> Iterator[Sample]:
@@ -69,8 +82,8 @@ def _percentiles(channel: wire.Channel, case: str, keys: Sequence[Key]) -> Itera
     if not all(answer.count for answer in answers):
         raise wire.WireError(f"{case}: a query of something that is there found nothing")
     times = sorted(1000 * answer.seconds for answer in answers)
-    yield Sample(f"{case}, p50", "archimage", statistics.median(times), "ms")
-    yield Sample(f"{case}, p95", "archimage", times[int(0.95 * (len(times) - 1))], "ms")
+    yield Sample(f"{case}, p50", OURS, statistics.median(times), "ms")
+    yield Sample(f"{case}, p95", OURS, times[int(0.95 * (len(times) - 1))], "ms")
 
 
 def _with(key: Key) -> list[Key]:
