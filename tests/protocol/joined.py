@@ -1,13 +1,15 @@
 """Two protocol cores joined in memory, and the pieces that most tests here need."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from archimage.errors import RemoteProtocolError
 from archimage.protocol import uids
 from archimage.protocol.association import Association, AssociationSettings
+from archimage.protocol.command import c_echo_rq, c_store_rq, encode_command
 from archimage.protocol.events import DataReceived, Event
 from archimage.protocol.items import PresentationContext, UserInformation
 from archimage.protocol.negotiation import ANY, SupportedContext, negotiate
-from archimage.protocol.pdu import AssociateRequest, encode_pdu
+from archimage.protocol.pdu import Abort, AssociateRequest, encode_data_header, encode_pdu
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SUPPORTED = {
@@ -25,6 +27,8 @@ REQUEST = AssociateRequest("SCP", contexts=CONTEXTS)
 FULL_REQUEST = AssociateRequest(
     "SCP", "SCU", CONTEXTS, UserInformation(implementation_class_uid="1.2.3", implementation_version_name="TEST")
 )
+
+STORE = c_store_rq(1, CT, "1.2.3")
 
 
 def requestor(settings: AssociationSettings | None = None) -> Association:
@@ -73,6 +77,15 @@ def joined(
     return scu, scp
 
 
+def refusal(decode: Callable[[], object]) -> tuple[int, int] | None:
+    """Return the abort source and reason with which bytes are refused, or None where they decode."""
+    try:
+        decode()
+    except RemoteProtocolError as error:
+        return error.source, error.reason
+    return None
+
+
 def flatten(events: Sequence[Event]) -> list[Event]:
     """Join the pieces of each data set, and make them comparable after the buffer is gone."""
     flat: list[Event] = []
@@ -87,3 +100,18 @@ def flatten(events: Sequence[Event]) -> list[Event]:
             data = bytes(previous.data) + data
         flat.append(DataReceived(event.context_id, memoryview(data), event.last))
     return flat
+
+
+def abort_bytes(source: int, reason: int) -> bytes:
+    """Return an A-ABORT."""
+    return encode_pdu(Abort(source, reason))
+
+
+def data_bytes(command: bytes, context_id: int = 1, control: int = 3) -> bytes:
+    """Return a fragment as a P-DATA-TF; control is 1 for a command, plus 2 for the last."""
+    return encode_data_header(context_id, len(command), control) + command
+
+
+def echo_bytes(message_id: int = 1) -> bytes:
+    """Return a C-ECHO request on context 1."""
+    return data_bytes(encode_command(c_echo_rq(message_id), has_dataset=False))

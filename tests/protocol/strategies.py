@@ -71,7 +71,6 @@ def commands(draw: st.DrawFn) -> Command:
     field = draw(st.sampled_from(CommandField))
     answer = bool(field & 0x8000)
     optional = st.none() if draw(st.booleans()) else u16
-    common = {"affected_sop_class_uid": draw(uids)}
     if answer:
         return Command(
             field,
@@ -80,7 +79,7 @@ def commands(draw: st.DrawFn) -> Command:
             offending_elements=draw(st.none() | _tags),
             error_comment=draw(st.none() | _comments),
             error_id=draw(optional),
-            **common,
+            affected_sop_class_uid=draw(uids),
         )
     if field is CommandField.C_CANCEL_RQ:
         return Command(field, message_id_being_responded_to=draw(u16))

@@ -106,7 +106,12 @@ def test_roles_are_answered_for_accepted_contexts_only() -> None:
 
 def test_the_requestor_settles_what_was_answered() -> None:
     proposed = tuple(PresentationContext(number, CT, (EXPLICIT,)) for number in (1, 3, 5, 7))
-    answers = (ContextAnswer(1, 0, EXPLICIT), ContextAnswer(3, 4, ""), ContextAnswer(5, 0, J2K), ContextAnswer(9, 0, J2K))
+    answers = (
+        ContextAnswer(1, 0, EXPLICIT),
+        ContextAnswer(3, 4, ""),
+        ContextAnswer(5, 0, J2K),
+        ContextAnswer(9, 0, J2K),
+    )
 
     settled = settle(proposed, answers, (), ())
 
@@ -122,7 +127,7 @@ def test_the_requestors_roles_need_an_answer(answered: tuple[bool, bool] | None,
     proposed = (PresentationContext(1, CT, (EXPLICIT,)),)
     given = (RoleSelection(CT, *answered),) if answered else ()
 
-    settled = settle(proposed, (ContextAnswer(1, 0, EXPLICIT),), (RoleSelection(CT, True, True),), given)  # noqa: FBT003
+    settled = settle(proposed, (ContextAnswer(1, 0, EXPLICIT),), (RoleSelection(CT, True, True),), given)
 
     assert (settled[0].as_scu, settled[0].as_scp) == ours
 

@@ -8,6 +8,7 @@ Ref: PS3.8 §9; PS3.7 Annex D.
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import cast
 
 from archimage.errors import LocalProtocolError, RemoteProtocolError
 from archimage.protocol import machine
@@ -321,8 +322,8 @@ class Association:
                 if self.state is State.COLLISION_ACCEPTOR_AWAITING_RP:
                     events.append(ReleaseRequested())
                 self._step(machine.Event.RELEASE_RP_RECEIVED, now, events, indications=(ReleaseConfirmed(),))
-            case Abort(source, reason):
-                aborted = Aborted(source, reason, by_peer=True)
+            case _:
+                aborted = Aborted(pdu.source, pdu.reason, by_peer=True)
                 self._step(machine.Event.ABORT_RECEIVED, now, events, indications=(aborted,))
 
     def _receive_request(self, request: AssociateRequest, now: float, events: list[Event]) -> None:
@@ -347,11 +348,13 @@ class Association:
         _check_peer_maximum(answered)
         self.accepted = accept
         self._step(machine.Event.AC_RECEIVED, now, events, indications=(AssociationAccepted(accept),))
-        if self.requested:
-            asked = self.requested.user_information
-            contexts = settle(self.requested.contexts, accept.contexts, asked.roles, answered.roles)
-            window = agreed_window(asked.async_operations, answered.async_operations)
-            self._establish(contexts, answered.max_pdu_length, window)
+        request = cast(
+            "AssociateRequest", self.requested
+        )  # Sta5, the only state that takes this PDU, follows request().
+        asked = request.user_information
+        contexts = settle(request.contexts, accept.contexts, asked.roles, answered.roles)
+        window = agreed_window(asked.async_operations, answered.async_operations)
+        self._establish(contexts, answered.max_pdu_length, window)
 
     # Carrying out.
 

@@ -134,8 +134,7 @@ def encode_pdu(pdu: PDU) -> bytes:
             return _frame(PDUType.RELEASE_RQ, bytes(4))
         case ReleaseResponse():
             return _frame(PDUType.RELEASE_RP, bytes(4))
-        case Abort(source, reason):
-            return _frame(PDUType.ABORT, bytes((0, 0, source, reason)))
+    return _frame(PDUType.ABORT, bytes((0, 0, pdu.source, pdu.reason)))
 
 
 def decode_pdu(pdu_type: PDUType, body: bytes) -> PDU:
