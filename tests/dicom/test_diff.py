@@ -1,11 +1,10 @@
 """Differences are found at any depth and named by their paths."""
 
 import pytest
-from pydicom.dataset import Dataset
 
 from archimage.dicom.diff import Change, diff
 from archimage.errors import InvalidDatasetError
-from tests.dicom.test_merge import nested
+from tests.dicom.invented import nested, too_deep
 
 
 def test_equal_data_sets_do_not_differ() -> None:
@@ -33,10 +32,6 @@ def test_an_item_more_is_added() -> None:
 
 
 def test_comparing_is_bounded() -> None:
-    deep = Dataset()
-    for _ in range(66):
-        outer = Dataset()
-        outer.ProcedureCodeSequence = [deep]
-        deep = outer
+    deep = too_deep()
     with pytest.raises(InvalidDatasetError):
         diff(deep, deep)

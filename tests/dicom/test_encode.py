@@ -75,3 +75,8 @@ def test_an_identifier_is_bounded_before_it_is_decoded() -> None:
         decode_identifier(data[:-1], EXPLICIT)
     with pytest.raises(ExcessiveDatasetError):
         decode_identifier(zlib.compress(long_element(0x00091001, b"UN", bytes(40 << 20)), wbits=-15), DEFLATED)
+
+
+def test_a_character_set_that_pydicom_cannot_look_up_is_invalid() -> None:
+    with pytest.raises(InvalidDatasetError, match="cannot be decoded"):
+        decode_identifier(encode_elements([(0x00080005, "CS", b"A\0B")], EXPLICIT), EXPLICIT)

@@ -40,9 +40,13 @@ def test_what_is_cut_short_or_no_deflate_stream_is_invalid() -> None:
         list(Inflater(ScanLimits()).feed(b"\xff" * 10))
 
 
-def test_no_more_than_a_step_is_inflated_at_once() -> None:
-    bomb = zlib.compress(bytes(1 << 20), wbits=-15)
-    assert max(map(len, Inflater(ScanLimits()).feed(bomb))) == 64 << 10
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_no_more_than_a_step_is_inflated_at_once(size: int) -> None:
+    inflater = Inflater(ScanLimits(max_inflate_ratio=1 << 20))
+    steps = [len(step) for step in inflater.feed(zlib.compress(bytes(size), wbits=-15))]
+    inflater.finish()
+    assert max(steps) == 64 << 10
+    assert sum(steps) == size
 
 
 def test_the_size_is_bounded() -> None:

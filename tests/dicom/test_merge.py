@@ -3,21 +3,10 @@
 import copy
 
 import pytest
-from pydicom.dataset import Dataset
 
 from archimage.dicom.merge import MergePolicy, merge
 from archimage.errors import InvalidDatasetError, MergeConflictError
-
-
-def nested(patient_id: str, *codes: str) -> Dataset:
-    """A data set with an ID and one item for each code."""
-    dataset = Dataset()
-    dataset.PatientID, dataset.ProcedureCodeSequence = patient_id, []
-    for code in codes:
-        entry = Dataset()
-        entry.CodeValue = code
-        dataset.ProcedureCodeSequence.append(entry)
-    return dataset
+from tests.dicom.invented import nested, too_deep
 
 
 @pytest.mark.parametrize(
@@ -54,10 +43,6 @@ def test_a_conflict_names_its_place() -> None:
 
 
 def test_merging_is_bounded() -> None:
-    deep = Dataset()
-    for _ in range(66):
-        outer = Dataset()
-        outer.ProcedureCodeSequence = [deep]
-        deep = outer
+    deep = too_deep()
     with pytest.raises(InvalidDatasetError):
         merge(deep, deep)

@@ -5,6 +5,7 @@ from pydicom.dataset import Dataset
 
 from archimage.dicom.paths import ALL, Step, delete_path, find_paths, format_step, get_path, parse_path, set_path
 from archimage.errors import InvalidDatasetError, InvalidPathError
+from tests.dicom.invented import too_deep
 
 
 def study() -> Dataset:
@@ -71,6 +72,8 @@ def test_setting_reaches_every_place_and_makes_the_next_item() -> None:
     assert set_path(dataset, "ProcedureCodeSequence[*].CodeMeaning", "M") == 2
     assert get_path(dataset, "ProcedureCodeSequence[*].CodeMeaning") == ["M", "M"]
     assert set_path(dataset, "ProcedureCodeSequence[2].CodeValue", "N") == 1
+    assert set_path(dataset, "ProcedureCodeSequence[0].CodeValue", "A2") == 1
+    assert get_path(dataset, "ProcedureCodeSequence[*].CodeValue") == ["A2", "B1", "N"]
     assert set_path(dataset, "OtherPatientIDsSequence[0].PatientID", "P2") == 1
     assert dataset.OtherPatientIDsSequence[0].PatientID == "P2"
     assert set_path(dataset, "ReferencedStudySequence[*].PatientID", "P2") == 0
@@ -120,10 +123,5 @@ def test_finding_lists_every_place() -> None:
 
 
 def test_finding_is_bounded() -> None:
-    dataset = Dataset()
-    for _ in range(66):
-        outer = Dataset()
-        outer.ProcedureCodeSequence = [dataset]
-        dataset = outer
     with pytest.raises(InvalidDatasetError):
-        find_paths(dataset, "CodeValue")
+        find_paths(too_deep(), "CodeValue")

@@ -207,7 +207,7 @@ def test_offset_tables_are_reported() -> None:
         + long_element(0x7FE00002, b"OV", struct.pack("<Q", 4))
         + long_element(0x7FE00010, b"OB", item(table) + item(b"abcd") + item(b"efgh") + item(b"", 0xE0DD), 0xFFFFFFFF)
     )
-    pixel = scan(data, EXPLICIT, NONE).pixel
+    pixel = feed_all(HeaderScanner(EXPLICIT, NONE), (bytes([one]) for one in data)).pixel
     assert pixel is not None
     assert pixel.basic_offsets == table
     assert (pixel.extended_offsets, pixel.extended_lengths) == (bytes(8), struct.pack("<Q", 4))
@@ -270,7 +270,7 @@ def test_a_deflate_bomb_is_excessive(limits: ScanLimits) -> None:
 def test_a_long_header_is_kept_up_to_its_limit_and_scanned_to_its_end() -> None:
     limits = ScanLimits(max_header_bytes=1_000)
     document = long_element(0x00420011, b"OB", bytes(50_000))
-    data = element(0x00100010, b"PN", b"A^B ") + document + element(0x00420012, b"LO", b"text/plain")
+    data = element(0x00100010, b"PN", b"A^B ") + document + element(0x00420012, b"LO", b"text/plain") + pixels(b"ab")
     scanner = HeaderScanner(EXPLICIT, frozenset({0x00420012}), limits)
     header = feed_all(scanner, (data[:30_000], data[30_000:]))
     assert header.text(0x00420012) == "text/plain"
@@ -284,7 +284,8 @@ def test_a_header_of_many_elements_is_kept_up_to_its_limit(nested: bool) -> None
     many = element(0x00100010, b"PN", b"A^B ") * 4_000
     data = element(0x00080060, b"CS", b"CT") + (sequence(0x00081140, many) if nested else many)
     scanner = HeaderScanner(EXPLICIT, NONE, ScanLimits(max_header_bytes=1_000))
-    assert feed_all(scanner, (data,)).end == len(data)
+    boundary = 10 + 20 * nested + 12 * 100
+    assert feed_all(scanner, (data[:boundary], data[boundary:])).end == len(data)
     assert scanner.header_truncated
     assert scanner.header_bytes == (data[:10] if nested else data[: len(scanner.header_bytes)])
     assert (len(scanner.header_bytes) - 10) % 12 == 0

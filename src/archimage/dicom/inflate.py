@@ -34,14 +34,22 @@ class Inflater:
         """
         rest = bytes(piece)
         self._taken += len(rest)
-        while rest and not self._stream.eof:
+        if self._stream.eof:
+            self._pass_trailer(len(rest))
+            return
+        pending = True
+        while pending and not self._stream.eof:
             inflated = self._inflate(rest)
             rest = self._stream.unconsumed_tail
+            pending = bool(rest) or len(inflated) == _STEP_BYTES
             if inflated:
                 self._given += len(inflated)
                 self._check(len(rest))
                 yield inflated
-        self._beyond += len(self._stream.unused_data or rest) if self._stream.eof else 0
+        self._pass_trailer(len(self._stream.unused_data))
+
+    def _pass_trailer(self, size: int) -> None:
+        self._beyond += size
         if self._beyond > _TRAILER_BYTES:
             raise InvalidDatasetError("bytes follow the end of the deflated data set")
 

@@ -174,8 +174,8 @@ def decode_head(layout: Layout, data: bytes | bytearray | memoryview, pos: int, 
         return Head(layout.key(key), "", length, pos + 8)
     key, code, length = layout.head.unpack_from(data, pos)
     tag = layout.key(key)
-    vr = layout.names.get(code) or _unknown_vr(tag, bytes(data[pos + 4 : pos + 6]))
-    if tag in DELIMITERS or not vr:
+    vr = "" if tag in DELIMITERS else layout.names.get(code) or _unknown_vr(bytes(data[pos + 4 : pos + 6]))
+    if not vr:
         return Head(tag, "", layout.word.unpack_from(data, pos + 4)[0], pos + 8)
     if vr not in LONG_VRS:
         return Head(tag, vr, length, pos + 8)
@@ -184,10 +184,8 @@ def decode_head(layout: Layout, data: bytes | bytearray | memoryview, pos: int, 
     return Head(tag, vr, layout.word.unpack_from(data, pos + 8)[0], pos + 12)
 
 
-def _unknown_vr(tag: int, raw: bytes) -> str:
-    if tag >> 16 == 0xFFFE or not b"AA" <= raw <= b"ZZ":
-        return ""
-    return raw.decode("latin-1")
+def _unknown_vr(raw: bytes) -> str:
+    return raw.decode("latin-1") if b"AA" <= raw <= b"ZZ" else ""
 
 
 class Nesting(Enum):

@@ -21,7 +21,7 @@ PREFIX: Final = b"DICM"
 _META_START: Final = PREAMBLE_BYTES + len(PREFIX)
 _FIRST_READ_BYTES: Final = 4 << 10
 _LAST_READ_BYTES: Final = 1 << 20
-"""File Meta Information longer than this is refused."""
+"""File Meta Information that is not read to its end within this is refused."""
 
 _SHORT: Final = Struct("<HH2sH")
 _LENGTH: Final = Struct("<I")
@@ -164,21 +164,21 @@ def open_part10(source: str | os.PathLike[str] | BinaryIO) -> Part10File:
 
 
 def _open(file: BinaryIO) -> Part10File:
+    """Read twice as much each time until the whole of group 0002 has been seen."""
     data = file.read(_FIRST_READ_BYTES)
+    size = file.seek(0, os.SEEK_END)
     while True:
-        whole = len(data) % _FIRST_READ_BYTES != 0 or not data
+        last = len(data) >= min(size, _LAST_READ_BYTES)
         try:
             meta, offset = decode_file_meta(data)
         except InvalidFileError:
-            if whole or bytes(data[PREAMBLE_BYTES:_META_START]) != PREFIX:
+            if last or bytes(data[PREAMBLE_BYTES:_META_START]) != PREFIX:
                 raise
         else:
-            if offset < len(data) or whole:
-                return Part10File(meta, offset, file.seek(0, os.SEEK_END) - offset)
-        more = file.read(len(data)) if len(data) < _LAST_READ_BYTES else b""
-        if not more:
-            raise InvalidFileError("the File Meta Information is cut short or too long")
-        data += more
+            if last or offset < len(data):
+                return Part10File(meta, offset, size - offset)
+        file.seek(len(data))
+        data += file.read(len(data))
 
 
 def write_part10(file: BinaryIO, meta: FileMeta, pieces: Iterable[bytes | bytearray | memoryview]) -> int:

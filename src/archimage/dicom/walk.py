@@ -199,7 +199,7 @@ class Walker:
         """Run over whole elements that need no thought; the others are passed one at a time by _element."""
         run = self._explicit_run if frame.layout.explicit else self._implicit_run
         while True:
-            end = min(len(self._data), frame.end - self._base)
+            end = self._reach(frame)
             run(frame, end)
             if self._pos >= end:
                 return _Step.MORE
@@ -350,17 +350,23 @@ class Walker:
         self._leave()
         return _Step.FRAME
 
+    def _reach(self, frame: _Frame) -> int:
+        """Return up to where in the buffer the frame's bytes are at hand."""
+        return min(len(self._data), frame.end - self._base)
+
+    def _item_head(self, frame: _Frame) -> Head | None:
+        return read_head(frame.layout, self._data, self._pos, self._reach(frame))
+
     def _item(self, frame: _Frame) -> _Step:
         """Enter an item of a sequence, or leave the sequence."""
-        end = min(len(self._data), frame.end - self._base)
-        head = read_head(frame.layout, self._data, self._pos, end)
+        head = self._item_head(frame)
         if head is None:
             return _Step.MORE
         if head.tag == SEQUENCE_DELIMITATION and not frame.defined:
             return self._delimited(head)
         if head.tag != ITEM:
             raise InvalidDatasetError(f"no item stands at {self._base + self._pos}")
-        if head.length and end - head.start < 8:
+        if head.length and self._reach(frame) - head.start < 8:
             return _Step.MORE
         layout = sniff_item(frame.layout, self._data, head.start) if head.length else frame.layout
         inner = self._inner(Nesting.BYTES, layout, frame, head)
@@ -372,8 +378,7 @@ class Walker:
 
     def _fragment(self, frame: _Frame) -> _Step:
         """Pass one item of bytes, or leave the encapsulated value."""
-        end = min(len(self._data), frame.end - self._base)
-        head = read_head(frame.layout, self._data, self._pos, end)
+        head = self._item_head(frame)
         if head is None:
             return _Step.MORE
         if head.tag == SEQUENCE_DELIMITATION:
