@@ -24,6 +24,7 @@ from archimage.protocol.events import (
     ReleaseRequested,
     TimedOut,
 )
+from archimage.protocol.framing import PDUFramer
 from archimage.protocol.items import AsyncOperationsWindow, ExtendedNegotiation, UserInformation
 from archimage.protocol.machine import Action, Effect, State
 from archimage.protocol.message import VALUE_HEADER_SIZE, Buffer, MessageReader, MessageWriter, Operations
@@ -39,11 +40,10 @@ from archimage.protocol.pdu import (
     ReleaseResponse,
     decode_pdu,
     encode_pdu,
-    pdu_header,
 )
 from archimage.protocol.settings import MIN_PDU_LENGTH, AssociationSettings, build_accept, complete_request
 from archimage.protocol.uids import APPLICATION_CONTEXT
-from archimage.protocol.wire import AbortReason, SplitHeader, invalid
+from archimage.protocol.wire import AbortReason, invalid
 
 __all__ = ["Association", "AssociationSettings"]
 
@@ -91,11 +91,8 @@ class Association:
         self._operations = Operations(SYNCHRONOUS)
         self._reader = MessageReader(frozenset(), self._operations, settings.max_command_length)
         self._writer = MessageWriter(frozenset(), self._operations, 0)
-        self._header = SplitHeader(pdu_header)
+        self._framer = PDUFramer()
         self._pdu_type = PDUType.ABORT
-        self._body = bytearray()
-        self._body_left = 0
-        self._skip = 0
         if not requestor:
             self._step(machine.Event.TRANSPORT_INDICATED, now)
 
@@ -147,17 +144,13 @@ class Association:
         while position < end and not self.closed:
             if self._reader.left:
                 position = self._receive_values(view, position, now, events)
-            elif self._skip:
-                skipped = min(self._skip, end - position)
-                self._skip -= skipped
-                position += skipped
-            elif self._body_left:
-                position = self._collect(view, position, now, events)
-            else:
-                fields, position = self._header.read(view, position, end)
-                if fields:
-                    pdu_type, length = fields
-                    self._open_pdu(pdu_type, length, now, events)
+                continue
+            unit, position = self._framer.read(view, position, end)
+            if isinstance(unit, bytes):
+                self._receive_body(unit, now, events)
+            elif unit:
+                pdu_type, length = unit
+                self._open_pdu(pdu_type, length, now, events)
         return events
 
     def receive_eof(self, now: float) -> list[Event]:
@@ -275,9 +268,10 @@ class Association:
             self._reader.left = length
             return
         else:
-            self._pdu_type, self._body_left = PDUType(pdu_type), length
+            self._pdu_type = PDUType(pdu_type)
+            self._framer.collect(length)
             return
-        self._skip = length
+        self._framer.skip(length)
         self._refuse(event, error, now, events)
 
     def _fits(self, pdu_type: int, length: int) -> bool:
@@ -287,18 +281,11 @@ class Association:
             return 0 < length <= self.settings.max_request_length
         return length == _SHORT_PDU_LENGTH
 
-    def _collect(self, view: memoryview, position: int, now: float, events: list[Event]) -> int:
-        stop = min(len(view), position + self._body_left)
-        self._body += view[position:stop]
-        self._body_left -= stop - position
-        if not self._body_left:
-            body = bytes(self._body)
-            self._body.clear()
-            try:
-                self._receive_pdu(decode_pdu(self._pdu_type, body), now, events)
-            except RemoteProtocolError as error:
-                self._refuse(machine.Event.INVALID_PDU_RECEIVED, error, now, events)
-        return stop
+    def _receive_body(self, body: bytes, now: float, events: list[Event]) -> None:
+        try:
+            self._receive_pdu(decode_pdu(self._pdu_type, body), now, events)
+        except RemoteProtocolError as error:
+            self._refuse(machine.Event.INVALID_PDU_RECEIVED, error, now, events)
 
     def _receive_pdu(self, pdu: PDU, now: float, events: list[Event]) -> None:
         match pdu:
@@ -430,9 +417,8 @@ class Association:
         self._sends_data = (machine.Event.DATA, state) in machine.TRANSITIONS
         if state is State.AWAITING_TRANSPORT_CLOSE:
             # Whatever PDU was under way is of no more interest; the next header is.
-            self._skip += self._reader.left + self._body_left
-            self._reader.left = self._body_left = 0
-            self._body.clear()
+            self._framer.skip(self._reader.left)
+            self._reader.left = 0
 
 
 def _check_peer_maximum(information: UserInformation) -> None:

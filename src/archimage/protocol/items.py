@@ -10,6 +10,7 @@ Ref: PS3.8 §9.3.2, §9.3.3, Annex D; PS3.7 Annex D.3.3.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from sys import intern
 from typing import Any
 
 from archimage.protocol.wire import Cursor, decode_text, encode_item, encode_sized, encode_text, invalid
@@ -177,11 +178,14 @@ def decode_answer(value: bytes) -> ContextAnswer:
 
 
 def _syntaxes(cursor: Cursor) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read abstract and transfer syntaxes, passing over other sub-items."""
+    """Read abstract and transfer syntaxes, passing over other sub-items.
+
+    The same few UIDs stand in every association: interned, thousands of them keep one copy.
+    """
     found: dict[int, list[str]] = {ABSTRACT_SYNTAX_ITEM: [], TRANSFER_SYNTAX_ITEM: []}
     for item_type, value in cursor.items():
         if item_type in found:
-            found[item_type].append(decode_text(value))
+            found[item_type].append(intern(decode_text(value)))
     return tuple(found[ABSTRACT_SYNTAX_ITEM]), tuple(found[TRANSFER_SYNTAX_ITEM])
 
 
