@@ -81,6 +81,14 @@ class BlockingAssociation:
         else:
             self.abort()
 
+    def transfer_syntax(self, sop_class_uid: str) -> str:
+        """Return the transfer syntax of the accepted context for a SOP class, in which identifiers have to be.
+
+        Raises:
+            ContextNotAcceptedError: there is none.
+        """
+        return self._association.context(sop_class_uid).transfer_syntax
+
     def echo(self) -> int:
         """See `ClientAssociation.echo`."""
         return self._client.wait(self._association.echo())

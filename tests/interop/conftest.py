@@ -1,0 +1,32 @@
+"""Fixtures of the interop tests: our server as a process, and real files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom.data
+import pytest
+
+from archimage.net.conversation import RemoteNode
+from tests.interop.peers import Archive, Sample, free_port, read_sample, serve
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """Our server over an empty archive, one for the module."""
+    directory = tmp_path_factory.mktemp("archive") / "data"
+    destination = RemoteNode("DESTINATION", "127.0.0.1", free_port())
+    option = f"{destination.ae_title}={destination.host}:{destination.port}"
+    with serve(directory, "--node", option) as node:
+        yield Archive(node, destination, directory)
+
+
+@pytest.fixture(scope="session")
+def samples() -> list[Sample]:
+    """Every real Part 10 file of a storage SOP class that pydicom ships, one for each SOP Instance UID."""
+    folder = Path(pydicom.data.__file__).parent / "test_files"
+    found: dict[str, Sample] = {}
+    for path in sorted(folder.rglob("*")):
+        sample = read_sample(path) if path.is_file() else None
+        if sample is not None:
+            found.setdefault(sample.sop_instance_uid, sample)
+    return list(found.values())
