@@ -95,4 +95,4 @@ def test_a_config_cannot_be_changed_and_does_not_read_the_environment(monkeypatc
     config = Config()
     assert config.dicom.port == 11112
     with pytest.raises(ValidationError):
-        config.dicom.port = 1  # type: ignore[misc]
+        config.dicom.port = 1

@@ -1,6 +1,7 @@
 """The command `archimage`: its table of commands, and how an error becomes a message and an exit code."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -41,10 +42,10 @@ def _root(
     """A medical image archive (PACS), and the tools to talk to one."""
 
 
-def main() -> None:
-    """Run the command line; errors of ours are one line on standard error, never a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line of arguments, or that of the process; our errors are one line on standard error."""
     try:
-        app()
+        app(arguments, prog_name="archimage")
     except ArchimageError as error:
         say(f"archimage: {error}")
         sys.exit(exit_code(error))

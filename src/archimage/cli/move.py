@@ -62,7 +62,7 @@ async def follow(counts: "AsyncIterable[SubOperationProgress]", title: str) -> "
 def report(final: "SubOperationProgress", syntax: str, *, who: str, as_json: bool, **more: object) -> None:
     """Print how a C-MOVE or C-GET ended; exit code 1 when the peer refused or some failed."""
     from archimage.cli import peer
-    from archimage.protocol.status import is_failure
+    from archimage.protocol.status import Service, is_failure
 
     failed_uids = _failed_uids(final, syntax)
     counts = {"completed": final.completed or 0, "warning": final.warning or 0, "failed": final.failed or 0}
@@ -72,7 +72,7 @@ def report(final: "SubOperationProgress", syntax: str, *, who: str, as_json: boo
     else:
         if final.status:
             comment = f" ({final.error_comment})" if final.error_comment else ""
-            say(f"{who} answers {peer.explain(final.status)}{comment}")
+            say(f"{who} answers {peer.explain(final.status, Service.MOVE)}{comment}")
         for uid in failed_uids:
             say(f"failed: {uid}")
         print_counts(counts)

@@ -12,7 +12,7 @@ from archimage.net.client import ClientAssociation, ClientSettings, connect
 from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.negotiation import PresentationContext
-from archimage.protocol.status import describe, is_failure
+from archimage.protocol.status import Service, describe, is_failure
 
 _SETTINGS: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may move a large study before it says a word
 
@@ -51,6 +51,6 @@ def check_status(peer: RemoteNode, status: int) -> None:
         raise OperationFailedError(f"{peer} answers {explain(status)}", status=status)
 
 
-def explain(status: int) -> str:
-    """Say a status in hexadecimal and in words."""
-    return f"0x{status:04X}: {describe(status)}"
+def explain(status: int, service: Service | None = None) -> str:
+    """Say a status in hexadecimal and in the words of its service."""
+    return f"0x{status:04X}: {describe(status, service)}"

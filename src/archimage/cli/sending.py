@@ -11,7 +11,7 @@ from archimage.errors import ArchimageError, AssociationError, ContextNotAccepte
 from archimage.net.client import ClientAssociation, OutgoingInstance
 from archimage.net.conversation import Pieces, RemoteNode
 from archimage.net.proposals import MAX_CONTEXTS, for_storage
-from archimage.protocol.status import is_failure, is_warning
+from archimage.protocol.status import Service, is_failure, is_warning
 from archimage.services.sources import HEAD_BYTES, Identity, Source, identify, read_pieces
 
 _WHOLE_BYTES: Final = 32 << 20  # larger files are streamed
@@ -148,7 +148,7 @@ class Sender:
 
     def _answered(self, number: int, status: int) -> None:
         if is_failure(status):
-            self._count(number, "refused", f"the peer answers {peer.explain(status)}")
+            self._count(number, "refused", f"the peer answers {peer.explain(status, Service.STORE)}")
             return
         self._sent.stored += 1
         self._sent.warnings += is_warning(status)

@@ -163,11 +163,11 @@ def _members(path: Path, limits: ZipLimits) -> Iterator[Source]:
         if entry.is_dir() or stat.S_ISLNK(entry.external_attr >> 16):
             continue
         name = f"{path}!{entry.filename}"
-        allowance -= entry.file_size
-        if allowance < 0 or entry.file_size > limits.free_bytes + limits.ratio * entry.compress_size:
+        if entry.file_size > min(allowance, limits.free_bytes + limits.ratio * entry.compress_size):
             yield _refusal(name, ExcessiveDatasetError(f"unpacks to more than {limits.ratio} times its size"))
-        else:
-            yield Source(name, entry.file_size, partial(_open_member, archive, entry))
+            continue
+        allowance -= entry.file_size
+        yield Source(name, entry.file_size, partial(_open_member, archive, entry))
 
 
 def _open_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:

@@ -1,0 +1,68 @@
+"""`archimage serve` as a process: the line that scripts wait for, and its end."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archimage.cli.serve import warn_if_open
+from tests.cli.conftest import Invoke
+
+READY = re.compile(r"ready dicom=127\.0\.0\.1:\d+ http=127\.0\.0\.1:\d+ ae=(\S+) data=(.+)\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_prints_one_line_when_all_listen_and_ends_with_0(number: int, tmp_path: Path) -> None:
+    data = tmp_path / "some data"
+    arguments = ["serve", "--data", str(data), "--dicom-port", "0", "--http-port", "0", "--ae-title", "MINE"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "archimage", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        ready = READY.fullmatch(process.stdout.readline())
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=30)
+    assert ready is not None
+    assert ready.groups() == ("MINE", str(data))
+    assert rest == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--ae-title", "A\\B"), "dicom.ae_title"),
+        (("--node", "AET"), "--node 'AET' is not AET=HOST:PORT"),
+        (("--node", "AET=host:0"), "nodes.AET.port"),
+        (("--config", "/no/such.toml"), "/no/such.toml"),
+        (("--dicom-port", "70000"), "--dicom-port"),
+    ],
+)
+def test_wrong_options_are_told_with_exit_code_2(archimage: Invoke, arguments: tuple[str, ...], told: str) -> None:
+    result = archimage("serve", *arguments)
+    assert result.code == 2
+    assert told in result.err
+
+
+def test_a_port_that_is_taken_is_named(archimage: Invoke, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = archimage("serve", "--data", tmp_path / "data", "--dicom-port", port, "--http-port", 0)
+    assert result.code == 2
+    assert f"127.0.0.1:{port}" in result.err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "archive.example"])  # noqa: S104 - what is warned about
+def test_an_address_that_others_reach_is_warned_about(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    warn_if_open(host)
+    assert f"WARNING: listening on {host}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_is_not_warned_about(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    warn_if_open(host)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,77 @@
+"""The probes answer 200 only while what they stand for works."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Mapping
+
+from starlette.types import Message
+
+from archimage import __version__
+from archimage.errors import IndexUnavailableError
+from archimage.web.probes import Check, build
+
+
+def ask(
+    path: str, checks: Mapping[str, Check], *, timeout_s: float = 5.0, on_answer: Check = dict
+) -> tuple[int, dict[str, object]]:
+    """Send one GET through the ASGI interface."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        on_answer()
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "headers": [],
+        "query_string": b"",
+    }
+    asyncio.run(build(checks, timeout_s=timeout_s)(scope, receive, send))
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], json.loads(body) if body.startswith(b"{") else {}
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    """Make a check that raises error."""
+
+    def check() -> None:
+        raise error
+
+    return check
+
+
+def test_live_answers_whatever_the_checks_say() -> None:
+    assert ask("/live", {"index": failing(OSError("gone"))}) == (200, {"status": "live"})
+
+
+def test_ready_and_health_answer_200_while_every_check_passes() -> None:
+    for path in ("/ready", "/health"):
+        status, body = ask(path, {"index": lambda: None})
+        assert status == 200
+        assert body == {"status": "ready", "version": __version__, "checks": {"index": "ok"}}
+
+
+def test_a_failing_check_is_named_without_its_details() -> None:
+    checks = {"index": failing(IndexUnavailableError("/secret/place")), "disk": failing(OSError("/secret/place"))}
+    status, body = ask("/ready", checks)
+    assert status == 503
+    assert body["checks"] == {"index": "IndexUnavailableError", "disk": "OSError"}
+    assert "secret" not in json.dumps(body)
+
+
+def test_a_check_that_hangs_is_given_up() -> None:
+    answered = threading.Event()
+    status, body = ask("/ready", {"index": lambda: answered.wait(5)}, timeout_s=0.05, on_answer=answered.set)
+    assert status == 503
+    assert body["checks"] == {"index": "no answer in 0.05 s"}
+
+
+def test_other_paths_are_not_found() -> None:
+    assert ask("/other", {})[0] == 404
