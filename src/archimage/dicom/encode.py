@@ -50,7 +50,7 @@ def encode_items(items: Iterable[Iterable[Element]], transfer_syntax_uid: str) -
     Ref: PS3.5 §7.5.
     """
     layout = layout_of(transfer_syntax_uid)
-    pack = Struct("<II" if layout.little else ">II").pack
+    pack = layout.items.pack
     contents = (b"".join(_parts(item, layout)) for item in items)
     return b"".join(pack(layout.key(ITEM), len(content)) + content for content in contents)
 

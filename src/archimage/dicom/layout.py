@@ -51,6 +51,8 @@ class Layout:
     explicit: bool
     little: bool
     head: Struct
+    items: Struct
+    """Tag and length without VR, as of items."""
     word: Struct
     forbidden: int
     """A key without a bit of this mask is of group 0000 or 0002, which no data set may hold (PS3.5 §7.1)."""
@@ -70,6 +72,7 @@ def _layout(*, explicit: bool, little: bool) -> Layout:
         explicit=explicit,
         little=little,
         head=Struct(f"{order}IHH" if explicit else f"{order}II"),
+        items=Struct(f"{order}II"),
         word=Struct(f"{order}I"),
         forbidden=0xFFFD if little else 0xFFFD0000,
         short=frozenset(number for number, vr in codes.items() if vr in SHORT_VRS),

@@ -6,11 +6,9 @@ buffer: the bytes in between are skipped when they come, uncopied. Nested sequen
 so no depth of input can exhaust Python's.
 """
 
-from array import array
-from collections.abc import Mapping
-from enum import Enum
 from typing import Final
 
+from archimage.dicom.frames import Frame, Pixels, Raw, Step
 from archimage.dicom.layout import (
     ITEM,
     ITEM_DELIMITATION,
@@ -28,56 +26,13 @@ from archimage.dicom.layout import (
     sniff_top,
 )
 from archimage.dicom.limits import ScanLimits
-from archimage.dicom.wanted import IMPLICIT_STRUCTURE, STRUCTURE, Wanted
+from archimage.dicom.wanted import Wanted
 from archimage.errors import ExcessiveDatasetError, InvalidDatasetError
 
 CHUNK_BYTES: Final = 16 << 10
 """How much is copied into the buffer before it is walked."""
 
 _NO_END: Final = 1 << 62
-
-Raw = tuple[str, bytes | bytearray]
-"""VR (empty under implicit VR) and value of a wanted element."""
-
-
-class _Step(Enum):
-    MORE = "the bytes at hand do not hold the whole element"
-    SAME = "one element further in the same frame"
-    FRAME = "a frame was entered or left"
-
-
-class _Frame:
-    """A data set, a sequence or a list of fragments that the walk is inside.
-
-    end is absolute; where the length is not defined it is that of what stands around the frame.
-    """
-
-    __slots__ = ("defined", "end", "keys", "kind", "layout", "rows", "sequence", "structure", "values")
-
-    def __init__(self, kind: Nesting, layout: Layout, end: int, *, defined: bool) -> None:
-        self.kind = kind
-        self.layout = layout
-        self.end = end
-        self.defined = defined
-        self.structure = STRUCTURE if layout.explicit else IMPLICIT_STRUCTURE
-        self.values: dict[int, Raw] = {}
-        self.keys: Mapping[int, int] = {}
-        self.sequence = -1
-        self.rows: list[dict[int, Raw]] | None = None
-
-
-class Pixels:
-    """Where the pixel element lies; offsets are bytes from the start of the data set."""
-
-    __slots__ = ("basic_offsets", "head", "lengths", "offset", "offsets", "value_offset")
-
-    def __init__(self, head: Head, offset: int, value_offset: int) -> None:
-        self.head = head
-        self.offset = offset
-        self.value_offset = value_offset
-        self.basic_offsets: bytes | None = None
-        self.offsets = array("Q")
-        self.lengths = array("Q")
 
 
 class Walker:
@@ -100,8 +55,8 @@ class Walker:
         self._pos = 0
         self._top_pos = 0
         self._depth = 0
-        self._stack: list[_Frame] = []
-        self._frame: _Frame | None = None
+        self._stack: list[Frame] = []
+        self._frame: Frame | None = None
 
     @property
     def header_bytes(self) -> bytes:
@@ -163,15 +118,15 @@ class Walker:
         elif self._pos <= len(self._data):
             self._drop(self._pos)
 
-    def _top_frame(self) -> _Frame:
+    def _top_frame(self) -> Frame:
         """Take the layout that the first element has in truth."""
         self.layout = sniff_top(self.layout, self._data)
-        frame = _Frame(Nesting.BYTES, self.layout, _NO_END, defined=True)
+        frame = Frame(Nesting.BYTES, self.layout, _NO_END, defined=True)
         frame.keys = self._wanted.top_keys(self.layout)
         frame.values = self.values
         return frame
 
-    def _advance(self, frame: _Frame) -> bool:
+    def _advance(self, frame: Frame) -> bool:
         """Pass what is at hand of one frame; false when more bytes are needed, or too many elements have come."""
         here = self._base + self._pos
         if here == frame.end:
@@ -179,14 +134,14 @@ class Walker:
                 raise InvalidDatasetError(f"a delimiter is missing before {here}")
             self._leave()
             return True
-        if self._step(frame) is not _Step.MORE:
+        if self._step(frame) is not Step.MORE:
             return self.count <= self._limits.max_elements
         here = self._base + self._pos
         if here < frame.end <= self._base + len(self._data):
             raise InvalidDatasetError(f"the bytes at {here} are less than an element or item")
         return here == frame.end
 
-    def _step(self, frame: _Frame) -> _Step:
+    def _step(self, frame: Frame) -> Step:
         if frame.kind is Nesting.BYTES:
             return self._elements(frame)
         if frame.kind is Nesting.ITEMS:
@@ -195,19 +150,19 @@ class Walker:
 
     # Elements
 
-    def _elements(self, frame: _Frame) -> _Step:
+    def _elements(self, frame: Frame) -> Step:
         """Run over whole elements that need no thought; the others are passed one at a time by _element."""
         run = self._explicit_run if frame.layout.explicit else self._implicit_run
         while True:
             end = self._reach(frame)
             run(frame, end)
             if self._pos >= end:
-                return _Step.MORE
+                return Step.MORE
             step = self._element(frame, end)
-            if step is not _Step.SAME:
+            if step is not Step.SAME:
                 return step
 
-    def _explicit_run(self, frame: _Frame, end: int) -> None:
+    def _explicit_run(self, frame: Frame, end: int) -> None:
         data, pos, count = self._data, self._pos, 0
         keys, values, structure = frame.keys, frame.values, frame.structure
         unpack, short, names = frame.layout.head.unpack_from, frame.layout.short, frame.layout.names
@@ -228,7 +183,7 @@ class Walker:
         self._pos = pos
         self.count += count
 
-    def _implicit_run(self, frame: _Frame, end: int) -> None:
+    def _implicit_run(self, frame: Frame, end: int) -> None:
         data, pos, count = self._data, self._pos, 0
         keys, values, structure = frame.keys, frame.values, frame.structure
         unpack, forbidden = frame.layout.head.unpack_from, frame.layout.forbidden
@@ -248,10 +203,10 @@ class Walker:
         self._pos = pos
         self.count += count
 
-    def _element(self, frame: _Frame, end: int) -> _Step:
+    def _element(self, frame: Frame, end: int) -> Step:
         head = read_head(frame.layout, self._data, self._pos, end)
         if head is None:
-            return _Step.MORE
+            return Step.MORE
         if head.tag == ITEM_DELIMITATION and not frame.defined:
             return self._delimited(head)
         nesting = nesting_of(head)
@@ -260,10 +215,10 @@ class Walker:
             self._meet_pixels(head)
         if nesting is not Nesting.BYTES:
             self._enter(frame, head, nesting)
-            return _Step.FRAME
+            return Step.FRAME
         return self._value(frame, head)
 
-    def _value(self, frame: _Frame, head: Head) -> _Step:
+    def _value(self, frame: Frame, head: Head) -> Step:
         """Pass one value of defined length, keeping it if it is wanted."""
         stop = head.start + head.length
         if frame.layout.key(head.tag) in frame.keys and head.tag not in frame.structure:
@@ -271,21 +226,21 @@ class Walker:
                 raise ExcessiveDatasetError(f"({head.tag >> 16:04X},{head.tag & 0xFFFF:04X}) has {head.length} bytes")
             if stop > len(self._data):
                 self._check_end(frame, stop)
-                return _Step.MORE
+                return Step.MORE
             frame.values[head.tag] = (head.vr, self._data[head.start : stop])
         return self._pass(frame, stop)
 
-    def _pass(self, frame: _Frame, stop: int) -> _Step:
+    def _pass(self, frame: Frame, stop: int) -> Step:
         self._check_end(frame, stop)
         if stop > len(self._data) and self.header is None:
             if self._base + stop <= self._limits.max_header_bytes:
-                return _Step.MORE
+                return Step.MORE
             self._truncate_header()
         self._pos = stop
         self.count += 1
-        return _Step.SAME
+        return Step.SAME
 
-    def _check_end(self, frame: _Frame, stop: int) -> None:
+    def _check_end(self, frame: Frame, stop: int) -> None:
         if self._base + stop > frame.end:
             raise InvalidDatasetError(f"a value at {self._base + self._pos} runs beyond the end of its item")
 
@@ -316,7 +271,7 @@ class Walker:
 
     # Items and fragments
 
-    def _enter(self, frame: _Frame, head: Head, nesting: Nesting) -> None:
+    def _enter(self, frame: Frame, head: Head, nesting: Nesting) -> None:
         inner = self._inner(nesting, inner_layout(frame.layout, head), frame, head)
         if nesting is Nesting.ITEMS:
             self._depth += 1
@@ -327,14 +282,14 @@ class Walker:
                 inner.rows = self.rows[head.tag] = []
         self._push(frame, inner, head)
 
-    def _inner(self, kind: Nesting, layout: Layout, frame: _Frame, head: Head) -> _Frame:
+    def _inner(self, kind: Nesting, layout: Layout, frame: Frame, head: Head) -> Frame:
         if head.length == UNDEFINED_LENGTH:
-            return _Frame(kind, layout, frame.end, defined=False)
+            return Frame(kind, layout, frame.end, defined=False)
         stop = head.start + head.length
         self._check_end(frame, stop)
-        return _Frame(kind, layout, self._base + stop, defined=True)
+        return Frame(kind, layout, self._base + stop, defined=True)
 
-    def _push(self, frame: _Frame, inner: _Frame, head: Head) -> None:
+    def _push(self, frame: Frame, inner: Frame, head: Head) -> None:
         self.count += 1
         self._pos = head.start
         self._stack.append(frame)
@@ -345,42 +300,42 @@ class Walker:
             self._depth -= 1
         self._frame = self._stack.pop()
 
-    def _delimited(self, head: Head) -> _Step:
+    def _delimited(self, head: Head) -> Step:
         self._pos = head.start
         self._leave()
-        return _Step.FRAME
+        return Step.FRAME
 
-    def _reach(self, frame: _Frame) -> int:
+    def _reach(self, frame: Frame) -> int:
         """Return up to where in the buffer the frame's bytes are at hand."""
         return min(len(self._data), frame.end - self._base)
 
-    def _item_head(self, frame: _Frame) -> Head | None:
+    def _item_head(self, frame: Frame) -> Head | None:
         return read_head(frame.layout, self._data, self._pos, self._reach(frame))
 
-    def _item(self, frame: _Frame) -> _Step:
+    def _item(self, frame: Frame) -> Step:
         """Enter an item of a sequence, or leave the sequence."""
         head = self._item_head(frame)
         if head is None:
-            return _Step.MORE
+            return Step.MORE
         if head.tag == SEQUENCE_DELIMITATION and not frame.defined:
             return self._delimited(head)
         if head.tag != ITEM:
             raise InvalidDatasetError(f"no item stands at {self._base + self._pos}")
         if head.length and self._reach(frame) - head.start < 8:
-            return _Step.MORE
+            return Step.MORE
         layout = sniff_item(frame.layout, self._data, head.start) if head.length else frame.layout
         inner = self._inner(Nesting.BYTES, layout, frame, head)
         inner.keys = self._wanted.item_keys(frame.sequence, layout)
         if frame.rows is not None:
             frame.rows.append(inner.values)
         self._push(frame, inner, head)
-        return _Step.FRAME
+        return Step.FRAME
 
-    def _fragment(self, frame: _Frame) -> _Step:
+    def _fragment(self, frame: Frame) -> Step:
         """Pass one item of bytes, or leave the encapsulated value."""
         head = self._item_head(frame)
         if head is None:
-            return _Step.MORE
+            return Step.MORE
         if head.tag == SEQUENCE_DELIMITATION:
             return self._delimited(head)
         if head.tag != ITEM or head.length == UNDEFINED_LENGTH:
@@ -390,16 +345,34 @@ class Walker:
             return self._pass(frame, head.start + head.length)
         return self._pixel_fragment(frame, head, pixels)
 
-    def _pixel_fragment(self, frame: _Frame, head: Head, pixels: Pixels) -> _Step:
+    def _pixel_fragment(self, frame: Frame, head: Head, pixels: Pixels) -> Step:
         """Note where a fragment of the pixel element lies; the first item is the Basic Offset Table (PS3.5 §A.4)."""
         stop = head.start + head.length
         if pixels.basic_offsets is None:
             if head.length > self._limits.max_value_bytes:
                 raise ExcessiveDatasetError(f"a Basic Offset Table of {head.length} bytes")
             if stop > len(self._data):
-                return _Step.MORE
+                return Step.MORE
             pixels.basic_offsets = bytes(memoryview(self._data)[head.start : stop])
         else:
             pixels.offsets.append(self._base + head.start)
             pixels.lengths.append(head.length)
-        return self._pass(frame, stop)
+        step = self._pass(frame, stop)
+        self._fragment_run(frame, pixels)
+        return step
+
+    def _fragment_run(self, frame: Frame, pixels: Pixels) -> None:
+        """Run over whole fragments at hand: there may be hundreds of thousands of small ones."""
+        data, pos, base = self._data, self._pos, self._base
+        unpack, item = frame.layout.items.unpack_from, frame.layout.key(ITEM)
+        end = self._reach(frame)
+        while pos + 8 <= end:
+            key, length = unpack(data, pos)
+            stop = pos + 8 + length
+            if key != item or stop > end:
+                break
+            pixels.offsets.append(base + pos + 8)
+            pixels.lengths.append(length)
+            pos = stop
+            self.count += 1
+        self._pos = pos
