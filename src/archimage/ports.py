@@ -4,6 +4,7 @@ All of it blocks: services call it from worker threads. Adapters are safe to cal
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
@@ -87,6 +88,13 @@ Replay = Iterator[tuple[bytes, ReadExtents]]
 """Committed payloads, oldest first, each with a way to read its object's bytes in the journal."""
 
 
+class Syncable(Protocol):
+    """An object's own file, as the journal falls back on it."""
+
+    def sync(self) -> None:
+        """Make all of it survive a crash of the machine."""
+
+
 @dataclass(eq=False, slots=True)
 class JournalEntry:
     """One object's data in the ingest journal; only the journal changes it.
@@ -95,7 +103,7 @@ class JournalEntry:
     needs_sync when that file is to be synced first.
     """
 
-    file: BlobWriter
+    file: Syncable
     extents: list[tuple[int, int]] = field(default_factory=list)
     size_bytes: int = 0
     segment: object = None
@@ -114,6 +122,10 @@ class JournalCommit(Protocol):
 
 class JournalCheckpoint(Protocol):
     """All commits up to some moment, applied."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there are none."""
 
     def replay(self) -> Replay:
         """Read them back."""
@@ -134,6 +146,9 @@ class Journal(Protocol):
     def commit(self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]) -> JournalCommit:
         """Make entries durable, each with its payload; OutOfResourcesError when the disk refuses."""
 
+    def prepare(self) -> None:
+        """Have room at hand before it is needed; may take a moment."""
+
     def seal(self) -> JournalCheckpoint:
         """Begin a checkpoint of all commits so far, once they are applied."""
 
@@ -141,8 +156,21 @@ class Journal(Protocol):
         """Let go of the files."""
 
 
+class IndexWriter(Protocol):
+    """The index in the hands of its only writer."""
+
+    def lookup(self, sop_instance_uids: Sequence[str]) -> Mapping[str, StoredInstance]:
+        """Return those of these instances that are there."""
+
+    def add(self, records: Sequence[InstanceRecord]) -> None:
+        """Insert records, or replace those of the same SOP Instance UID."""
+
+
 class Index(Protocol):
     """Finds what is stored."""
+
+    def writing(self) -> AbstractContextManager[IndexWriter]:
+        """Keep every other writer out, in this process and all others; an exception undoes what was added."""
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""

@@ -46,7 +46,7 @@ def opened(data: Path | None, config: Path | None) -> "Iterator[App]":
     from archimage.observe import logs
 
     settings = load({"storage": {"directory": data}}, config)
-    logs.configure("warning", settings.log.format)
+    logs.configure("error", settings.log.format)  # what is refused stands in the summary
     app = build(settings)
     try:
         yield app

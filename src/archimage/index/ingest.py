@@ -31,6 +31,7 @@ from archimage.index.schema import (
     series_content,
     study,
 )
+from archimage.index.statements import STORED
 from archimage.model.attributes import Level
 from archimage.model.records import InstanceRecord
 
@@ -83,6 +84,7 @@ class _Sql:
         self.add_name = self._text(dialect.insert_once(name_key))
         among = dialect.among(instance.c.sop_instance_uid, "uids")
         self.instances = self._text(select(instance.c.pk, instance.c.series_pk, instance.c.sop_class_uid).where(among))
+        self.stored = self._text(select(*STORED).where(among))
         self.delete_instances = self._text(delete(instance).where(dialect.among(instance.c.pk, "keys")))
         content = series_content.c
         counted = (content.series_pk == bindparam("of_series"), content.sop_class_uid == bindparam("of_class"))
@@ -176,6 +178,11 @@ class Ingest:
             [{"series_pk": key, "sop_class_uid": uid, "instances": number} for (key, uid), number in content.items()],
         )
         self._prune(cursor, replaced)
+
+    def stored(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> list[Any]:
+        """Return the `statements.STORED` columns of those of these instances that are there."""
+        cursor.execute(self._sql.stored, {"uids": self._dialect.pack([clean(uid) for uid in sop_instance_uids])})
+        return cursor.fetchall()
 
     def remove(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> None:
         """Delete instances and what becomes empty above them."""

@@ -9,8 +9,8 @@ import sqlite3
 import threading
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.model.query import Query
 from archimage.model.records import FrameTable, InstanceRecord, StoredInstance
+from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
 _READERS: Final = 16  # connections kept; more are opened when needed
@@ -63,15 +64,21 @@ class SqliteIndex:
 
     # What the port asks for
 
+    @contextmanager
+    def writing(self) -> Iterator[IndexWriter]:
+        """Keep every other writer out, in this process and all others; an exception undoes what was added."""
+        with self._transaction() as cursor:
+            yield _Writing(cursor, self._ingest, self._answering)
+
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
         if records:
-            with self._transaction() as cursor:
-                self._ingest.add(cursor, records)
+            with self.writing() as writer:
+                writer.add(records)
 
     def remove(self, sop_instance_uids: Sequence[str]) -> None:
         """Forget instances, and the series, studies and patients that become empty, in one transaction."""
-        with self._transaction() as cursor:
+        with self._transaction() as cursor, self._answering():
             self._ingest.remove(cursor, sop_instance_uids)
 
     def lookup(self, sop_instance_uid: str) -> StoredInstance | None:
@@ -165,7 +172,10 @@ class SqliteIndex:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        """Lend the writer's cursor in a transaction, which is undone by any exception."""
+        """Lend the writer's cursor in a transaction, which is undone by any exception.
+
+        What the borrower's own work raises goes through as it is; what the cursor raises is its to translate.
+        """
         started = time.monotonic()
         if not self._writing_lock.acquire(timeout=self._busy_timeout_s):
             raise IndexUnavailableError(f"the index {self._path} is busy: writing took over {self._busy_timeout_s:g} s")
@@ -173,13 +183,14 @@ class SqliteIndex:
             with self._answering():
                 self._check_file()
                 cursor = self._begin(self._busy_timeout_s - (time.monotonic() - started))
-                try:
-                    yield cursor
+            try:
+                yield cursor
+                with self._answering():
                     cursor.execute("COMMIT")
-                except BaseException:
-                    self._ingest.forget()
-                    self._drop_writer()  # which undoes the transaction, whatever state the connection is in
-                    raise
+            except BaseException:
+                self._ingest.forget()
+                self._drop_writer()  # which undoes the transaction, whatever state the connection is in
+                raise
         finally:
             self._writing_lock.release()
 
@@ -323,6 +334,28 @@ class SqliteIndex:
         if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return OutOfResourcesError(f"no room for the index {self._path}: {error}")
         return IndexUnavailableError(f"the index {self._path} does not answer: {error}")
+
+
+class _Writing:
+    """Implements `ports.IndexWriter` inside a transaction."""
+
+    def __init__(
+        self, cursor: sqlite3.Cursor, ingest: Ingest, answering: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._cursor = cursor
+        self._ingest = ingest
+        self._answering = answering
+
+    def lookup(self, sop_instance_uids: Sequence[str]) -> Mapping[str, StoredInstance]:
+        """Return those of these instances that are there."""
+        with self._answering():
+            rows = self._ingest.stored(self._cursor, sop_instance_uids)
+        return {row[0]: StoredInstance(*row) for row in rows}
+
+    def add(self, records: Sequence[InstanceRecord]) -> None:
+        """Insert records, or replace those of the same SOP Instance UID."""
+        with self._answering():
+            self._ingest.add(self._cursor, records)
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

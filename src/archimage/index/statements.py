@@ -14,14 +14,16 @@ from sqlalchemy import Column, ColumnElement, FromClause, Select, Text, cast, ex
 from archimage.errors import InvalidQueryError
 from archimage.index import derived, matching
 from archimage.index.dialect import Dialect
+from archimage.index.patterns import literal_prefix
 from archimage.index.schema import TABLES, instance, series
 from archimage.model.attributes import UNIQUE_KEYS, Attribute, Level
-from archimage.model.query import Condition, DateTimeRange, Exact, OrderBy, Query, Range, UIDList
+from archimage.model.query import Condition, DateTimeRange, OrderBy, Query, Wildcard
 
 _LEVELS: Final = tuple(Level)
 _INDEXED: Final = frozenset(
     {
         "patient_id",
+        "patient_birth_date",
         "study_instance_uid",
         "accession_number",
         "study_id",
@@ -106,14 +108,23 @@ def level_of(condition: Condition | DateTimeRange) -> Level:
 
 def _where(query: Query, dialect: Dialect) -> list[ColumnElement[bool]]:
     """Translate the conditions."""
-    below = [condition for condition in query.conditions if level_of(condition).depth > query.level.depth]
-    terms = [
-        matching.expression(condition, dialect, fuzzy=query.fuzzy)
-        for condition in query.conditions
-        if level_of(condition).depth <= query.level.depth
-    ]
-    below = [condition for condition in below if not _is_universal(condition)]
-    return [*terms, _related(query, below, dialect)] if below else terms
+    here, below = [], []
+    for condition in query.conditions:
+        if level_of(condition).depth <= query.level.depth:
+            here.append(_at_or_above(condition, query, dialect))
+        elif not _is_universal(condition):
+            below.append(condition)
+    return [*here, _related(query, below, dialect)] if below else here
+
+
+def _at_or_above(condition: Condition | DateTimeRange, query: Query, dialect: Dialect) -> ColumnElement[bool]:
+    """Translate a condition on the row or one above it; a range above leads only as a sub-select."""
+    term = matching.expression(condition, dialect, fuzzy=query.fuzzy)
+    level = level_of(condition)
+    if level is query.level or not _is_selective(condition):
+        return term
+    key = TABLES[level].c.pk
+    return key.in_(select(key).where(term).correlate(None))
 
 
 def _is_universal(condition: Condition | DateTimeRange) -> bool:
@@ -137,9 +148,10 @@ def _is_selective(condition: Condition | DateTimeRange) -> bool:
     """Tell whether an index leads to the few rows that meet a condition."""
     if isinstance(condition, DateTimeRange):
         return condition.date.column in _INDEXED
-    if condition.attribute.vr == "PN":
-        return True
-    return condition.attribute.column in _INDEXED and isinstance(condition.match, Exact | UIDList | Range)
+    attribute, match = condition.attribute, condition.match
+    if isinstance(match, Wildcard) and attribute.vr != "PN" and not literal_prefix(match.pattern):
+        return False
+    return attribute.vr == "PN" or attribute.column in _INDEXED
 
 
 def _paged(found: Select[Any], query: Query, dialect: Dialect) -> Select[Any]:

@@ -1,6 +1,7 @@
 """The checkpoint: what the ingest journal promised becomes durable in its own place; the journal has room again."""
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -34,15 +35,22 @@ class Checkpointer:
 
     def _run(self) -> None:
         while not self._ended:
+            self._attempt(self._journal.prepare)
             self._due.wait(_INTERVAL_S)
             self._due.clear()
-            try:
-                self._checkpoint()
-            except ArchimageError as error:
-                _log.error("checkpoint failed; the journal keeps what it holds", reason=str(error))
+            self._attempt(self._checkpoint)
+
+    @staticmethod
+    def _attempt(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except ArchimageError as error:
+            _log.error("checkpoint failed; the journal keeps what it holds", reason=str(error))
 
     def _checkpoint(self) -> None:
         checkpoint = self._journal.seal()
+        if checkpoint.is_empty:
+            return
         try:
             self._blobs.sync()
             self._index.sync()

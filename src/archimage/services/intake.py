@@ -4,15 +4,15 @@ One thread does it. While it works on a group the next one gathers, so the cost 
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Final, Literal
 
 from archimage.errors import ArchimageError, DuplicateInstanceError, StorageError
 from archimage.model.records import InstanceRecord, StoredInstance
-from archimage.ports import BlobStore, BlobWriter, Index, Journal, JournalEntry
+from archimage.ports import BlobStore, BlobWriter, Index, Journal, JournalCommit, JournalEntry
 from archimage.services.journal_record import JournalRecord
 from archimage.services.layout import replacement_path
 
@@ -30,15 +30,50 @@ class Outcome:
     kind: Kind
 
 
-Done = Callable[[Outcome | ArchimageError], None]
+Answer = Outcome | ArchimageError
+Done = Callable[[Answer], None]
 
 
-@dataclass(slots=True)
+class IncomingFile:
+    """An object's file, whose last bytes may still be on their way to it while the journal makes the object durable."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self.writer = writer
+        self._whole = threading.Event()
+        self._error: ArchimageError | None = None
+
+    def write_last(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append the last pieces; whoever waits learns of a failure."""
+        try:
+            self.writer.write(pieces)
+        except ArchimageError as error:
+            self._error = error
+        finally:
+            self._whole.set()
+
+    def wait(self) -> None:
+        """Wait until the file is whole; raise what kept it from that."""
+        self._whole.wait()
+        if self._error is not None:
+            raise self._error
+
+    def sync(self) -> None:
+        """Make all of it survive a crash of the machine."""
+        self.wait()
+        self.writer.sync()
+
+    def discard(self) -> None:
+        """Remove the file, once nobody writes to it."""
+        self._whole.wait()
+        self.writer.discard()
+
+
+@dataclass(eq=False, slots=True)
 class Arrival:
-    """A whole, checked object that waits to be made durable."""
+    """A checked object that waits to be made durable."""
 
     record: InstanceRecord
-    writer: BlobWriter
+    file: IncomingFile
     entry: JournalEntry
     done: Done
     replaces: StoredInstance | None = None
@@ -86,77 +121,94 @@ class Intake:
         return True
 
     def _take(self, group: list[Arrival]) -> None:
-        fresh = []
-        for arrival in group:
-            with _answering([arrival]):
-                if self._is_wanted(arrival):
-                    fresh.append(arrival)
-        if fresh:
-            with _answering(fresh):
-                self._keep(fresh)
+        answers: dict[Arrival, Answer] = {}
+        try:
+            self._keep(group, answers)
+        except Exception as error:  # a fault of ours must not end the only thread that answers modalities
+            refusal = error if isinstance(error, ArchimageError) else StorageError(f"could not keep it: {error!r}")
+            answers.update((arrival, refusal) for arrival in group if arrival not in answers)
+        for arrival, answer in answers.items():
+            if not isinstance(answer, Outcome) or answer.kind == "duplicate":
+                arrival.file.discard()
+            elif arrival.replaces is not None and arrival.replaces.path != arrival.record.path:
+                with suppress(StorageError):  # a leftover that `index verify` names; the new object is safe
+                    self._blobs.delete(arrival.replaces.path)
+            arrival.done(answer)
 
-    def _is_wanted(self, arrival: Arrival) -> bool:
+    def _keep(self, group: list[Arrival], answers: dict[Arrival, Answer]) -> None:
+        """Decide, flush, place and index a group while every other writer waits; answers are given after."""
+        placed: list[str] = []
+        commit: JournalCommit | None = None
+        kept: dict[Arrival, Answer] = {}
+        try:
+            with self._index.writing() as index:
+                stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
+                fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, answers)]
+                if fresh:
+                    commit = self._commit(fresh)
+                    kept = {arrival: self._place(arrival, placed) for arrival in fresh}
+                    index.add([arrival.record for arrival in fresh])
+        except BaseException:
+            self._undo(commit, placed)
+            raise
+        finally:
+            if commit is not None:
+                commit.applied()
+        answers.update(kept)
+
+    def _is_wanted(
+        self, arrival: Arrival, stored: Mapping[str, StoredInstance], answers: dict[Arrival, Answer]
+    ) -> bool:
         """Tell whether the object is new or replaces another; answer it when not."""
-        stored = self._index.lookup(arrival.record.sop_instance_uid)
-        if stored is None:
+        other = stored.get(arrival.record.sop_instance_uid)
+        if other is None:
             return True
-        if self._same(stored, arrival):
-            arrival.writer.discard()
-            arrival.done(Outcome(arrival.record, "duplicate"))
+        if self._same(other, arrival):
+            answers[arrival] = Outcome(arrival.record, "duplicate")
         elif self._replace:
-            arrival.replaces = stored
-            arrival.record = replace(arrival.record, path=replacement_path(arrival.record.path, arrival.record.digest))
+            arrival.replaces = other
+            path = replacement_path(arrival.record.path, arrival.record.digest)
+            arrival.record = replace(arrival.record, path=path)
             return True
         else:
-            arrival.writer.discard()
-            arrival.done(DuplicateInstanceError(f"another object is kept as {stored.sop_instance_uid}"))
+            answers[arrival] = DuplicateInstanceError(f"another object is kept as {other.sop_instance_uid}")
         return False
 
     def _same(self, stored: StoredInstance, arrival: Arrival) -> bool:
         """Compare digests, then bytes: a digest that a peer can choose collisions of proves nothing."""
-        if (stored.digest, stored.transfer_syntax_uid) != (arrival.record.digest, arrival.record.transfer_syntax_uid):
+        record = arrival.record
+        if (stored.digest, stored.transfer_syntax_uid) != (record.digest, record.transfer_syntax_uid):
             return False
-        length = arrival.record.size_bytes - arrival.record.data_set_offset
+        length = record.size_bytes - record.data_set_offset
         if stored.size_bytes - stored.data_set_offset != length:
             return False
+        arrival.file.wait()
         with self._blobs.open(stored.path) as reader:
             return all(
                 reader.read(stored.data_set_offset + offset, _COMPARE_BYTES)
-                == arrival.writer.read(arrival.record.data_set_offset + offset, _COMPARE_BYTES)
+                == arrival.file.writer.read(record.data_set_offset + offset, _COMPARE_BYTES)
                 for offset in range(0, length, _COMPARE_BYTES)
             )
 
-    def _keep(self, group: list[Arrival]) -> None:
-        by_entry = {id(arrival.entry): arrival for arrival in group}
-        commit = self._journal.commit(
-            [arrival.entry for arrival in group], lambda entry: _journal_payload(by_entry[id(entry)])
-        )
-        try:
-            self._place(group)
-        except BaseException:
-            commit.revoke()
-            raise
-        finally:
-            commit.applied()
-        for arrival in group:
-            if arrival.replaces is not None and arrival.replaces.path != arrival.record.path:
-                with suppress(StorageError):  # a leftover that `index verify` names; the new object is safe
-                    self._blobs.delete(arrival.replaces.path)
-            arrival.done(Outcome(arrival.record, "stored" if arrival.replaces is None else "replaced"))
+    def _commit(self, group: list[Arrival]) -> JournalCommit:
+        by_entry = {arrival.entry: arrival for arrival in group}
+        return self._journal.commit(list(by_entry), lambda entry: _journal_payload(by_entry[entry]))
 
-    def _place(self, group: list[Arrival]) -> None:
-        placed: list[str] = []
-        try:
-            for arrival in group:
-                arrival.writer.close()
-                self._blobs.place(arrival.writer.name, arrival.record.path)
-                placed.append(arrival.record.path)
-            self._index.add([arrival.record for arrival in group])
-        except BaseException:
-            for path in placed:
-                with suppress(StorageError):
-                    self._blobs.delete(path)
-            raise
+    def _place(self, arrival: Arrival, placed: list[str]) -> Outcome:
+        arrival.file.wait()
+        arrival.file.writer.close()
+        self._blobs.place(arrival.file.writer.name, arrival.record.path)
+        placed.append(arrival.record.path)
+        return Outcome(arrival.record, "stored" if arrival.replaces is None else "replaced")
+
+    def _undo(self, commit: JournalCommit | None, placed: list[str]) -> None:
+        """Leave nothing behind of a group that could not be kept."""
+        for path in placed:
+            with suppress(StorageError):
+                self._blobs.delete(path)
+        if commit is not None:
+            with suppress(ArchimageError):
+                commit.revoke()
 
 
 def _one_of_each(arrivals: Iterable[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
@@ -173,16 +225,4 @@ def _one_of_each(arrivals: Iterable[Arrival]) -> tuple[list[Arrival], list[Arriv
 
 def _journal_payload(arrival: Arrival) -> bytes:
     replaced = arrival.replaces.path if arrival.replaces is not None else None
-    return JournalRecord(arrival.record, arrival.writer.name, tuple(arrival.entry.extents), replaced).encode()
-
-
-@contextmanager
-def _answering(group: list[Arrival]) -> Iterator[None]:
-    """Refuse the whole group when the body fails; the body answers whoever it serves as its last act."""
-    try:
-        yield
-    except Exception as error:  # a fault of ours must not end the only thread that answers modalities
-        refusal = error if isinstance(error, ArchimageError) else StorageError(f"could not keep the object: {error!r}")
-        for arrival in group:
-            arrival.writer.discard()
-            arrival.done(refusal)
+    return JournalRecord(arrival.record, arrival.file.writer.name, tuple(arrival.entry.extents), replaced).encode()

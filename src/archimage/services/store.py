@@ -10,16 +10,17 @@ import xxhash
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
-from archimage.errors import ArchimageError, IdentityMismatchError, InvalidDatasetError
+from archimage.errors import ArchimageError, IdentityMismatchError
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
-from archimage.ports import BlobStore, BlobWriter, Journal, JournalEntry
+from archimage.ports import BlobStore, Journal, JournalEntry
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.attributes import WANTED, frame_table, index_values
-from archimage.services.intake import Arrival, Done, Intake, Outcome
+from archimage.services.intake import Arrival, Done, IncomingFile, Intake, Outcome
 from archimage.services.layout import Layout
 
+Pieces = Sequence[bytes | memoryview]
 Publish = Callable[[InstanceStored | InstanceRefused], None]
 
 
@@ -67,7 +68,7 @@ class StoreService:
         reception = self.begin(expected)
         for piece in pieces:
             reception.write([piece])
-        reception.finish(done)
+        reception.finish([], done)
         answered.wait()
         (answer,) = answers
         if isinstance(answer, ArchimageError):
@@ -87,48 +88,61 @@ class Reception:
         self._scanner = scanner
         self._digest = xxhash.xxh3_128()
         self._meta = encode_file_meta(_file_meta(expected))
-        self._size_bytes = len(self._meta)
-        self._writer: BlobWriter | None = None
+        self._size_bytes = 0
+        self._file: IncomingFile | None = None
         self._entry: JournalEntry
         self._error: ArchimageError | None = None
 
-    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+    def write(self, pieces: Pieces) -> None:
         """Take the next bytes of the data set; they are not referred to after the call."""
-        if self._error is not None:
-            return
-        try:
-            self._write(pieces)
-        except ArchimageError as error:
-            self._fail(error)
-
-    def finish(self, done: Done) -> None:
-        """End the data set; done is called from another thread once the object is durable or refused."""
         if self._error is None:
             try:
-                record = self._record(self._scanner.finish())
+                file = self._opened()
+                file.writer.write(self._journalled(pieces))
             except ArchimageError as error:
                 self._fail(error)
-        if self._error is None and self._writer is not None:
-            self._service.intake.submit(Arrival(record, self._writer, self._entry, self._telling(done)))
+
+    def finish(self, pieces: Pieces, done: Done) -> None:
+        """Take the last bytes; done is called from another thread once the object is durable or refused.
+
+        While they go to the object's file its journal is already being flushed.
+        """
+        answer = self._telling(done)
+        if self._error is not None:
+            answer(self._error)
+            return
+        try:
+            file = self._opened()
+            pieces = self._journalled(pieces)
+            record = self._record(self._scanner.finish())
+        except ArchimageError as error:
+            self._fail(error)
+            answer(error)
         else:
-            self._telling(done)(self._error or InvalidDatasetError("there is no data set"))
+            self._service.intake.submit(Arrival(record, file, self._entry, answer))
+            file.write_last(pieces)
 
     def discard(self) -> None:
         """Forget the object: the association ended before its last byte."""
-        if self._writer is not None:
-            self._writer.discard()
+        if self._file is not None:
+            self._file.writer.discard()
 
-    def _write(self, pieces: Sequence[bytes | memoryview]) -> None:
+    def _opened(self) -> IncomingFile:
+        if self._file is None:
+            self._file = IncomingFile(self._service.blobs.create())
+            self._entry = JournalEntry(self._file)
+        return self._file
+
+    def _journalled(self, pieces: Pieces) -> Pieces:
+        """Scan pieces and add them to the journal; return what goes to the file."""
         for piece in pieces:
             self._scanner.feed(piece)
             self._digest.update(piece)
-            self._size_bytes += len(piece)
-        if self._writer is None:
-            self._writer = self._service.blobs.create()
-            self._entry = JournalEntry(self._writer)
+        if self._size_bytes == 0:
             pieces = [self._meta, *pieces]
-        self._writer.write(pieces)
+        self._size_bytes += sum(map(len, pieces))
         self._service.journal.append(self._entry, pieces)
+        return pieces
 
     def _fail(self, error: ArchimageError) -> None:
         self._error = error

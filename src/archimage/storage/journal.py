@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from archimage.errors import OutOfResourcesError
+from archimage.errors import ArchimageError, OutOfResourcesError
 from archimage.ports import JournalEntry, Replay
 from archimage.storage.files import Piece, storage_errors
 from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size
@@ -49,6 +49,11 @@ class Checkpoint:
     def __init__(self, journal: "Journal", sealed: Sequence[Segment]) -> None:
         self._journal = journal
         self._sealed = sealed
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to make durable."""
+        return not self._sealed
 
     def replay(self) -> Replay:
         """Read back the commits of these segments."""
@@ -121,10 +126,26 @@ class Journal:
             raise
         return commit
 
+    def prepare(self) -> None:
+        """Have a segment at hand before it is needed: to write one full of zeros holds up whoever waits for it."""
+        with self._lock:
+            if self._free or self._made >= _MAX_SEGMENTS:
+                return
+            self._made += 1
+        try:
+            with storage_errors("extend the ingest journal"):
+                segment = self._create()
+        except ArchimageError:
+            self._forget_one()
+            raise
+        with self._lock:
+            self._free.append(segment)
+            self._lock.notify_all()
+
     def seal(self) -> Checkpoint:
         """Begin a checkpoint: end the active segment; return the sealed ones once all their commits are applied."""
         with self._lock:
-            if self._active.used:
+            if self._active.used and self._has_room():
                 self._rotate()
             sealed = list(self._sealed)
             self._lock.wait_for(lambda: not any(segment.pins for segment in sealed))
@@ -206,7 +227,7 @@ class Journal:
         """Make another segment active; the lock is held. Waits when checkpoints are far behind: back-pressure."""
         before = self._active
         self.on_sealed()
-        self._lock.wait_for(lambda: self._active is not before or bool(self._free) or self._made < _MAX_SEGMENTS)
+        self._lock.wait_for(lambda: self._active is not before or self._has_room())
         if self._active is not before:
             return
         following = self._free.pop(0) if self._free else None
@@ -215,6 +236,9 @@ class Journal:
                 following = self._make()
         self._sealed.append(before)
         self._active = following
+
+    def _has_room(self) -> bool:
+        return bool(self._free) or self._made < _MAX_SEGMENTS
 
     def _recycled(self, segment: Segment) -> Segment | None:
         with self._lock:
@@ -237,11 +261,20 @@ class Journal:
             self._made += 1
 
     def _make(self) -> Segment:
-        self._epoch += 1
-        name = f"{secrets.token_hex(8)}.journal"
-        segment = Segment.create(self._directory / name, self._segment_bytes, self._epoch)
+        segment = self._create()
         self._made += 1
         return segment
+
+    def _create(self) -> Segment:
+        with self._lock:
+            self._epoch += 1
+            epoch = self._epoch
+        return Segment.create(self._directory / f"{secrets.token_hex(8)}.journal", self._segment_bytes, epoch)
+
+    def _forget_one(self) -> None:
+        with self._lock:
+            self._made -= 1
+            self._lock.notify_all()
 
 
 def _fall_back(entry: JournalEntry) -> None:

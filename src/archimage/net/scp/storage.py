@@ -75,9 +75,10 @@ class _Store:
             self._reception.discard()
 
     def _take(self, pieces: list[bytes | memoryview]) -> None:
-        self._reception.write(pieces)
         if self._finished:
-            self._reception.finish(self._done)
+            self._reception.finish(pieces, self._done)
+        else:
+            self._reception.write(pieces)
 
     def _done(self, result: Outcome | ArchimageError) -> None:
         self._loop.call_soon_threadsafe(self._answer, result)
