@@ -86,6 +86,22 @@ class IndexContract:
         assert index.lookup("1.1.1.1") == expected
         assert index.lookup("1.1.1.2") is None
 
+    def test_a_writer_sees_what_is_there_and_adds_all_or_nothing(self, index: Index) -> None:
+        index.add([record("P", 1, 1, 1)])
+        with index.writing() as writer:
+            assert list(writer.lookup(["1.1.1.1", "1.1.1.2", "none"])) == ["1.1.1.1"]
+            writer.add([record("P", 1, 1, 2)])
+            assert writer.lookup(["1.1.1.2"])["1.1.1.2"].path == "1.1.1.2.dcm"
+
+        def fail() -> None:
+            with index.writing() as writer:
+                writer.add([record("Q", 2, 1, 1)])
+                raise OSError("the borrower's own")
+
+        with pytest.raises(OSError, match="the borrower's own"):
+            fail()
+        assert uids(index, level=Level.IMAGE) == {"1.1.1.1", "1.1.1.2"}
+
     def test_adding_nothing_changes_nothing(self, index: Index) -> None:
         index.add([])
         index.remove([])

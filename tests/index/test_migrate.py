@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import UniqueConstraint, create_engine, inspect
 
 from archimage.errors import IndexUnavailableError
 from archimage.index.migrate import upgrade
@@ -50,9 +50,8 @@ def test_an_index_of_any_revision_is_brought_up_to_the_schema(tmp_path: Path, re
         inspector = inspect(connection)
         for table in metadata.tables.values():
             unique = {tuple(found["column_names"]) for found in inspector.get_unique_constraints(table.name)}
-            assert unique == {
-                tuple(c.name for c in found.columns) for found in table.constraints if "uq_" in str(found.name)
-            }
+            wanted = [found for found in table.constraints if isinstance(found, UniqueConstraint)]
+            assert unique == {tuple(found.columns.keys()) for found in wanted}
     engine.dispose()
 
 

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.statements import level_of
 from archimage.model.attributes import BY_COLUMN, Attribute, Level
-from archimage.model.query import Condition, Exact, Match, Query, Range, UIDList, Universal, Wildcard
+from archimage.model.query import Condition, DateTimeRange, Exact, Match, Query, Range, UIDList, Universal, Wildcard
 from archimage.model.records import InstanceRecord
 from tests.contract.index_contract import paths, record, rows
 
@@ -64,17 +65,24 @@ def conditions(draw: st.DrawFn) -> Condition:
     column = draw(st.sampled_from([*VALUES, "modalities_in_study", "patient_id", "sop_instance_uid"]))
     attribute = BY_COLUMN[column]
     values = VALUES.get(column, st.sampled_from(["CT", "SR", "P", "9.1.1", "9.2.1"]))
-    value = draw(values)
+    return Condition(attribute, draw(fitting(attribute, draw(values), draw(st.none() | values))))
+
+
+def fitting(attribute: Attribute, value: str, end: str | None) -> st.SearchStrategy[Match]:
+    """Choose among the matches that an attribute has."""
     if attribute.vr in ("DA", "TM"):
-        ends = st.none() | values
-        return Condition(attribute, draw(st.sampled_from([Exact(value), Range(draw(ends), draw(ends)), Universal()])))
+        return of(Exact(value), Range(value, end), Range(end, value), Universal())
     if attribute.vr in ("IS", "US"):
-        return Condition(attribute, draw(st.sampled_from([Exact(value), Range(value, None), Range(None, value)])))
+        return of(Exact(value), Range(value, end), Range(None, value))
     if attribute.vr == "PN":
-        value = draw(st.sampled_from(["doe^john", "DOE", "roe", "roe^jane=doe", "po*^x"]))
-        pattern = draw(st.sampled_from(["d*", "*o*", "?oe", "DOE^*", "*^^x"]))
-        return Condition(attribute, draw(st.sampled_from([Exact(value.replace("*", "e^")), Wildcard(pattern)])))
-    return Condition(attribute, draw(st.sampled_from([Exact(value), Wildcard(value), UIDList((value, "CT"))])))
+        names = (Exact(name) for name in ("doe^john", "DOE", "roe", "roe^jane=doe", "poe^^x"))
+        return of(*names, *(Wildcard(pattern) for pattern in ("d*", "*o*", "?oe", "DOE^*", "*^^x", "po*^x=poe*")))
+    return of(Exact(value), Wildcard(value), Wildcard(f"{value[0]}*"), UIDList((value, "CT")))
+
+
+def of(*matches: Match) -> st.SearchStrategy[Match]:
+    """Choose among matches."""
+    return st.sampled_from(matches)
 
 
 QUERIES = st.builds(Query, st.sampled_from(LEVELS), st.lists(conditions(), max_size=3).map(tuple))
@@ -137,8 +145,9 @@ class Naive:
         lines = (self.line(deeper, other) for other in self.tables[deeper])
         return (line for line in lines if line[level] == key)
 
-    def meets(self, line: Mapping[Level, Any], condition: Condition) -> bool:
+    def meets(self, line: Mapping[Level, Any], condition: Condition | DateTimeRange) -> bool:
         """Evaluate a condition on the rows of a line."""
+        assert isinstance(condition, Condition)
         level, column = condition.attribute.level, condition.attribute.column
         if column == "modalities_in_study":
             series = self.below(Level.STUDY, line[level], Level.SERIES)
@@ -148,7 +157,7 @@ class Naive:
 
     def find(self, query: Query) -> list[Any]:
         """Return the keys of the matches."""
-        deepest = max((c.attribute.level for c in query.conditions), key=lambda level: level.depth, default=query.level)
+        deepest = max(map(level_of, query.conditions), key=lambda level: level.depth, default=query.level)
         deepest = max(deepest, query.level, key=lambda level: level.depth)
         return [
             key
@@ -167,7 +176,7 @@ def matches(attribute: Attribute, value: str | None, match: Match) -> bool:
     if value is None:
         return False
     if attribute.vr == "PN":
-        return any(name_matches(one, match) for one in [value])
+        return name_matches(value, match)
     values = value.split("\\") if attribute.multiple else [value]
     return any(COMPARE.get(attribute.vr, text_matches)(one, match) for one in values)
 

@@ -175,7 +175,7 @@ class Flushing:
         """Take the place of os.fsync."""
         if self.broken:
             raise OSError(5, "Input/output error")
-        self.flushed.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        self.flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
 
 
 def test_sync_flushes_the_log_and_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
