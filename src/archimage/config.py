@@ -125,7 +125,7 @@ class StorageConfig(_Section):
 
     directory: Path = Field(default=Path("data"), description="Directory of everything that the archive keeps.")
     layout: Literal["uid", "date"] = Field(
-        default="uid", description="`uid`: Study/Series/SOP.dcm; `date`: YYYY/MM/DD/SOP.dcm, by the day of receipt."
+        default="uid", description="`uid`: Study/Series/SOP.dcm; `date`: YYYY/MM/DD/SOP.dcm, by study date."
     )
     durability: Literal["full", "os"] = Field(
         default="full",
