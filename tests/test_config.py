@@ -51,11 +51,12 @@ def test_lists_and_nodes_are_written_with_commas_in_the_environment() -> None:
     }
 
 
-def test_nodes_of_flags_join_those_of_the_file(tmp_path: Path) -> None:
+def test_nodes_of_flags_environment_and_file_are_joined(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[nodes.ONE]\nhost = 'one'\nport = 1\n")
-    config = load({"nodes": dict([parse_node("TWO=two:2")])}, {}, file)
-    assert sorted(config.nodes) == ["ONE", "TWO"]
+    config = load({"nodes": dict([parse_node("TWO=two:2")])}, {"ARCHIMAGE__NODES": "THREE=three:3"}, file)
+    assert sorted(config.nodes) == ["ONE", "THREE", "TWO"]
+    assert sorted(load({"nodes": {}}, {"ARCHIMAGE__NODES": "THREE=three:3"}, file).nodes) == ["ONE", "THREE"]
 
 
 @pytest.mark.parametrize(

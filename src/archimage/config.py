@@ -55,13 +55,6 @@ def _split(value: object) -> object:
     return value
 
 
-def _split_nodes(value: object) -> object:
-    """Read the environment's `AET=HOST:PORT,...` as nodes."""
-    return (
-        dict(parse_node(part.strip()) for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
-
-
 def _check_ae_title(text: str) -> str:
     """Let through what PS3.5 §6.2 allows."""
     if not re.fullmatch(r"[ -\[\]-~]{1,16}", text):
@@ -184,7 +177,7 @@ class Config(BaseSettings):
     storage: StorageConfig = StorageConfig()
     query: QueryConfig = QueryConfig()
     log: LogConfig = LogConfig()
-    nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode, BeforeValidator(_split_nodes)] = Field(
+    nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )
 
@@ -255,9 +248,14 @@ def _read_environment(environ: Mapping[str, str]) -> Tree:
     source = EnvSettingsSource(Config)
     source.env_vars = variables
     try:
-        return source()
+        tree: Tree = source()
+        if isinstance(nodes := tree.get("nodes"), str):
+            tree["nodes"] = dict(parse_node(part) for part in nodes.split(",") if part.strip())
     except SettingsError as error:
         raise ConfigError(f"The environment: {error}") from None
+    except ValueError as error:
+        raise ConfigError(f"nodes: {error}") from None
+    return tree
 
 
 def _variable(name: str, value: str) -> tuple[str, str]:
