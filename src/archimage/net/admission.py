@@ -17,6 +17,9 @@ _log = structlog.get_logger()
 Refusal = tuple[int, int, int]
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
 
+_SUSPECT: Final = frozenset("/;&|$`<>\"'*?!(){}")
+"""Characters that PS3.5 §6.2 allows in an AE title, and that mean something to a shell or in a path."""
+
 CALLED_AE_TITLE: Final[Refusal] = (1, 1, 7)
 CALLING_AE_TITLE: Final[Refusal] = (1, 1, 3)
 CONGESTION: Final[Refusal] = (2, 3, 1)
@@ -25,7 +28,7 @@ LIMIT: Final[Refusal] = (2, 3, 2)
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """Limits and lists; an empty set of calling AE titles lets every one in, called None every called one."""
+    """Limits and lists; an empty set of calling AE titles lets every harmless one in, called None every called one."""
 
     called_ae_titles: frozenset[str] | None
     calling_ae_titles: frozenset[str] = frozenset()
@@ -77,9 +80,9 @@ class Admission:
     def _refusal(self, session: Session) -> Refusal | None:
         policy = self._policy
         calling, called = session.calling_ae_title, session.called_ae_title
-        if not is_ae_title(calling) or (policy.calling_ae_titles and calling not in policy.calling_ae_titles):
+        if not _is_let_in(calling, policy.calling_ae_titles):
             return CALLING_AE_TITLE
-        if not is_ae_title(called) or (policy.called_ae_titles is not None and called not in policy.called_ae_titles):
+        if not _is_let_in(called, policy.called_ae_titles):
             return CALLED_AE_TITLE
         if len(self._admitted) >= policy.max_associations:
             return LIMIT
@@ -90,3 +93,8 @@ class Admission:
     def _evict(self, session: Session) -> None:
         del self._pending[session]
         session.connection.drop()
+
+
+def _is_let_in(ae_title: str, listed: frozenset[str] | None) -> bool:
+    """Tell whether an AE title is listed, or harmless where there is no list."""
+    return ae_title in listed if listed else is_ae_title(ae_title) and _SUSPECT.isdisjoint(ae_title)

@@ -12,6 +12,7 @@ from archimage.protocol.association import Association, AssociationSettings
 
 _BACKLOG: Final = 1024
 _FAREWELL_S: Final = 2.0
+_WRITE_TIMEOUT_S: Final = 60.0
 
 
 class DicomServer:
@@ -48,7 +49,8 @@ class DicomServer:
     def _connection(self) -> Connection:
         loop = asyncio.get_running_loop()
         association = Association(self._settings, requestor=False, now=loop.time())
-        return Connection(association, self._buffers, on_connected=self._serve)
+        patience = self._settings.idle_timeout_s or _WRITE_TIMEOUT_S
+        return Connection(association, self._buffers, write_timeout_s=patience, on_connected=self._serve)
 
     def _serve(self, connection: Connection) -> None:
         session = Session(connection, self._registry, self._admission.decide)
