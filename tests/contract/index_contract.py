@@ -241,7 +241,7 @@ class IndexContract:
         [
             ("CHEST", "a"),
             ("chest", ""),
-            ("CH*", "ab"),
+            ("CH**", "ab"),
             ("*T", "ac"),
             ("C?EST", "a"),
             ("?", ""),
@@ -255,6 +255,11 @@ class IndexContract:
             index.add([record("P", study, 1, 1, study_description=text)])
         expected = {f"1.{list(texts).index(letter)}" for letter in found}
         assert uids(index, condition("study_description", Wildcard(pattern))) == expected
+
+    def test_texts_have_ranges_too(self, index: Index) -> None:
+        index.add([record("P", study, 1, 1, accession_number=f"A{study}") for study in (1, 2, 3)])
+        assert uids(index, condition("accession_number", Range("A2", None))) == {"1.2", "1.3"}
+        assert uids(index, condition("accession_number", Range("A", "A2"))) == {"1.1", "1.2"}
 
     def test_a_hostile_pattern_ends_in_time(self, index: Index) -> None:
         index.add([record("P", 1, 1, 1, study_description="a" * 64, image_type="\\".join(["a" * 16] * 50))])

@@ -117,6 +117,29 @@ def test_an_index_that_is_exchanged_while_open_is_opened_anew(tmp_path: Path) ->
     assert index.count(EVERYTHING) == 2
 
 
+def test_a_locked_file_that_is_not_an_index_yet_is_unavailable_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    with raw(path) as other:
+        other.execute("CREATE TABLE other (x)")
+        for lock in ("BEGIN EXCLUSIVE", "BEGIN; SELECT * FROM other"):
+            other.executescript(lock)
+            with pytest.raises(IndexUnavailableError, match="locked"):
+                SqliteIndex(path, busy_timeout_s=0.1)
+            other.execute("ROLLBACK")
+    SqliteIndex(path).add([record("P", 1, 1, 1)])
+
+
+def test_an_index_that_lost_a_table_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    index = SqliteIndex(path)
+    with raw(path) as other:
+        other.execute("DROP TABLE series_content")
+    with pytest.raises(IndexUnavailableError, match="no such table"):
+        rows(index, Query(Level.STUDY, requested=(BY_COLUMN["sop_classes_in_study"],)))
+    with pytest.raises(IndexUnavailableError, match="no such table"):
+        index.add([record("P", 1, 1, 1)])
+
+
 def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     path.write_bytes(b"no database" * 1000)

@@ -28,6 +28,7 @@ _TIMES: Final[dict[str, Callable[[str], str]]] = {
 }
 _PATTERN_MAX_LENGTH: Final = 10_240  # characters, the longest value of a text VR
 
+Narrowing = Exact | Wildcard | Range | UIDList
 Term = Callable[[Text], ColumnElement[bool]]
 
 
@@ -48,7 +49,7 @@ def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy:
     if isinstance(condition, DateTimeRange):
         return _combined(condition)
     attribute, match = condition.attribute, condition.match
-    if is_universal(match):
+    if isinstance(match, Universal) or is_universal(match):
         return true()
     if attribute.vr == "PN":
         return column_of(attribute).in_(_named(match, dialect, fuzzy))
@@ -69,7 +70,7 @@ def column_of(attribute: Attribute) -> ColumnElement[Any]:
     return TABLES[attribute.level].c[attribute.column]
 
 
-def _term(attribute: Attribute, match: Match, dialect: Dialect) -> Term:
+def _term(attribute: Attribute, match: Narrowing, dialect: Dialect) -> Term:
     """Choose the comparison of one value."""
     if attribute.vr in NUMBERS:
         return lambda text: _number(dialect.number(text), match)
@@ -78,7 +79,7 @@ def _term(attribute: Attribute, match: Match, dialect: Dialect) -> Term:
     return lambda text: _text(text, match, dialect)
 
 
-def _text(text: Text, match: Match, dialect: Dialect) -> ColumnElement[bool]:
+def _text(text: Text, match: Narrowing, dialect: Dialect) -> ColumnElement[bool]:
     """Compare a text."""
     match match:
         case Exact(value):
@@ -89,8 +90,6 @@ def _text(text: Text, match: Match, dialect: Dialect) -> ColumnElement[bool]:
             return dialect.one_of(text, [clean(value) for value in values])
         case Range(low, high):
             return _between(text, clean(low or ""), clean(high or ""))
-        case _:
-            return true()
 
 
 def _wildcard(text: Text, pattern: str, dialect: Dialect) -> ColumnElement[bool]:
@@ -109,7 +108,7 @@ def _between(text: Text, low: str, high: str) -> ColumnElement[bool]:
     return and_(text.is_not(None), *bounds, *([text < end] if end is not None else []))
 
 
-def _number(number: ColumnElement[Any], match: Match) -> ColumnElement[bool]:
+def _number(number: ColumnElement[Any], match: Narrowing) -> ColumnElement[bool]:
     """Compare a number."""
     match match:
         case Exact(value) | Wildcard(value):
@@ -120,8 +119,6 @@ def _number(number: ColumnElement[Any], match: Match) -> ColumnElement[bool]:
         case Range(low, high):
             ends = [number >= _bound(low)] if low else []
             return and_(number.is_not(None), *ends, *([number <= _bound(high)] if high else []))
-        case _:
-            return true()
 
 
 def _parse(value: str) -> float | None:
@@ -141,7 +138,7 @@ def _bound(value: str) -> float:
     return number
 
 
-def _time(text: Text, attribute: Attribute, match: Match, dialect: Dialect) -> ColumnElement[bool]:
+def _time(text: Text, attribute: Attribute, match: Narrowing, dialect: Dialect) -> ColumnElement[bool]:
     """Compare a date, time or date-time."""
     if attribute.column == "acquisition_date_time":
         text = func.coalesce(instance.c.acquisition_utc, text)
@@ -152,7 +149,7 @@ def _time(text: Text, attribute: Attribute, match: Match, dialect: Dialect) -> C
             return _span(text, attribute.vr, low or "", high or "")
         case UIDList(values):
             return or_(false(), *(_span(text, attribute.vr, value, value) for value in values))
-        case _:
+        case Wildcard():
             return _text(text, match, dialect)
 
 
@@ -174,7 +171,7 @@ def _combined(condition: DateTimeRange) -> ColumnElement[bool]:
     return and_(_between(date, low[:8], high[:8]), _between(both, patterns.date_time_floor(low), high))
 
 
-def _named(match: Match, dialect: Dialect, fuzzy: bool) -> Select[Any]:
+def _named(match: Narrowing, dialect: Dialect, fuzzy: bool) -> Select[Any]:
     """Select the names that match."""
     match match:
         case Exact(value) | Wildcard(value):
@@ -184,7 +181,7 @@ def _named(match: Match, dialect: Dialect, fuzzy: bool) -> Select[Any]:
             return found if loose is None else _either([found, loose])
         case UIDList(values):
             return _either([_groups(clean(value), dialect, wild=False) for value in values])
-        case _:
+        case Range():
             raise InvalidQueryError("person names have no range")
 
 
