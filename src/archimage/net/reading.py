@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from archimage.errors import StorageError
 from archimage.ports import BlobReader
 
 CHUNK_BYTES: Final = 1 << 20
+_GROUP_BYTES: Final = 2 << 20
+_GROUP_ITEMS: Final = 32
 _Item = TypeVar("_Item")
 
 
@@ -22,7 +23,17 @@ class Source:
         self._reader = reader
         self._executor = executor
         self._position = offset
-        self._first = self._read()
+        try:
+            self._first = self._read()
+        except BaseException:
+            reader.close()
+            raise
+        if self._whole:
+            reader.close()
+
+    @property
+    def _whole(self) -> bool:
+        return self._position == self._reader.size_bytes
 
     def _read(self) -> bytes:
         length = min(CHUNK_BYTES, self._reader.size_bytes - self._position)
@@ -35,12 +46,12 @@ class Source:
     @property
     def pieces(self) -> AsyncGenerator[bytes, None] | bytes:
         """The bytes: whole if one chunk holds them, else chunk by chunk, reading one ahead."""
-        return self._first if self._position == self._reader.size_bytes else self._chunks()
+        return self._first if self._whole else self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
         chunk = self._first
-        while self._position < self._reader.size_bytes:
+        while not self._whole:
             coming = loop.run_in_executor(self._executor, self._read)
             try:
                 yield chunk
@@ -55,39 +66,47 @@ class Source:
 
 
 class ReadAhead(Generic[_Item]):
-    """Opens objects in their order, one ahead of the one in use."""
+    """Opens objects in their order, ahead of the one in use.
 
-    def __init__(self, open_source: Callable[[_Item], Source], executor: Executor) -> None:
+    Small ones are read several at a time: a turn of a worker thread costs more than reading 512 KiB that lie in memory.
+    """
+
+    def __init__(
+        self, open_source: Callable[[_Item], Source], size_of: Callable[[_Item], int], executor: Executor
+    ) -> None:
         self._open_source = open_source
+        self._size_of = size_of
         self._executor = executor
 
     async def sources(self, items: Iterable[_Item]) -> AsyncGenerator[tuple[_Item, Source | StorageError], None]:
         """Yield each item with its source, open until the next step, or with why it cannot be read."""
         waiting = iter(items)
-        coming: deque[tuple[_Item, asyncio.Future[Source | StorageError]]] = deque()
-        self._start(waiting, coming)
+        coming = self._start(waiting)
+        ready: deque[tuple[_Item, Source | StorageError]] = deque()
         try:
-            while coming:
-                item, opening = coming[0]
-                self._start(waiting, coming)
-                source = await asyncio.shield(opening)
-                yield item, source
-                coming.popleft()
-                _close(source)
+            while group := await asyncio.shield(coming):
+                ready.extend(group)
+                coming = self._start(waiting)
+                while ready:
+                    yield ready[0]
+                    _close(ready.popleft()[1])
         finally:
-            for _, opening in coming:
-                with suppress(asyncio.CancelledError):
-                    _close(await opening)
+            ready.extend(await coming)
+            for _, source in ready:
+                _close(source)
 
-    def _start(
-        self, waiting: Iterable[_Item], coming: deque[tuple[_Item, asyncio.Future[Source | StorageError]]]
-    ) -> None:
-        for item in waiting:
-            future = asyncio.get_running_loop().run_in_executor(self._executor, self._open, item)
-            coming.append((item, future))
-            return
+    def _start(self, waiting: Iterator[_Item]) -> asyncio.Future[list[tuple[_Item, Source | StorageError]]]:
+        group: list[_Item] = []
+        size = 0
+        while size < _GROUP_BYTES and len(group) < _GROUP_ITEMS and (item := next(waiting, None)) is not None:
+            group.append(item)
+            size += self._size_of(item)
+        return asyncio.get_running_loop().run_in_executor(self._executor, self._open, group)
 
-    def _open(self, item: _Item) -> Source | StorageError:
+    def _open(self, group: Sequence[_Item]) -> list[tuple[_Item, Source | StorageError]]:
+        return [(item, self._open_one(item)) for item in group]
+
+    def _open_one(self, item: _Item) -> Source | StorageError:
         try:
             return self._open_source(item)
         except StorageError as error:

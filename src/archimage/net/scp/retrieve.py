@@ -113,7 +113,7 @@ class _Retrieval:
         self._retrieves = retrieves
         self._destinations = destinations
         self._executor = executor
-        self._ahead = ReadAhead(self._open, executor)
+        self._ahead = ReadAhead(self._open, lambda instance: instance.size_bytes, executor)
 
     async def move(self, request: Request) -> AsyncGenerator[Response, None]:
         """Serve a C-MOVE: over one association, and a further one for every 128 presentation contexts."""
