@@ -133,6 +133,9 @@ class JournalCheckpoint(Protocol):
     def recycle(self) -> None:
         """Give their room back: what they hold is durable elsewhere."""
 
+    def give_up(self) -> None:
+        """Tell that there will be no room for now, so that nobody waits for it."""
+
 
 class Journal(Protocol):
     """Makes groups of objects durable with one flush; see `storage.journal`."""

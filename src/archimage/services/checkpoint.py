@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from archimage.errors import ArchimageError
-from archimage.ports import BlobStore, Index, Journal
+from archimage.ports import BlobStore, Index, Journal, JournalCheckpoint
 from archimage.services.recovery import rewrite
 
 _INTERVAL_S: Final = 30.0
@@ -44,7 +44,7 @@ class Checkpointer:
     def _attempt(work: Callable[[], None]) -> None:
         try:
             work()
-        except ArchimageError as error:
+        except Exception as error:  # a fault of ours must not end the only thread that gives the journal room
             _log.error("checkpoint failed; the journal keeps what it holds", reason=str(error))
 
     def _checkpoint(self) -> None:
@@ -52,9 +52,16 @@ class Checkpointer:
         if checkpoint.is_empty:
             return
         try:
+            self._make_durable(checkpoint)
+            checkpoint.recycle()
+        except BaseException:
+            checkpoint.give_up()
+            raise
+
+    def _make_durable(self, checkpoint: JournalCheckpoint) -> None:
+        try:
             self._blobs.sync()
             self._index.sync()
         except ArchimageError as error:
             _log.error("flush failed; writing the objects again from the journal", reason=str(error))
             rewrite(checkpoint.replay(), self._blobs, self._index)
-        checkpoint.recycle()

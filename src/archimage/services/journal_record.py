@@ -1,6 +1,6 @@
 """What the ingest journal knows of an object: enough to make its file and its row again."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import orjson
@@ -22,10 +22,8 @@ class JournalRecord:
     replaces: str | None
 
     def encode(self) -> bytes:
-        """Return the JSON form."""
-        record = asdict(self.record) | {"digest": self.record.digest.hex()}
-        body = {"record": record, "name": self.name, "extents": self.extents, "replaces": self.replaces}
-        return orjson.dumps(body)
+        """Return the JSON form; the digest is written in hexadecimal."""
+        return orjson.dumps(self, default=bytes.hex)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -88,9 +88,11 @@ def _write_again(entry: JournalRecord, read: ReadExtents, blobs: BlobStore) -> N
     try:
         writer.write(list(read(entry.extents)))
         writer.sync()
-    finally:
         writer.close()
-    blobs.place(writer.name, entry.record.path)
+        blobs.place(writer.name, entry.record.path)
+    except BaseException:
+        writer.discard()
+        raise
 
 
 def _digest(pieces: Iterable[bytes | memoryview]) -> bytes:

@@ -65,6 +65,10 @@ class Checkpoint:
         for segment in self._sealed:
             self._journal.recycle(segment)
 
+    def give_up(self) -> None:
+        """Refuse whoever waits for room: it could not be made."""
+        self._journal.refuse_waiting()
+
 
 class Journal:
     """Segments under one directory, written by one process; what an earlier one left there was replayed and retired.
@@ -87,6 +91,7 @@ class Journal:
         self._sealed: list[Segment] = []
         self._made = 0
         self._epoch = 0
+        self._failures = 0
         with storage_errors("make the ingest journal"):
             self._adopt()
             self._active = self._free.pop() if self._free else self._make()
@@ -162,6 +167,12 @@ class Journal:
                 self._free.append(fresh)
             self._lock.notify_all()
 
+    def refuse_waiting(self) -> None:
+        """Let those who wait for room fail with OutOfResourcesError: a checkpoint has failed."""
+        with self._lock:
+            self._failures += 1
+            self._lock.notify_all()
+
     def unpin(self, segment: Segment) -> None:
         """Let a checkpoint of the segment go on."""
         with self._lock:
@@ -225,11 +236,13 @@ class Journal:
 
     def _rotate(self) -> None:
         """Make another segment active; the lock is held. Waits when checkpoints are far behind: back-pressure."""
-        before = self._active
+        before, failures = self._active, self._failures
         self.on_sealed()
-        self._lock.wait_for(lambda: self._active is not before or self._has_room())
+        self._lock.wait_for(lambda: self._active is not before or self._has_room() or self._failures > failures)
         if self._active is not before:
             return
+        if not self._has_room():
+            raise OutOfResourcesError("the ingest journal is full, and what it holds cannot be made durable elsewhere")
         following = self._free.pop(0) if self._free else None
         if following is None:
             with storage_errors("extend the ingest journal"):
@@ -247,8 +260,9 @@ class Journal:
         if not segment.failed:
             with suppress(OSError):
                 return segment.recycled(epoch)
+        with storage_errors("remove a journal segment"):
+            segment.path.unlink(missing_ok=True)
         segment.close()
-        segment.path.unlink(missing_ok=True)
         return None
 
     def _adopt(self) -> None:
