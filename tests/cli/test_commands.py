@@ -1,6 +1,7 @@
 """The commands that talk to a peer, against our own server in another process."""
 
 import socket
+import threading
 from pathlib import Path
 
 import pydicom
@@ -156,3 +157,27 @@ def test_demo_sends_studies_to_a_peer(archimage: Invoke, server: RemoteNode) -> 
     counts = archimage("demo", server.host, server.port, "--slices", 2, "--json").json
     assert (counts["stored"], counts["failed"]) == (6, 0)
     assert archimage("demo", server.host).code == 2
+
+
+def test_a_large_file_is_streamed_whole(archimage: Invoke, server: RemoteNode, studies: Path, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(studies / "part0" / "0.dcm")
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = ds.StudyInstanceUID = pydicom.uid.generate_uid()
+    ds.NumberOfFrames = 70
+    ds.PixelData = bytes(range(256)) * (70 * 512 * 2 * 2)
+    ds.save_as(tmp_path / "large.dcm")
+    assert archimage("store", server.host, server.port, tmp_path / "large.dcm", "--json").json["stored"] == 1
+    got = tmp_path / "got"
+    key = f"StudyInstanceUID={ds.StudyInstanceUID}"
+    assert archimage("get", server.host, server.port, "-k", key, "-o", got, "--json").json["completed"] == 1
+    assert pydicom.dcmread(got / f"{ds.SOPInstanceUID}.dcm") == ds
+
+
+def test_a_peer_that_goes_away_leaves_every_file_counted(archimage: Invoke, studies: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closer = threading.Thread(target=lambda: listener.accept()[0].close())
+        closer.start()
+        result = archimage("store", "127.0.0.1", listener.getsockname()[1], studies, "--json")
+        closer.join()
+    assert result.code in {1, 3}
+    assert (result.json["failed"], result.json["skipped"]) == (6, 1)
+    assert all("not sent" in problem["reason"] for problem in result.json["problems"])
