@@ -63,3 +63,14 @@ def nested(depth: int, *, undefined: bool) -> bytes:
         return opening * depth + closing * depth
     parts = [head + struct.pack("<I", 20 * level + 8) + item + struct.pack("<I", 20 * level) for level in range(depth)]
     return b"".join(reversed(parts))
+
+
+def identifier(level: str, keys: dict[int, tuple[str, bytes]]) -> bytes:
+    """Return the identifier of a query or retrieval: tag to VR and value."""
+    elements = [(0x00080052, "CS", level.encode()), *((tag, vr, value) for tag, (vr, value) in keys.items())]
+    return encode_elements(sorted(elements), EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def one_image(sop_instance_uid: str) -> bytes:
+    """Return the identifier that finds or retrieves one instance."""
+    return identifier("IMAGE", {SOP_INSTANCE_UID: ("UI", sop_instance_uid.encode())})

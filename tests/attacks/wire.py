@@ -12,7 +12,6 @@ from archimage.protocol.pdu import (
     CONTROL_COMMAND,
     CONTROL_LAST,
     PDU,
-    Abort,
     AssociateAccept,
     AssociateRequest,
     PDUType,
@@ -22,7 +21,15 @@ from archimage.protocol.pdu import (
     encode_data_header,
     encode_pdu,
 )
-from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from archimage.protocol.status import is_pending
+from archimage.protocol.uids import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+    VERIFICATION,
+)
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 ECHO_CONTEXT: Final = 1
@@ -30,6 +37,15 @@ CT_CONTEXT: Final = 3
 CONTEXTS: Final = (
     PresentationContext(ECHO_CONTEXT, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)),
     PresentationContext(CT_CONTEXT, CT, (EXPLICIT_VR_LITTLE_ENDIAN,)),
+)
+FIND_CONTEXT: Final = 5
+MOVE_CONTEXT: Final = 7
+GET_CONTEXT: Final = 9
+QUERY_CONTEXTS: Final = (
+    *CONTEXTS,
+    PresentationContext(FIND_CONTEXT, STUDY_ROOT_FIND, (EXPLICIT_VR_LITTLE_ENDIAN,)),
+    PresentationContext(MOVE_CONTEXT, STUDY_ROOT_MOVE, (EXPLICIT_VR_LITTLE_ENDIAN,)),
+    PresentationContext(GET_CONTEXT, STUDY_ROOT_GET, (EXPLICIT_VR_LITTLE_ENDIAN,)),
 )
 _FRAGMENT_BYTES: Final = 131_066
 _HEADER: Final = struct.Struct(">BxI")
@@ -45,6 +61,11 @@ def request(
     """Return a request that is as it should be."""
     information = UserInformation(implementation_class_uid="1.2.3", roles=roles)
     return AssociateRequest(called, calling, tuple(contexts), information)
+
+
+def querying(*, called: str = "PACS_SCP") -> AssociateRequest:
+    """Return a request for everything that a query or a retrieval needs."""
+    return request(QUERY_CONTEXTS, called=called, roles=(RoleSelection(CT, scu_role=True, scp_role=True),))
 
 
 class Peer:
@@ -177,6 +198,28 @@ class Peer:
         self.send_dataset(context_id, identifier)
         return message_id
 
+    def find(self, identifier: bytes) -> tuple[list[bytes], int]:
+        """C-FIND; return the matches and the last status."""
+        self.ask(CommandField.C_FIND_RQ, FIND_CONTEXT, STUDY_ROOT_FIND, identifier)
+        matches = []
+        while True:
+            command, match = self.response()
+            if not is_pending(command.status or 0):
+                return matches, command.status or 0
+            matches.append(match)
+
+    def get(self, identifier: bytes) -> tuple[list[bytes], int]:
+        """C-GET; return the data sets that came and the last status."""
+        self.ask(CommandField.C_GET_RQ, GET_CONTEXT, STUDY_ROOT_GET, identifier)
+        came = []
+        while True:
+            command, data = self.response()
+            if command.field == CommandField.C_STORE_RQ:
+                came.append(data)
+                self.send_command(CT_CONTEXT, command.response(0), has_dataset=False)
+            elif not is_pending(command.status or 0):
+                return came, command.status or 0
+
     def next_message_id(self) -> int:
         """Return a message id that was not used yet."""
         self._message_id += 1
@@ -200,8 +243,3 @@ class Peer:
                 return None
             parts += piece
         return bytes(parts)
-
-
-def is_abort(answer: PDU | tuple[int, int, bytes] | None, source: int, reason: int) -> bool:
-    """Tell whether an answer is A-ABORT with this source and reason."""
-    return answer == Abort(source, reason)
