@@ -11,7 +11,7 @@ from archimage.net.transport import BufferPool, Connection
 from archimage.protocol.association import Association, AssociationSettings
 
 _BACKLOG: Final = 1024
-_FAREWELL_S: Final = 2.0
+_FAREWELL_S: Final = 0.2
 _WRITE_TIMEOUT_S: Final = 60.0
 
 
@@ -32,7 +32,7 @@ class DicomServer:
         self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
 
     async def close(self) -> None:
-        """Stop listening, abort every association and wait for their ends, which take two seconds at the most."""
+        """Stop listening, abort every association and wait a moment for their ends."""
         if self._server is not None:
             self._server.close()
         tasks = list(self._sessions.values())

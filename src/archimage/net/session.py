@@ -1,7 +1,7 @@
 """One association as the server sees it: events in order, requests to their services, answers back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -22,6 +22,7 @@ from archimage.net.dispatch import (
     answer,
     refusal,
 )
+from archimage.net.outbox import Outbox
 from archimage.net.transport import Connection
 from archimage.protocol.command import Command, CommandField
 from archimage.protocol.events import (
@@ -38,6 +39,7 @@ from archimage.protocol.pdu import AssociateRequest
 from archimage.protocol.status import Status
 
 _SUB_OPERATION_TIMEOUT_S: Final = 60.0
+_MAX_RUNNING: Final = 16
 _log = structlog.get_logger()
 
 Admit = Callable[["Session", AssociateRequest], None]
@@ -57,7 +59,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._receiving: Operation | None = None
         self._unsettled: list[Operation] = []
-        self._flush_due = False
+        self._outbox = Outbox(connection)
+        self._sub_operation_turn = asyncio.Lock()
         self._cancels: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sub_operations: dict[int, asyncio.Future[int]] = {}
@@ -96,22 +99,21 @@ class Session:
 
     def abort(self) -> None:
         """Tell the peer that the server ends, and end."""
-        with suppress(LocalProtocolError):
-            self.association.abort(self.now)
-        self.connection.flush()
+        self._outbox.abort()
 
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
-        """Send an instance to the peer on this association; return the peer's status."""
-        answered: asyncio.Future[int] = self._loop.create_future()
-        self._sub_operations[command.message_id or 0] = answered
-        try:
-            await self._stream(context_id, command, pieces)
-            async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
-                return await answered
-        except (LocalProtocolError, TimeoutError) as error:
-            raise ConnectionFailedError(f"{self.peer} did not take an instance") from error
-        finally:
-            del self._sub_operations[command.message_id or 0]
+        """Send an instance to the peer on this association, one at a time; return the peer's status."""
+        async with self._sub_operation_turn:
+            answered: asyncio.Future[int] = self._loop.create_future()
+            self._sub_operations[command.message_id or 0] = answered
+            try:
+                await self._outbox.stream(context_id, command, pieces)
+                async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
+                    return await answered
+            except (LocalProtocolError, TimeoutError) as error:
+                raise ConnectionFailedError(f"{self.peer} did not take an instance") from error
+            finally:
+                del self._sub_operations[command.message_id or 0]
 
     def _on(self, event: Event) -> None:
         match event:
@@ -122,7 +124,8 @@ class Session:
             case AssociationRequested():
                 self._on_request(event.request)
             case ReleaseRequested():
-                self.association.accept_release(self.now)
+                with suppress(LocalProtocolError):  # the peer left in the same breath
+                    self.association.accept_release(self.now)
                 self.connection.flush()
             case Aborted(_, _, by_peer, detail):
                 _log.info("association aborted", peer=self.peer, by_peer=by_peer, reason=detail)
@@ -132,7 +135,8 @@ class Session:
     def _on_request(self, request: AssociateRequest) -> None:
         self.calling_ae_title = request.calling_ae_title.strip()
         self.called_ae_title = request.called_ae_title.strip()
-        self._admit(self, request)
+        with suppress(LocalProtocolError):  # the peer left in the same breath
+            self._admit(self, request)
         self.connection.flush()
 
     def _on_data(self, data: memoryview, *, last: bool) -> None:
@@ -175,22 +179,23 @@ class Session:
 
     def _replier(self, event: CommandReceived) -> Reply:
         def reply(response: Response) -> None:
-            self._send(event.context_id, answer(event.command, response), response.dataset)
-            self.connection.flush()
+            self._outbox.send(event.context_id, answer(event.command, response), response.dataset)
 
         return reply
 
-    def _send(self, context_id: int, command: Command, dataset: bytes | None) -> None:
-        with suppress(LocalProtocolError):  # the peer left before its answer was ready
-            self.association.send_message(context_id, command, dataset, self.now)
-
     async def _settle(self) -> None:
-        """Let operations be done with the views of this batch; the peer is not to blame for the time that takes."""
+        """Let operations be done with the views of this batch; the peer is not to blame for the time that takes.
+
+        A peer that has very much asked at once is not read from until less of it is left.
+        """
         self.association.pause_idle()
-        unsettled, self._unsettled = self._unsettled, []
-        for operation in unsettled:
-            await operation.settle()
+        while self._unsettled:
+            await self._unsettled[0].settle()
+            del self._unsettled[0]
+        while len(self._tasks) > _MAX_RUNNING:
+            await asyncio.wait((next(iter(self._tasks)),))
         self.association.resume_idle(self.now)
+        self.connection.flush()
 
     def _start(self, handler: Handler, event: CommandReceived, identifier: bytes) -> None:
         message_id = event.command.message_id or 0
@@ -211,41 +216,19 @@ class Session:
         task.add_done_callback(lambda _: self._cancels.pop(message_id, None))
 
     async def _serve(self, responses: AsyncGenerator[Response, None], event: CommandReceived) -> None:
-        """Send responses as they come; those of one turn of the loop leave in one system call."""
+        """Send responses as they come."""
+        reply = self._replier(event)
         try:
             async with aclosing(responses):
                 async for response in responses:
-                    self._send(event.context_id, answer(event.command, response), response.dataset)
-                    self._flush_soon()
+                    reply(response)
                     await self.connection.drain()
         except ArchimageError as error:
             _log.warning("request refused", peer=self.peer, command=f"{event.command.field:#06x}", reason=str(error))
-            self._replier(event)(refusal(error, event.command.field))
+            reply(refusal(error, event.command.field))
         except Exception:
             _log.exception("request failed", peer=self.peer, command=f"{event.command.field:#06x}")
-            self._replier(event)(Response(Status.PROCESSING_FAILURE))
-
-    def _flush_soon(self) -> None:
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._flush_due = False
-        self.connection.flush()
-
-    async def _stream(self, context_id: int, command: Command, pieces: Pieces) -> None:
-        """Send a request with its data set."""
-        self.association.send_command(context_id, command, self.now, has_dataset=True)
-        if isinstance(pieces, AsyncIterable):
-            async for piece in pieces:
-                self.association.send_data(context_id, piece, self.now, last=False)
-                self.connection.flush()
-                await self.connection.drain()
-            pieces = b""  # which piece is the last is known only when there is no other
-        self.association.send_data(context_id, pieces, self.now, last=True)
-        self.connection.flush()
-        await self.connection.drain()
+            reply(Response(Status.PROCESSING_FAILURE))
 
     async def _end(self) -> None:
         for operation in (*self._unsettled, *([] if self._receiving is None else [self._receiving])):

@@ -40,12 +40,13 @@ class IncomingFile:
     def __init__(self, writer: BlobWriter) -> None:
         self.writer = writer
         self._whole = threading.Event()
-        self._error: ArchimageError | None = None
+        self._error: ArchimageError | None = StorageError("its last bytes were not written")
 
     def write_last(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append the last pieces; whoever waits learns of a failure."""
         try:
             self.writer.write(pieces)
+            self._error = None
         except ArchimageError as error:
             self._error = error
         finally:

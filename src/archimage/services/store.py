@@ -66,8 +66,12 @@ class StoreService:
             answered.set()
 
         reception = self.begin(expected)
-        for piece in pieces:
-            reception.write([piece])
+        try:
+            for piece in pieces:
+                reception.write([piece])
+        except BaseException:
+            reception.discard()
+            raise
         reception.finish([], done)
         answered.wait()
         (answer,) = answers

@@ -7,6 +7,7 @@ and dates. Each process has its own lane, a directory in `incoming/`, so that it
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -77,9 +78,10 @@ class FileWriter:
             os.close(fd)
 
     def discard(self) -> None:
-        """Remove the file."""
+        """Remove the file; on a disk that refuses, the next start does."""
         self.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
 
 
 class FilesystemBlobStore:

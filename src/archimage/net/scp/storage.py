@@ -52,7 +52,7 @@ class _Store:
         self._pieces: list[bytes | memoryview] = []
         self._size_bytes = 0
         self._last = False
-        self._finished = False
+        self._handed_over = False
 
     def add(self, data: memoryview, *, last: bool) -> None:
         """Hold a piece until `settle`."""
@@ -66,17 +66,17 @@ class _Store:
             self._pieces = [b"".join(self._pieces)]
             return
         pieces, self._pieces, self._size_bytes = self._pieces, [], 0
-        self._finished = self._last
         await self._loop.run_in_executor(self._executor, self._take, pieces)
 
     def abandon(self) -> None:
         """Drop what was written."""
-        if not self._finished:
+        if not self._handed_over:
             self._reception.discard()
 
     def _take(self, pieces: list[bytes | memoryview]) -> None:
-        if self._finished:
+        if self._last:
             self._reception.finish(pieces, self._done)
+            self._handed_over = True
         else:
             self._reception.write(pieces)
 
