@@ -85,8 +85,12 @@ def require(program: str, package: str) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a peer: Debian's DCMTK leaves Nagle's algorithm on unless it is told otherwise."""
-    return {**os.environ, "TCP_NODELAY": "1", **(extra or {})}
+    """Return the environment of a server or client, without settings of archimage that are not the scenario's.
+
+    Debian's DCMTK leaves Nagle's algorithm on unless it is told otherwise.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ARCHIMAGE_")}
+    return {**inherited, "TCP_NODELAY": "1", **(extra or {})}
 
 
 @contextmanager
