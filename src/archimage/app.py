@@ -41,6 +41,7 @@ from archimage.web.server import HttpServer
 
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
+_INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = structlog.get_logger()
 
 Address = tuple[str, int]
@@ -64,7 +65,7 @@ class App:
         directory = config.storage.directory
         durable = config.storage.durability == "full"
         self.config = config
-        self.index = SqliteIndex(directory / "index.db", durable=durable)
+        self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
         _recover(directory, self.index)
         self._lane = take_free_lane(directory)
         self.blobs = FilesystemBlobStore(directory, self._lane.name)

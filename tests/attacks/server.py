@@ -100,11 +100,15 @@ class Server:
         """List what is on its way in, or was left behind there."""
         return [path for path in (self.directory / "incoming").rglob("*") if path.is_file()]
 
-    def check_unharmed(self, before: Footprint) -> None:
-        """Assert that the server answers, is no larger than before, and that files and rows agree."""
+    def check_answers(self, before: Footprint) -> None:
+        """Assert that the server answers and is no larger than before."""
         assert self.process.poll() is None, self.log
         assert self.echo() <= ECHO_WITHIN_S
         assert wait_until(lambda: self._as_small_as(before), 10.0), (before, self.footprint())
+
+    def check_unharmed(self, before: Footprint) -> None:
+        """Assert that the server answers, is no larger than before, and that files and rows agree."""
+        self.check_answers(before)
         assert wait_until(lambda: not self.incoming(), 5.0), self.incoming()
         assert {row.path for row in self.rows()} == self.files()
         assert frozenset(self._strays()) == before.strays

@@ -248,7 +248,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         deadline = self.association.deadline
         if deadline is not None and deadline <= self._loop.time():
+            stuck = self._transport.get_write_buffer_size() > 0
             self._deliver(self.association.handle_timeout(self._loop.time()))
+            if stuck:  # a peer that reads nothing would not read an A-ABORT either
+                self.drop()
         self._arm()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Final, Literal
 
-from archimage.errors import ArchimageError, DuplicateInstanceError, StorageError
+from archimage.errors import ArchimageError, DuplicateInstanceError, IndexUnavailableError, StorageError
 from archimage.model.records import InstanceRecord, StoredInstance
 from archimage.ports import BlobStore, BlobWriter, Index, Journal, JournalCommit, JournalEntry
 from archimage.services.journal_record import JournalRecord
@@ -89,6 +89,8 @@ class Intake:
         self._index = index
         self._replace = replace
         self._queue: SimpleQueue[Arrival | None] = SimpleQueue()
+        self._waiting: list[Arrival] = []
+        self._running = True
         self._thread = threading.Thread(target=self._run, name="intake")
         self._thread.start()
 
@@ -102,29 +104,29 @@ class Intake:
         self._thread.join()
 
     def _run(self) -> None:
-        waiting: list[Arrival] = []
-        running = True
-        while running or waiting:
-            if not waiting:
-                running = self._gather(waiting, block=True) and running
-            running = self._gather(waiting, block=False) and running
-            group, waiting = _one_of_each(waiting)
+        while self._running or self._waiting:
+            self._gather(_GROUP, block=not self._waiting)
+            group, self._waiting = _one_of_each(self._waiting)
             self._take(group)
 
-    def _gather(self, waiting: list[Arrival], *, block: bool) -> bool:
-        """Add what is queued to waiting; False once the end was seen."""
-        while len(waiting) < _GROUP and (block or not self._queue.empty()):
+    def _gather(self, limit: int | None = None, *, block: bool) -> None:
+        """Take what is queued, up to limit, until the end is seen."""
+        while self._running and (limit is None or len(self._waiting) < limit) and (block or not self._queue.empty()):
             arrival = self._queue.get()
             if arrival is None:
-                return False
-            waiting.append(arrival)
+                self._running = False
+            else:
+                self._waiting.append(arrival)
             block = False
-        return True
 
     def _take(self, group: list[Arrival]) -> None:
         answers: dict[Arrival, Answer] = {}
         try:
             self._keep(group, answers)
+        except IndexUnavailableError as error:
+            self._gather(block=False)  # whoever came while the index was waited for has waited long enough
+            answers.update(dict.fromkeys([*group, *self._waiting], error))
+            self._waiting.clear()
         except Exception as error:  # a fault of ours must not end the only thread that answers modalities
             refusal = error if isinstance(error, ArchimageError) else StorageError(f"could not keep it: {error!r}")
             answers.update((arrival, refusal) for arrival in group if arrival not in answers)
