@@ -235,9 +235,6 @@ class Session:
             operation.abandon()
         for cancelled in self._cancels.values():
             cancelled.set()
-        for answered in self._sub_operations.values():
-            if not answered.done():
-                answered.set_exception(ConnectionFailedError(f"{self.peer} has left"))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

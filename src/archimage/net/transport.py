@@ -63,10 +63,10 @@ class Connection(asyncio.BufferedProtocol):
         self._events: list[Event] = []
         self._in_data_set = False
         self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._reading_paused = False
-        self._writing_paused = False
         self._timer: asyncio.TimerHandle | None = None
 
     # What the owner calls.
@@ -108,12 +108,11 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self._closed.done():
             raise ConnectionFailedError(f"the connection with {self.peer_address[0]} has ended")
-        if not self._writing_paused:
+        if self._writable.is_set():
             return
-        self._writer = self._loop.create_future()
         try:
             async with asyncio.timeout(self._write_timeout_s):
-                await self._writer
+                await self._writable.wait()
         except TimeoutError:
             self.drop()
             raise TimerExpiredError(f"{self.peer_address[0]} read nothing for {self._write_timeout_s:g} s") from None
@@ -174,17 +173,16 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._events += events
-        for waiter in (self._reader, self._writer):
-            _wake(waiter)
+        self._wake_reader()
+        self._writable.set()
 
     def pause_writing(self) -> None:
         """The socket is full."""
-        self._writing_paused = True
+        self._writable.clear()
 
     def resume_writing(self) -> None:
         """The socket has room."""
-        self._writing_paused = False
-        _wake(self._writer)
+        self._writable.set()
 
     # Buffers.
 
@@ -225,8 +223,12 @@ class Connection(asyncio.BufferedProtocol):
                 self._in_data_set = not event.last
         if events:
             self._events += events
-            _wake(self._reader)
+            self._wake_reader()
         self.flush()
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     # Deadlines.
 
@@ -253,8 +255,3 @@ class Connection(asyncio.BufferedProtocol):
             if stuck:  # a peer that reads nothing would not read an A-ABORT either
                 self.drop()
         self._arm()
-
-
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)

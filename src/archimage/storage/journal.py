@@ -191,7 +191,7 @@ class Journal:
             return None
         with self._lock:
             if entry.segment is None and (self._active.failed or not self._active.fits(length)):
-                self._rotate()
+                self._overflow()
             segment = self._active
             offset = segment.reserve(length) if entry.segment in (None, segment) else None
             if offset is None:
@@ -207,7 +207,7 @@ class Journal:
         while True:
             with self._lock:
                 if self._active.failed:
-                    self._rotate()
+                    self._overflow()
                 segment = self._active
                 late = [entry for entry in entries if entry.needs_sync or entry.segment not in (None, segment)]
                 if not late:
@@ -220,7 +220,7 @@ class Journal:
                         return Commit(self, segment, offset, size), records
                     if not segment.used:
                         raise OutOfResourcesError("a group's records do not fit a journal segment")
-                    self._rotate()
+                    self._overflow()
             for entry in late:
                 _fall_back(entry)
 
@@ -232,12 +232,16 @@ class Journal:
         self.unpin(segment)
         with self._lock:
             if segment is self._active:
-                self._rotate()
+                self._overflow()
+
+    def _overflow(self) -> None:
+        """Make another segment active and ask for a checkpoint of this one; the lock is held."""
+        self.on_sealed()
+        self._rotate()
 
     def _rotate(self) -> None:
         """Make another segment active; the lock is held. Waits when checkpoints are far behind: back-pressure."""
         before, failures = self._active, self._failures
-        self.on_sealed()
         self._lock.wait_for(lambda: self._active is not before or self._has_room() or self._failures > failures)
         if self._active is not before:
             return
