@@ -123,8 +123,7 @@ class Server:
         for top, directories, files in os.walk(self.directory.parents[2]):
             if Path(top) == self.directory:
                 directories[:] = [name for name in directories if name not in _OURS]
-                files = [name for name in files if not name.startswith("index.db")]
-            yield from (Path(top) / name for name in (*directories, *files))
+            yield from (Path(top) / name for name in (*directories, *files) if not name.startswith("index.db"))
 
 
 def launch(

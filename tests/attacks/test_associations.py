@@ -185,7 +185,7 @@ def test_a_hostile_ae_title_is_rejected_on_either_side_and_not_logged_raw(server
 
 
 @pytest.mark.parametrize(
-    "ids", [(2,), (1, 1), (0,), tuple(range(1, 257, 2)) + (1,)], ids=["even", "twice", "zero", "129 contexts"]
+    "ids", [(2,), (1, 1), (0,), (*range(1, 257, 2), 1)], ids=["even", "twice", "zero", "129 contexts"]
 )
 def test_context_ids_that_are_not_allowed_are_aborted(server: Server, ids: tuple[int, ...]) -> None:
     contexts = [PresentationContext(number, CT, (IMPLICIT_VR_LITTLE_ENDIAN,)) for number in ids]

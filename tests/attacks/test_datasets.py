@@ -95,7 +95,8 @@ def test_sequences_nested_too_deep_are_refused_at_once(server: Server, depth: in
     uid = new_uid()
     data = dataset(uid)
     at = data.index(struct.pack("<HH", 0x7FE0, 0x0010))
-    status, took = _store(server, EXPLICIT_VR_LITTLE_ENDIAN, uid, data[:at] + nested(depth, undefined=undefined) + data[at:])
+    deep = data[:at] + nested(depth, undefined=undefined) + data[at:]
+    status, took = _store(server, EXPLICIT_VR_LITTLE_ENDIAN, uid, deep)
     assert status == Status.CANNOT_UNDERSTAND
     assert took <= 1
 
@@ -142,8 +143,7 @@ def test_millions_of_elements_are_refused(server: Server) -> None:
     "pixels",
     [
         b"\xfe\xff\0\xe0\0\0\0\0" + b"\xfe\xff\0\xe0\4\0\0\0\xff\xd8\xff\xd9" + b"\xfe\xff\xdd\xe0\0\0\0\0",
-        b"\xfe\xff\0\xe0\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"
-        b"\xfe\xff\0\xe0\4\0\0\0ABCD\xfe\xff\xdd\xe0\0\0\0\0",
+        b"\xfe\xff\0\xe0\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\0\xe0\4\0\0\0ABCD\xfe\xff\xdd\xe0\0\0\0\0",
         b"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0",
     ],
     ids=["tiny frame", "offset table", "empty fragment"],

@@ -6,7 +6,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -141,14 +143,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
+def _fill(file: FileIO) -> NoReturn:
+    while True:
+        file.write(bytes(1 << 16))
+
+
 def test_a_disk_that_is_really_full_takes_objects_again_once_there_is_room(small_disk: Path) -> None:
     with running(small_disk / "data", settings=_SETTINGS) as server:
         kept = new_uid()
         assert _store(server, kept, _SMALL) == 0
         ballast = small_disk / "ballast"
         with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(bytes(1 << 16))
+            _fill(file)
         statuses = [_store(server, new_uid(), _LARGE) for _ in range(_TRIES)]
         statuses += [_store(server, new_uid(), _SMALL) for _ in range(_TRIES)]
         assert Status.OUT_OF_RESOURCES in statuses

@@ -16,7 +16,7 @@ from tests.attacks.wire import CT
 
 @pytest.mark.parametrize(
     "preamble",
-    [b"MZ\x90\0" + b"\xcc" * 124, b"\x7fELF" + b"\xcc" * 124, b'{"a": 1}'.ljust(128), b"<script>alert(1)</script>".ljust(128)],
+    [b"MZ\x90\0", b"\x7fELF", b'{"a": 1}', b"<script>alert(1)</script>"],
     ids=["PE", "ELF", "JSON", "HTML"],
 )
 def test_a_hostile_preamble_is_zeroed_on_import(tmp_path: Path, preamble: bytes) -> None:
@@ -24,8 +24,8 @@ def test_a_hostile_preamble_is_zeroed_on_import(tmp_path: Path, preamble: bytes)
     data = dataset(uid)
     meta = FileMeta(CT, uid, EXPLICIT_VR_LITTLE_ENDIAN, IMPLEMENTATION_CLASS_UID)
     file = tmp_path / "polyglot.dcm"
-    file.write_bytes(preamble + encode_file_meta(meta)[128:] + data)
-    command = [sys.executable, "-m", "archimage", "import", file, "--data", data_directory]
+    file.write_bytes(preamble.ljust(128, b"\xcc") + encode_file_meta(meta)[128:] + data)
+    command = [sys.executable, "-m", "archimage", "import", str(file), "--data", str(data_directory)]
     subprocess.run(command, check=True, timeout=60, capture_output=True)
     with closing(SqliteIndex(data_directory / "index.db")) as index:
         stored = index.lookup(uid)

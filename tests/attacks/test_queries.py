@@ -152,7 +152,8 @@ def test_a_destination_that_is_not_configured_is_refused(peer: Peer, destination
 
 
 def _connections(server: Server) -> int:
-    return len([one for one in psutil.Process(server.process.pid).net_connections("tcp") if one.status == "ESTABLISHED"])
+    sockets = psutil.Process(server.process.pid).net_connections("tcp")
+    return len([one for one in sockets if one.status == psutil.CONN_ESTABLISHED])
 
 
 def _stop_reading(server: Server, context_id: int, field: CommandField, model: str, data: bytes) -> None:

@@ -201,7 +201,7 @@ class Peer:
     def find(self, identifier: bytes) -> tuple[list[bytes], int]:
         """C-FIND; return the matches and the last status."""
         self.ask(CommandField.C_FIND_RQ, FIND_CONTEXT, STUDY_ROOT_FIND, identifier)
-        matches = []
+        matches: list[bytes] = []
         while True:
             command, match = self.response()
             if not is_pending(command.status or 0):

@@ -1,0 +1,26 @@
+"""kill -9 at random instants under four senders: nothing acknowledged is lost, nothing is left over."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.storm import READY_WITHIN_S, Storm
+
+_KILLS = 100
+_KILLS_OF_WORKERS = 8
+
+
+@pytest.mark.timeout(240)
+def test_what_was_acknowledged_survives_a_hundred_kills(tmp_path: Path) -> None:
+    tally = Storm(tmp_path / "data", seed=20).run(_KILLS)
+    assert tally.problems == []
+    assert tally.slowest_start_s <= READY_WITHIN_S
+    assert tally.acknowledged > _KILLS
+
+
+@pytest.mark.timeout(120)
+def test_what_two_workers_acknowledged_survives_too(tmp_path: Path) -> None:
+    tally = Storm(tmp_path / "data", seed=21, workers=2).run(_KILLS_OF_WORKERS)
+    assert tally.problems == []
+    assert tally.slowest_start_s <= READY_WITHIN_S
+    assert tally.acknowledged > _KILLS_OF_WORKERS
