@@ -10,7 +10,7 @@ _KILLS = 100
 _KILLS_OF_WORKERS = 8
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_what_was_acknowledged_survives_a_hundred_kills(tmp_path: Path) -> None:
     tally = Storm(tmp_path / "data", seed=20).run(_KILLS)
     assert tally.problems == []
