@@ -1,0 +1,373 @@
+"""Tests of storage.journal: what is committed is replayed, whatever else happens."""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archimage.errors import OutOfResourcesError, StorageError
+from archimage.ports import JournalEntry, Replay
+from archimage.storage.journal import Commit, Journal, replay, retire, segments
+from tests.storage.faults import divert, file_size_limit
+
+_SEGMENT = 1 << 20
+_LIMIT = 128 << 10
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "journal"
+
+
+def _open(directory: Path, *, durable: bool = True) -> Journal:
+    return Journal(directory, segment_bytes=_SEGMENT, limit_bytes=_LIMIT, durable=durable)
+
+
+class _File:
+    """An object's own file, as far as the journal sees it."""
+
+    synced = False
+
+    def sync(self) -> None:
+        """Take note."""
+        self.synced = True
+
+
+def _append(journal: Journal, *pieces: bytes) -> JournalEntry:
+    """Add an object to the journal."""
+    entry = JournalEntry(_File())
+    for piece in pieces:
+        journal.append(entry, [piece])
+    return entry
+
+
+def _extents(entry: JournalEntry) -> bytes:
+    """Return a payload that tells where the data lies."""
+    return repr(entry.extents).encode()
+
+
+def _keep(journal: Journal, *pieces: bytes) -> JournalEntry:
+    entry = _append(journal, *pieces)
+    journal.commit([entry], _extents).applied()
+    return entry
+
+
+def _keep_many(journal: Journal) -> None:
+    """Keep more than all segments hold."""
+    for _ in range(200):
+        _keep(journal, bytes(100_000))
+
+
+def _synced(entry: JournalEntry) -> bool:
+    return isinstance(entry.file, _File) and entry.file.synced
+
+
+def _replayed(directory: Path) -> list[bytes]:
+    """Return the data of every commit."""
+    return _data_of(replay(directory))
+
+
+def _data_of(commits: Replay) -> list[bytes]:
+    found = []
+    for payload, read in commits:
+        numbers = [int(part) for part in payload.decode().translate(str.maketrans("[](),", "     ")).split()]
+        found.append(b"".join(read(list(zip(numbers[::2], numbers[1::2], strict=True)))))
+    return found
+
+
+def test_what_is_committed_is_replayed_in_order_and_what_is_not_is_not(directory: Path) -> None:
+    journal = _open(directory)
+    for data in (b"one", b"two"):
+        _keep(journal, data, data)
+    _append(journal, b"never committed")
+    journal.close()
+    assert _replayed(directory) == [b"oneone", b"twotwo"]
+
+
+def test_a_group_is_committed_together(directory: Path) -> None:
+    journal = _open(directory)
+    entries = [_append(journal, bytes((number,)) * 5_000) for number in range(70)]
+    journal.commit(entries, _extents).applied()
+    journal.close()
+    assert _replayed(directory) == [bytes((number,)) * 5_000 for number in range(70)]
+
+
+def test_a_checkpoint_gives_the_room_back(directory: Path) -> None:
+    journal = _open(directory)
+    asked: list[bool] = []
+    journal.on_sealed = lambda: asked.append(True)
+    for number in range(60):
+        _keep(journal, bytes((number,)) * 60_000)
+    assert asked
+    checkpoint = journal.seal()
+    assert not checkpoint.is_empty
+    assert sum(1 for _ in checkpoint.replay()) == 60
+    checkpoint.recycle()
+    assert journal.seal().is_empty
+    assert _replayed(directory) == []
+    before = segments(directory)
+    _keep(journal, b"after")
+    assert sorted(segments(directory)) == sorted(before)
+    journal.close()
+    assert _replayed(directory) == [b"after"]
+
+
+def test_a_checkpoint_waits_until_its_commits_are_applied(directory: Path) -> None:
+    journal = _open(directory)
+    commit = journal.commit([_append(journal, b"slow")], _extents)
+    sealed = threading.Event()
+
+    def seal() -> None:
+        journal.seal()
+        sealed.set()
+
+    thread = threading.Thread(target=seal)
+    thread.start()
+    assert not sealed.wait(0.1)
+    commit.applied()
+    assert sealed.wait(5)
+    thread.join()
+    journal.close()
+
+
+def test_an_object_past_the_limit_is_synced_in_its_own_file(directory: Path) -> None:
+    journal = _open(directory)
+    entry = _keep(journal, bytes(_LIMIT), b"x", b"y")
+    assert (entry.extents, entry.needs_sync, _synced(entry)) == ([], False, True)
+    journal.close()
+    assert _replayed(directory) == [b""]
+
+
+def test_an_object_whose_data_lies_in_an_earlier_segment_is_synced_in_its_own_file(directory: Path) -> None:
+    journal = _open(directory)
+    early = _append(journal, b"early")
+    for _ in range(12):
+        _keep(journal, bytes(100_000))
+    journal.append(early, [b"late"])
+    assert early.needs_sync
+    untouched = _append(journal, b"whole")
+    for _ in range(12):
+        _keep(journal, bytes(100_000))
+    journal.commit([early, untouched], _extents).applied()
+    assert early.extents == untouched.extents == []
+    assert _synced(early)
+    assert _synced(untouched)
+    journal.close()
+
+
+def test_what_is_revoked_is_not_replayed(directory: Path) -> None:
+    journal = _open(directory)
+    commit = journal.commit([_append(journal, b"no")], _extents)
+    commit.revoke()
+    commit.applied()
+    _keep(journal, b"yes")
+    journal.close()
+    assert _replayed(directory) == [b"yes"]
+
+
+@pytest.mark.parametrize("device", ["/dev/full", "/dev/null"], ids=["write", "flush"])
+def test_a_failed_commit_does_not_count_and_its_segment_is_never_used_again(directory: Path, device: str) -> None:
+    journal = _open(directory)
+    _keep(journal, b"before")
+    (broken,) = segments(directory)
+    entry = _append(journal, b"refused")
+    divert(broken, device)
+    with pytest.raises(StorageError) if device == "/dev/null" else pytest.raises(OutOfResourcesError):
+        journal.commit([entry], _extents)
+    _keep(journal, b"after")
+    assert _replayed(directory) == [b"before", b"after"]
+    journal.seal().recycle()
+    assert broken not in segments(directory)
+    _keep(journal, b"last")
+    journal.close()
+    assert _replayed(directory) == [b"last"]
+
+
+def test_data_that_cannot_be_written_is_refused(directory: Path) -> None:
+    journal = _open(directory)
+    divert(segments(directory)[0], "/dev/full")
+    with pytest.raises(OutOfResourcesError):
+        _append(journal, b"x")
+    journal.close()
+
+
+def test_a_segment_that_cannot_be_used_again_is_removed(directory: Path) -> None:
+    journal = _open(directory)
+    _keep(journal, b"x")
+    (broken,) = segments(directory)
+    divert(broken, "/dev/full")
+    journal.seal().recycle()
+    assert broken not in segments(directory)
+    _keep(journal, b"y")
+    journal.close()
+    assert _replayed(directory) == [b"y"]
+
+
+def test_a_full_disk_refuses_and_is_tried_again(directory: Path) -> None:
+    journal = _open(directory)
+    with file_size_limit(_SEGMENT // 2):
+        with pytest.raises(OutOfResourcesError):
+            _keep_many(journal)
+        with pytest.raises(OutOfResourcesError):
+            journal.prepare()
+    _keep(journal, b"room again")
+    journal.close()
+    assert _replayed(directory)[-1] == b"room again"
+
+
+def test_nobody_waits_for_room_that_a_checkpoint_failed_to_make(directory: Path) -> None:
+    journal = _open(directory)
+    journal.on_sealed = lambda: threading.Thread(target=lambda: journal.seal().give_up()).start()
+    with pytest.raises(OutOfResourcesError, match="full"):
+        _keep_many(journal)
+    journal.seal().recycle()
+    _keep(journal, b"room again")
+    journal.close()
+    assert _replayed(directory)[-1] == b"room again"
+
+
+def test_a_record_larger_than_a_segment_is_refused(directory: Path) -> None:
+    journal = _open(directory)
+    entry = _append(journal)
+    with pytest.raises(OutOfResourcesError, match="do not fit"):
+        journal.commit([entry], lambda _: bytes(2 * _SEGMENT))
+    journal.close()
+
+
+def test_a_segment_is_at_hand_once_prepared(directory: Path) -> None:
+    journal = _open(directory)
+    journal.prepare()
+    journal.prepare()
+    assert len(segments(directory)) == 2
+    journal.close()
+
+
+def test_relaxed_durability_writes_records_without_data(directory: Path) -> None:
+    journal = _open(directory, durable=False)
+    entry = _keep(journal, b"x")
+    assert entry.extents == []
+    journal.close()
+    assert _replayed(directory) == [b""]
+
+
+def test_segments_are_adopted_after_they_were_retired_and_those_of_another_size_are_not(directory: Path) -> None:
+    journal = _open(directory)
+    _keep(journal, b"old")
+    journal.close()
+    (directory / "odd.journal").write_bytes(bytes(4096))
+    retire(directory)
+    assert _replayed(directory) == []
+    journal = _open(directory)
+    assert [path.name == "odd.journal" for path in segments(directory)] == [False]
+    _keep(journal, b"new")
+    journal.close()
+    assert _replayed(directory) == [b"new"]
+
+
+def test_a_journal_that_cannot_be_made_is_told(directory: Path) -> None:
+    with file_size_limit(_SEGMENT // 2), pytest.raises(OutOfResourcesError, match="make the ingest journal"):
+        _open(directory)
+
+
+class _Model:
+    """A journal and what it should hold."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.journal = _open(directory)
+        self.committed: list[bytes] = []
+        self._count = 0
+
+    def keep(self, sizes: Sequence[int]) -> None:
+        """Commit a group."""
+        entries, data = [], []
+        for size in sizes:
+            self._count += 1
+            data.append(self._count.to_bytes(4) * (size // 4))
+            entries.append(_append(self.journal, data[-1]))
+        self.journal.commit(entries, _extents).applied()
+        self.committed += [text if entry.extents else b"" for text, entry in zip(data, entries, strict=True)]
+
+    def drop(self, sizes: Sequence[int]) -> None:
+        """Append and never commit."""
+        for size in sizes:
+            _append(self.journal, b"drop" * (size // 4))
+
+    def checkpoint(self, _sizes: Sequence[int]) -> None:
+        """Make everything durable elsewhere."""
+        self.journal.seal().recycle()
+        self.committed.clear()
+
+    def crash(self, _sizes: Sequence[int]) -> None:
+        """Lose the process, replay, and begin anew."""
+        self.journal.close()
+        assert _replayed(self.directory) == self.committed
+        retire(self.directory)
+        self.committed.clear()
+        self.journal = _open(self.directory)
+
+
+_STEPS: list[Callable[[_Model, Sequence[int]], None]] = [
+    _Model.keep,
+    _Model.keep,
+    _Model.drop,
+    _Model.checkpoint,
+    _Model.crash,
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(_STEPS), st.lists(st.integers(4, _LIMIT), min_size=1, max_size=4)), max_size=20
+    )
+)
+def test_whatever_happens_exactly_what_was_committed_is_replayed(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Callable[[_Model, Sequence[int]], None], list[int]]]
+) -> None:
+    model = _Model(tmp_path_factory.mktemp("journal") / "journal")
+    for step, sizes in steps:
+        step(model, sizes)
+    model.crash([])
+    model.journal.close()
+
+
+def test_many_threads_commit_beside_checkpoints_and_lose_nothing(directory: Path) -> None:
+    journal = _open(directory)
+    due, ended = threading.Event(), threading.Event()
+    journal.on_sealed = due.set
+    kept: list[bytes] = []
+    durable: list[bytes] = []
+
+    def send(number: int) -> None:
+        sizes = random.Random(number)  # noqa: S311 - sizes
+        for count in range(60):
+            data = f"{number}.{count}.".encode() * sizes.randrange(1, 8_000)
+            entry = _append(journal, data[: len(data) // 2], data[len(data) // 2 :])
+            commit: Commit = journal.commit([entry], _extents)
+            kept.append(data if entry.extents else b"")
+            commit.applied()
+
+    def checkpoint() -> None:
+        while not ended.is_set() or due.is_set():
+            due.wait(0.05)
+            due.clear()
+            sealed = journal.seal()
+            durable.extend(_data_of(sealed.replay()))
+            sealed.recycle()
+
+    checkpointing = threading.Thread(target=checkpoint)
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for thread in (checkpointing, *senders):
+        thread.start()
+    for thread in senders:
+        thread.join(60)
+    ended.set()
+    checkpointing.join(60)
+    journal.close()
+    assert sorted(durable + _replayed(directory)) == sorted(kept)
