@@ -159,7 +159,13 @@ class App:
 
 def build(config: Config) -> App:
     """Open the archive that config describes; complete first what a crash has left."""
-    return App(config)
+    directory = config.storage.directory
+    try:
+        return App(config)
+    except OSError as error:
+        raise ConfigError(
+            f"storage.directory = {directory}: {error}; choose a directory that can be written"
+        ) from error
 
 
 def _recover(directory: Path, index: SqliteIndex) -> None:

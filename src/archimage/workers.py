@@ -1,14 +1,19 @@
 """Several equal processes on the same ports: the kernel spreads connections over them (SO_REUSEPORT).
 
 The parent holds the ports, prepares the archive once, starts the workers and starts anew each one that ends by itself.
-Workers share nothing but the archive: each has its own lane, and the index arbitrates between them.
+Workers share nothing but the archive: each has its own lane, and the index arbitrates between them. They end with their
+parent, however it ends.
 """
 
 import contextlib
+import multiprocessing
+import os
 import signal
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
-from multiprocessing import get_context
+from collections.abc import Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Final
@@ -24,28 +29,42 @@ from archimage.observe import logs
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
 _RESTART_PAUSE_S: Final = 1.0
-_POLL_S: Final = 1.0
-_spawning: Final = get_context("spawn")
+_spawning: Final = multiprocessing.get_context("spawn")
 _log = structlog.get_logger()
 
 
-class _StoppedError(Exception):
-    """SIGTERM or SIGINT came."""
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process, and the pipe on which it says that it listens."""
+
+    process: SpawnProcess
+    ready: Connection
 
 
 def serve(config: Config, on_ready: OnReady) -> None:
     """Run `config.dicom.workers` processes until SIGTERM or SIGINT."""
     with contextlib.ExitStack() as held:
-        addresses = []
-        for section, settings in (("dicom", config.dicom), ("http", config.http)):
-            listener = bind_listener(section, settings.host, settings.port, shared=True)
-            held.callback(listener.close)
-            addresses.append(listener.getsockname()[:2])
-        dicom, http = addresses
+        stop = held.enter_context(_stop_signals())
+        dicom = _reserve("dicom", config.dicom.host, config.dicom.port, held)
+        http = _reserve("http", config.http.host, config.http.port, held)
         build(config).close()
         fixed = _with_ports(config, dicom, http)
-        with _stopping(), contextlib.suppress(_StoppedError):
-            _supervise(fixed, lambda: on_ready(dicom, http))
+        workers: list[_Worker] = []
+        held.callback(_stop, workers)
+        for _ in range(config.dicom.workers):
+            workers.append(_start(fixed))  # noqa: PERF401 - those before one that fails are to be stopped
+        if all(_is_ready(worker, stop) for worker in workers):
+            on_ready(dicom, http)
+            _supervise(fixed, workers, stop)
+
+
+def _reserve(section: str, host: str, port: int, held: contextlib.ExitStack) -> Address:
+    """Hold a port for the workers. Others may share it only if they are ours: an unshared bind tells first."""
+    bind_listener(section, host, port, shared=False).close()
+    listener = bind_listener(section, host, port, shared=True)
+    held.callback(listener.close)
+    address: Address = listener.getsockname()[:2]
+    return address
 
 
 def _with_ports(config: Config, dicom: Address, http: Address) -> Config:
@@ -58,42 +77,37 @@ def _with_ports(config: Config, dicom: Address, http: Address) -> Config:
 
 
 @contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    def stop(_number: int, _frame: object) -> None:
-        raise _StoppedError
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _supervise(config: Config, all_ready: Callable[[], None]) -> None:
-    workers: list[SpawnProcess] = []
-    try:
-        for _ in range(config.dicom.workers):
-            _start(config, workers)
-        all_ready()
-        while True:
-            ended = wait([worker.sentinel for worker in workers], timeout=_POLL_S)
-            if ended:
-                _replace(config, workers)
-    finally:
-        _stop(workers)
+def _stop_signals() -> Iterator[socket.socket]:
+    """Give a socket that can be read from the first SIGTERM or SIGINT on."""
+    told, teller = socket.socketpair()
+    with told, teller:
+        teller.setblocking(False)
+        handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+        try:
+            yield told
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
-def _start(config: Config, workers: list[SpawnProcess]) -> None:
-    """Start one worker and wait until it listens."""
+def _start(config: Config) -> _Worker:
     ours, theirs = _spawning.Pipe(duplex=False)
-    worker = _spawning.Process(target=_work, args=(config, theirs), name="archimage-worker")
-    worker.start()
-    workers.append(worker)
+    process = _spawning.Process(target=_work, args=(config, theirs), name="archimage-worker")
+    process.start()
     theirs.close()
-    with ours:
-        if not ours.poll(_START_TIMEOUT_S) or not _said_ready(ours):
-            raise ArchimageError(f"worker {worker.pid} did not start; its own messages say why")
+    return _Worker(process, ours)
+
+
+def _is_ready(worker: _Worker, stop: socket.socket) -> bool:
+    """Wait until a worker listens; False when we are told to stop first."""
+    heard = wait([worker.ready, stop], timeout=_START_TIMEOUT_S)
+    if stop in heard:
+        return False
+    if not heard or not _said_ready(worker.ready):
+        raise ArchimageError(f"worker {worker.process.pid} did not start; its own messages say why")
+    return True
 
 
 def _said_ready(pipe: Connection) -> bool:
@@ -103,31 +117,44 @@ def _said_ready(pipe: Connection) -> bool:
         return False
 
 
-def _replace(config: Config, workers: list[SpawnProcess]) -> None:
-    for worker in [worker for worker in workers if not worker.is_alive()]:
-        _log.error("a worker has ended by itself; starting another", pid=worker.pid, exit_code=worker.exitcode)
-        workers.remove(worker)
-        time.sleep(_RESTART_PAUSE_S)
-        _start(config, workers)
+def _supervise(config: Config, workers: list[_Worker], stop: socket.socket) -> None:
+    """Replace workers that end, until told to stop; one that cannot start is tried again, the others serve on."""
+    while stop not in wait([stop, *(worker.process.sentinel for worker in workers)]):
+        for worker in [worker for worker in workers if not worker.process.is_alive()]:
+            process = worker.process
+            _log.error("a worker has ended by itself; starting another", pid=process.pid, exit_code=process.exitcode)
+            if wait([stop], timeout=_RESTART_PAUSE_S):
+                return
+            worker.ready.close()
+            workers[workers.index(worker)] = _start(config)
 
 
-def _stop(workers: list[SpawnProcess]) -> None:
+def _stop(workers: list[_Worker]) -> None:
     for worker in workers:
-        worker.terminate()
+        worker.process.terminate()
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     for worker in workers:
-        worker.join(max(0.0, deadline - time.monotonic()))
-        if worker.is_alive():
-            worker.kill()
-            worker.join()
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.ready.close()
 
 
 def _work(config: Config, ready: Connection) -> None:
     """Be a worker."""
     logs.configure(config.log.level, config.log.format)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     def tell(_dicom: Address, _http: Address) -> None:
         ready.send(True)
         ready.close()
 
     uvloop.run(build(config).serve(tell))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
