@@ -15,7 +15,7 @@ WANTED: Final = frozenset(
 )
 """What a scan must bring back for `index_values`."""
 
-_MAX_FRAGMENTS: Final = 100_000
+_MAX_FRAGMENTS: Final = 16_384
 _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid")
 
 
