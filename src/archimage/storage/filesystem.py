@@ -16,6 +16,7 @@ from archimage.errors import BlobNotFoundError
 from archimage.storage.files import storage_errors, sync_file_system, write_all
 
 _KNOWN_DIRECTORIES: Final = 4096
+_ATTEMPTS: Final = 50
 
 
 class FileReader:
@@ -104,13 +105,16 @@ class FilesystemBlobStore:
         parent = path.rpartition("/")[0]
         source, target = f"{self._incoming}/{name}", f"{self._objects}/{path}"
         with storage_errors(f"place {path}"):
-            if parent not in self._known:
-                self._make_directory(parent)
-            try:
-                os.rename(source, target)  # noqa: PTH104 - pathlib doubles the cost of the hot path
-            except FileNotFoundError:
-                self._make_directory(parent)
-                os.rename(source, target)  # noqa: PTH104 - as above
+            for left in reversed(range(_ATTEMPTS)):
+                try:
+                    if parent not in self._known:
+                        self._make_directory(parent)
+                    os.rename(source, target)  # noqa: PTH104 - pathlib doubles the cost of the hot path
+                    return
+                except (FileNotFoundError, FileExistsError):  # another thread removes the directory: it was empty
+                    self._known.discard(parent)
+                    if not left:
+                        raise
 
     def open(self, path: str) -> FileReader:
         """Open the object at path, or raise BlobNotFoundError."""

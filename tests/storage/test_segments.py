@@ -1,0 +1,161 @@
+"""Tests of storage.segments: what is read back from a segment that is whole, torn, flipped or used again."""
+
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archimage.storage.segments import (
+    BLOCK,
+    Segment,
+    SegmentReader,
+    blocks,
+    encode_record,
+    read_records,
+    record_size,
+)
+from tests.storage.faults import file_size_limit
+
+_SIZE = 32 * BLOCK
+_PAYLOADS = [b"first", b"second" * 1_000, b"", b"fourth"]
+
+
+def _write(segment: Segment, payloads: list[bytes]) -> list[int]:
+    """Write records, with data between them; return where they begin."""
+    offsets = []
+    for payload in payloads:
+        data = segment.reserve(100)
+        offset = segment.reserve(record_size(payload))
+        assert data is not None
+        assert offset is not None
+        segment.write([b"pixels" * 16, b"more"], data)
+        segment.write([encode_record(segment.nonce, payload)], offset)
+        offsets.append(offset)
+    segment.flush()
+    return offsets
+
+
+def _read(path: Path) -> list[bytes]:
+    return [payload for payload, _ in read_records(path)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a segment may be made."""
+    return tmp_path / "one.journal"
+
+
+def test_records_are_read_back_in_order_with_the_data_beside_them(path: Path) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    assert not segment.used
+    offset = segment.reserve(3)
+    assert offset == BLOCK
+    segment.write([b"abc"], offset)
+    _write(segment, _PAYLOADS)
+    segment.close()
+    assert segment.used
+    assert _read(path) == _PAYLOADS
+    assert [b"".join(read([(offset, 2), (offset + 2, 1)])) for _, read in read_records(path)] == [b"abc"] * 4
+
+
+def test_no_more_is_reserved_than_there_is(path: Path) -> None:
+    segment = Segment.create(path, 3 * BLOCK, 1)
+    assert segment.fits(2 * BLOCK)
+    assert segment.reserve(2 * BLOCK + 1) is None
+    assert segment.reserve(1) == BLOCK
+    assert segment.reserve(BLOCK) == 2 * BLOCK
+    assert segment.reserve(1) is None
+    segment.close()
+
+
+def test_a_torn_segment_gives_back_the_records_before_the_tear(path: Path) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    offsets = _write(segment, _PAYLOADS)
+    segment.close()
+    whole = path.read_bytes()
+    ends = [offset + 28 + len(payload) + 8 for offset, payload in zip(offsets, _PAYLOADS, strict=True)]
+    for length in sorted({*range(0, len(whole), 509), *(end + by for end in ends for by in (-1, 0, 1))}):
+        path.write_bytes(whole[:length])
+        assert _read(path) == [payload for payload, end in zip(_PAYLOADS, ends, strict=True) if end <= length]
+
+
+@given(data=st.data())
+def test_a_flipped_bit_costs_its_own_record_and_no_other(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("segments") / "one.journal"
+    segment = Segment.create(path, _SIZE, 1)
+    offsets = _write(segment, _PAYLOADS)
+    segment.close()
+    hit = data.draw(st.integers(0, len(_PAYLOADS) - 1))
+    at = offsets[hit] + data.draw(st.integers(0, 28 + len(_PAYLOADS[hit]) + 8 - 1))
+    flipped = bytearray(path.read_bytes())
+    flipped[at] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(flipped)
+    assert _read(path) == [payload for number, payload in enumerate(_PAYLOADS) if number != hit]
+
+
+@pytest.mark.parametrize("at", [0, 8, 12, 20, 36, 43])
+def test_a_broken_header_gives_back_nothing(path: Path, at: int) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    _write(segment, _PAYLOADS)
+    segment.close()
+    flipped = bytearray(path.read_bytes())
+    flipped[at] ^= 1
+    path.write_bytes(flipped)
+    assert _read(path) == []
+
+
+def test_a_header_that_is_cut_gives_back_nothing(path: Path) -> None:
+    path.write_bytes(b"ARCHIJ01")
+    with SegmentReader(path) as reader:
+        assert (reader.nonce(), reader.epoch()) == (None, 0)
+
+
+@pytest.mark.parametrize("how", ["recycled", "adopted"])
+def test_what_an_earlier_use_left_behind_never_counts(path: Path, how: str) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    _write(segment, _PAYLOADS)
+    if how == "recycled":
+        again = segment.recycled(2)
+    else:
+        segment.close()
+        again = Segment.adopt(path, 2)
+    assert _read(path) == []
+    _write(again, [b"new"])
+    again.close()
+    assert _read(path) == [b"new"]
+    with SegmentReader(path) as reader:
+        assert reader.epoch() == 2
+
+
+def test_pixels_that_look_like_a_record_do_not_count(path: Path) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    forged = encode_record(bytes(16), b"forged")
+    offset = segment.reserve(len(forged))
+    assert offset is not None
+    segment.write([forged], offset)
+    segment.close()
+    assert _read(path) == []
+
+
+def test_a_record_whose_length_lies_does_not_count(path: Path) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    lie = struct.pack("<8s16sI", b"ARCHIR01", segment.nonce, 0xFFFFFFFF)
+    segment.write([lie], BLOCK)
+    segment.close()
+    assert _read(path) == []
+
+
+def test_a_segment_that_cannot_be_made_leaves_no_file(path: Path) -> None:
+    with file_size_limit(BLOCK), pytest.raises(OSError, match="File too large"):
+        Segment.create(path, _SIZE, 1)
+    assert not path.exists()
+
+
+@given(st.integers(0, 1 << 40))
+def test_blocks_are_rounded_up(length: int) -> None:
+    assert 0 <= blocks(length) - length < BLOCK
+    assert blocks(length) % BLOCK == 0
