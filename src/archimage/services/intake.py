@@ -144,9 +144,9 @@ class Intake:
                 stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, answers)]
                 if fresh:
+                    index.add([arrival.record for arrival in fresh])
                     commit = self._journal.commit([_journal_entry(arrival) for arrival in fresh])
                     kept = {arrival: self._place(arrival, placed) for arrival in fresh}
-                    index.add([arrival.record for arrival in fresh])
         except BaseException:
             self._undo(commit, placed)
             raise
