@@ -130,7 +130,7 @@ class StorageConfig(_Section):
     journal_limit_bytes: int = Field(
         default=64 * 1024,
         ge=0,
-        description="Objects up to this size are flushed together, by the ingest journal, larger ones one by one; bytes.",
+        description="Objects up to this size are flushed together, by the journal, larger ones one by one; bytes.",
     )
     journal_segment_bytes: int = Field(
         default=32 * 1024 * 1024, ge=4 * 1024 * 1024, description="Size of a journal segment, bytes."
