@@ -32,7 +32,7 @@ from archimage.services.layout import Layout
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.retrieve import RetrieveService
-from archimage.services.store import StoreService
+from archimage.services.store import Durability, StoreService
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, replay, retire
 from archimage.storage.lanes import Lane, take_abandoned_lanes, take_free_lane
@@ -65,6 +65,7 @@ class App:
     def __init__(self, config: Config) -> None:
         directory = config.storage.directory
         durable = config.storage.durability == "full"
+        durability = Durability(config.storage.journal_limit_bytes if durable else 0, sync=durable)
         self.config = config
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
         _recover(directory, self.index)
@@ -73,14 +74,13 @@ class App:
         self._journal = Journal(
             self._lane.journal_directory,
             segment_bytes=config.storage.journal_segment_bytes,
-            limit_bytes=config.storage.journal_limit_bytes,
             durable=durable,
         )
         self._intake = Intake(self.blobs, self._journal, self.index, replace=config.storage.duplicates == "replace")
         self._checkpointer = Checkpointer(self._journal, self.blobs, self.index)
         self.services = Services(
             store=StoreService(
-                self.blobs, self._journal, self._intake, Layout(config.storage.layout), ScanLimits(), _publish
+                self.blobs, self._intake, durability, Layout(config.storage.layout), ScanLimits(), _publish
             ),
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),

@@ -128,16 +128,18 @@ class StorageConfig(_Section):
         default="reject", description="What happens to a different object under a UID that is already kept."
     )
     journal_limit_bytes: int = Field(
-        default=16 * 1024 * 1024, ge=0, description="Objects up to this size pass through the ingest journal, bytes."
+        default=64 * 1024,
+        ge=0,
+        description="Objects up to this size are flushed together, by the journal, larger ones one by one; bytes.",
     )
     journal_segment_bytes: int = Field(
-        default=64 * 1024 * 1024, ge=1024 * 1024, description="Size of a journal segment, bytes."
+        default=32 * 1024 * 1024, ge=4 * 1024 * 1024, description="Size of a journal segment, bytes."
     )
 
     @model_validator(mode="after")
     def _segment_holds_an_object(self) -> "StorageConfig":
-        if self.journal_segment_bytes < 2 * self.journal_limit_bytes:
-            raise ValueError("storage.journal_segment_bytes must be at least twice storage.journal_limit_bytes")
+        if self.journal_segment_bytes < 4 * self.journal_limit_bytes:
+            raise ValueError("storage.journal_segment_bytes must be at least four times storage.journal_limit_bytes")
         return self
 
 

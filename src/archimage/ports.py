@@ -5,7 +5,7 @@ All of it blocks: services call it from worker threads. Adapters are safe to cal
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -83,31 +83,16 @@ class BlobStore(Protocol):
         """Make every placed object survive a crash of the machine."""
 
 
-ReadExtents = Callable[[Sequence[tuple[int, int]]], Iterator[bytes]]
-Replay = Iterator[tuple[bytes, ReadExtents]]
-"""Committed payloads, oldest first, each with a way to read its object's bytes in the journal."""
+Replay = Iterator[tuple[bytes, bytes]]
+"""Committed entries, oldest first: payload and data."""
 
 
-class Syncable(Protocol):
-    """An object's own file, as the journal falls back on it."""
-
-    def sync(self) -> None:
-        """Make all of it survive a crash of the machine."""
-
-
-@dataclass(eq=False, slots=True)
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One object's data in the ingest journal; only the journal changes it.
+    """One object as the ingest journal keeps it: what is known of it and, unless its own file is durable, its bytes."""
 
-    extents are the (offset, length) of its runs in segment; none when the object's own file is what counts, and
-    needs_sync when that file is to be synced first.
-    """
-
-    file: Syncable
-    extents: list[tuple[int, int]] = field(default_factory=list)
-    size_bytes: int = 0
-    segment: object = None
-    needs_sync: bool = False
+    payload: bytes
+    data: bytes = b""
 
 
 class JournalCommit(Protocol):
@@ -143,11 +128,12 @@ class Journal(Protocol):
     on_sealed: Callable[[], None]
     """Called, possibly with locks held, when a checkpoint is due."""
 
-    def append(self, entry: JournalEntry, pieces: Sequence[bytes | memoryview]) -> None:
-        """Add data of an object whose bytes also go to its file."""
+    @property
+    def group_bytes(self) -> int:
+        """How much data one commit may hold."""
 
-    def commit(self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]) -> JournalCommit:
-        """Make entries durable, each with its payload; OutOfResourcesError when the disk refuses."""
+    def commit(self, entries: Sequence[JournalEntry]) -> JournalCommit:
+        """Make entries durable; OutOfResourcesError when the disk refuses."""
 
     def prepare(self) -> None:
         """Have room at hand before it is needed; may take a moment."""

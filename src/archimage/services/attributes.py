@@ -4,7 +4,7 @@ from typing import Final
 
 from archimage.dicom.scan import Header
 from archimage.errors import IdentityMismatchError
-from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, Attribute
+from archimage.model.attributes import ATTRIBUTES, BY_COLUMN
 from archimage.model.ids import check_uid
 from archimage.model.records import FrameTable
 
@@ -15,7 +15,12 @@ WANTED: Final = frozenset(
 )
 """What a scan must bring back for `index_values`."""
 
-_MAX_FRAGMENTS: Final = 100_000
+_TOP_LEVEL: Final = {attribute.tag: attribute.column for attribute in _STORED if attribute.sequence_tag is None}
+_NESTED: Final = {
+    sequence: tuple(attribute for attribute in _STORED if attribute.sequence_tag == sequence)
+    for sequence in {attribute.sequence_tag for attribute in _STORED} - {None}
+}
+_MAX_FRAGMENTS: Final = 16_384
 _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid")
 
 
@@ -27,10 +32,14 @@ def index_values(header: Header) -> dict[str, str]:
         InvalidInstanceUIDError: one of them is not a UID.
     """
     values = {}
-    for attribute in _STORED:
-        text = _text(header, attribute)
-        if text:
-            values[attribute.column] = text
+    for tag in header.found:
+        column = _TOP_LEVEL.get(tag)
+        if column is not None and (text := header.text(tag)):
+            values[column] = text
+    for sequence in header.rows:
+        for attribute in _NESTED[sequence]:
+            if text := "\\".join(filter(None, header.texts(sequence, attribute.tag))):
+                values[attribute.column] = text
     for column in _REQUIRED:
         if column not in values:
             raise IdentityMismatchError(f"the data set has no {BY_COLUMN[column].keyword}")
@@ -49,9 +58,3 @@ def frame_table(header: Header, data_set_offset: int) -> FrameTable | None:
         return None
     offsets = tuple(data_set_offset + offset for offset in pixel.fragment_offsets)
     return FrameTable(True, offsets, tuple(pixel.fragment_lengths))
-
-
-def _text(header: Header, attribute: Attribute) -> str | None:
-    if attribute.sequence_tag is None:
-        return header.text(attribute.tag)
-    return "\\".join(text for text in header.texts(attribute.sequence_tag, attribute.tag) if text)

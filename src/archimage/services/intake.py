@@ -35,33 +35,29 @@ Done = Callable[[Answer], None]
 
 
 class IncomingFile:
-    """An object's file, whose last bytes may still be on their way to it while the journal makes the object durable."""
+    """An object's file, whose last bytes may still be on their way to it while its record is being flushed."""
 
     def __init__(self, writer: BlobWriter) -> None:
         self.writer = writer
         self._whole = threading.Event()
-        self._error: ArchimageError | None = StorageError("its last bytes were not written")
+        self._error: ArchimageError | None = None
 
-    def write_last(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Append the last pieces; whoever waits learns of a failure."""
+    def complete(self, pieces: Sequence[bytes | memoryview], *, sync: bool) -> None:
+        """Append the last pieces and, with sync, flush the file; whoever waits learns of a failure."""
         try:
             self.writer.write(pieces)
-            self._error = None
+            if sync:
+                self.writer.sync()
         except ArchimageError as error:
             self._error = error
         finally:
             self._whole.set()
 
     def wait(self) -> None:
-        """Wait until the file is whole; raise what kept it from that."""
+        """Wait until the file is complete; raise what kept it from that."""
         self._whole.wait()
         if self._error is not None:
             raise self._error
-
-    def sync(self) -> None:
-        """Make all of it survive a crash of the machine."""
-        self.wait()
-        self.writer.sync()
 
     def discard(self) -> None:
         """Remove the file, once nobody writes to it."""
@@ -71,11 +67,11 @@ class IncomingFile:
 
 @dataclass(eq=False, slots=True)
 class Arrival:
-    """A checked object that waits to be made durable."""
+    """A checked object that waits to be made durable; data is all of it, when the journal is to keep it."""
 
     record: InstanceRecord
     file: IncomingFile
-    entry: JournalEntry
+    data: bytes
     done: Done
     replaces: StoredInstance | None = None
 
@@ -106,7 +102,7 @@ class Intake:
     def _run(self) -> None:
         while self._running or self._waiting:
             self._gather(_GROUP, block=not self._waiting)
-            group, self._waiting = _one_of_each(self._waiting)
+            group, self._waiting = _next_group(self._waiting, self._journal.group_bytes)
             self._take(group)
 
     def _gather(self, limit: int | None = None, *, block: bool) -> None:
@@ -148,9 +144,9 @@ class Intake:
                 stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, answers)]
                 if fresh:
-                    commit = self._commit(fresh)
-                    kept = {arrival: self._place(arrival, placed) for arrival in fresh}
                     index.add([arrival.record for arrival in fresh])
+                    commit = self._journal.commit([_journal_entry(arrival) for arrival in fresh])
+                    kept = {arrival: self._place(arrival, placed) for arrival in fresh}
         except BaseException:
             self._undo(commit, placed)
             raise
@@ -193,10 +189,6 @@ class Intake:
                 for offset in range(0, length, _COMPARE_BYTES)
             )
 
-    def _commit(self, group: list[Arrival]) -> JournalCommit:
-        by_entry = {arrival.entry: arrival for arrival in group}
-        return self._journal.commit(list(by_entry), lambda entry: _journal_payload(by_entry[entry]))
-
     def _place(self, arrival: Arrival, placed: list[str]) -> Outcome:
         arrival.file.wait()
         arrival.file.writer.close()
@@ -214,18 +206,21 @@ class Intake:
                 commit.revoke()
 
 
-def _one_of_each(arrivals: Iterable[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
-    """Split into the first arrival of every SOP Instance UID, and the rest, which must see those stored."""
-    first: dict[str, Arrival] = {}
-    rest = []
+def _next_group(arrivals: Iterable[Arrival], max_bytes: int) -> tuple[list[Arrival], list[Arrival]]:
+    """Split into the first arrivals of each SOP Instance UID, as many as one commit may hold, and the rest."""
+    group: dict[str, Arrival] = {}
+    rest: list[Arrival] = []
+    room = max_bytes
     for arrival in arrivals:
-        if arrival.record.sop_instance_uid in first:
+        if rest or arrival.record.sop_instance_uid in group or (group and len(arrival.data) > room):
             rest.append(arrival)
         else:
-            first[arrival.record.sop_instance_uid] = arrival
-    return list(first.values()), rest
+            group[arrival.record.sop_instance_uid] = arrival
+            room -= len(arrival.data)
+    return list(group.values()), rest
 
 
-def _journal_payload(arrival: Arrival) -> bytes:
+def _journal_entry(arrival: Arrival) -> JournalEntry:
     replaced = arrival.replaces.path if arrival.replaces is not None else None
-    return JournalRecord(arrival.record, arrival.file.writer.name, tuple(arrival.entry.extents), replaced).encode()
+    record = JournalRecord(arrival.record, arrival.file.writer.name, replaced)
+    return JournalEntry(record.encode(), arrival.data)

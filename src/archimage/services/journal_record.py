@@ -12,13 +12,11 @@ from archimage.model.records import FrameTable, InstanceRecord
 class JournalRecord:
     """One object of a committed group.
 
-    name is that of its file in `incoming/`; extents are the (offset, length) of its bytes in the journal, none when the
-    file itself is durable; replaces is the path of the object whose place it takes.
+    name is that of its file in `incoming/`; replaces is the path of the object whose place it takes.
     """
 
     record: InstanceRecord
     name: str
-    extents: tuple[tuple[int, int], ...]
     replaces: str | None
 
     def encode(self) -> bytes:
@@ -34,5 +32,4 @@ class JournalRecord:
         digest = bytes.fromhex(fields.pop("digest"))
         table = frames and FrameTable(frames["encapsulated"], tuple(frames["offsets"]), tuple(frames["lengths"]))
         record = InstanceRecord(**fields, digest=digest, frames=table)
-        extents = tuple((offset, length) for offset, length in body["extents"])
-        return cls(record, body["name"], extents, body["replaces"])
+        return cls(record, body["name"], body["replaces"])

@@ -11,7 +11,7 @@ import xxhash
 
 from archimage.errors import BlobNotFoundError, StorageError
 from archimage.model.records import InstanceRecord
-from archimage.ports import BlobStore, Index, ReadExtents, Replay
+from archimage.ports import BlobStore, Index, Replay
 from archimage.services.journal_record import JournalRecord
 
 _CHUNK: Final = 1 << 20
@@ -22,7 +22,7 @@ def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
 
     Afterwards nothing is left in `incoming/`, and all of it is durable: the journal may be used again.
     """
-    mended = sum(_restore(JournalRecord.decode(payload), read, blobs, index) for payload, read in replay)
+    mended = sum(_restore(JournalRecord.decode(payload), data, blobs, index) for payload, data in replay)
     for name in list(blobs.incoming()):
         blobs.discard(name)
     blobs.sync()
@@ -32,16 +32,16 @@ def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
 
 def rewrite(replay: Replay, blobs: BlobStore, index: Index) -> None:
     """Write every object of the journal anew and sync each: the flush of what was written before has failed."""
-    for payload, read in replay:
+    for payload, data in replay:
         entry = JournalRecord.decode(payload)
         stored = index.lookup(entry.record.sop_instance_uid)
-        if stored is not None and stored.digest == entry.record.digest and entry.extents:
-            _write_again(entry, read, blobs)
+        if data and stored is not None and stored.digest == entry.record.digest:
+            _write_again(entry.record, data, blobs)
     index.sync()
     blobs.sync()
 
 
-def _restore(entry: JournalRecord, read: ReadExtents, blobs: BlobStore, index: Index) -> bool:
+def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) -> bool:
     """Complete one object; True when something was missing."""
     record = entry.record
     stored = index.lookup(record.sop_instance_uid)
@@ -49,8 +49,8 @@ def _restore(entry: JournalRecord, read: ReadExtents, blobs: BlobStore, index: I
         return False  # another object was there first: this one was replaced since, or refused
     indexed = stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
     whole = _is_whole(record, blobs)
-    if not whole and not _place_again(entry, read, blobs):
-        return False  # never acknowledged: its flush did not come to an end
+    if not whole and not _place_again(entry, data, blobs):
+        return False  # never acknowledged: its own file was not flushed
     if entry.replaces is not None and entry.replaces != record.path:
         blobs.delete(entry.replaces)
     if not indexed:
@@ -71,25 +71,22 @@ def _is_whole(record: InstanceRecord, blobs: BlobStore) -> bool:
         return False
 
 
-def _place_again(entry: JournalRecord, read: ReadExtents, blobs: BlobStore) -> bool:
-    if not entry.extents:
-        with suppress(StorageError):
-            blobs.place(entry.name, entry.record.path)
-        return _is_whole(entry.record, blobs)
-    data = b"".join(read(entry.extents))
-    if _digest([memoryview(data)[entry.record.data_set_offset :]]) != entry.record.digest:
-        return False
-    _write_again(entry, read, blobs)
-    return True
+def _place_again(entry: JournalRecord, data: bytes, blobs: BlobStore) -> bool:
+    if data:
+        _write_again(entry.record, data, blobs)
+        return True
+    with suppress(StorageError):
+        blobs.place(entry.name, entry.record.path)
+    return _is_whole(entry.record, blobs)
 
 
-def _write_again(entry: JournalRecord, read: ReadExtents, blobs: BlobStore) -> None:
+def _write_again(record: InstanceRecord, data: bytes, blobs: BlobStore) -> None:
     writer = blobs.create()
     try:
-        writer.write(list(read(entry.extents)))
+        writer.write([data])
         writer.sync()
         writer.close()
-        blobs.place(writer.name, entry.record.path)
+        blobs.place(writer.name, record.path)
     except BaseException:
         writer.discard()
         raise

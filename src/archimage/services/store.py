@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import xxhash
 
@@ -14,11 +15,14 @@ from archimage.errors import ArchimageError, IdentityMismatchError
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
-from archimage.ports import BlobStore, Journal, JournalEntry
+from archimage.ports import BlobStore
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.intake import Arrival, Done, IncomingFile, Intake, Outcome
 from archimage.services.layout import Layout
+
+_SYNC_EVERY_BYTES: Final = 16 << 20
+"""So that the last flush of a large object, for which a whole group waits, is a short one."""
 
 Pieces = Sequence[bytes | memoryview]
 Publish = Callable[[InstanceStored | InstanceRefused], None]
@@ -35,12 +39,24 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Durability:
+    """What is flushed before an object is acknowledged.
+
+    journal_limit_bytes: objects up to this size are kept by the ingest journal until their files are durable.
+    sync: the files of larger ones are flushed.
+    """
+
+    journal_limit_bytes: int
+    sync: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoreService:
     """The one way into the archive: begins receptions."""
 
     blobs: BlobStore
-    journal: Journal
     intake: Intake
+    durability: Durability
     layout: Layout
     limits: ScanLimits
     publish: Publish
@@ -66,13 +82,16 @@ class StoreService:
             answered.set()
 
         reception = self.begin(expected)
+        held: Pieces = []
         try:
             for piece in pieces:
-                reception.write([piece])
+                if held:
+                    reception.write(held)
+                held = [piece]
         except BaseException:
             reception.discard()
             raise
-        reception.finish([], done)
+        reception.finish(held, done)
         answered.wait()
         (answer,) = answers
         if isinstance(answer, ArchimageError):
@@ -83,7 +102,9 @@ class StoreService:
 class Reception:
     """One object on its way in. `write` and `finish` block, so they belong in a worker thread, one at a time.
 
-    A data set found wrong is read to its end and refused at `finish`, as the protocol wants (PS3.7 §9.3.1).
+    An object that `finish` brings at once, and that is no larger than the journal's limit, is made durable by the
+    journal. Any other is streamed to its file, which is then flushed by itself. A data set found wrong is read to its
+    end and refused at `finish`, as the protocol wants (PS3.7 §9.3.1).
     """
 
     def __init__(self, service: StoreService, expected: Expected, scanner: HeaderScanner) -> None:
@@ -93,60 +114,72 @@ class Reception:
         self._digest = xxhash.xxh3_128()
         self._meta = encode_file_meta(_file_meta(expected))
         self._size_bytes = 0
+        self._unsynced_bytes = 0
         self._file: IncomingFile | None = None
-        self._entry: JournalEntry
         self._error: ArchimageError | None = None
 
     def write(self, pieces: Pieces) -> None:
         """Take the next bytes of the data set; they are not referred to after the call."""
         if self._error is None:
             try:
-                file = self._opened()
-                file.writer.write(self._journalled(pieces))
+                self._write(pieces)
             except ArchimageError as error:
                 self._fail(error)
 
     def finish(self, pieces: Pieces, done: Done) -> None:
         """Take the last bytes; done is called from another thread once the object is durable or refused.
 
-        While they go to the object's file its journal is already being flushed.
+        While they go to the object's file its record is already being flushed.
         """
         answer = self._telling(done)
         if self._error is not None:
             answer(self._error)
             return
         try:
-            file = self._opened()
-            pieces = self._journalled(pieces)
+            pieces = self._scanned(pieces)
             record = self._record(self._scanner.finish())
+            data = self._journalled(pieces)
+            file = self._opened()
         except ArchimageError as error:
             self._fail(error)
             answer(error)
         else:
-            self._service.intake.submit(Arrival(record, file, self._entry, answer))
-            file.write_last(pieces)
+            self._service.intake.submit(Arrival(record, file, data, answer))
+            file.complete(pieces, sync=self._service.durability.sync and not data)
 
     def discard(self) -> None:
         """Forget the object: the association ended before its last byte."""
         if self._file is not None:
             self._file.writer.discard()
 
-    def _opened(self) -> IncomingFile:
-        if self._file is None:
-            self._file = IncomingFile(self._service.blobs.create())
-            self._entry = JournalEntry(self._file)
-        return self._file
+    def _write(self, pieces: Pieces) -> None:
+        pieces = self._scanned(pieces)
+        writer = self._opened().writer
+        writer.write(pieces)
+        self._unsynced_bytes += sum(map(len, pieces))
+        if self._service.durability.sync and self._unsynced_bytes >= _SYNC_EVERY_BYTES:
+            writer.sync()
+            self._unsynced_bytes = 0
 
-    def _journalled(self, pieces: Pieces) -> Pieces:
-        """Scan pieces and add them to the journal; return what goes to the file."""
+    def _scanned(self, pieces: Pieces) -> Pieces:
+        """Scan pieces; return what goes to the file."""
         for piece in pieces:
             self._scanner.feed(piece)
             self._digest.update(piece)
         if self._size_bytes == 0:
             pieces = [self._meta, *pieces]
         self._size_bytes += sum(map(len, pieces))
-        self._service.journal.append(self._entry, pieces)
         return pieces
+
+    def _journalled(self, pieces: Pieces) -> bytes:
+        """Return the whole object if the journal is to keep it, else nothing."""
+        whole = self._file is None and self._size_bytes <= self._service.durability.journal_limit_bytes
+        return b"".join(pieces) if whole else b""
+
+    def _opened(self) -> IncomingFile:
+        if self._file is None:
+            self._file = IncomingFile(self._service.blobs.create())
+        return self._file
 
     def _fail(self, error: ArchimageError) -> None:
         self._error = error

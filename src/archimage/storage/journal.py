@@ -1,11 +1,11 @@
 """The ingest journal: what makes many objects durable with one flush.
 
-Objects that fit are written twice: to their file, unsynced, and here. `commit` adds one record for each object of a
-group and flushes the segment once; from then on the objects survive a crash of the machine. A checkpoint syncs the
-files themselves and gives the segment back. Recovery therefore looks at the segments only, never at the archive.
+`commit` writes a record for each object of a group and flushes once. A small object's bytes go into its record; a
+large one's file is synced by itself, beside this flush. From then on the group survives a crash of the machine. A
+checkpoint syncs the small objects' files, all names and the index, and gives the segment back: recovery looks at the
+segments only, never at the archive.
 
-A segment is pinned while data is written to it, and from a commit until its objects are placed and indexed (`applied`):
-a checkpoint waits for that before it syncs.
+A segment is pinned from a commit until its objects are placed and indexed (`applied`): a checkpoint waits for that.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from typing import Final
 
 from archimage.errors import ArchimageError, OutOfResourcesError
 from archimage.ports import JournalEntry, Replay
-from archimage.storage.files import Piece, storage_errors
+from archimage.storage.files import storage_errors
 from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size
 
 _MAX_SEGMENTS: Final = 8
@@ -73,18 +73,14 @@ class Checkpoint:
 class Journal:
     """Segments under one directory, written by one process; what an earlier one left there was replayed and retired.
 
-    durable False writes commit records only and never flushes: objects then survive a crash of the process, not of the
-    machine. limit_bytes is the size up to which an object's data is journalled.
+    durable False never flushes: what is committed then survives a crash of the process, not of the machine.
     """
 
-    def __init__(
-        self, directory: Path, *, segment_bytes: int = 64 << 20, limit_bytes: int = 16 << 20, durable: bool = True
-    ) -> None:
+    def __init__(self, directory: Path, *, segment_bytes: int = 64 << 20, durable: bool = True) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.on_sealed: Callable[[], None] = lambda: None
         self._directory = directory
         self._segment_bytes = segment_bytes
-        self._limit_bytes = min(limit_bytes, segment_bytes // 2)
         self._durable = durable
         self._lock = threading.Condition()
         self._free: list[Segment] = []
@@ -96,36 +92,25 @@ class Journal:
             self._adopt()
             self._active = self._free.pop() if self._free else self._make()
 
-    def append(self, entry: JournalEntry, pieces: Sequence[Piece]) -> None:
-        """Add data of an object; past the limit, or out of room, the object falls back to its own file."""
-        if not self._durable or entry.needs_sync:
-            return
-        length = sum(len(piece) for piece in pieces)
-        entry.size_bytes += length
-        reserved = self._reserve_data(entry, length)
-        if reserved is None:
-            entry.needs_sync = True
-            return
-        segment, offset = reserved
-        try:
-            with storage_errors("write to the ingest journal"):
-                segment.write(pieces, offset)
-        finally:
-            self.unpin(segment)
-        entry.extents.append((offset, length))
+    @property
+    def group_bytes(self) -> int:
+        """How much data one commit may hold; the rest of a segment is for payloads."""
+        return self._segment_bytes // 2
 
-    def commit(self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]) -> Commit:
-        """Make entries durable as a group, each with its payload; OutOfResourcesError when the disk refuses.
+    def commit(self, entries: Sequence[JournalEntry]) -> Commit:
+        """Make entries durable as a group; OutOfResourcesError when the disk refuses.
 
         The caller ends every commit with `Commit.applied`. A failed flush is never retried on the same file: the
         segment is sealed and none of the group counts.
         """
-        commit, records = self._reserve_commit(entries, payload)
+        commit = self._reserve(sum(map(record_size, entries)))
+        segment = commit.segment
         try:
             with storage_errors("flush the ingest journal"):
-                commit.segment.write([records], commit.offset)
+                pieces = (piece for entry in entries for piece in encode_record(segment.nonce, entry))
+                segment.write(list(pieces), commit.offset)
                 if self._durable:
-                    commit.segment.flush()
+                    segment.flush()
         except BaseException:
             self._abandon(commit)
             raise
@@ -185,44 +170,17 @@ class Journal:
             for segment in (*self._free, *self._sealed, self._active):
                 segment.close()
 
-    def _reserve_data(self, entry: JournalEntry, length: int) -> tuple[Segment, int] | None:
-        """Find room in one segment for all of an object's data; pins it."""
-        if entry.size_bytes > self._limit_bytes:
-            return None
+    def _reserve(self, size: int) -> Commit:
+        """Find room for the records of a group; pins its segment."""
         with self._lock:
-            if entry.segment is None and (self._active.failed or not self._active.fits(length)):
+            if self._active.failed or not self._active.fits(size):
                 self._overflow()
             segment = self._active
-            offset = segment.reserve(length) if entry.segment in (None, segment) else None
+            offset = segment.reserve(size)
             if offset is None:
-                return None
-            entry.segment = segment
+                raise OutOfResourcesError(f"{size} bytes of records do not fit a journal segment")
             segment.pins += 1
-            return segment, offset
-
-    def _reserve_commit(
-        self, entries: Sequence[JournalEntry], payload: Callable[[JournalEntry], bytes]
-    ) -> tuple[Commit, bytes]:
-        """Find room for the records of a group whose data is all durable or in the active segment; pins it."""
-        while True:
-            with self._lock:
-                if self._active.failed:
-                    self._overflow()
-                segment = self._active
-                late = [entry for entry in entries if entry.needs_sync or entry.segment not in (None, segment)]
-                if not late:
-                    payloads = [payload(entry) for entry in entries]
-                    size = sum(map(record_size, payloads))
-                    offset = segment.reserve(size)
-                    if offset is not None:
-                        segment.pins += 1
-                        records = b"".join(encode_record(segment.nonce, text) for text in payloads)
-                        return Commit(self, segment, offset, size), records
-                    if not segment.used:
-                        raise OutOfResourcesError("a group's records do not fit a journal segment")
-                    self._overflow()
-            for entry in late:
-                _fall_back(entry)
+            return Commit(self, segment, offset, size)
 
     def _abandon(self, commit: Commit) -> None:
         segment = commit.segment
@@ -293,13 +251,6 @@ class Journal:
         with self._lock:
             self._made -= 1
             self._lock.notify_all()
-
-
-def _fall_back(entry: JournalEntry) -> None:
-    entry.file.sync()
-    entry.extents.clear()
-    entry.segment = None
-    entry.needs_sync = False
 
 
 def replay(directory: Path) -> Replay:

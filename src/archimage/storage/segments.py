@@ -1,8 +1,8 @@
 """One segment of the ingest journal: a preallocated file that is overwritten in place.
 
     block 0             header: magic(8) version(u32) epoch(u64) nonce(16) xxh3-64 of the foregoing; little endian
-    blocks of 4096      data extents, without any framing, and commit records, each starting at a block:
-                        magic(8) nonce(16) length(u32) payload(length) xxh3-64 of the foregoing
+    blocks of 4096      records, each starting at a block: magic(8) nonce(16) payload length(u32) data length(u32)
+                        payload data xxh3-64 of the foregoing
 
 Every use of a segment draws a new nonce, so what an earlier use left behind, or a peer sent as pixels, is never taken
 for a record. Blocks are written once with zeros when the file is made: a later flush has no metadata to write.
@@ -11,20 +11,20 @@ for a record. Blocks are written once with zeros when the file is made: a later 
 import os
 import secrets
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
 import xxhash
 
-from archimage.ports import Replay
+from archimage.ports import JournalEntry, Replay
 from archimage.storage.files import Piece, sync_directory, write_all_at
 
 BLOCK: Final = 4096
 _MAGIC: Final = b"ARCHIJ01"
 _RECORD_MAGIC: Final = b"ARCHIR01"
 _HEADER: Final = struct.Struct("<8sIQ16s")
-_RECORD: Final = struct.Struct("<8s16sI")
+_RECORD: Final = struct.Struct("<8s16sII")
 _DIGEST: Final = struct.Struct("<Q")
 _VERSION: Final = 1
 _ZEROS: Final = bytes(1 << 20)
@@ -35,16 +35,18 @@ def blocks(length: int) -> int:
     return -(-length // BLOCK) * BLOCK
 
 
-def encode_record(nonce: bytes, payload: bytes) -> bytes:
-    """Frame one commit record, padded to whole blocks."""
-    body = _RECORD.pack(_RECORD_MAGIC, nonce, len(payload)) + payload
-    body += _DIGEST.pack(xxhash.xxh3_64_intdigest(body))
-    return body.ljust(blocks(len(body)), b"\0")
+def encode_record(nonce: bytes, entry: JournalEntry) -> list[bytes]:
+    """Frame one record, in pieces, padded to whole blocks."""
+    head = _RECORD.pack(_RECORD_MAGIC, nonce, len(entry.payload), len(entry.data)) + entry.payload
+    digest = xxhash.xxh3_64(head)
+    digest.update(entry.data)
+    size = len(head) + len(entry.data) + _DIGEST.size
+    return [head, entry.data, _DIGEST.pack(digest.intdigest()) + bytes(blocks(size) - size)]
 
 
-def record_size(payload: bytes) -> int:
-    """Size of the record that holds payload, bytes."""
-    return blocks(_RECORD.size + len(payload) + _DIGEST.size)
+def record_size(entry: JournalEntry) -> int:
+    """Size of the record that holds entry, bytes."""
+    return blocks(_RECORD.size + len(entry.payload) + len(entry.data) + _DIGEST.size)
 
 
 class Segment:
@@ -120,17 +122,17 @@ class Segment:
 
 
 def read_records(path: Path) -> Replay:
-    """Yield the payload of every whole commit record of a segment's last use, in order."""
+    """Yield payload and data of every whole record of a segment's last use, in order."""
     with SegmentReader(path) as reader:
         nonce = reader.nonce()
         offset = BLOCK
         while nonce is not None and offset < reader.size_bytes:
-            payload = reader.record(offset, nonce)
-            if payload is None:
+            entry = reader.record(offset, nonce)
+            if entry is None:
                 offset += BLOCK
             else:
-                yield payload, reader.read
-                offset += record_size(payload)
+                yield entry.payload, entry.data
+                offset += record_size(entry)
 
 
 class SegmentReader:
@@ -155,23 +157,20 @@ class SegmentReader:
         header = os.pread(self._fd, _HEADER.size, 0)
         return int(_HEADER.unpack(header)[2]) if len(header) == _HEADER.size else 0
 
-    def record(self, offset: int, nonce: bytes) -> bytes | None:
-        """Return the payload of the record at offset, or None when there is no whole record of this use."""
+    def record(self, offset: int, nonce: bytes) -> JournalEntry | None:
+        """Return what the record at offset holds, or None when there is no whole record of this use."""
         head = os.pread(self._fd, _RECORD.size, offset)
         if len(head) < _RECORD.size or not head.startswith(_RECORD_MAGIC + nonce):
             return None
-        length = _RECORD.unpack(head)[2]
-        body = os.pread(self._fd, _RECORD.size + length + _DIGEST.size, offset)
-        if len(body) < _RECORD.size + length + _DIGEST.size:
+        _, _, payload_length, data_length = _RECORD.unpack(head)
+        end = _RECORD.size + payload_length + data_length
+        if offset + end + _DIGEST.size > self.size_bytes:
             return None
-        (digest,) = _DIGEST.unpack_from(body, _RECORD.size + length)
-        content = body[: _RECORD.size + length]
-        return content[_RECORD.size :] if xxhash.xxh3_64_intdigest(content) == digest else None
-
-    def read(self, extents: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-        """Yield the bytes of extents, (offset, length) each."""
-        for offset, length in extents:
-            yield os.pread(self._fd, length, offset)
+        content = os.pread(self._fd, end + _DIGEST.size, offset)
+        if xxhash.xxh3_64_intdigest(content[:end]) != _DIGEST.unpack_from(content, end)[0]:
+            return None
+        data_start = _RECORD.size + payload_length
+        return JournalEntry(content[_RECORD.size : data_start], content[data_start:end])
 
     def __enter__(self) -> Self:
         return self
