@@ -106,16 +106,13 @@ class App:
         dicom = DicomServer(self._association_settings(), self._registry(ingest, readers), self._policy())
         http = HttpServer(probes.build({"index": self._check_index}))
         try:
-            shared = self.config.dicom.workers > 1
-            dicom_socket = bind_listener("dicom", self.config.dicom.host, self.config.dicom.port, shared=shared)
-            http_socket = bind_listener("http", self.config.http.host, self.config.http.port, shared=shared)
+            dicom_socket, http_socket = _bind_listeners(self.config)
             await dicom.listen(dicom_socket)
             http.listen(http_socket)
             on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
             await stopped.wait()
         finally:
-            await dicom.close()
-            await http.close()
+            await asyncio.gather(dicom.close(), http.close())
             ingest.shutdown()
             readers.shutdown()
             self.close()
@@ -163,9 +160,7 @@ def build(config: Config) -> App:
     try:
         return App(config)
     except OSError as error:
-        raise ConfigError(
-            f"storage.directory = {directory}: {error}; choose a directory that can be written"
-        ) from error
+        raise ConfigError(f"storage.directory = {directory}: {error}; choose one that can be written") from error
 
 
 def _recover(directory: Path, index: SqliteIndex) -> None:
@@ -186,6 +181,16 @@ def _recover_lane(directory: Path, lane: Lane, index: SqliteIndex) -> None:
         blobs.close()
     if mended:
         _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)
+
+
+def _bind_listeners(config: Config) -> tuple[socket.socket, socket.socket]:
+    shared = config.dicom.workers > 1
+    dicom = bind_listener("dicom", config.dicom.host, config.dicom.port, shared=shared)
+    try:
+        return dicom, bind_listener("http", config.http.host, config.http.port, shared=shared)
+    except ConfigError:
+        dicom.close()
+        raise
 
 
 def bind_listener(section: str, host: str, port: int, *, shared: bool) -> socket.socket:

@@ -11,7 +11,7 @@ from archimage.net.transport import BufferPool, Connection
 from archimage.protocol.association import Association, AssociationSettings
 
 _BACKLOG: Final = 1024
-_FAREWELL_S: Final = 0.2
+_FAREWELL_S: Final = 0.1
 _WRITE_TIMEOUT_S: Final = 60.0
 
 
