@@ -1,5 +1,6 @@
 """Workers: equal processes on one port, which a death does not end and which agree on what is kept."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -172,6 +173,37 @@ def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     server.process.kill()
     server.process.wait(10)
     assert _ended(children)
+
+
+def test_a_signal_while_the_first_worker_starts_is_heard(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        assert wait_until(lambda: bool(_workers()), 20.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    workers.serve(config(tmp_path, workers=2), _never)
+    interrupter.join()
+    assert _workers() == []
+
+
+def test_a_signal_before_a_dead_worker_is_replaced_is_heard(tmp_path: Path) -> None:
+    def play(_port: int) -> int:
+        victim = _workers()[0]
+        victim.kill()
+        victim.wait(10)
+        return int(victim.pid)
+
+    victim, took_s = played(lambda ready: workers.serve(config(tmp_path, workers=2), ready), play)
+    assert took_s < 5.0
+    assert not psutil.pid_exists(victim)
+    assert _workers() == []
+
+
+def test_a_worker_that_does_not_listen_to_signals_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archimage.workers._STOP_TIMEOUT_S", 0.5)
+    _play(config(tmp_path, workers=2), lambda _port: _workers()[0].suspend())
+    assert _workers() == []
 
 
 def _never(_dicom: Address, _http: Address) -> None:

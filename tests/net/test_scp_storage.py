@@ -191,7 +191,7 @@ def test_what_was_cut_off_is_dropped_and_what_was_whole_is_kept(server: Backgrou
     peer.begin_store(whole)
     peer.send_dataset(CT_CONTEXT, dataset(whole, pixels=bytes(200_000)))
     peer.begin_store(cut)
-    peer.send_dataset(CT_CONTEXT, dataset(cut, pixels=bytes(900_000))[:800_000], whole=False)
+    peer.send_dataset(CT_CONTEXT, dataset(cut, pixels=bytes(4 << 20))[: 3 << 20], whole=False)
     assert peer.status() == Status.SUCCESS
     assert wait_until(lambda: len(_incoming(archive)) == 1, 2.0)
     if how == "reset":

@@ -32,7 +32,7 @@ from tests.attacks.wire import CT, CT_CONTEXT, ECHO_CONTEXT, request
 pytestmark = pytest.mark.anyio
 
 _SETTINGS: Final = AssociationSettings("PACS_SCP", max_operations_performed=0)
-_LARGE_BYTES: Final = 512 << 10
+_LARGE_BYTES: Final = 1 << 20
 _SUPPORTED: Final = {uid: SupportedContext(uid, ANY) for uid in (VERIFICATION, CT)}
 _PIPE_BYTES: Final = 24 << 20
 """More than the kernel keeps for both ends of a loopback connection."""
