@@ -165,6 +165,14 @@ def test_a_store_where_we_only_send_is_unrecognised(server: Background, archive:
     assert archive.index.lookup(uid) is None
 
 
+def test_a_store_of_another_class_than_its_context_is_refused(server: Background, archive: App) -> None:
+    uid, other = new_uid(), "1.2.840.10008.5.1.4.1.1.4"
+    with Peer.associated(server.port) as peer:
+        data = dataset(uid, replaced={SOP_CLASS_UID: other.encode()})
+        assert peer.store(uid, data, sop_class_uid=other) == Status.DATASET_MISMATCH
+    assert archive.index.lookup(uid) is None
+
+
 def test_refusals_say_why_and_leave_nothing(server: Background, archive: App) -> None:
     uid = new_uid()
     with Peer.associated(server.port) as peer:
