@@ -1,12 +1,14 @@
 """Fixtures of the services' tests."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from archimage.index.sqlite import SqliteIndex
 from tests.services.archive import fill
+from tests.services.parts import Open, Parts, open_parts
 
 
 @pytest.fixture
@@ -15,3 +17,20 @@ def index(tmp_path: Path) -> Iterator[SqliteIndex]:
     made = fill(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """Open archives, each closed in the end."""
+    with ExitStack() as held:
+
+        def open_(name: str = "data", *, replace: bool = False) -> Parts:
+            return open_parts(held, tmp_path / name, replace=replace)
+
+        yield open_
+
+
+@pytest.fixture
+def parts(opened: Open) -> Parts:
+    """An archive that rejects other objects under a known UID."""
+    return opened()

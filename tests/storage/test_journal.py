@@ -25,36 +25,12 @@ def directory(tmp_path: Path) -> Path:
 
 
 def _open(directory: Path, *, durable: bool = True) -> Journal:
-    return Journal(directory, segment_bytes=_SEGMENT, limit_bytes=_LIMIT, durable=durable)
+    return Journal(directory, segment_bytes=_SEGMENT, durable=durable)
 
 
-class _File:
-    """An object's own file, as far as the journal sees it."""
-
-    synced = False
-
-    def sync(self) -> None:
-        """Take note."""
-        self.synced = True
-
-
-def _append(journal: Journal, *pieces: bytes) -> JournalEntry:
-    """Add an object to the journal."""
-    entry = JournalEntry(_File())
-    for piece in pieces:
-        journal.append(entry, [piece])
-    return entry
-
-
-def _extents(entry: JournalEntry) -> bytes:
-    """Return a payload that tells where the data lies."""
-    return repr(entry.extents).encode()
-
-
-def _keep(journal: Journal, *pieces: bytes) -> JournalEntry:
-    entry = _append(journal, *pieces)
-    journal.commit([entry], _extents).applied()
-    return entry
+def _keep(journal: Journal, *data: bytes) -> None:
+    """Commit a group."""
+    journal.commit([JournalEntry(b"payload", one) for one in data]).applied()
 
 
 def _keep_many(journal: Journal) -> None:
@@ -63,38 +39,31 @@ def _keep_many(journal: Journal) -> None:
         _keep(journal, bytes(100_000))
 
 
-def _synced(entry: JournalEntry) -> bool:
-    return isinstance(entry.file, _File) and entry.file.synced
-
-
 def _replayed(directory: Path) -> list[bytes]:
     """Return the data of every commit."""
     return _data_of(replay(directory))
 
 
 def _data_of(commits: Replay) -> list[bytes]:
-    found = []
-    for payload, read in commits:
-        numbers = [int(part) for part in payload.decode().translate(str.maketrans("[](),", "     ")).split()]
-        found.append(b"".join(read(list(zip(numbers[::2], numbers[1::2], strict=True)))))
-    return found
+    found = list(commits)
+    assert {payload for payload, _ in found} <= {b"payload"}
+    return [data for _, data in found]
 
 
-def test_what_is_committed_is_replayed_in_order_and_what_is_not_is_not(directory: Path) -> None:
+def test_what_is_committed_is_replayed_in_order(directory: Path) -> None:
     journal = _open(directory)
     for data in (b"one", b"two"):
-        _keep(journal, data, data)
-    _append(journal, b"never committed")
+        _keep(journal, data)
     journal.close()
-    assert _replayed(directory) == [b"oneone", b"twotwo"]
+    assert _replayed(directory) == [b"one", b"two"]
 
 
 def test_a_group_is_committed_together(directory: Path) -> None:
     journal = _open(directory)
-    entries = [_append(journal, bytes((number,)) * 5_000) for number in range(70)]
-    journal.commit(entries, _extents).applied()
+    group = [bytes((number,)) * 5_000 for number in range(70)]
+    _keep(journal, *group)
     journal.close()
-    assert _replayed(directory) == [bytes((number,)) * 5_000 for number in range(70)]
+    assert _replayed(directory) == group
 
 
 def test_a_checkpoint_gives_the_room_back(directory: Path) -> None:
@@ -119,7 +88,7 @@ def test_a_checkpoint_gives_the_room_back(directory: Path) -> None:
 
 def test_a_checkpoint_waits_until_its_commits_are_applied(directory: Path) -> None:
     journal = _open(directory)
-    commit = journal.commit([_append(journal, b"slow")], _extents)
+    commit = journal.commit([JournalEntry(b"payload", b"slow")])
     sealed = threading.Event()
 
     def seal() -> None:
@@ -135,34 +104,9 @@ def test_a_checkpoint_waits_until_its_commits_are_applied(directory: Path) -> No
     journal.close()
 
 
-def test_an_object_past_the_limit_is_synced_in_its_own_file(directory: Path) -> None:
-    journal = _open(directory)
-    entry = _keep(journal, bytes(_LIMIT), b"x", b"y")
-    assert (entry.extents, entry.needs_sync, _synced(entry)) == ([], False, True)
-    journal.close()
-    assert _replayed(directory) == [b""]
-
-
-def test_an_object_whose_data_lies_in_an_earlier_segment_is_synced_in_its_own_file(directory: Path) -> None:
-    journal = _open(directory)
-    early = _append(journal, b"early")
-    for _ in range(12):
-        _keep(journal, bytes(100_000))
-    journal.append(early, [b"late"])
-    assert early.needs_sync
-    untouched = _append(journal, b"whole")
-    for _ in range(12):
-        _keep(journal, bytes(100_000))
-    journal.commit([early, untouched], _extents).applied()
-    assert early.extents == untouched.extents == []
-    assert _synced(early)
-    assert _synced(untouched)
-    journal.close()
-
-
 def test_what_is_revoked_is_not_replayed(directory: Path) -> None:
     journal = _open(directory)
-    commit = journal.commit([_append(journal, b"no")], _extents)
+    commit = journal.commit([JournalEntry(b"payload", b"no")])
     commit.revoke()
     commit.applied()
     _keep(journal, b"yes")
@@ -175,10 +119,9 @@ def test_a_failed_commit_does_not_count_and_its_segment_is_never_used_again(dire
     journal = _open(directory)
     _keep(journal, b"before")
     (broken,) = segments(directory)
-    entry = _append(journal, b"refused")
     divert(broken, device)
     with pytest.raises(StorageError) if device == "/dev/null" else pytest.raises(OutOfResourcesError):
-        journal.commit([entry], _extents)
+        _keep(journal, b"refused")
     _keep(journal, b"after")
     assert _replayed(directory) == [b"before", b"after"]
     journal.seal().recycle()
@@ -186,14 +129,6 @@ def test_a_failed_commit_does_not_count_and_its_segment_is_never_used_again(dire
     _keep(journal, b"last")
     journal.close()
     assert _replayed(directory) == [b"last"]
-
-
-def test_data_that_cannot_be_written_is_refused(directory: Path) -> None:
-    journal = _open(directory)
-    divert(segments(directory)[0], "/dev/full")
-    with pytest.raises(OutOfResourcesError):
-        _append(journal, b"x")
-    journal.close()
 
 
 def test_a_segment_that_cannot_be_used_again_is_removed(directory: Path) -> None:
@@ -231,11 +166,11 @@ def test_nobody_waits_for_room_that_a_checkpoint_failed_to_make(directory: Path)
     assert _replayed(directory)[-1] == b"room again"
 
 
-def test_a_record_larger_than_a_segment_is_refused(directory: Path) -> None:
+def test_a_group_of_the_promised_size_fits_and_one_larger_than_a_segment_is_refused(directory: Path) -> None:
     journal = _open(directory)
-    entry = _append(journal)
+    _keep(journal, bytes(journal.group_bytes))
     with pytest.raises(OutOfResourcesError, match="do not fit"):
-        journal.commit([entry], lambda _: bytes(2 * _SEGMENT))
+        _keep(journal, bytes(2 * _SEGMENT))
     journal.close()
 
 
@@ -247,12 +182,11 @@ def test_a_segment_is_at_hand_once_prepared(directory: Path) -> None:
     journal.close()
 
 
-def test_relaxed_durability_writes_records_without_data(directory: Path) -> None:
+def test_relaxed_durability_survives_the_end_of_the_process(directory: Path) -> None:
     journal = _open(directory, durable=False)
-    entry = _keep(journal, b"x")
-    assert entry.extents == []
+    _keep(journal, b"x")
     journal.close()
-    assert _replayed(directory) == [b""]
+    assert _replayed(directory) == [b"x"]
 
 
 def test_segments_are_adopted_after_they_were_retired_and_those_of_another_size_are_not(directory: Path) -> None:
@@ -285,18 +219,18 @@ class _Model:
 
     def keep(self, sizes: Sequence[int]) -> None:
         """Commit a group."""
-        entries, data = [], []
+        group = []
         for size in sizes:
             self._count += 1
-            data.append(self._count.to_bytes(4) * (size // 4))
-            entries.append(_append(self.journal, data[-1]))
-        self.journal.commit(entries, _extents).applied()
-        self.committed += [text if entry.extents else b"" for text, entry in zip(data, entries, strict=True)]
+            group.append(self._count.to_bytes(4) * (size // 4))
+        _keep(self.journal, *group)
+        self.committed += group
 
-    def drop(self, sizes: Sequence[int]) -> None:
-        """Append and never commit."""
-        for size in sizes:
-            _append(self.journal, b"drop" * (size // 4))
+    def revoke(self, sizes: Sequence[int]) -> None:
+        """Commit a group and take it back."""
+        commit = self.journal.commit([JournalEntry(b"payload", b"gone" * (size // 4)) for size in sizes])
+        commit.revoke()
+        commit.applied()
 
     def checkpoint(self, _sizes: Sequence[int]) -> None:
         """Make everything durable elsewhere."""
@@ -315,7 +249,7 @@ class _Model:
 _STEPS: list[Callable[[_Model, Sequence[int]], None]] = [
     _Model.keep,
     _Model.keep,
-    _Model.drop,
+    _Model.revoke,
     _Model.checkpoint,
     _Model.crash,
 ]
@@ -348,9 +282,8 @@ def test_many_threads_commit_beside_checkpoints_and_lose_nothing(directory: Path
         sizes = random.Random(number)  # noqa: S311 - sizes
         for count in range(60):
             data = f"{number}.{count}.".encode() * sizes.randrange(1, 8_000)
-            entry = _append(journal, data[: len(data) // 2], data[len(data) // 2 :])
-            commit: Commit = journal.commit([entry], _extents)
-            kept.append(data if entry.extents else b"")
+            commit: Commit = journal.commit([JournalEntry(b"payload", data)])
+            kept.append(data)
             commit.applied()
 
     def checkpoint() -> None:

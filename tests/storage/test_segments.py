@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archimage.ports import JournalEntry
 from archimage.storage.segments import (
     BLOCK,
     Segment,
@@ -19,26 +20,34 @@ from archimage.storage.segments import (
 from tests.storage.faults import file_size_limit
 
 _SIZE = 32 * BLOCK
-_PAYLOADS = [b"first", b"second" * 1_000, b"", b"fourth"]
+_HEAD = 32
+_ENTRIES = [
+    JournalEntry(b"first", b"pixels"),
+    JournalEntry(b"second" * 1_000),
+    JournalEntry(b"", b"no payload" * 900),
+    JournalEntry(b"fourth", b"x"),
+]
 
 
-def _write(segment: Segment, payloads: list[bytes]) -> list[int]:
-    """Write records, with data between them; return where they begin."""
+def _write(segment: Segment, entries: list[JournalEntry]) -> list[int]:
+    """Write records; return where they begin."""
     offsets = []
-    for payload in payloads:
-        data = segment.reserve(100)
-        offset = segment.reserve(record_size(payload))
-        assert data is not None
+    for entry in entries:
+        offset = segment.reserve(record_size(entry))
         assert offset is not None
-        segment.write([b"pixels" * 16, b"more"], data)
-        segment.write([encode_record(segment.nonce, payload)], offset)
+        segment.write(encode_record(segment.nonce, entry), offset)
         offsets.append(offset)
     segment.flush()
     return offsets
 
 
-def _read(path: Path) -> list[bytes]:
-    return [payload for payload, _ in read_records(path)]
+def _read(path: Path) -> list[JournalEntry]:
+    return [JournalEntry(payload, data) for payload, data in read_records(path)]
+
+
+def _length(entry: JournalEntry) -> int:
+    """Length of a record without its padding."""
+    return _HEAD + len(entry.payload) + len(entry.data) + 8
 
 
 @pytest.fixture
@@ -47,17 +56,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "one.journal"
 
 
-def test_records_are_read_back_in_order_with_the_data_beside_them(path: Path) -> None:
+def test_records_are_read_back_in_order(path: Path) -> None:
     segment = Segment.create(path, _SIZE, 1)
     assert not segment.used
-    offset = segment.reserve(3)
-    assert offset == BLOCK
-    segment.write([b"abc"], offset)
-    _write(segment, _PAYLOADS)
+    _write(segment, _ENTRIES)
     segment.close()
     assert segment.used
-    assert _read(path) == _PAYLOADS
-    assert [b"".join(read([(offset, 2), (offset + 2, 1)])) for _, read in read_records(path)] == [b"abc"] * 4
+    assert _read(path) == _ENTRIES
 
 
 def test_no_more_is_reserved_than_there_is(path: Path) -> None:
@@ -72,13 +77,13 @@ def test_no_more_is_reserved_than_there_is(path: Path) -> None:
 
 def test_a_torn_segment_gives_back_the_records_before_the_tear(path: Path) -> None:
     segment = Segment.create(path, _SIZE, 1)
-    offsets = _write(segment, _PAYLOADS)
+    offsets = _write(segment, _ENTRIES)
     segment.close()
     whole = path.read_bytes()
-    ends = [offset + 28 + len(payload) + 8 for offset, payload in zip(offsets, _PAYLOADS, strict=True)]
+    ends = [offset + _length(entry) for offset, entry in zip(offsets, _ENTRIES, strict=True)]
     for length in sorted({*range(0, len(whole), 509), *(end + by for end in ends for by in (-1, 0, 1))}):
         path.write_bytes(whole[:length])
-        assert _read(path) == [payload for payload, end in zip(_PAYLOADS, ends, strict=True) if end <= length]
+        assert _read(path) == [entry for entry, end in zip(_ENTRIES, ends, strict=True) if end <= length]
 
 
 @given(data=st.data())
@@ -87,20 +92,20 @@ def test_a_flipped_bit_costs_its_own_record_and_no_other(
 ) -> None:
     path = tmp_path_factory.mktemp("segments") / "one.journal"
     segment = Segment.create(path, _SIZE, 1)
-    offsets = _write(segment, _PAYLOADS)
+    offsets = _write(segment, _ENTRIES)
     segment.close()
-    hit = data.draw(st.integers(0, len(_PAYLOADS) - 1))
-    at = offsets[hit] + data.draw(st.integers(0, 28 + len(_PAYLOADS[hit]) + 8 - 1))
+    hit = data.draw(st.integers(0, len(_ENTRIES) - 1))
+    at = offsets[hit] + data.draw(st.integers(0, _length(_ENTRIES[hit]) - 1))
     flipped = bytearray(path.read_bytes())
     flipped[at] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(flipped)
-    assert _read(path) == [payload for number, payload in enumerate(_PAYLOADS) if number != hit]
+    assert _read(path) == [entry for number, entry in enumerate(_ENTRIES) if number != hit]
 
 
 @pytest.mark.parametrize("at", [0, 8, 12, 20, 36, 43])
 def test_a_broken_header_gives_back_nothing(path: Path, at: int) -> None:
     segment = Segment.create(path, _SIZE, 1)
-    _write(segment, _PAYLOADS)
+    _write(segment, _ENTRIES)
     segment.close()
     flipped = bytearray(path.read_bytes())
     flipped[at] ^= 1
@@ -117,23 +122,23 @@ def test_a_header_that_is_cut_gives_back_nothing(path: Path) -> None:
 @pytest.mark.parametrize("how", ["recycled", "adopted"])
 def test_what_an_earlier_use_left_behind_never_counts(path: Path, how: str) -> None:
     segment = Segment.create(path, _SIZE, 1)
-    _write(segment, _PAYLOADS)
+    _write(segment, _ENTRIES)
     if how == "recycled":
         again = segment.recycled(2)
     else:
         segment.close()
         again = Segment.adopt(path, 2)
     assert _read(path) == []
-    _write(again, [b"new"])
+    _write(again, [JournalEntry(b"new")])
     again.close()
-    assert _read(path) == [b"new"]
+    assert _read(path) == [JournalEntry(b"new")]
     with SegmentReader(path) as reader:
         assert reader.epoch() == 2
 
 
 def test_pixels_that_look_like_a_record_do_not_count(path: Path) -> None:
     segment = Segment.create(path, _SIZE, 1)
-    forged = encode_record(bytes(16), b"forged")
+    forged = b"".join(encode_record(bytes(16), JournalEntry(b"forged")))
     offset = segment.reserve(len(forged))
     assert offset is not None
     segment.write([forged], offset)
@@ -141,9 +146,10 @@ def test_pixels_that_look_like_a_record_do_not_count(path: Path) -> None:
     assert _read(path) == []
 
 
-def test_a_record_whose_length_lies_does_not_count(path: Path) -> None:
+@pytest.mark.parametrize("lengths", [(0xFFFFFFFF, 0), (0, 0xFFFFFFFF), (8, 8)])
+def test_a_record_whose_length_lies_does_not_count(path: Path, lengths: tuple[int, int]) -> None:
     segment = Segment.create(path, _SIZE, 1)
-    lie = struct.pack("<8s16sI", b"ARCHIR01", segment.nonce, 0xFFFFFFFF)
+    lie = struct.pack("<8s16sII", b"ARCHIR01", segment.nonce, *lengths)
     segment.write([lie], BLOCK)
     segment.close()
     assert _read(path) == []

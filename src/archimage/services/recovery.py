@@ -50,6 +50,8 @@ def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) 
     indexed = stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
     whole = _is_whole(record, blobs)
     if not whole and not _place_again(entry, data, blobs):
+        if stored is None:
+            blobs.delete(record.path)
         return False  # never acknowledged: its own file was not flushed
     if entry.replaces is not None and entry.replaces != record.path:
         blobs.delete(entry.replaces)

@@ -1,0 +1,69 @@
+"""Tests of services.attributes."""
+
+import struct
+
+import pytest
+
+from archimage.dicom.scan import Header, scan
+from archimage.errors import IdentityMismatchError, InvalidInstanceUIDError
+from archimage.model.records import FrameTable
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.attributes import WANTED, frame_table, index_values
+from tests.attacks.datasets import PATIENT_NAME, PIXEL_DATA, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, dataset
+from tests.dicom.encoded import element, long_element, pixels, sequence
+
+
+def _header(data: bytes) -> Header:
+    return scan(data, EXPLICIT_VR_LITTLE_ENDIAN, WANTED)
+
+
+def test_values_are_decoded_and_empty_ones_left_out() -> None:
+    values = index_values(_header(dataset("1.2.3", replaced={PATIENT_NAME: b""})))
+    assert values["sop_instance_uid"] == "1.2.3"
+    assert values["rows"] == "16"
+    assert values["modality"] == "CT"
+    assert "patient_name" not in values
+
+
+def test_values_of_several_items_are_joined() -> None:
+    requests = sequence(0x00400275, element(0x00400009, b"SH", b"STEP"))
+    data = dataset("1.2.3")
+    at = data.index(struct.pack("<HH", 0x7FE0, 0x0010))
+    assert index_values(_header(data[:at] + requests + data[at:]))["request_scheduled_procedure_step_id"] == "STEP"
+
+
+@pytest.mark.parametrize("tag", [SOP_INSTANCE_UID, STUDY_INSTANCE_UID])
+def test_an_object_without_a_uid_is_refused(tag: int) -> None:
+    with pytest.raises(IdentityMismatchError, match="has no"):
+        index_values(_header(dataset("1.2.3", left_out=frozenset({tag}))))
+
+
+def test_an_object_with_a_uid_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidInstanceUIDError):
+        index_values(_header(dataset("1.2.3", replaced={STUDY_INSTANCE_UID: b"../x"})))
+
+
+def test_native_pixels_are_one_run() -> None:
+    data = dataset("1.2.3", pixels=b"pixels")
+    assert frame_table(_header(data), 1_000) == FrameTable(False, (1_000 + len(data) - 6,), (6,))
+
+
+def test_fragments_are_listed_without_the_offset_table() -> None:
+    data = dataset("1.2.3", left_out=frozenset({PIXEL_DATA})) + pixels(b"one1", b"two2two2")
+    table = frame_table(_header(data), 100)
+    assert table is not None
+    assert [(data[offset - 100 :][:length]) for offset, length in zip(table.offsets, table.lengths, strict=True)] == [
+        b"one1",
+        b"two2two2",
+    ]
+    assert table.encapsulated
+
+
+def test_more_fragments_than_can_be_kept_have_no_table() -> None:
+    data = dataset("1.2.3", left_out=frozenset({PIXEL_DATA})) + pixels(*[b"ab"] * 100_001)
+    assert frame_table(_header(data), 0) is None
+
+
+def test_an_object_without_pixels_has_no_table() -> None:
+    data = dataset("1.2.3", left_out=frozenset({PIXEL_DATA})) + long_element(0x00420011, b"OB", b"%PDF")
+    assert frame_table(_header(data), 0) is None
