@@ -65,7 +65,7 @@ class App:
     def __init__(self, config: Config) -> None:
         directory = config.storage.directory
         durable = config.storage.durability == "full"
-        durability = Durability(config.storage.journal_limit_bytes if durable else 0, sync=durable)
+        durability = Durability(config.storage.journal_limit_bytes, flush=durable)
         self.config = config
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
         _recover(directory, self.index)

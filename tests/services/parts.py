@@ -68,5 +68,5 @@ def open_parts(held: ExitStack, directory: Path, *, replace: bool) -> Parts:
     journal = held.enter_context(closing(Journal(directory / "journal" / "0", segment_bytes=1 << 20)))
     intake = held.enter_context(closing(Intake(blobs, journal, index, replace=replace)))
     events: list[InstanceStored | InstanceRefused] = []
-    service = StoreService(blobs, intake, Durability(LIMIT, sync=True), Layout.UID, ScanLimits(), events.append)
+    service = StoreService(blobs, intake, Durability(LIMIT, flush=True), Layout.UID, ScanLimits(), events.append)
     return Parts(directory, blobs, journal, index, intake, service, events)

@@ -4,7 +4,7 @@ One thread does it. While it works on a group the next one gathers, so the cost 
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -12,7 +12,8 @@ from typing import Final, Literal
 
 from archimage.errors import ArchimageError, DuplicateInstanceError, IndexUnavailableError, StorageError
 from archimage.model.records import InstanceRecord, StoredInstance
-from archimage.ports import BlobStore, BlobWriter, Index, Journal, JournalCommit, JournalEntry
+from archimage.ports import BlobStore, Index, Journal, JournalCommit, JournalEntry
+from archimage.services.content import Content
 from archimage.services.journal_record import JournalRecord
 from archimage.services.layout import replacement_path
 
@@ -34,44 +35,12 @@ Answer = Outcome | ArchimageError
 Done = Callable[[Answer], None]
 
 
-class IncomingFile:
-    """An object's file, whose last bytes may still be on their way to it while its record is being flushed."""
-
-    def __init__(self, writer: BlobWriter) -> None:
-        self.writer = writer
-        self._whole = threading.Event()
-        self._error: ArchimageError | None = None
-
-    def complete(self, pieces: Sequence[bytes | memoryview], *, sync: bool) -> None:
-        """Append the last pieces and, with sync, flush the file; whoever waits learns of a failure."""
-        try:
-            self.writer.write(pieces)
-            if sync:
-                self.writer.sync()
-        except ArchimageError as error:
-            self._error = error
-        finally:
-            self._whole.set()
-
-    def wait(self) -> None:
-        """Wait until the file is complete; raise what kept it from that."""
-        self._whole.wait()
-        if self._error is not None:
-            raise self._error
-
-    def discard(self) -> None:
-        """Remove the file, once nobody writes to it."""
-        self._whole.wait()
-        self.writer.discard()
-
-
 @dataclass(eq=False, slots=True)
 class Arrival:
-    """A checked object that waits to be made durable; data is all of it, when the journal is to keep it."""
+    """A checked object that waits to be made durable."""
 
     record: InstanceRecord
-    file: IncomingFile
-    data: bytes
+    content: Content
     done: Done
     replaces: StoredInstance | None = None
 
@@ -128,7 +97,7 @@ class Intake:
             answers.update((arrival, refusal) for arrival in group if arrival not in answers)
         for arrival, answer in answers.items():
             if not isinstance(answer, Outcome) or answer.kind == "duplicate":
-                arrival.file.discard()
+                arrival.content.discard()
             elif arrival.replaces is not None and arrival.replaces.path != arrival.record.path:
                 with suppress(StorageError):  # a leftover that `index verify` names; the new object is safe
                     self._blobs.delete(arrival.replaces.path)
@@ -181,18 +150,15 @@ class Intake:
         length = record.size_bytes - record.data_set_offset
         if stored.size_bytes - stored.data_set_offset != length:
             return False
-        arrival.file.wait()
         with self._blobs.open(stored.path) as reader:
             return all(
                 reader.read(stored.data_set_offset + offset, _COMPARE_BYTES)
-                == arrival.file.writer.read(record.data_set_offset + offset, _COMPARE_BYTES)
+                == arrival.content.read(record.data_set_offset + offset, _COMPARE_BYTES)
                 for offset in range(0, length, _COMPARE_BYTES)
             )
 
     def _place(self, arrival: Arrival, placed: list[str]) -> Outcome:
-        arrival.file.wait()
-        arrival.file.writer.close()
-        self._blobs.place(arrival.file.writer.name, arrival.record.path)
+        arrival.content.place(self._blobs, arrival.record.path)
         placed.append(arrival.record.path)
         return Outcome(arrival.record, "stored" if arrival.replaces is None else "replaced")
 
@@ -212,15 +178,15 @@ def _next_group(arrivals: Iterable[Arrival], max_bytes: int) -> tuple[list[Arriv
     rest: list[Arrival] = []
     room = max_bytes
     for arrival in arrivals:
-        if rest or arrival.record.sop_instance_uid in group or (group and len(arrival.data) > room):
+        if rest or arrival.record.sop_instance_uid in group or (group and len(arrival.content.journalled) > room):
             rest.append(arrival)
         else:
             group[arrival.record.sop_instance_uid] = arrival
-            room -= len(arrival.data)
+            room -= len(arrival.content.journalled)
     return list(group.values()), rest
 
 
 def _journal_entry(arrival: Arrival) -> JournalEntry:
     replaced = arrival.replaces.path if arrival.replaces is not None else None
-    record = JournalRecord(arrival.record, arrival.file.writer.name, replaced)
-    return JournalEntry(record.encode(), arrival.data)
+    record = JournalRecord(arrival.record, arrival.content.name, replaced)
+    return JournalEntry(record.encode(), arrival.content.journalled)

@@ -12,7 +12,7 @@ from archimage.model.records import FrameTable, InstanceRecord
 class JournalRecord:
     """One object of a committed group.
 
-    name is that of its file in `incoming/`; replaces is the path of the object whose place it takes.
+    name is that of its file in `incoming/`, empty without one; replaces is the path of the object whose place it takes.
     """
 
     record: InstanceRecord

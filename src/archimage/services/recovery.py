@@ -77,8 +77,9 @@ def _place_again(entry: JournalRecord, data: bytes, blobs: BlobStore) -> bool:
     if data:
         _write_again(entry.record, data, blobs)
         return True
-    with suppress(StorageError):
-        blobs.place(entry.name, entry.record.path)
+    if entry.name:
+        with suppress(StorageError):
+            blobs.place(entry.name, entry.record.path)
     return _is_whole(entry.record, blobs)
 
 

@@ -18,7 +18,8 @@ from archimage.model.records import InstanceRecord
 from archimage.ports import BlobStore
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.attributes import WANTED, frame_table, index_values
-from archimage.services.intake import Arrival, Done, IncomingFile, Intake, Outcome
+from archimage.services.content import HeldContent, StreamedContent
+from archimage.services.intake import Arrival, Done, Intake, Outcome
 from archimage.services.layout import Layout
 
 _SYNC_EVERY_BYTES: Final = 16 << 20
@@ -40,14 +41,14 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What is flushed before an object is acknowledged.
+    """What happens before an object is acknowledged.
 
-    journal_limit_bytes: objects up to this size are kept by the ingest journal until their files are durable.
-    sync: the files of larger ones are flushed.
+    held_bytes: objects up to this size are held in memory until the intake writes them, larger ones are streamed.
+    flush: held objects are flushed in the journal, streamed ones in their files.
     """
 
-    journal_limit_bytes: int
-    sync: bool
+    held_bytes: int
+    flush: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,11 @@ class StoreService:
 
 
 class Reception:
-    """One object on its way in. `write` and `finish` block, so they belong in a worker thread, one at a time.
+    """One object on its way in. `write` blocks, so it belongs in a worker thread; one call at a time.
 
-    An object that `finish` brings at once, and that is no larger than the journal's limit, is made durable by the
-    journal. Any other is streamed to its file, which is then flushed by itself. A data set found wrong is read to its
-    end and refused at `finish`, as the protocol wants (PS3.7 §9.3.1).
+    An object that `finish` brings at once, and that is small enough, is held in memory: the journal makes it durable.
+    Any other is streamed to its file, which is then flushed by itself. A data set found wrong is read to its end and
+    refused at `finish`, as the protocol wants (PS3.7 §9.3.1).
     """
 
     def __init__(self, service: StoreService, expected: Expected, scanner: HeaderScanner) -> None:
@@ -115,49 +116,54 @@ class Reception:
         self._meta = encode_file_meta(_file_meta(expected))
         self._size_bytes = 0
         self._unsynced_bytes = 0
-        self._file: IncomingFile | None = None
+        self._streamed: StreamedContent | None = None
         self._error: ArchimageError | None = None
+
+    def is_held(self, size_bytes: int) -> bool:
+        """Tell whether `finish` with so many bytes ends an object held in memory, and so does not block."""
+        limit = self._service.durability.held_bytes
+        return self._streamed is None and len(self._meta) + self._size_bytes + size_bytes <= limit
 
     def write(self, pieces: Pieces) -> None:
         """Take the next bytes of the data set; they are not referred to after the call."""
         if self._error is None:
             try:
-                self._write(pieces)
+                self._write(self._scanned(pieces))
             except ArchimageError as error:
                 self._fail(error)
 
     def finish(self, pieces: Pieces, done: Done) -> None:
         """Take the last bytes; done is called from another thread once the object is durable or refused.
 
-        While they go to the object's file its record is already being flushed.
+        It blocks while they go to the object's file, unless the object is held.
         """
         answer = self._telling(done)
         if self._error is not None:
             answer(self._error)
             return
+        held = self.is_held(sum(map(len, pieces)))
         try:
             pieces = self._scanned(pieces)
             record = self._record(self._scanner.finish())
-            data = self._journalled(pieces)
-            file = self._opened()
+            content = self._held(pieces) if held else self._opened()
         except ArchimageError as error:
             self._fail(error)
             answer(error)
-        else:
-            self._service.intake.submit(Arrival(record, file, data, answer))
-            file.complete(pieces, sync=self._service.durability.sync and not data)
+            return
+        self._service.intake.submit(Arrival(record, content, answer))
+        if isinstance(content, StreamedContent):
+            content.complete(pieces, sync=self._service.durability.flush)
 
     def discard(self) -> None:
         """Forget the object: the association ended before its last byte."""
-        if self._file is not None:
-            self._file.writer.discard()
+        if self._streamed is not None:
+            self._streamed.writer.discard()
 
     def _write(self, pieces: Pieces) -> None:
-        pieces = self._scanned(pieces)
         writer = self._opened().writer
         writer.write(pieces)
         self._unsynced_bytes += sum(map(len, pieces))
-        if self._service.durability.sync and self._unsynced_bytes >= _SYNC_EVERY_BYTES:
+        if self._service.durability.flush and self._unsynced_bytes >= _SYNC_EVERY_BYTES:
             writer.sync()
             self._unsynced_bytes = 0
 
@@ -171,15 +177,13 @@ class Reception:
         self._size_bytes += sum(map(len, pieces))
         return pieces
 
-    def _journalled(self, pieces: Pieces) -> bytes:
-        """Return the whole object if the journal is to keep it, else nothing."""
-        whole = self._file is None and self._size_bytes <= self._service.durability.journal_limit_bytes
-        return b"".join(pieces) if whole else b""
+    def _held(self, pieces: Pieces) -> HeldContent:
+        return HeldContent(b"".join(pieces), journalled=self._service.durability.flush)
 
-    def _opened(self) -> IncomingFile:
-        if self._file is None:
-            self._file = IncomingFile(self._service.blobs.create())
-        return self._file
+    def _opened(self) -> StreamedContent:
+        if self._streamed is None:
+            self._streamed = StreamedContent(self._service.blobs.create())
+        return self._streamed
 
     def _fail(self, error: ArchimageError) -> None:
         self._error = error

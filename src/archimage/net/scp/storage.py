@@ -42,7 +42,10 @@ def _begin(store: StoreService, executor: Executor, incoming: Incoming) -> Opera
 
 
 class _Store:
-    """One C-STORE: pieces go to a worker thread, one batch at a time; the answer comes from the intake."""
+    """One C-STORE: pieces go to a worker thread, one batch at a time; the answer comes from the intake.
+
+    A small object goes to the intake from here: nothing of that blocks.
+    """
 
     def __init__(self, reception: Reception, executor: Executor, incoming: Incoming) -> None:
         self._reception = reception
@@ -64,6 +67,9 @@ class _Store:
         """Write what is held; little, with more to come, is copied instead: a thread's turn costs more."""
         if not self._last and self._size_bytes < _WORTH_A_THREAD_BYTES:
             self._pieces = [b"".join(self._pieces)]
+            return
+        if self._last and self._reception.is_held(self._size_bytes):
+            self._take(self._pieces)
             return
         pieces, self._pieces, self._size_bytes = self._pieces, [], 0
         await self._loop.run_in_executor(self._executor, self._take, pieces)
