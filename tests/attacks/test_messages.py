@@ -135,14 +135,14 @@ def test_a_data_set_without_a_uid_is_refused(server: Server, tag: int, how: str)
 # Cut off in the middle, row 21.
 
 
-@pytest.mark.parametrize("sent_bytes", [0, 300, 400_000])
+@pytest.mark.parametrize("sent_bytes", [0, 300, 1_500_000])
 @pytest.mark.parametrize("how", ["fin", "reset", "silence"])
 def test_a_store_that_is_cut_off_leaves_no_row_and_no_file(server: Server, how: str, sent_bytes: int) -> None:
     uid = new_uid()
     rows = len(server.rows())
     peer = Peer.associated(server.port)
     peer.begin_store(uid)
-    peer.send_dataset(CT_CONTEXT, dataset(uid, pixels=bytes(500_000))[:sent_bytes], whole=False)
+    peer.send_dataset(CT_CONTEXT, dataset(uid, pixels=bytes(2_000_000))[:sent_bytes], whole=False)
     if sent_bytes > 300:
         assert wait_until(lambda: len(server.incoming()) == 1, 2.0)
     if how == "silence":

@@ -42,9 +42,7 @@ _WINDOW = 8
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """An open archive, one for the module."""
-    app = build(
-        Config(storage=StorageConfig(directory=tmp_path_factory.mktemp("archive"), journal_limit_bytes=1 << 20))
-    )
+    app = build(Config(storage=StorageConfig(directory=tmp_path_factory.mktemp("archive"))))
     yield app
     app.close()
 

@@ -13,12 +13,6 @@ from tests.attacks.datasets import dataset, new_uid
 from tests.services.parts import LIMIT, Open, Parts, expected
 from tests.storage.faults import divert
 
-_undone_late = pytest.mark.xfail(
-    reason="the index undoes a failed transaction only once nobody holds its cursor, and the exception does",
-    raises=IndexUnavailableError,
-    strict=True,
-)
-
 
 def _store_all(parts: Parts, objects: list[tuple[str, bytes]]) -> list[object]:
     """Store objects from as many threads; return what became of each."""
@@ -83,7 +77,6 @@ def test_an_object_in_another_transfer_syntax_is_another_object(parts: Parts) ->
     parts.assert_agreement()
 
 
-@_undone_late
 @pytest.mark.parametrize("device", ["/dev/full", "/dev/null"], ids=["write", "flush"])
 def test_a_journal_that_fails_refuses_the_group_and_serves_the_next(parts: Parts, device: str) -> None:
     uid = new_uid()
@@ -107,7 +100,6 @@ def test_a_locked_index_refuses_everybody_who_waits_and_serves_the_next(parts: P
     assert _store_all(parts, objects) == ["stored"] * 10
 
 
-@_undone_late
 def test_an_object_that_cannot_be_placed_is_taken_back_with_its_whole_group(parts: Parts) -> None:
     uid = new_uid()
     shutil.rmtree(parts.directory / "objects")

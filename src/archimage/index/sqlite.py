@@ -189,7 +189,9 @@ class SqliteIndex:
                     cursor.execute("COMMIT")
             except BaseException:
                 self._ingest.forget()
-                self._drop_writer()  # which undoes the transaction, whatever state the connection is in
+                with suppress(sqlite3.Error):  # closing would leave the lock to whoever still holds the cursor
+                    cursor.execute("ROLLBACK")
+                self._drop_writer()
                 raise
         finally:
             self._writing_lock.release()
