@@ -1,6 +1,7 @@
 """`python -m bench [scenario ...]`: measure, print one table, write one JSON file. Time is never asserted on."""
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,9 +18,13 @@ def main() -> int:
     described = machine.describe()
     work = options.work or HOME / "out" / "work"
     bench = Bench(out=HOME / "out", work=work, rounds=options.rounds, quick=options.quick)
-    for name in options.scenario or ALL:
-        print(f"== {name}", file=sys.stderr, flush=True)
-        ALL[name](bench)
+    machine.touch_memory()
+    try:
+        for name in options.scenario or ALL:
+            print(f"== {name}", file=sys.stderr, flush=True)
+            ALL[name](bench)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     command = _command(options)
     report.show(bench.results, described)
     report.write_json(options.json, bench.results, described, command)
