@@ -57,6 +57,8 @@ class SqliteIndex:
         self._data_version = -1
         self._doubtful = False
         self._inode = -1
+        self._anchor: sqlite3.Connection | None = None
+        """Stays open: with its last connection SQLite removes the log, and on a full disk nobody could read again."""
         self._engine = self._make_engine()
         with self._answering():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +143,7 @@ class SqliteIndex:
         with self._writing_lock:
             self._drop_writer()
         self._engine.dispose()
+        self._drop_anchor()
 
     # Reading
 
@@ -183,16 +186,13 @@ class SqliteIndex:
             with self._answering():
                 self._check_file()
                 cursor = self._begin(self._busy_timeout_s - (time.monotonic() - started))
-            try:
-                yield cursor
-                with self._answering():
-                    cursor.execute("COMMIT")
-            except BaseException:
-                self._ingest.forget()
-                with suppress(sqlite3.Error):  # closing would leave the lock to whoever still holds the cursor
-                    cursor.execute("ROLLBACK")
-                self._drop_writer()
-                raise
+            yield cursor
+            with self._answering():
+                cursor.execute("COMMIT")
+        except BaseException:
+            self._ingest.forget()
+            self._drop_writer()  # it may have been opened while the disk was read-only
+            raise
         finally:
             self._writing_lock.release()
 
@@ -267,11 +267,23 @@ class SqliteIndex:
 
     def _prepare(self, mode: str) -> None:
         """Bring the file up to the newest schema; of several processes one does it."""
-        with closing(self._connect(mode, "writer")) as connection:
+        connection = self._connect(mode, "reader")
+        try:
             self._use_log(connection)
             if _revision(connection) != REVISION:
                 self._migrate()
-            self._inode = self._path.stat().st_ino
+            inode = self._path.stat().st_ino
+        except BaseException:
+            connection.close()
+            raise
+        self._inode = inode
+        self._drop_anchor()
+        self._anchor = connection
+
+    def _drop_anchor(self) -> None:
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
 
     def _use_log(self, connection: sqlite3.Connection) -> None:
         """Switch to the write-ahead log; SQLite does not wait for others here, so this does."""
@@ -312,8 +324,10 @@ class SqliteIndex:
             self._prepare("rw")
 
     def _drop_writer(self) -> None:
-        """Close the writer; the lock is held."""
+        """Close the writer; the lock is held. To close alone would leave its lock to whoever still holds a cursor."""
         if self._writer is not None:
+            with suppress(sqlite3.Error):
+                self._writer.rollback()
             self._writer.close()
             self._writer = None
 
