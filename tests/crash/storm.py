@@ -19,7 +19,7 @@ from tests.attacks.wire import Peer
 
 READY_WITHIN_S: Final = 10.0
 _SENDERS: Final = 4
-_LONGEST_LIFE_S: Final = 0.6
+_LONGEST_LIFE_S: Final = 0.4
 _KILLED_AT_START: Final = 0.15
 _NOISE: Final = random.Random(1).randbytes(4 << 20)  # noqa: S311 - pixels, no secret
 SETTINGS: Final[Mapping[str, object]] = {

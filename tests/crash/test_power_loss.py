@@ -1,7 +1,7 @@
 """The machine's crash, played with copies: whatever was not flushed is missing, cut, or zeros; recovery makes it anew.
 
-After a kill the page cache is still there, so killing proves nothing about flushes. Here an archive is put together from
-the ingest journal as it was flushed and, for the rest, what had reached the disk by the last checkpoint.
+After a kill the page cache is still there, so killing proves nothing about flushes. Here an archive is put together
+from the ingest journal as it was flushed and, for the rest, what had reached the disk by the last checkpoint.
 """
 
 import random
@@ -88,24 +88,24 @@ class Disk:
             file.truncate(self.random.randrange(log.stat().st_size + 1))
 
     def damage_files(self) -> None:
-        """Lose, cut or zero any of the files that no checkpoint has flushed; an object's own file was flushed itself."""
+        """Lose, cut or zero any of the files that no checkpoint has flushed; a large object's was flushed by itself."""
         for name in sorted(self.fresh):
             path = self.found / "objects" / name
             size = path.stat().st_size
             damage = self.random.choice(("none", "lose", "empty", "cut", "zeros", "rename"))
             if size > _LIMIT or damage == "rename":
                 if damage not in {"none", "zeros"}:
-                    self._unrename(path)
+                    self.unrename(path)
             elif damage == "lose":
                 path.unlink()
             elif damage != "none":
                 path.write_bytes({"empty": b"", "cut": path.read_bytes()[: size // 2], "zeros": bytes(size)}[damage])
 
-    def _unrename(self, path: Path) -> None:
-        """Lose a rename: the file is still where it was written."""
+    def unrename(self, path: Path) -> None:
+        """Lose a rename: the file is still where it was written; that of a small object under a name nobody knows."""
         records = (JournalRecord.decode(payload) for payload, _ in replay(self.found / "journal" / "0"))
         name = next(one.name for one in records if path.match(f"*/{one.record.path}"))
-        path.rename(self.found / "incoming" / "0" / name)
+        path.rename(self.found / "incoming" / "0" / (name or path.stem))
 
     @staticmethod
     def _files(directory: Path) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _everything(disk: Disk) -> None:
     for name in sorted(disk.fresh):
         path = disk.found / "objects" / name
         if path.stat().st_size > _LIMIT:
-            disk._unrename(path)  # noqa: SLF001 - one of the ways in which a disk loses
+            disk.unrename(path)
         else:
             path.unlink()
 
