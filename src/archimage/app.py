@@ -41,7 +41,6 @@ from archimage.web.server import HttpServer
 
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
-_MAX_OPERATIONS_PERFORMED: Final = 8  # C-STOREs outstanding on one association share a flush
 _INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = structlog.get_logger()
 
@@ -135,7 +134,7 @@ class App:
             max_pdu_length=dicom.max_pdu_length,
             artim_timeout_s=dicom.artim_timeout_s,
             idle_timeout_s=dicom.idle_timeout_s,
-            max_operations_performed=_MAX_OPERATIONS_PERFORMED,
+            max_operations_performed=dicom.max_operations,
         )
 
     def _policy(self) -> AdmissionPolicy:

@@ -103,6 +103,9 @@ class DicomConfig(_Section):
         default=64, description="Connections that have not asked for an association yet."
     )
     max_pending_per_address: Count = Field(default=16, description="The same, of one address.")
+    max_operations: Count = Field(
+        default=8, description="Operations that a peer may have outstanding on one association, when it asks for that."
+    )
     workers: int = Field(default=1, ge=1, le=256, description="Equal processes that share the port.")
 
 

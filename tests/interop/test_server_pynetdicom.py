@@ -7,6 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from archimage.net.blocking import Client
 from archimage.net.proposals import for_storage
@@ -55,6 +56,26 @@ def test_find_answers_every_key_that_was_asked(filled: Archive, kept: list[Sampl
     found = {match.StudyInstanceUID: match for _, match in answers[:-1] if match is not None}
     assert found.keys() == {sample.study_instance_uid for sample in kept}
     assert sum(int(match.NumberOfStudyRelatedInstances or 0) for match in found.values()) == len(kept)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "agreed", "finds"), [(b"\0\0\1", b"\0\0\1", True), (b"\1\1\0\1", b"\1\1\0\0", False)]
+)
+def test_find_matches_names_as_extended_negotiation_agreed(
+    filled: Archive, proposed: bytes, agreed: bytes, finds: bool
+) -> None:
+    ae = AE()
+    ae.add_requested_context(uids.STUDY_ROOT_FIND)
+    item = SOPClassExtendedNegotiation()
+    item.sop_class_uid = uids.STUDY_ROOT_FIND
+    item.service_class_application_information = proposed
+    association = _associate(filled, ae, ext_neg=[item])
+    assert association.acceptor.sop_class_extended == {uids.STUDY_ROOT_FIND: agreed}
+    query = _identifier("STUDY", PatientName="ct1 compressedsamples", StudyInstanceUID="")
+    answers = list(association.send_c_find(query, uids.STUDY_ROOT_FIND))
+    association.release()
+    assert answers[-1][0].Status == 0
+    assert (len(answers) > 1) is finds
 
 
 def test_find_is_cancelled_within_a_second(filled: Archive) -> None:

@@ -75,7 +75,7 @@ class Admission:
         contexts = negotiate(
             request.contexts, self._registry.contexts, request.user_information.roles, fallback=self._registry.fallback
         )
-        association.accept(contexts, now)
+        association.accept(contexts, now, extended=self._registry.agree(request.user_information.extended))
 
     def _refusal(self, session: Session) -> Refusal | None:
         policy = self._policy

@@ -5,13 +5,14 @@ piece as it arrives (`Operation`, for C-STORE).
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from archimage.errors import ArchimageError, ExcessiveDatasetError
 from archimage.net.statuses import comment_of, status_of
 from archimage.protocol.command import Command
+from archimage.protocol.items import ExtendedNegotiation
 from archimage.protocol.negotiation import NegotiatedContext, SupportedContext
 
 _MAX_IDENTIFIER_BYTES: Final = 1 << 20
@@ -45,7 +46,10 @@ class SubOperations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request with its whole data set; cancelled is set by C-CANCEL and by the association's end."""
+    """A request with its whole data set; cancelled is set by C-CANCEL and by the association's end.
+
+    extended is the application information agreed on for its SOP class, empty without any.
+    """
 
     command: Command
     context: NegotiatedContext
@@ -55,6 +59,7 @@ class Request:
     peer_host: str
     cancelled: asyncio.Event
     channel: SubOperations
+    extended: bytes = b""
 
 
 Handler = Callable[[Request], AsyncGenerator[Response, None]]
@@ -98,13 +103,14 @@ class ServiceClass:
     """What one service adds to the server: the contexts it accepts, and who serves (abstract syntax, command field).
 
     stream_handlers serve a command field whatever the abstract syntax; fallback is the context for abstract syntaxes
-    that no service names.
+    that no service names; extended is the application information that is agreed to at most, by abstract syntax.
     """
 
     contexts: tuple[SupportedContext, ...]
     handlers: Mapping[tuple[str, int], Handler] = field(default_factory=dict)
     stream_handlers: Mapping[int, StreamHandler] = field(default_factory=dict)
     fallback: SupportedContext | None = None
+    extended: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Registry:
@@ -114,7 +120,16 @@ class Registry:
         self.contexts = {context.abstract_syntax: context for service in services for context in service.contexts}
         self.handlers = {key: handler for service in services for key, handler in service.handlers.items()}
         self.stream_handlers = {key: made for service in services for key, made in service.stream_handlers.items()}
+        self._extended = {key: most for service in services for key, most in service.extended.items()}
         self.fallback = next((service.fallback for service in services if service.fallback is not None), None)
+
+    def agree(self, proposed: Iterable[ExtendedNegotiation]) -> tuple[ExtendedNegotiation, ...]:
+        """Answer extended negotiation: of each flag that is proposed, what both sides can (PS3.4 §C.5.1.1)."""
+        return tuple(
+            ExtendedNegotiation(one.sop_class_uid, bytes(map(min, one.information, self._extended[one.sop_class_uid])))
+            for one in proposed
+            if one.sop_class_uid in self._extended
+        )
 
 
 def answer(command: Command, response: Response) -> Command:

@@ -208,12 +208,20 @@ class Session:
             called_ae_title=self.called_ae_title,
             peer_host=self.connection.peer_address[0],
             cancelled=cancelled,
+            extended=self._extended(event.context_id),
             channel=self,
         )
         task = self._loop.create_task(self._serve(handler(request), event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._cancels.pop(message_id, None))
+
+    def _extended(self, context_id: int) -> bytes:
+        """Return the application information agreed on for the SOP class of a context."""
+        accepted = self.association.accepted
+        wanted = self.contexts[context_id].abstract_syntax
+        agreed = () if accepted is None else accepted.user_information.extended
+        return next((one.information for one in agreed if one.sop_class_uid == wanted), b"")
 
     async def _serve(self, responses: AsyncGenerator[Response, None], event: CommandReceived) -> None:
         """Send responses as they come."""

@@ -37,20 +37,25 @@ _ROOTS: Final[Mapping[str, Root]] = MappingProxyType(
 )
 
 
-def service(queries: QueryService, executor: Executor, options: QueryOptions | None = None) -> ServiceClass:
-    """Make the service; executor runs what blocks, options hold for every association."""
-    handler = _handler(queries, executor, options or QueryOptions())
+_EXTENDED: Final = b"\1\1\1\0"
+"""Relational queries, combined date and time, fuzzy names; no timezone adjustment. Ref: PS3.4 §C.5.1.1."""
+
+
+def service(queries: QueryService, executor: Executor) -> ServiceClass:
+    """Make the service; executor runs what blocks."""
+    handler = _handler(queries, executor)
     return ServiceClass(
         tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in _ROOTS),
         {(uid, CommandField.C_FIND_RQ): handler for uid in _ROOTS},
+        extended=dict.fromkeys(_ROOTS, _EXTENDED),
     )
 
 
-def _handler(queries: QueryService, executor: Executor, options: QueryOptions) -> Handler:
+def _handler(queries: QueryService, executor: Executor) -> Handler:
     async def handle(request: Request) -> AsyncGenerator[Response, None]:
         """Yield a page's responses while the next page is being made."""
         loop = asyncio.get_running_loop()
-        pages = _pages(queries, request, options)
+        pages = _pages(queries, request)
         coming = loop.run_in_executor(executor, next, pages, ())
         try:
             while page := await asyncio.shield(coming):
@@ -69,13 +74,19 @@ def _handler(queries: QueryService, executor: Executor, options: QueryOptions) -
     return handle
 
 
-def _pages(queries: QueryService, request: Request, options: QueryOptions) -> Generator[list[Response], None, None]:
+def _pages(queries: QueryService, request: Request) -> Generator[list[Response], None, None]:
     """Yield pending responses in pages; blocks, from the first step on."""
     transfer_syntax_uid = request.context.transfer_syntax
     identifier = decode_identifier(request.identifier, transfer_syntax_uid)
-    find = queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, options)
+    find = queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, _options(request.extended))
     encoder = ResponseEncoder(find, transfer_syntax_uid, request.called_ae_title)
     status = Status.PENDING_WITH_UNSUPPORTED_KEYS if find.unsupported else Status.PENDING
     for page in queries.pages(find.query):
         if page:
             yield [Response(status, encoder.encode(row)) for row in page]
+
+
+def _options(extended: bytes) -> QueryOptions:
+    """Read the flags that were agreed on."""
+    flags = [bool(flag) for flag in extended.ljust(len(_EXTENDED), b"\0")]
+    return QueryOptions(combined_date_time=flags[1], fuzzy_names=flags[2])
