@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import data_store
 import pydicom.data
 import pytest
 
@@ -22,10 +23,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 
 @pytest.fixture(scope="session")
 def samples() -> list[Sample]:
-    """Every real Part 10 file of a storage SOP class that pydicom ships, one for each SOP Instance UID."""
-    folder = Path(pydicom.data.__file__).parent / "test_files"
+    """Every real Part 10 file of a storage SOP class in pydicom and pydicom-data, one for each SOP Instance UID."""
+    folders = (Path(pydicom.data.__file__).parent / "test_files", Path(data_store.__file__).parent / "data")
     found: dict[str, Sample] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(path for folder in folders for path in folder.rglob("*")):
         sample = read_sample(path) if path.is_file() else None
         if sample is not None:
             found.setdefault(sample.sop_instance_uid, sample)
