@@ -395,7 +395,7 @@ def test_the_idle_deadline_stands_still_while_we_work_and_runs_on_after(service:
         Peer.associated(server.port, _asking(receives=False), timeout_s=0.6) as peer,
     ):
         peer.begin_store("1.2.3")
-        peer.send_dataset(CT_CONTEXT, bytes(100), whole=False)
+        peer.send_dataset(CT_CONTEXT, bytes(900_000), whole=False)  # enough of a buffer for the operation to begin
         with pytest.raises(TimeoutError):
             peer.receive()
         service.open_gate(server)
