@@ -19,6 +19,8 @@ from tests.attacks.wire import CT
 from tests.services.parts import LIMIT, Parts, expected
 from tests.storage.faults import divert
 
+_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+
 
 @pytest.mark.parametrize("piece_bytes", [1, 100, 1 << 20])
 @pytest.mark.parametrize("pixels", [b"ab" * 50, bytes(LIMIT + 2)], ids=["small", "large"])
@@ -115,3 +117,10 @@ def test_a_full_disk_in_the_last_bytes_is_told(parts: Parts) -> None:
     parts.intake.close()
     assert isinstance(answers[0], OutOfResourcesError)
     parts.assert_agreement()
+
+
+def test_only_small_objects_that_need_no_inflating_are_finished_on_the_event_loop(parts: Parts) -> None:
+    plain, deflated = (Expected(syntax, CT, new_uid()) for syntax in _SYNTAXES)
+    assert parts.service.begin(plain).is_quick(1_000)
+    assert not parts.service.begin(plain).is_quick(LIMIT)
+    assert not parts.service.begin(deflated).is_quick(1_000)

@@ -119,10 +119,9 @@ class Reception:
         self._streamed: StreamedContent | None = None
         self._error: ArchimageError | None = None
 
-    def is_held(self, size_bytes: int) -> bool:
-        """Tell whether `finish` with so many bytes ends an object held in memory, and so does not block."""
-        limit = self._service.durability.held_bytes
-        return self._streamed is None and len(self._meta) + self._size_bytes + size_bytes <= limit
+    def is_quick(self, size_bytes: int) -> bool:
+        """Tell whether `finish` with so many bytes may run on an event loop: it neither writes nor inflates."""
+        return self._is_held(size_bytes) and self._expected.transfer_syntax_uid not in DEFLATED_SYNTAXES
 
     def write(self, pieces: Pieces) -> None:
         """Take the next bytes of the data set; they are not referred to after the call."""
@@ -141,7 +140,7 @@ class Reception:
         if self._error is not None:
             answer(self._error)
             return
-        held = self.is_held(sum(map(len, pieces)))
+        held = self._is_held(sum(map(len, pieces)))
         try:
             pieces = self._scanned(pieces)
             record = self._record(self._scanner.finish())
@@ -176,6 +175,11 @@ class Reception:
             pieces = [self._meta, *pieces]
         self._size_bytes += sum(map(len, pieces))
         return pieces
+
+    def _is_held(self, size_bytes: int) -> bool:
+        """Tell whether an object that ends with so many more bytes is held in memory until it is placed."""
+        limit = self._service.durability.held_bytes
+        return self._streamed is None and len(self._meta) + self._size_bytes + size_bytes <= limit
 
     def _held(self, pieces: Pieces) -> HeldContent:
         return HeldContent(b"".join(pieces), journalled=self._service.durability.flush)

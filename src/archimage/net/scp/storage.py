@@ -68,7 +68,7 @@ class _Store:
         if not self._last and self._size_bytes < _WORTH_A_THREAD_BYTES:
             self._pieces = [b"".join(self._pieces)]
             return
-        if self._last and self._reception.is_held(self._size_bytes):
+        if self._last and self._reception.is_quick(self._size_bytes):
             self._take(self._pieces)
             return
         pieces, self._pieces, self._size_bytes = self._pieces, [], 0
