@@ -379,8 +379,7 @@ def test_a_peer_that_asks_without_end_is_read_no_further(server: Background, pee
     sender.start()
     assert wait_until(lambda: service.started > 16, 5.0)
     server.check_echo()
-    sender.join(0.5)
-    assert sender.is_alive()
+    sender.join(0.5)  # the kernel may take all of it; the server does not
     assert service.started < count / 4
     service.open_gate(server)
     answered = {peer.response()[0].message_id_being_responded_to for _ in range(count)}
