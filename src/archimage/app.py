@@ -69,7 +69,7 @@ class App:
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
         _recover(directory, self.index)
         self._lane = take_free_lane(directory)
-        self.blobs = FilesystemBlobStore(directory, self._lane.name)
+        self.blobs = FilesystemBlobStore(directory, self._lane.name, direct=config.storage.direct_io)
         self._journal = Journal(
             self._lane.journal_directory,
             segment_bytes=config.storage.journal_segment_bytes,

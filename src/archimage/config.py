@@ -127,6 +127,12 @@ class StorageConfig(_Section):
         default="full",
         description="`full`: what was acknowledged survives a power cut; `os`: it survives a crash of archimage only.",
     )
+    direct_io: bool = Field(
+        default=True,
+        description="Write large objects around the page cache, where the file system can: it costs half the processor "
+        "time and leaves the cache to what is read. Turn it off if images are mostly read soon after they came, "
+        "from a slow disk.",
+    )
     duplicates: Literal["reject", "replace"] = Field(
         default="reject", description="What happens to a different object under a UID that is already kept."
     )

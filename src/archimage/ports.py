@@ -37,19 +37,21 @@ class BlobWriter(Protocol):
     """One object on its way in; not visible under any path until it is placed."""
 
     name: str
-    size_bytes: int
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Append pieces."""
+        """Append pieces; the end of them may be kept back."""
+
+    def finish(self) -> None:
+        """Write what was kept back; nothing follows."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Read back what was written, until `close`."""
+        """Read back what was written, from `finish` until `close`."""
 
     def sync(self) -> None:
-        """Make what was written survive a crash of the machine."""
+        """Make what has been written survive a crash of the machine; after `finish` that is all of it."""
 
     def close(self) -> None:
-        """Finish writing; the object still waits to be placed."""
+        """Let go of the object, which still waits to be placed."""
 
     def discard(self) -> None:
         """Drop the object."""
@@ -60,6 +62,9 @@ class BlobStore(Protocol):
 
     def create(self) -> BlobWriter:
         """Begin an object."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Make a small object visible at path, replacing what is there; `sync` makes it durable."""
 
     def place(self, name: str, path: str) -> None:
         """Make a finished object visible at path, replacing what is there."""

@@ -75,10 +75,7 @@ async def _archive(directory: Path, *, lost: int | None = None) -> AsyncGenerato
     index.add(list(records()))
     blobs = FilesystemBlobStore(directory, "lane")
     for number in set(range(COUNT)) - {lost}:
-        writer = blobs.create()
-        writer.write([bytes(HEADER_BYTES), _data(number)])
-        writer.close()
-        blobs.place(writer.name, f"{number}.dcm")
+        blobs.put(f"{number}.dcm", bytes(HEADER_BYTES) + _data(number))
     executor = ThreadPoolExecutor(2)
     nodes = {"DEST": RemoteNode("DEST", "127.0.0.1", 1)}
     destinations = retrieve.Destinations(nodes, "SERVER")

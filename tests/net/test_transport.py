@@ -11,8 +11,9 @@ from typing import Final
 
 import pytest
 
+from archimage.buffers import BufferPool
 from archimage.errors import ConnectionFailedError, TimerExpiredError
-from archimage.net.transport import BufferPool, Connection
+from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
 from archimage.protocol.command import c_echo_rq, c_store_rq, encode_command
 from archimage.protocol.events import (

@@ -11,10 +11,10 @@ from archimage.storage.filesystem import FilesystemBlobStore
 from tests.storage.faults import divert
 
 
-@pytest.fixture
-def blobs(tmp_path: Path) -> Iterator[FilesystemBlobStore]:
-    """An empty store."""
-    store = FilesystemBlobStore(tmp_path, "0")
+@pytest.fixture(params=[True, False], ids=["direct", "cached"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FilesystemBlobStore]:
+    """An empty store, writing around the page cache and through it."""
+    store = FilesystemBlobStore(tmp_path, "0", direct=request.param)
     yield store
     store.close()
 
@@ -22,6 +22,7 @@ def blobs(tmp_path: Path) -> Iterator[FilesystemBlobStore]:
 def _place(blobs: FilesystemBlobStore, path: str, data: bytes) -> None:
     writer = blobs.create()
     writer.write([data])
+    writer.finish()
     writer.close()
     blobs.place(writer.name, path)
 
@@ -30,7 +31,8 @@ def test_an_object_is_visible_once_it_is_placed_and_not_before(blobs: Filesystem
     writer = blobs.create()
     writer.write([b"ab", memoryview(b"cd")])
     writer.write([b"e"])
-    assert (writer.size_bytes, writer.read(1, 3), writer.read(3, 10)) == (5, b"bcd", b"de")
+    writer.finish()
+    assert (writer.read(1, 3), writer.read(3, 10)) == (b"bcd", b"de")
     writer.sync()
     writer.close()
     writer.close()
@@ -46,10 +48,17 @@ def test_an_object_is_visible_once_it_is_placed_and_not_before(blobs: Filesystem
 
 
 def test_placing_replaces_what_is_there(blobs: FilesystemBlobStore) -> None:
-    _place(blobs, "1/2.dcm", b"old")
+    blobs.put("1/2.dcm", b"old")
     _place(blobs, "1/2.dcm", b"new")
     with blobs.open("1/2.dcm") as reader:
         assert reader.read(0, 9) == b"new"
+
+
+def test_a_small_object_that_cannot_be_placed_leaves_nothing(blobs: FilesystemBlobStore, tmp_path: Path) -> None:
+    (tmp_path / "objects" / "1").write_bytes(b"in the way")
+    with pytest.raises(StorageError, match="place"):
+        blobs.put("1/2.dcm", b"x")
+    assert list(blobs.incoming()) == []
 
 
 def test_deleting_removes_the_directories_that_it_empties(blobs: FilesystemBlobStore, tmp_path: Path) -> None:
@@ -117,7 +126,7 @@ def test_a_full_disk_and_a_failed_flush_are_told(blobs: FilesystemBlobStore, tmp
     divert(tmp_path / "incoming" / "0" / full.name, "/dev/full")
     divert(tmp_path / "incoming" / "0" / unflushed.name, "/dev/null")
     with pytest.raises(OutOfResourcesError, match="No space"):
-        full.write([b"x"])
+        full.write([bytes(5000)])
     with pytest.raises(StorageError, match="sync"):
         unflushed.sync()
     full.discard()

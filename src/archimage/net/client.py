@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from archimage.buffers import BufferPool
 from archimage.errors import (
     AssociationRejectedError,
     ConnectionFailedError,
@@ -20,7 +21,7 @@ from archimage.errors import (
 from archimage.net import reasons
 from archimage.net.conversation import Conversation, Pieces, RemoteNode
 from archimage.net.operations import OnInstance, Operation, SubOperationProgress, progress_of
-from archimage.net.transport import BufferPool, Connection
+from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
 from archimage.protocol.command import Command, c_echo_rq, c_find_rq, c_get_rq, c_move_rq, c_store_rq
 from archimage.protocol.events import AssociationAccepted, AssociationRejected

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
+from archimage.buffers import BufferPool
 from archimage.net.client import ClientAssociation, ClientSettings, connect
 from archimage.net.conversation import RemoteNode
-from archimage.net.transport import BufferPool
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.negotiation import PresentationContext
 

@@ -4,10 +4,11 @@ import asyncio
 import socket
 from typing import Final
 
+from archimage.buffers import BufferPool
 from archimage.net.admission import Admission, AdmissionPolicy
 from archimage.net.dispatch import Registry
 from archimage.net.session import Session
-from archimage.net.transport import BufferPool, Connection
+from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
 
 _BACKLOG: Final = 1024

@@ -7,37 +7,18 @@ buffer is nearly full, not for every piece: a turn of the owner costs more than 
 """
 
 import asyncio
-import mmap
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
+from archimage.buffers import BufferPool
 from archimage.errors import ConnectionFailedError, TimerExpiredError
 from archimage.protocol.association import Association
 from archimage.protocol.events import CommandReceived, DataReceived, Event
 
 _SMALL_BYTES: Final = 16 << 10
-_LARGE_BYTES: Final = 1 << 20
 _MIN_READ_BYTES: Final = 2 << 10
-_KEPT_LARGE: Final = 32
 _FULL: Final = 0.75
 _HIGH_WATER_BYTES: Final = 1 << 20
-
-
-class BufferPool:
-    """Large receive buffers, page-aligned, shared by all connections of a process and used again: memory that was never
-    touched costs a page fault every 4 KiB."""
-
-    def __init__(self) -> None:
-        self._free: list[memoryview] = []
-
-    def take(self) -> memoryview:
-        """Return a buffer of 1 MiB."""
-        return self._free.pop() if self._free else memoryview(mmap.mmap(-1, _LARGE_BYTES))
-
-    def give(self, buffer: memoryview) -> None:
-        """Return a buffer; nobody may hold views into it."""
-        if len(self._free) < _KEPT_LARGE:
-            self._free.append(buffer)
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -41,15 +41,8 @@ class HeldContent:
         return self._data[offset : offset + length]
 
     def place(self, blobs: BlobStore, path: str) -> None:
-        """Write it to a file and place that."""
-        writer = blobs.create()
-        try:
-            writer.write([self._data])
-            writer.close()
-            blobs.place(writer.name, path)
-        except BaseException:
-            writer.discard()
-            raise
+        """Write it to its file."""
+        blobs.put(path, self._data)
 
     def discard(self) -> None:
         """Nothing is on the disk."""
@@ -70,6 +63,7 @@ class StreamedContent:
         """Append the last pieces and, with sync, flush the file; whoever waits learns of a failure."""
         try:
             self.writer.write(pieces)
+            self.writer.finish()
             if sync:
                 self.writer.sync()
             self._error = None

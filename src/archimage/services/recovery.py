@@ -87,6 +87,7 @@ def _write_again(record: InstanceRecord, data: bytes, blobs: BlobStore) -> None:
     writer = blobs.create()
     try:
         writer.write([data])
+        writer.finish()
         writer.sync()
         writer.close()
         blobs.place(writer.name, record.path)

@@ -12,11 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from archimage.buffers import BufferPool
 from archimage.errors import BlobNotFoundError
+from archimage.storage.direct import DirectFile, direct_flag
 from archimage.storage.files import storage_errors, sync_file_system, write_all
 
 _KNOWN_DIRECTORIES: Final = 4096
 _ATTEMPTS: Final = 50
+_CREATE: Final = os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_MODE: Final = 0o640
 
 
 class FileReader:
@@ -49,26 +53,38 @@ class FileReader:
 
 
 class FileWriter:
-    """One object on its way in, under a random name in `incoming/`."""
+    """One object on its way in, under a random name in `incoming/`.
 
-    def __init__(self, directory: Path) -> None:
+    direct: os.O_DIRECT, or 0 where it must go through the page cache.
+    """
+
+    def __init__(self, directory: Path, direct: int, buffers: BufferPool) -> None:
         self.name = secrets.token_hex(16)
-        self.size_bytes = 0
         self._path = directory / self.name
         with storage_errors("create a file in incoming/"):
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            self._fd = os.open(self._path, _CREATE | os.O_RDWR | direct, _MODE)
+        self._direct = DirectFile(self._fd, buffers) if direct else None
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append pieces; OutOfResourcesError when the disk refuses them."""
         with storage_errors("write to incoming/"):
-            self.size_bytes += write_all(self._fd, pieces)
+            if self._direct is None:
+                write_all(self._fd, pieces)
+            else:
+                self._direct.write(pieces)
+
+    def finish(self) -> None:
+        """Write what may have been kept back; nothing follows."""
+        if self._direct is not None:
+            with storage_errors("write to incoming/"):
+                self._direct.finish()
 
     def read(self, offset: int, length: int) -> bytes:
-        """Read back what was written, until `close`."""
+        """Read back what was written, from `finish` until `close`."""
         return os.pread(self._fd, length, offset)
 
     def sync(self) -> None:
-        """Flush the file's bytes and size to the disk."""
+        """Flush what has been written so far, and the file's size, to the disk."""
         with storage_errors("sync a file in incoming/"):
             os.fsync(self._fd)
 
@@ -88,17 +104,36 @@ class FileWriter:
 class FilesystemBlobStore:
     """Implements `ports.BlobStore` under one directory."""
 
-    def __init__(self, directory: Path, lane: str) -> None:
+    def __init__(self, directory: Path, lane: str, *, direct: bool = True) -> None:
+        """Open the store; direct: write large objects around the page cache, where the file system can."""
         self._objects = directory / "objects"
         self._incoming = directory / "incoming" / lane
         self._known: set[str] = set()
         for wanted in (self._objects, self._incoming):
             wanted.mkdir(parents=True, exist_ok=True)
         self._directory_fd = os.open(self._objects, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._direct = direct_flag(self._incoming) if direct else 0
+        self._buffers = BufferPool()
 
     def create(self) -> FileWriter:
         """Begin an object in `incoming/`."""
-        return FileWriter(self._incoming)
+        return FileWriter(self._incoming, self._direct, self._buffers)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a small object and place it."""
+        name = secrets.token_hex(16)
+        try:
+            with storage_errors("write to incoming/"):
+                fd = os.open(f"{self._incoming}/{name}", _CREATE | os.O_WRONLY, _MODE)
+                try:
+                    write_all(fd, [data])
+                finally:
+                    os.close(fd)
+            self.place(name, path)
+        except BaseException:
+            with suppress(OSError):
+                self.discard(name)
+            raise
 
     def place(self, name: str, path: str) -> None:
         """Rename a finished object to its place; its directories are made when they are new."""
