@@ -1,7 +1,8 @@
 """What a scan yields: the wanted values, where the pixels lie, and how far the data set reaches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -15,6 +16,7 @@ Values = Mapping[int, tuple[str, bytes | bytearray]]
 _NUMBERS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 _WORDS: Final = {(order, vr): Struct(order + code) for order in "<>" for vr, code in _NUMBERS.items()}
 _TAG_WORDS: Final = {order: Struct(order + "HH") for order in "<>"}
+_REMEMBERED_BYTES: Final = 128
 _BINARY_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT", *_NUMBERS})
 
 
@@ -88,6 +90,13 @@ class Header:
         """Return one value for each item of a sequence, empty where an item lacks the element."""
         return tuple(_raw(row, tag) or b"" for row in self.rows.get(sequence, ()))
 
+    def text_items(self) -> Iterator[tuple[int, str]]:
+        """Yield tag and text of every wanted element that stands outside sequences."""
+        charset, signed, little = self.raw(SPECIFIC_CHARACTER_SET), self.raw(PIXEL_REPRESENTATION), self.layout.little
+        for tag, (vr, raw) in self.found.items():
+            format_one = _remembered if len(raw) <= _REMEMBERED_BYTES else format_value
+            yield tag, format_one(bytes(raw), _vr(vr, tag, signed), charset, little=little)
+
     def text(self, tag: int) -> str | None:
         """Return a wanted element's value as text, or None if the data set lacks it.
 
@@ -122,6 +131,10 @@ def format_value(raw: bytes, vr: str, charset: bytes | None, *, little: bool) ->
     if words_or_none is None:
         return decode_text(raw, vr, charset)
     return "\\".join(str(number) for (number,) in words_or_none.iter_unpack(_whole(raw, words_or_none)))
+
+
+_remembered: Final = lru_cache(maxsize=4096)(format_value)
+"""Most values of an image are those of its neighbours."""
 
 
 def _whole(raw: bytes, words: Struct) -> bytes:

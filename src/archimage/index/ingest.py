@@ -8,7 +8,7 @@ The statements are made by SQLAlchemy once and executed on the database's own cu
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -162,10 +162,13 @@ class Ingest:
         """Drop what is remembered: someone else changed the index, or a transaction was undone."""
         self._known.clear()
 
-    def add(self, cursor: Cursor, records: Iterable[InstanceRecord]) -> None:
-        """Insert records, or replace those of the same SOP Instance UID; of several of one UID the last stays."""
+    def add(self, cursor: Cursor, records: Iterable[InstanceRecord], absent: Container[str] = ()) -> None:
+        """Insert records, or replace those of the same SOP Instance UID; of several of one UID the last stays.
+
+        absent: UIDs that this transaction has already looked for in vain.
+        """
         latest = {record.sop_instance_uid: record for record in records}
-        replaced = self._take_out(cursor, list(latest))
+        replaced = self._take_out(cursor, [uid for uid in latest if uid not in absent])
         rows, content = [], Counter[tuple[int, str]]()
         for record in latest.values():
             values = _cleaned(record.values)
@@ -190,6 +193,8 @@ class Ingest:
 
     def _take_out(self, cursor: Cursor, uids: Sequence[str]) -> set[int]:
         """Delete the instances that are there; return the keys of their series."""
+        if not uids:
+            return set()
         cursor.execute(self._sql.instances, {"uids": self._dialect.pack([clean(uid) for uid in uids])})
         found = cursor.fetchall()
         if not found:

@@ -361,17 +361,21 @@ class _Writing:
         self._cursor = cursor
         self._ingest = ingest
         self._answering = answering
+        self._absent: set[str] = set()
 
     def lookup(self, sop_instance_uids: Sequence[str]) -> Mapping[str, StoredInstance]:
         """Return those of these instances that are there."""
         with self._answering():
             rows = self._ingest.stored(self._cursor, sop_instance_uids)
+        self._absent.update(sop_instance_uids)
+        self._absent.difference_update(row[0] for row in rows)
         return {row[0]: StoredInstance(*row) for row in rows}
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID."""
         with self._answering():
-            self._ingest.add(self._cursor, records)
+            self._ingest.add(self._cursor, records, self._absent)
+        self._absent.difference_update(record.sop_instance_uid for record in records)
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

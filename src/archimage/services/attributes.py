@@ -32,10 +32,9 @@ def index_values(header: Header) -> dict[str, str]:
         InvalidInstanceUIDError: one of them is not a UID.
     """
     values = {}
-    for tag in header.found:
-        column = _TOP_LEVEL.get(tag)
-        if column is not None and (text := header.text(tag)):
-            values[column] = text
+    for tag, text in header.text_items():
+        if text and tag in _TOP_LEVEL:
+            values[_TOP_LEVEL[tag]] = text
     for sequence in header.rows:
         for attribute in _NESTED[sequence]:
             if text := "\\".join(filter(None, header.texts(sequence, attribute.tag))):

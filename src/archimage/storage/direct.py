@@ -60,7 +60,7 @@ class DirectFile:
 
     def finish(self) -> None:
         """Write what was kept back; the file can be read from here on."""
-        fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) & ~os.O_DIRECT)
+        fcntl.fcntl(self._fd, fcntl.F_SETFL, 0)  # O_DIRECT is the only flag there is that can be set
         write_all(self._fd, [self._rest])
 
     def _gather(self, buffer: memoryview, filled: int, piece: memoryview) -> int:
