@@ -4,6 +4,7 @@ import pydicom
 import pytest
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
+from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.layout import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -12,7 +13,6 @@ from archimage.dicom.layout import (
     LONG_VRS,
     SHORT_VRS,
     Layout,
-    dictionary_vr,
     layout_of,
     sniff_item,
 )

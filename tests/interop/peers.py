@@ -17,8 +17,8 @@ from typing import Final
 import pytest
 from pydicom.datadict import tag_for_keyword
 
+from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.encode import encode_elements
-from archimage.dicom.layout import dictionary_vr
 from archimage.dicom.part10 import FileMeta, decode_file_meta
 from archimage.dicom.scan import scan
 from archimage.errors import InvalidFileError

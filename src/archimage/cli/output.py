@@ -5,14 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError, TimerExpiredError
 from archimage.observe.text import escape
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 
 _PROBLEMS: Final = 20
 
@@ -92,13 +88,47 @@ def rate(count: int, size_bytes: int, elapsed_s: float) -> str:
     return f"{count / seconds:.0f} files/s, {size_bytes / seconds / 1e6:.1f} MB/s, {elapsed_s:.1f} s"
 
 
+class Bars(Protocol):
+    """What commands use of Rich's progress bars."""
+
+    def add_task(self, description: str, *, total: float | None, rate: str) -> Any:
+        """Add a bar."""
+
+    def update(
+        self,
+        task_id: Any,
+        *,
+        total: float | None = None,
+        completed: float | None = None,
+        advance: float | None = None,
+        visible: bool | None = None,
+        **fields: Any,
+    ) -> None:
+        """Change a bar."""
+
+    def advance(self, task_id: Any) -> None:
+        """Move a bar on by one."""
+
+
+class _NoBars:
+    """Progress where nobody looks on, without the time that it takes to import Rich."""
+
+    def add_task(self, *_: Any, **_changes: Any) -> None: ...
+
+    def update(self, *_: Any, **_changes: Any) -> None: ...
+
+    def advance(self, *_: Any) -> None: ...
+
+
 @contextmanager
-def progress() -> Iterator["Progress"]:
+def progress() -> Iterator[Bars]:
     """Show progress bars on standard error while the block runs; nothing where it is no terminal."""
+    if not sys.stderr.isatty():
+        yield _NoBars()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -106,5 +136,5 @@ def progress() -> Iterator["Progress"]:
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=Console(stderr=True)) as bars:
         yield bars

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.layout import (
     ITEM,
     ITEM_DELIMITATION,
@@ -13,7 +14,6 @@ from archimage.dicom.layout import (
     Layout,
     Nesting,
     check_depth,
-    dictionary_vr,
     inner_layout,
     layout_of,
     nesting_of,

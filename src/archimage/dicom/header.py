@@ -6,7 +6,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-from archimage.dicom.layout import KNOWN_VRS, Layout, dictionary_vr
+from archimage.dicom.dictionary import dictionary_vr
+from archimage.dicom.layout import KNOWN_VRS, Layout
 from archimage.dicom.text import decode_text
 from archimage.dicom.wanted import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, Path
 

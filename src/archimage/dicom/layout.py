@@ -10,13 +10,10 @@ its low half. Comparing keys saves a hot loop from turning each into a tag.
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import dictionary_VR
-
+from archimage.dicom.dictionary import SEQUENCE_TAGS, dictionary_vr
 from archimage.dicom.limits import ScanLimits
 from archimage.errors import InvalidDatasetError, UnsupportedTransferSyntaxError
 
@@ -36,7 +33,6 @@ SHORT_VRS: Final = frozenset(
 LONG_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 KNOWN_VRS: Final = SHORT_VRS | LONG_VRS
 BULK_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
-SEQUENCE_TAGS: Final = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
 
 DEFLATED_SYNTAXES: Final = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"},
@@ -126,22 +122,6 @@ def sniff_top(layout: Layout, data: bytes | bytearray | memoryview) -> Layout:
     if layout.explicit:
         return sniff_item(layout, data, 0)
     return EXPLICIT_LITTLE if layout.little and bytes(data[4:6]).decode("latin-1") in KNOWN_VRS else layout
-
-
-@lru_cache(maxsize=4096)
-def dictionary_vr(tag: int) -> str:
-    """Return the data dictionary's VR, UN for private and unknown tags, the first where it names several.
-
-    Ref: PS3.6 §6, PS3.5 §A.1.
-    """
-    if tag & 0xFFFF == 0:
-        return "UL"
-    if tag >> 16 & 1:
-        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-    try:
-        return str(dictionary_VR(tag)).split(" ", maxsplit=1)[0]
-    except KeyError:
-        return "UN"
 
 
 class Head(NamedTuple):

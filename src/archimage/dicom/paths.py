@@ -15,7 +15,8 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from archimage.dicom.layout import check_depth, dictionary_vr
+from archimage.dicom.dictionary import dictionary_vr
+from archimage.dicom.layout import check_depth
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.errors import InvalidPathError
 

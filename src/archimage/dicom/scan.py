@@ -5,10 +5,11 @@ A deflated data set is inflated on the way; offsets and header bytes are then th
 
 from array import array
 
+from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.frames import Pixels
 from archimage.dicom.header import Header, PixelData, Values
 from archimage.dicom.inflate import Inflater
-from archimage.dicom.layout import DEFLATED_SYNTAXES, UNDEFINED_LENGTH, dictionary_vr, layout_of
+from archimage.dicom.layout import DEFLATED_SYNTAXES, UNDEFINED_LENGTH, layout_of
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.walk import Walker
 from archimage.dicom.wanted import EXTENDED_LENGTHS, EXTENDED_OFFSETS, Path, wanted_of

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from archimage.dicom.layout import DELIMITERS, PIXEL_TAGS, SEQUENCE_TAGS, Layout
+from archimage.dicom.dictionary import SEQUENCE_TAGS
+from archimage.dicom.layout import DELIMITERS, PIXEL_TAGS, Layout
 
 Path = int | tuple[int, int]
 """A top-level tag, or a sequence's tag and a tag in its items."""

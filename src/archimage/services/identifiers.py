@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.header import format_value
 from archimage.dicom.layout import (
     ITEM,
@@ -16,7 +17,6 @@ from archimage.dicom.layout import (
     Head,
     Layout,
     Nesting,
-    dictionary_vr,
     inner_layout,
     layout_of,
     nesting_of,
