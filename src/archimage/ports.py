@@ -23,6 +23,12 @@ class BlobReader(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Read length bytes at offset; fewer only at the end."""
 
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill buffer from offset on; return how many bytes there were, fewer only at the end."""
+
+    def expect(self, offset: int, length: int) -> None:
+        """Tell that these bytes will be read soon."""
+
     def close(self) -> None:
         """Let it go."""
 

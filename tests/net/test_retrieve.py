@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from archimage.buffers import BUFFER_BYTES
 from archimage.dicom.encode import encode_elements
 from archimage.errors import OutOfResourcesError
 from archimage.index.sqlite import SqliteIndex
@@ -19,7 +20,6 @@ from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Registry, ServiceClass
 from archimage.net.operations import IncomingInstance, SubOperationProgress
 from archimage.net.proposals import as_receiver, for_storage, propose
-from archimage.net.reading import CHUNK_BYTES
 from archimage.net.scp import retrieve
 from archimage.net.server import DicomServer, bind
 from archimage.protocol.association import AssociationSettings
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 CT: Final = "1.2.840.10008.5.1.4.1.1.2"
 HEADER_BYTES: Final = 10
-SIZES: Final = (0, 2, 1000, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 2, 3 * CHUNK_BYTES + 4)
+SIZES: Final = (0, 2, 1000, BUFFER_BYTES - 1, BUFFER_BYTES, BUFFER_BYTES + 2, 3 * BUFFER_BYTES + 4)
 ALL: Final = "1.0\\1.1\\1.2\\1.3"
 
 

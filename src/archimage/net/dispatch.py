@@ -17,7 +17,7 @@ from archimage.protocol.negotiation import NegotiatedContext, SupportedContext
 
 _MAX_IDENTIFIER_BYTES: Final = 1 << 20
 
-Pieces = AsyncIterable[bytes | memoryview] | bytes
+Pieces = AsyncIterable[bytes | memoryview] | bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,55 +4,67 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Final, Generic, TypeVar
 
+from archimage.buffers import BUFFER_BYTES, BufferPool
 from archimage.errors import StorageError
 from archimage.ports import BlobReader
 
-CHUNK_BYTES: Final = 1 << 20
+_POOLED_BYTES: Final = 128 << 10  # for less a buffer of 1 MiB would be a waste
 _GROUP_BYTES: Final = 2 << 20
 _GROUP_ITEMS: Final = 32
 _Item = TypeVar("_Item")
 
 
 class Source:
-    """The data set of one stored object, its first chunk read."""
+    """The data set of one stored object, its first chunk read, into a buffer of the pool if it is large.
 
-    def __init__(self, reader: BlobReader, offset: int, executor: Executor) -> None:
-        """Read the first chunk; blocks."""
+    Opening and reading are two steps, so that the disk can fetch many objects at once.
+    """
+
+    def __init__(self, reader: BlobReader, offset: int, executor: Executor, buffers: BufferPool) -> None:
         self._reader = reader
         self._executor = executor
+        self._buffers = buffers
+        self._buffer: memoryview | None = None
+        self._first = memoryview(b"")
         self._position = offset
-        try:
-            self._first = self._read()
-        except BaseException:
-            reader.close()
-            raise
+        reader.expect(offset, BUFFER_BYTES)
+
+    def prepare(self) -> None:
+        """Read the first chunk; blocks."""
+        if self._reader.size_bytes - self._position < _POOLED_BYTES:
+            self._first = self._read(memoryview(bytearray(self._reader.size_bytes - self._position)))
+        else:
+            self._buffer = self._buffers.take()
+            self._first = self._read(self._buffer)
         if self._whole:
-            reader.close()
+            self._reader.close()
 
     @property
     def _whole(self) -> bool:
         return self._position == self._reader.size_bytes
 
-    def _read(self) -> bytes:
-        length = min(CHUNK_BYTES, self._reader.size_bytes - self._position)
-        chunk = self._reader.read(self._position, length)
-        if len(chunk) < length:
-            raise StorageError(f"an object ends {length - len(chunk)} bytes early")
-        self._position += length
+    def _read(self, buffer: memoryview) -> memoryview:
+        """Read the next chunk into a buffer; return the part of it that is filled."""
+        chunk = buffer[: self._reader.size_bytes - self._position]
+        count = self._reader.read_into(chunk, self._position)
+        if count < len(chunk):
+            raise StorageError(f"an object ends {len(chunk) - count} bytes early")
+        self._position += count
         return chunk
 
     @property
-    def pieces(self) -> AsyncGenerator[bytes, None] | bytes:
+    def pieces(self) -> AsyncGenerator[memoryview, None] | memoryview:
         """The bytes: whole if one chunk holds them, else chunk by chunk, reading one ahead."""
         return self._first if self._whole else self._chunks()
 
-    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+    async def _chunks(self) -> AsyncGenerator[memoryview, None]:
         loop = asyncio.get_running_loop()
         chunk = self._first
         while not self._whole:
-            coming = loop.run_in_executor(self._executor, self._read)
+            coming = loop.run_in_executor(self._executor, lambda: self._read(memoryview(bytearray(BUFFER_BYTES))))
             try:
                 yield chunk
             finally:
@@ -64,11 +76,19 @@ class Source:
         """Let the object go."""
         self._reader.close()
 
+    def give_back(self) -> None:
+        """Let the object and its buffer go: nobody will look at its bytes again."""
+        self.close()
+        buffer, self._buffer = self._buffer, None
+        if buffer is not None:
+            self._buffers.give(buffer)
+
 
 class ReadAhead(Generic[_Item]):
     """Opens objects in their order, ahead of the one in use.
 
     Small ones are read several at a time: a turn of a worker thread costs more than reading 512 KiB that lie in memory.
+    Each yielded is done with at the next step, and then nobody may hold its bytes.
     """
 
     def __init__(
@@ -89,11 +109,14 @@ class ReadAhead(Generic[_Item]):
                 coming = self._start(waiting)
                 while ready:
                     yield ready[0]
-                    _close(ready.popleft()[1])
+                    _, source = ready.popleft()
+                    if isinstance(source, Source):
+                        source.give_back()
         finally:
             ready.extend(await coming)
-            for _, source in ready:
-                _close(source)
+            for _, source in ready:  # of one that was being sent, bytes may still be queued: its buffer is left alone
+                if isinstance(source, Source):
+                    source.close()
 
     def _start(self, waiting: Iterator[_Item]) -> asyncio.Future[list[tuple[_Item, Source | StorageError]]]:
         group: list[_Item] = []
@@ -104,17 +127,24 @@ class ReadAhead(Generic[_Item]):
         return asyncio.get_running_loop().run_in_executor(self._executor, self._open, group)
 
     def _open(self, group: Sequence[_Item]) -> list[tuple[_Item, Source | StorageError]]:
-        return [(item, self._open_one(item)) for item in group]
-
-    def _open_one(self, item: _Item) -> Source | StorageError:
-        try:
-            return self._open_source(item)
-        except StorageError as error:
-            return error
-        except OSError as error:
-            return StorageError(str(error))
+        opened = [(item, _attempt(partial(self._open_source, item))) for item in group]
+        return [(item, _attempt(partial(_prepared, source))) for item, source in opened]
 
 
-def _close(source: Source | StorageError) -> None:
+def _prepared(source: Source | StorageError) -> Source | StorageError:
     if isinstance(source, Source):
-        source.close()
+        try:
+            source.prepare()
+        except BaseException:
+            source.close()
+            raise
+    return source
+
+
+def _attempt(work: Callable[[], Source | StorageError]) -> Source | StorageError:
+    try:
+        return work()
+    except StorageError as error:
+        return error
+    except OSError as error:
+        return StorageError(str(error))

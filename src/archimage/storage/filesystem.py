@@ -37,6 +37,14 @@ class FileReader:
         """Read length bytes at offset; fewer only at the end."""
         return os.pread(self._fd, length, offset)
 
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill buffer from offset on; return how many bytes there were, fewer only at the end."""
+        return os.preadv(self._fd, [buffer], offset)
+
+    def expect(self, offset: int, length: int) -> None:
+        """Have the disk read these bytes meanwhile."""
+        os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_WILLNEED)
+
     def close(self) -> None:
         """Close the file; a second time does nothing."""
         fd, self._fd = self._fd, -1

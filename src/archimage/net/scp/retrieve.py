@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from archimage.buffers import BufferPool
 from archimage.dicom.encode import encode_elements
 from archimage.errors import AssociationError, ContextNotAcceptedError, StorageError, UnknownDestinationError
 from archimage.model.records import StoredInstance
@@ -113,6 +114,7 @@ class _Retrieval:
         self._retrieves = retrieves
         self._destinations = destinations
         self._executor = executor
+        self._buffers = BufferPool()
         self._ahead = ReadAhead(self._open, lambda instance: instance.size_bytes, executor)
 
     async def move(self, request: Request) -> AsyncGenerator[Response, None]:
@@ -164,7 +166,7 @@ class _Retrieval:
         )
 
     def _open(self, instance: StoredInstance) -> Source:
-        return Source(self._retrieves.open(instance), instance.data_set_offset, self._executor)
+        return Source(self._retrieves.open(instance), instance.data_set_offset, self._executor, self._buffers)
 
     async def _send(
         self, request: Request, instances: Sequence[StoredInstance], tally: Tally, send: _Send
