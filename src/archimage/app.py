@@ -25,6 +25,7 @@ from archimage.net.scp import retrieve as retrieve_scp
 from archimage.net.scp import storage as storage_scp
 from archimage.net.scp import verification as verification_scp
 from archimage.net.server import DicomServer, bind
+from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
 from archimage.services.checkpoint import Checkpointer
 from archimage.services.intake import Intake
@@ -100,7 +101,7 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        ingest = ThreadPoolExecutor(_INGEST_THREADS, "ingest")
+        ingest = WorkerThreads(_INGEST_THREADS, "ingest")
         readers = ThreadPoolExecutor(_READ_THREADS, "read")
         dicom = DicomServer(self._association_settings(), self._registry(ingest, readers), self._policy())
         http = HttpServer(probes.build({"index": self._check_index}))
@@ -112,11 +113,11 @@ class App:
             await stopped.wait()
         finally:
             await asyncio.gather(dicom.close(), http.close())
-            ingest.shutdown()
+            ingest.close()
             readers.shutdown()
             self.close()
 
-    def _registry(self, ingest: ThreadPoolExecutor, readers: ThreadPoolExecutor) -> Registry:
+    def _registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
         nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}
         destinations = retrieve_scp.Destinations(nodes, self.config.dicom.ae_title, ClientSettings())
         unknown = self.config.dicom.accept_unknown_sop_classes

@@ -3,8 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from archimage.app import App, build
 from archimage.config import Config, StorageConfig
 from archimage.model.records import StoredInstance
 from archimage.net.scp import storage
+from archimage.net.threads import WorkerThreads
 from archimage.protocol.command import c_store_rq, encode_command
 from archimage.protocol.items import AsyncOperationsWindow, PresentationContext, RoleSelection, UserInformation
 from archimage.protocol.pdu import (
@@ -51,7 +51,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def server(archive: App, request: pytest.FixtureRequest) -> Iterator[Background]:
     """A server that stores into it; the parameter says whether SOP classes that nobody knows are taken."""
     with (
-        ThreadPoolExecutor(4) as threads,
+        closing(WorkerThreads(4, "ingest")) as threads,
         listening(
             storage.service(archive.services.store, threads, unknown_sop_classes=getattr(request, "param", False))
         ) as server,

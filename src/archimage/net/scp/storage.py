@@ -1,11 +1,11 @@
 """Storage SCP: C-STORE into the archive, stored as received in every transfer syntax (PS3.4 Annex B)."""
 
 import asyncio
-from concurrent.futures import Executor
 from typing import Final
 
 from archimage.errors import ArchimageError, IdentityMismatchError
 from archimage.net.dispatch import Incoming, Operation, Refused, Response, ServiceClass, refusal
+from archimage.net.threads import WorkerThreads
 from archimage.protocol.command import CommandField
 from archimage.protocol.negotiation import ANY, SupportedContext
 from archimage.protocol.status import Status
@@ -16,16 +16,16 @@ from archimage.services.store import Expected, Reception, StoreService
 _WORTH_A_THREAD_BYTES: Final = 64 << 10
 
 
-def service(store: StoreService, executor: Executor, *, unknown_sop_classes: bool) -> ServiceClass:
+def service(store: StoreService, threads: WorkerThreads, *, unknown_sop_classes: bool) -> ServiceClass:
     """Accept every storage SOP class, and by setting any other; we may send them too, for C-GET."""
     return ServiceClass(
         contexts=tuple(SupportedContext(uid, ANY, scu_role=True) for uid in STORAGE_SOP_CLASSES),
-        stream_handlers={CommandField.C_STORE_RQ: lambda incoming: _begin(store, executor, incoming)},
+        stream_handlers={CommandField.C_STORE_RQ: lambda incoming: _begin(store, threads, incoming)},
         fallback=SupportedContext("", ANY, scu_role=True) if unknown_sop_classes else None,
     )
 
 
-def _begin(store: StoreService, executor: Executor, incoming: Incoming) -> Operation:
+def _begin(store: StoreService, threads: WorkerThreads, incoming: Incoming) -> Operation:
     command = incoming.command
     try:
         if command.affected_sop_class_uid != incoming.context.abstract_syntax:
@@ -36,7 +36,7 @@ def _begin(store: StoreService, executor: Executor, incoming: Incoming) -> Opera
             sop_instance_uid=command.affected_sop_instance_uid or "",
             source_ae_title=incoming.calling_ae_title,
         )
-        return _Store(store.begin(expected), executor, incoming)
+        return _Store(store.begin(expected), threads, incoming)
     except ArchimageError as error:
         return Refused(incoming.reply, refusal(error, CommandField.C_STORE_RQ))
 
@@ -47,9 +47,9 @@ class _Store:
     A small object goes to the intake from here: nothing of that blocks.
     """
 
-    def __init__(self, reception: Reception, executor: Executor, incoming: Incoming) -> None:
+    def __init__(self, reception: Reception, threads: WorkerThreads, incoming: Incoming) -> None:
         self._reception = reception
-        self._executor = executor
+        self._threads = threads
         self._incoming = incoming
         self._loop = asyncio.get_running_loop()
         self._pieces: list[bytes | memoryview] = []
@@ -72,7 +72,7 @@ class _Store:
             self._take(self._pieces)
             return
         pieces, self._pieces, self._size_bytes = self._pieces, [], 0
-        await self._loop.run_in_executor(self._executor, self._take, pieces)
+        await self._threads.run(self._take, pieces)
 
     def abandon(self) -> None:
         """Drop what was written."""
