@@ -36,7 +36,7 @@ from archimage.services.retrieve import RetrieveService
 from archimage.services.store import Durability, StoreService
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, replay, retire
-from archimage.storage.lanes import Lane, take_abandoned_lanes, take_free_lane
+from archimage.storage.lanes import Lane, Occupancy, take_abandoned_lanes, take_free_lane
 from archimage.web import probes
 from archimage.web.server import HttpServer
 
@@ -62,8 +62,10 @@ class Services:
 class App:
     """An open archive: the parts of one process, wired. `close` it."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, alone: bool = False) -> None:
         directory = config.storage.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._occupancy = Occupancy(directory, alone=alone)
         durable = config.storage.durability == "full"
         durability = Durability(config.storage.journal_limit_bytes, flush=durable)
         self.config = config
@@ -94,6 +96,7 @@ class App:
         self.index.close()
         self.blobs.close()
         self._lane.close()
+        self._occupancy.close()
 
     async def serve(self, on_ready: OnReady) -> None:
         """Listen until SIGTERM or SIGINT, then close the archive."""
@@ -154,11 +157,15 @@ class App:
         self.index.lookup("0")
 
 
-def build(config: Config) -> App:
-    """Open the archive that config describes; complete first what a crash has left."""
+def build(config: Config, *, alone: bool = False) -> App:
+    """Open the archive that config describes; complete first what a crash has left.
+
+    Raises:
+        ConfigError: its directory cannot be used, or others use it and this process must be alone.
+    """
     directory = config.storage.directory
     try:
-        return App(config)
+        return App(config, alone=alone)
     except OSError as error:
         raise ConfigError(f"storage.directory = {directory}: {error}; choose one that can be written") from error
 

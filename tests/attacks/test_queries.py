@@ -11,7 +11,9 @@ import pytest
 
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import InstanceRecord
+from archimage.net.dispatch import ServiceClass
 from archimage.protocol.command import CommandField, c_cancel_rq
+from archimage.protocol.negotiation import ANY, SupportedContext
 from archimage.protocol.status import Status, is_pending
 from archimage.protocol.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from tests.attacks.datasets import (
@@ -24,6 +26,7 @@ from tests.attacks.datasets import (
 )
 from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import CT, FIND_CONTEXT, GET_CONTEXT, MOVE_CONTEXT, Peer, querying
+from tests.net.background import listening
 
 _STUDIES = 20_000
 _LIMIT = 15_000
@@ -135,6 +138,48 @@ def test_a_cancelled_query_ends_within_a_second(peer: Peer) -> None:
     assert (status, answered < _LIMIT - 1) == (Status.CANCEL, True)
     assert time.monotonic() - started <= 1
     assert peer.echo() == 0
+
+
+class _Silent:
+    """A C-STORE that is never answered."""
+
+    def add(self, data: memoryview, *, last: bool) -> None:
+        """Take nothing."""
+
+    async def settle(self) -> None:
+        """Do nothing."""
+
+    def abandon(self) -> None:
+        """Do nothing."""
+
+
+def test_a_cancelled_move_ends_within_a_second_though_its_destination_says_nothing(tmp_path: Path) -> None:
+    silent = ServiceClass((SupportedContext(CT, ANY),), stream_handlers={CommandField.C_STORE_RQ: lambda _: _Silent()})
+    with listening(silent) as destination:
+        node = f"PACS_SCP=127.0.0.1:{destination.port}"
+        with (
+            running(tmp_path / "one" / "two" / "data", ["--node", node]) as server,
+            Peer.associated(server.port) as peer,
+        ):
+            uid = new_uid()
+            assert peer.store(uid, dataset(uid)) == 0
+            peer.release()
+            _cancel_move(server)
+
+
+def _cancel_move(server: Server) -> None:
+    with Peer.associated(server.port, querying()) as peer:
+        everything = _study(study=("UI", b"1.2.826.0.1.3680043.8.499.1"))
+        message_id = peer.ask(
+            CommandField.C_MOVE_RQ, MOVE_CONTEXT, STUDY_ROOT_MOVE, everything, move_destination="PACS_SCP"
+        )
+        time.sleep(0.5)  # the object is on its way
+        peer.send_command(MOVE_CONTEXT, c_cancel_rq(message_id), has_dataset=False)
+        started = time.monotonic()
+        assert peer.status() == Status.CANCEL
+        assert time.monotonic() - started <= 1
+        assert peer.echo() == 0
+        peer.release()
 
 
 # Row 39.

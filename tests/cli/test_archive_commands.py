@@ -1,8 +1,14 @@
 """The commands that work on a data directory of this machine."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from archimage.app import build
+from archimage.config import Config, StorageConfig
+from archimage.errors import ConfigError
 from tests.cli.conftest import Invoke
 
 
@@ -64,6 +70,18 @@ def test_rebuild_makes_a_lost_index_again(archimage: Invoke, studies: Path, tmp_
         "unreadable": [],
     }
     assert archimage("index", "verify", "--digests", "--data", data).code == 0
+
+
+def test_rebuild_needs_the_archive_for_itself(archimage: Invoke, studies: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    archimage("import", studies, "--data", data)
+    settings = Config(storage=StorageConfig(directory=data))
+    with closing(build(settings)):
+        refused = archimage("index", "rebuild", "--data", data)
+    assert (refused.code, "stop the server" in refused.err) == (2, True)
+    with closing(build(settings, alone=True)), pytest.raises(ConfigError, match="being rebuilt"):
+        build(settings)
+    assert archimage("index", "rebuild", "--data", data).code == 0
 
 
 def test_rebuild_drops_rows_without_a_file_and_names_unreadable_ones(

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Final
 
@@ -361,6 +362,19 @@ def test_two_retrievals_at_once_take_turns(peer: Peer, service: _Service) -> Non
         elif command.status == 0:
             done.add(command.message_id_being_responded_to)
     assert service.stored == [0] * 6
+
+
+def test_a_peer_that_takes_no_object_is_given_up(
+    peer: Peer, service: _Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archimage.net.session._SUB_OPERATION_TIMEOUT_S", 0.3)
+    _get(peer, 2, 0)
+    assert peer.response()[0].field == CommandField.C_STORE_RQ
+    started = time.monotonic()
+    assert peer.receive() == Abort(0, 0)
+    assert peer.ended()
+    assert time.monotonic() - started < 2  # ARTIM, 30 s, is not waited for
+    assert service.stored == []
 
 
 def test_a_source_that_fails_on_the_way_aborts(peer: Peer, service: _Service) -> None:

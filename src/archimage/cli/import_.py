@@ -40,14 +40,14 @@ def import_files(
 
 
 @contextmanager
-def opened(data: Path | None, config: Path | None) -> "Iterator[App]":
-    """Open the archive of a data directory, and close it after the block."""
+def opened(data: Path | None, config: Path | None, *, alone: bool = False) -> "Iterator[App]":
+    """Open the archive of a data directory, beside others or alone, and close it after the block."""
     from archimage.app import build
     from archimage.observe import logs
 
     settings = load({"storage": {"directory": data}}, config)
     logs.configure("error", settings.log.format)  # what is refused stands in the summary
-    app = build(settings)
+    app = build(settings, alone=alone)
     try:
         yield app
     finally:

@@ -41,7 +41,7 @@ def rebuild(data: Data = None, json: Json = False, config: ConfigFile = None) ->
     from archimage.services import consistency
 
     rebuilt = consistency.Rebuilt()
-    with opened(data, config) as archive, progress() as bars:
+    with opened(data, config, alone=True) as archive, progress() as bars:
         task = bars.add_task("Indexing", total=None, rate="")
         for rebuilt in consistency.rebuild(archive.index, archive.blobs):
             bars.update(task, completed=rebuilt.indexed)

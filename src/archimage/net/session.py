@@ -111,6 +111,7 @@ class Session:
                 async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
                     return await answered
             except (LocalProtocolError, TimeoutError) as error:
+                self.connection.give_up()
                 raise ConnectionFailedError(f"{self.peer} did not take an instance") from error
             finally:
                 del self._sub_operations[command.message_id or 0]

@@ -8,10 +8,11 @@ buffer is nearly full, not for every piece: a turn of the owner costs more than 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, cast
 
 from archimage.buffers import BufferPool
-from archimage.errors import ConnectionFailedError, TimerExpiredError
+from archimage.errors import ConnectionFailedError, LocalProtocolError, TimerExpiredError
 from archimage.protocol.association import Association
 from archimage.protocol.events import CommandReceived, DataReceived, Event
 
@@ -100,6 +101,13 @@ class Connection(asyncio.BufferedProtocol):
         except TimeoutError:
             self.drop()
             raise TimerExpiredError(f"{self.peer_address[0]} read nothing for {self._write_timeout_s:g} s") from None
+
+    def give_up(self) -> None:
+        """Abort, and do not wait for a peer to close that has been waited for long enough."""
+        with suppress(LocalProtocolError):
+            self.association.abort(self._loop.time())
+        self.flush()
+        self._leave()
 
     def drop(self) -> None:
         """Cut the connection without a word."""
@@ -240,8 +248,14 @@ class Connection(asyncio.BufferedProtocol):
             return
         deadline = self.association.deadline
         if deadline is not None and deadline <= self._loop.time():
-            stuck = self._transport.get_write_buffer_size() > 0
             self._deliver(self.association.handle_timeout(self._loop.time()))
-            if stuck:  # a peer that reads nothing would not read an A-ABORT either
-                self.drop()
-        self._arm()
+            self._leave()
+        else:
+            self._arm()
+
+    def _leave(self) -> None:
+        """Close without waiting for the peer; one that reads nothing would not read an A-ABORT either."""
+        if self._transport is None or self._transport.get_write_buffer_size():
+            self.drop()
+        else:
+            self._transport.close()

@@ -10,10 +10,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from archimage.errors import StorageError
+from archimage.errors import ConfigError, StorageError
 from archimage.storage.files import storage_errors
 
 _MAX_LANES: Final = 512
+
+
+class Occupancy:
+    """This process's use of an archive: beside others, or alone. The kernel ends it with the process."""
+
+    def __init__(self, directory: Path, *, alone: bool) -> None:
+        """Begin.
+
+        Raises:
+            ConfigError: others use the archive and this one must be alone, or another is alone in it.
+        """
+        with storage_errors("lock the archive"):
+            self._fd = os.open(directory / "in-use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            why = "it is in use: stop the server and every import" if alone else "its index is being rebuilt: wait"
+            raise ConfigError(f"the archive in {directory} cannot be opened, for {why}") from None
+
+    def close(self) -> None:
+        """End."""
+        os.close(self._fd)
 
 
 class Lane:

@@ -6,7 +6,7 @@ Ref: PS3.4 §C.4.2, §C.4.3; PS3.7 §9.1.3, §9.1.4.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from types import MappingProxyType
@@ -45,6 +45,7 @@ FAILED_SOP_INSTANCE_UID_LIST: Final = 0x00080058
 _MAX_COUNT: Final = 0xFFFF
 _MAX_EXPLICIT_UID_BYTES: Final = 0xFFFE
 _MAX_MESSAGE_ID: Final = 0xFFFF
+_CANCEL_PATIENCE_S: Final = 0.5
 
 _ROOTS: Final[Mapping[str, Root]] = MappingProxyType(
     {
@@ -124,15 +125,20 @@ class _Retrieval:
         tally = Tally(len(instances))
         comment = ""
         for batch in batches(instances, MAX_CONTEXTS):
+            if request.cancelled.is_set():
+                break
             before = tally.remaining
             try:
                 async with (
                     await self._connect(node, batch) as association,
+                    _cut_short(request, association),
                     aclosing(self._send(request, batch, tally, _over(association, request))) as responses,
                 ):
                     async for response in responses:
                         yield response
             except AssociationError as error:
+                if request.cancelled.is_set():
+                    break
                 comment = comment_of(error)
                 _log.warning("move failed", destination=node.ae_title, reason=str(error))
                 for instance in batch[before - tally.remaining :]:
@@ -178,6 +184,26 @@ class _Retrieval:
                     return
                 tally.count(instance.sop_instance_uid, await _sub_operation(request, instance, source, send))
                 yield _pending(tally)
+
+
+@asynccontextmanager
+async def _cut_short(request: Request, association: ClientAssociation) -> AsyncGenerator[None, None]:
+    """Abort the association if the C-MOVE is cancelled and the object on its way then takes too long.
+
+    A C-GET cannot do so: the object travels where its answer has to.
+    """
+
+    async def watch() -> None:
+        await request.cancelled.wait()
+        await asyncio.sleep(_CANCEL_PATIENCE_S)
+        await association.abort()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _sub_operation(
