@@ -8,7 +8,7 @@ DATA   ?= data
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench lock peers clean
+.PHONY: help setup serve test coverage check bench lock peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
@@ -21,6 +21,11 @@ serve: $(VENV)/.runtime  ## start the archive on loopback, with demo studies whe
 
 test: $(VENV)/.dev peers  ## run the whole suite
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+coverage: $(VENV)/.dev peers  ## run the whole suite and tell what of the code it reaches, child processes included
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS); status=$$?; $(BIN)/coverage combine --quiet; \
+		$(BIN)/coverage report && $(BIN)/coverage report --include='*/protocol/*,*/dicom/scan.py' --fail-under=100 && exit $$status
 
 check: $(VENV)/.dev  ## lint, formatting, types, layers
 	$(BIN)/ruff check .

@@ -86,9 +86,11 @@ def require(program: str, package: str) -> str:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a server or client, without settings of archimage that are not the scenario's.
 
-    Debian's DCMTK leaves Nagle's algorithm on unless it is told otherwise.
+    Debian's DCMTK leaves Nagle's algorithm on unless it is told otherwise. A Python program keeps its bytecode, as an
+    installed one does.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ARCHIMAGE_")}
+    left_out = ("ARCHIMAGE_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**inherited, "TCP_NODELAY": "1", **(extra or {})}
 
 

@@ -35,7 +35,7 @@ def get_move(bench: Bench) -> None:
 
 
 def _retrieve_all(work: Path, objects: Objects, start: Start) -> Iterator[Sample]:
-    """Retrieve four times from one server, its cache warm from the filling as everyone's is."""
+    """Retrieve four times from one server, the cache as the filling left it: cold where a server writes around it."""
     port = process.free_port()
     with start(work, port) as server:
         replay.send_objects(objects, 1, server.port, server.ae_title)
