@@ -24,6 +24,10 @@ class ServerError(Exception):
     """A server did not start, or is not installed."""
 
 
+_GONE = (FileNotFoundError, ProcessLookupError, IndexError)
+"""What reading of a process raises that ends meanwhile; a zombie tells no memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """A server that listens."""
@@ -50,19 +54,25 @@ class Running:
 
     def rss_bytes(self) -> int:
         """Return the resident memory of all its processes."""
-        return sum(process.memory_info().rss for process in self.processes())
+        total = 0
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+        return total
 
     def reset_peak(self) -> None:
         """Forget the peak of resident memory reached so far."""
         for process in self.processes():
-            Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+            with suppress(*_GONE):
+                Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
     def peak_bytes(self) -> int:
         """Return the peak of resident memory, summed over its processes."""
         total = 0
         for process in self.processes():
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            total += 1024 * int(status.split("VmHWM:")[1].split()[0])
+            with suppress(*_GONE):
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                total += 1024 * int(status.split("VmHWM:")[1].split()[0])
         return total
 
 

@@ -46,6 +46,7 @@ def _measure(
     work: Path, cases: tuple[str, str], name: str, sender: Sender, sets: tuple[Objects, Objects]
 ) -> Iterator[Sample]:
     objects, one = sets
+    objects.warm()
     with peers.storescp(work) as server:
         start_up = sender(server, one.groups)
         seconds = sender(server, objects.groups)

@@ -118,12 +118,14 @@ def _by_replay(case: str, objects: Objects, associations: int, start: Start) -> 
 
 
 def _send(objects: Objects, associations: int, server: Running) -> replay.Sent:
+    objects.warm()
     if server.name == "floor":
         return replay.send_bare(objects, associations, server.port, server.cpu_s)
     return replay.send_objects(objects, associations, server.port, server.ae_title, server.cpu_s)
 
 
 def _by_storescu(case: str, objects: Objects, associations: int, start: Start) -> Sequence[Sample]:
+    objects.warm()
     with start() as server:
         seconds = clients.storescu(server, objects.groups, associations)
     return (Sample(case, server.name, objects.count / seconds, "objects/s"),)
