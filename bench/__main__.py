@@ -18,7 +18,6 @@ def main() -> int:
     described = machine.describe()
     work = options.work or HOME / "out" / "work"
     bench = Bench(out=HOME / "out", work=work, rounds=options.rounds, quick=options.quick)
-    machine.touch_memory()
     try:
         for name in options.scenario or ALL:
             print(f"== {name}", file=sys.stderr, flush=True)

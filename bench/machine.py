@@ -16,8 +16,6 @@ import psutil
 
 from bench import process
 
-_TOUCHED_MAX_BYTES = 16 << 30
-
 
 def describe() -> dict[str, str]:
     """Describe the machine and the versions measured."""
@@ -35,11 +33,13 @@ def describe() -> dict[str, str]:
     }
 
 
-def touch_memory() -> None:
-    """Use most of the free memory once: a virtual machine pays for the first touch of each page, whoever makes it."""
-    size = min(psutil.virtual_memory().free, _TOUCHED_MAX_BYTES) // 2
-    with mmap.mmap(-1, size) as memory:
-        for offset in range(0, size, mmap.PAGESIZE):
+def touch_memory(size_bytes: int) -> None:
+    """Use free memory once: a virtual machine pays for the first touch of each page, whoever makes it.
+
+    Its host may take free memory back within seconds, so this belongs right before what is timed.
+    """
+    with mmap.mmap(-1, min(size_bytes, psutil.virtual_memory().available // 2)) as memory:
+        for offset in range(0, len(memory), mmap.PAGESIZE):
             memory[offset] = 1
 
 

@@ -33,6 +33,7 @@ def _measure(
     work: Path, case: str, objects: Objects, associations: int, install: Callable[[Path], None] | None
 ) -> Sequence[Sample]:
     with peers.archimage(work, prepare=install) as server:
+        objects.warm()
         sent = replay.send_objects(objects, associations, server.port, server.ae_title, server.cpu_s)
     subject = "archimage" if install else EMPTY
     cpu_ms = None if sent.cpu_s is None else 1000 * sent.cpu_s / sent.count

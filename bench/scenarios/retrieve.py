@@ -40,17 +40,21 @@ def _retrieve_all(work: Path, objects: Objects, start: Start) -> Iterator[Sample
     with start(work, port) as server:
         replay.send_objects(objects, 1, server.port, server.ae_title)
         with process.fresh_directory(work, "getscu") as directory:
+            objects.warm()
             seconds = clients.getscu(server, PATIENT_ID, directory)
             _require(sum(1 for _ in directory.iterdir()), objects)
         yield _sample("getscu", server, objects, seconds)
         with peers.storescp(work, called=peers.MOVE_DESTINATION, port=port) as destination:
+            objects.warm()
             seconds = clients.movescu(server, PATIENT_ID, peers.MOVE_DESTINATION)
             _require(sum(1 for _ in destination.directory.iterdir()), objects)
         yield _sample("movescu", server, objects, seconds)
+        objects.warm()
         got = queries.get(server, PATIENT_ID, CT)
         _require(got.count, objects)
         yield _sample("get", server, objects, got.seconds)
         with peers.sink(work, port=port):
+            objects.warm()
             moved = queries.move(server, PATIENT_ID, peers.MOVE_DESTINATION)
         _require(moved.count, objects)
         yield _sample("move", server, objects, moved.seconds)

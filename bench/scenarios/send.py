@@ -46,9 +46,9 @@ def _measure(
     work: Path, cases: tuple[str, str], name: str, sender: Sender, sets: tuple[Objects, Objects]
 ) -> Iterator[Sample]:
     objects, one = sets
-    objects.warm()
     with peers.storescp(work) as server:
         start_up = sender(server, one.groups)
+        objects.warm()
         seconds = sender(server, objects.groups)
     yield Sample(cases[0], name, objects.count / seconds, "objects/s")
     yield Sample(cases[1], name, objects.count / (seconds - start_up), "objects/s")

@@ -125,7 +125,7 @@ def _send(objects: Objects, associations: int, server: Running) -> replay.Sent:
 
 
 def _by_storescu(case: str, objects: Objects, associations: int, start: Start) -> Sequence[Sample]:
-    objects.warm()
     with start() as server:
+        objects.warm()
         seconds = clients.storescu(server, objects.groups, associations)
     return (Sample(case, server.name, objects.count / seconds, "objects/s"),)
