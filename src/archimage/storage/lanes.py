@@ -24,9 +24,9 @@ class Occupancy:
 
         Raises:
             ConfigError: others use the archive and this one must be alone, or another is alone in it.
+            OSError: the directory cannot be written.
         """
-        with storage_errors("lock the archive"):
-            self._fd = os.open(directory / "in-use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._fd = os.open(directory / "in-use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(self._fd, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
