@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,16 +32,23 @@ def _play(settings: Config, play: Callable[[int], Returned]) -> Returned:
 
 
 def _workers() -> list[psutil.Process]:
-    """List the workers that this process has."""
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+    """List the workers that this process has, without those that have just died."""
+    return [child for child in psutil.Process().children() if "spawn_main" in _command(child)]
+
+
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def _owner(port: int, local_port: int) -> int:
     """Tell which worker holds the connection from a local port."""
     for child in _workers():
-        for connection in child.net_connections("tcp"):
-            if connection.raddr and connection.raddr.port == local_port and connection.laddr.port == port:
-                return int(child.pid)
+        with suppress(psutil.NoSuchProcess):
+            for connection in child.net_connections("tcp"):
+                if connection.raddr and connection.raddr.port == local_port and connection.laddr.port == port:
+                    return int(child.pid)
     raise LookupError(local_port)
 
 
