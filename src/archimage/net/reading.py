@@ -11,14 +11,17 @@ from archimage.buffers import BUFFER_BYTES, BufferPool
 from archimage.errors import StorageError
 from archimage.ports import BlobReader
 
-_POOLED_BYTES: Final = 128 << 10  # for less a buffer of 1 MiB would be a waste
+_POOLED_BYTES: Final = range(128 << 10, BUFFER_BYTES + 1)
+"""Sizes of data sets that are read into a buffer of the pool: for less it would be a waste, and of more, bytes may
+still be queued for a peer when reading on has failed."""
+
 _GROUP_BYTES: Final = 2 << 20
 _GROUP_ITEMS: Final = 32
 _Item = TypeVar("_Item")
 
 
 class Source:
-    """The data set of one stored object, its first chunk read, into a buffer of the pool if it is large.
+    """The data set of one stored object, its first chunk read.
 
     Opening and reading are two steps, so that the disk can fetch many objects at once.
     """
@@ -34,11 +37,12 @@ class Source:
 
     def prepare(self) -> None:
         """Read the first chunk; blocks."""
-        if self._reader.size_bytes - self._position < _POOLED_BYTES:
-            self._first = self._read(memoryview(bytearray(self._reader.size_bytes - self._position)))
-        else:
+        size = self._reader.size_bytes - self._position
+        if size in _POOLED_BYTES:
             self._buffer = self._buffers.take()
             self._first = self._read(self._buffer)
+        else:
+            self._first = self._read(memoryview(bytearray(min(size, BUFFER_BYTES))))
         if self._whole:
             self._reader.close()
 

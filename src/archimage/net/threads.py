@@ -38,7 +38,7 @@ class WorkerThreads:
             error: BaseException | None = None
             try:
                 call(*arguments)
-            except BaseException as raised:
+            except BaseException as raised:  # it is for whoever waits
                 error = raised
             with suppress(RuntimeError):  # the loop has ended, and whoever waited with it
                 future.get_loop().call_soon_threadsafe(_settle, future, error)
