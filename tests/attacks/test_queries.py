@@ -1,8 +1,9 @@
 """Queries and retrievals made to hurt: metacharacters, bombs, endless lists, unknown destinations, peers that stop."""
 
 import secrets
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import InstanceRecord
-from archimage.net.dispatch import ServiceClass
+from archimage.net.dispatch import Incoming, Operation, ServiceClass
 from archimage.protocol.command import CommandField, c_cancel_rq
 from archimage.protocol.negotiation import ANY, SupportedContext
 from archimage.protocol.status import Status, is_pending
@@ -140,11 +141,16 @@ def test_a_cancelled_query_ends_within_a_second(peer: Peer) -> None:
     assert peer.echo() == 0
 
 
-class _Silent:
-    """A C-STORE that is never answered."""
+class _Silent(Operation):
+    """A C-STORE that is never answered; begun tells that its data set has come."""
 
-    def add(self, data: memoryview, *, last: bool) -> None:
+    def __init__(self, begun: threading.Event) -> None:
+        self._begun = begun
+
+    def add(self, _data: memoryview, *, last: bool) -> None:
         """Take nothing."""
+        if last:
+            self._begun.set()
 
     async def settle(self) -> None:
         """Do nothing."""
@@ -154,7 +160,9 @@ class _Silent:
 
 
 def test_a_cancelled_move_ends_within_a_second_though_its_destination_says_nothing(tmp_path: Path) -> None:
-    silent = ServiceClass((SupportedContext(CT, ANY),), stream_handlers={CommandField.C_STORE_RQ: lambda _: _Silent()})
+    begun = threading.Event()
+    handlers: dict[int, Callable[[Incoming], Operation]] = {CommandField.C_STORE_RQ: lambda _: _Silent(begun)}
+    silent = ServiceClass((SupportedContext(CT, ANY),), stream_handlers=handlers)
     with listening(silent) as destination:
         node = f"PACS_SCP=127.0.0.1:{destination.port}"
         with (
@@ -164,16 +172,16 @@ def test_a_cancelled_move_ends_within_a_second_though_its_destination_says_nothi
             uid = new_uid()
             assert peer.store(uid, dataset(uid)) == 0
             peer.release()
-            _cancel_move(server)
+            _cancel_move(server, begun)
 
 
-def _cancel_move(server: Server) -> None:
+def _cancel_move(server: Server, begun: threading.Event) -> None:
     with Peer.associated(server.port, querying()) as peer:
         everything = _study(study=("UI", b"1.2.826.0.1.3680043.8.499.1"))
         message_id = peer.ask(
             CommandField.C_MOVE_RQ, MOVE_CONTEXT, STUDY_ROOT_MOVE, everything, move_destination="PACS_SCP"
         )
-        time.sleep(0.5)  # the object is on its way
+        assert begun.wait(10)
         peer.send_command(MOVE_CONTEXT, c_cancel_rq(message_id), has_dataset=False)
         started = time.monotonic()
         assert peer.status() == Status.CANCEL
