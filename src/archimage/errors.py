@@ -16,6 +16,7 @@
     |    |- InvalidFileError          not Part 10, or its meta information is broken
     |    |- ExcessiveDatasetError     parses, but beyond a limit (elements, inflated size)
     |    |- UnsupportedTransferSyntaxError
+    |    |- InvalidPixelDataError    the pixels, or their codestream, cannot be decoded
     |    |- InvalidPathError          an attribute path that cannot be read
     |    `- MergeConflictError
     |- ServiceError
@@ -27,6 +28,11 @@
     |    |- UnknownDestinationError   C-MOVE to an AE title that is not configured
     |    |- NotAuthorisedError
     |    |- OutOfResourcesError       disk full, too many results
+    |    |- InvalidRequestError       what a web client asks for cannot be read
+    |    |- ExcessiveRequestError     it is larger than a limit
+    |    |- NotAcceptableError        the object cannot be given in any form that is asked for
+    |    |- UnsupportedMediaTypeError what a web client sends is of no kind that is taken
+    |    |- UnavailableError          too much is being done at the moment
     |    `- CancelledError            the peer cancelled the operation
     |- StorageError
     |    |- BlobNotFoundError
@@ -125,6 +131,10 @@ class UnsupportedTransferSyntaxError(DicomError):
     """The transfer syntax is not known here."""
 
 
+class InvalidPixelDataError(DicomError):
+    """The pixels cannot be decoded: the codestream is broken, or does not fit its description."""
+
+
 class InvalidPathError(DicomError):
     """An attribute path is malformed, or does not fit the data set it is applied to."""
 
@@ -171,6 +181,26 @@ class OutOfResourcesError(ServiceError):
 
 class CancelledError(ServiceError):
     """The peer cancelled the operation."""
+
+
+class InvalidRequestError(ServiceError):
+    """The request of a web client cannot be read: the message names the parameter, header or part."""
+
+
+class ExcessiveRequestError(ServiceError):
+    """The request is larger than a limit."""
+
+
+class NotAcceptableError(ServiceError):
+    """The object cannot be given in any of the forms that are asked for."""
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """What is sent is of no kind that is taken."""
+
+
+class UnavailableError(ServiceError):
+    """Too much is being done at the moment; the same request may succeed later."""
 
 
 class StorageError(ArchimageError):

@@ -16,6 +16,10 @@ NEVER_ANSWERED = {
     errors.MergeConflictError,  # of a library function that no service uses on the wire
     errors.InvalidPathError,  # a path expression comes from a caller of the library
     errors.InvalidFileError,  # files come by import, not from a peer
+    errors.InvalidRequestError,  # these four are of HTTP alone
+    errors.ExcessiveRequestError,
+    errors.NotAcceptableError,
+    errors.UnsupportedMediaTypeError,
 }
 STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.AssociationRejectedError: (0x0110, 0xC000, 0xA702),
@@ -27,6 +31,7 @@ STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.InvalidDatasetError: (0xC000, 0xC000, 0xC000),
     errors.ExcessiveDatasetError: (0xA700, 0xA700, 0xA702),
     errors.UnsupportedTransferSyntaxError: (0x0122, 0x0122, 0x0122),
+    errors.InvalidPixelDataError: (0xC000, 0xC000, 0xC000),
     errors.InvalidQueryError: (0xA900, 0xA900, 0xA900),
     errors.InvalidInstanceUIDError: (0x0117, 0xA900, 0xA900),
     errors.IdentityMismatchError: (0xA900, 0xA900, 0xA900),
@@ -35,6 +40,7 @@ STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.UnknownDestinationError: (0x0110, 0xC000, 0xA801),
     errors.NotAuthorisedError: (0x0124, 0x0124, 0x0124),
     errors.OutOfResourcesError: (0xA700, 0xA700, 0xA702),
+    errors.UnavailableError: (0xA700, 0xA700, 0xA702),
     errors.CancelledError: (0xFE00, 0xFE00, 0xFE00),
     errors.BlobNotFoundError: (0xA700, 0xA700, 0xA702),
     errors.IndexUnavailableError: (0xA700, 0xA700, 0xA701),
