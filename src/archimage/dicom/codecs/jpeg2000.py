@@ -1,0 +1,93 @@
+"""JPEG 2000 and High-Throughput JPEG 2000 (PS3.5 §8.2.4, §8.2.14; ISO/IEC 15444-1, -15).
+
+The encoder of HTJ2K takes whole bytes only. Its reversible codestreams are given the precision of the samples
+afterwards: samples are moved so that the level shift of the lower precision applies, and the SIZ marker is changed.
+"""
+
+from functools import partial
+from math import exp, log
+from typing import Final
+
+import imagecodecs
+import numpy as np
+from openjpeg.utils import encode_array
+
+from archimage.dicom.codecs.codestream import check_size, parse_jpeg_2000
+from archimage.dicom.codecs.description import Array, PixelDescription, Quality
+from archimage.dicom.codecs.samples import clipped, from_precision, precision_of
+from archimage.dicom.codecs.syntaxes import HTJ2K, HTJ2K_FAMILY, JPEG_2000
+
+_SSIZ: Final = 42
+"""Where the precision of the first component stands in a codestream: SOC, SIZ and 38 bytes; 3 bytes a component."""
+
+_SEARCH_STEPS: Final = 8
+_FINEST_STEP: Final = 1e-6
+_COARSEST_STEP: Final = 0.5
+
+
+def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> tuple[Array, str]:
+    """Decode a frame; colour that was transformed comes out as RGB."""
+    stream = parse_jpeg_2000(data)
+    check_size(stream, description)
+    array = _decoded(bytes(data), high_throughput=transfer_syntax_uid in HTJ2K_FAMILY)
+    if not stream.reversible and stream.precision > description.high_bit + 1:
+        array = clipped(array, description)
+    photometric = description.photometric_interpretation
+    transformed = description.samples_per_pixel == 3 and photometric in {"YBR_RCT", "YBR_ICT"}
+    return from_precision(array, description, stream.precision), "RGB" if transformed else photometric
+
+
+def _decoded(data: bytes, *, high_throughput: bool) -> Array:
+    if high_throughput:
+        try:
+            return np.asarray(imagecodecs.htj2k_decode(data))
+        except imagecodecs.Htj2kError:
+            pass  # some codestreams under these syntaxes are of Part 1
+    return np.asarray(imagecodecs.jpeg2k_decode(data))
+
+
+def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality) -> bytes:
+    """Encode a frame; RGB is transformed."""
+    colour = description.photometric_interpretation == "RGB"
+    precision = precision_of(array, description)
+    if transfer_syntax_uid == HTJ2K:
+        return _search(partial(_htj2k_lossy, array, colour), array.nbytes / quality.ratio)
+    if transfer_syntax_uid in HTJ2K_FAMILY:
+        return _htj2k_lossless(array, precision, colour=colour)
+    ratios = [quality.ratio] if transfer_syntax_uid == JPEG_2000 else None
+    return bytes(
+        encode_array(
+            array, bits_stored=precision, photometric_interpretation=1 if colour else 0, compression_ratios=ratios
+        )
+    )
+
+
+def _htj2k_lossless(array: Array, precision: int, *, colour: bool) -> bytes:
+    container = np.dtype(("i" if array.dtype.kind == "i" else "u") + ("1" if precision <= 8 else "2"))
+    samples = array.astype(container, copy=False)
+    spare = 8 * container.itemsize - precision
+    if spare and container.kind == "u":
+        samples = samples + container.type((1 << 8 * container.itemsize - 1) - (1 << precision - 1))
+    encoded = bytearray(imagecodecs.htj2k_encode(np.ascontiguousarray(samples), reversible=True, rgb=colour, tlm=True))
+    if spare:
+        count = 1 if array.ndim == 2 else array.shape[2]
+        encoded[_SSIZ : _SSIZ + 3 * count : 3] = bytes([encoded[_SSIZ] & 0x80 | precision - 1]) * count
+    return bytes(encoded)
+
+
+def _htj2k_lossy(array: Array, colour: bool, step: float) -> bytes:
+    return bytes(imagecodecs.htj2k_encode(np.ascontiguousarray(array), step, reversible=False, rgb=colour, tlm=True))
+
+
+def _search(encode_with: partial[bytes], wanted_bytes: float) -> bytes:
+    """Find the finest quantisation whose codestream is no longer than wanted; the encoder takes no ratio."""
+    finest, coarsest = log(_FINEST_STEP), log(_COARSEST_STEP)
+    best = encode_with(exp(coarsest))
+    for _ in range(_SEARCH_STEPS):
+        middle = (finest + coarsest) / 2
+        encoded = encode_with(exp(middle))
+        if len(encoded) <= wanted_bytes:
+            best, coarsest = encoded, middle
+        else:
+            finest = middle
+    return best
