@@ -1,0 +1,173 @@
+"""Data sets as DICOM JSON, written from their bytes without building a Dataset (PS3.18 Annex F).
+
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller^Jörg"}]}
+
+Where pydicom's to_json_dict departs from the standard this does not follow it: no Group Length elements, ascending
+order and no empty group of a person name (F.2.2); what is no number as a string (F.2.3); no Value in an empty sequence
+and null for an empty value among others (F.2.5).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Final, NamedTuple, Protocol
+
+from archimage.dicom.header import PixelData
+from archimage.dicom.jsonheader import BulkDataURI, HeaderWriter, Memo
+from archimage.dicom.jsonvalues import format_texts, split_text
+from archimage.dicom.layout import DEFLATED_SYNTAXES, Layout, layout_of
+from archimage.dicom.limits import DEFAULT_LIMITS
+from archimage.dicom.scan import HeaderScanner
+from archimage.dicom.window import Held, Source
+from archimage.errors import ExcessiveDatasetError
+
+BULK_THRESHOLD_BYTES: Final = 1024
+_INFLATE_STEP_BYTES: Final = 64 << 10
+
+
+def metadata_json(
+    header: bytes,
+    transfer_syntax_uid: str,
+    bulk_data_uri: BulkDataURI,
+    *,
+    bulk_threshold_bytes: int = BULK_THRESHOLD_BYTES,
+    pixel: PixelData | None = None,
+) -> bytes:
+    """Return the JSON object of a data set, or of what stands before its pixels, which pixel then describes.
+
+    Binary values of more than bulk_threshold_bytes are given by reference, and so are pixels of any size.
+
+    Raises:
+        InvalidDatasetError: it cannot be parsed.
+        ExcessiveDatasetError: it is deflated, and too large before its pixels.
+        UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
+    """
+    writer = MetadataWriter(bulk_threshold_bytes=bulk_threshold_bytes)
+    return writer.write(Held(header), transfer_syntax_uid, bulk_data_uri, pixel)
+
+
+class MetadataWriter:
+    """Writes data sets one after the other, in one thread.
+
+    Of elements that it has met before, byte for byte, it remembers the JSON: the instances of a series differ in a few
+    elements only.
+    """
+
+    def __init__(self, *, bulk_threshold_bytes: int = BULK_THRESHOLD_BYTES) -> None:
+        self._threshold_bytes = bulk_threshold_bytes
+        self._memos: dict[tuple[Layout, bytes], Memo] = {}
+
+    def write(
+        self, source: Source, transfer_syntax_uid: str, bulk_data_uri: BulkDataURI, pixel: PixelData | None = None
+    ) -> bytes:
+        """Return the JSON object of a data set; of source only what that takes is read.
+
+        Raises:
+            InvalidDatasetError: it cannot be parsed.
+            ExcessiveDatasetError: a sequence, or what stands before deflated pixels, is too large.
+            UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
+        """
+        layout = layout_of(transfer_syntax_uid)
+        if transfer_syntax_uid in DEFLATED_SYNTAXES and pixel is None:
+            source, pixel = _inflated(source, transfer_syntax_uid)
+        return HeaderWriter(source, self._memo, bulk_data_uri, self._threshold_bytes).write(layout, pixel)
+
+    def _memo(self, layout: Layout, charset: bytes) -> Memo:
+        return self._memos.setdefault((layout, charset), {})
+
+
+def _inflated(source: Source, transfer_syntax_uid: str) -> tuple[Source, PixelData | None]:
+    """Inflate up to the pixels; what follows them is left out."""
+    scanner = HeaderScanner(transfer_syntax_uid, frozenset())
+    offset = 0
+    while offset < source.size_bytes and not scanner.header_seen:
+        piece = source.read(offset, _INFLATE_STEP_BYTES)
+        scanner.feed(piece)
+        offset += len(piece)
+    if scanner.header_truncated:
+        raise ExcessiveDatasetError(f"more than {DEFAULT_LIMITS.max_header_bytes} bytes stand before the pixels")
+    return Held(scanner.header_bytes), scanner.header.pixel
+
+
+class RowAttribute(Protocol):
+    """An attribute as the index keeps it, such as `model.attributes.Attribute`."""
+
+    @property
+    def column(self) -> str:
+        """Its name in a row."""
+
+    @property
+    def tag(self) -> int:
+        """`(group << 16) | element`."""
+
+    @property
+    def vr(self) -> str:
+        """Value representation."""
+
+    @property
+    def sequence_tag(self) -> int | None:
+        """The sequence in whose items it stands, if it does."""
+
+
+_Maker = Callable[[Mapping[str, str]], bytes]
+
+
+class _Inner(NamedTuple):
+    """An attribute inside of the items that are being written."""
+
+    column: str
+    tag: int
+    vr: str
+    sequence_tag: None = None
+
+
+class RowWriter:
+    """Writes rows of the index that hold the same attributes."""
+
+    def __init__(self, attributes: Iterable[RowAttribute]) -> None:
+        makers: dict[int, _Maker] = {}
+        sequences: dict[int, list[RowAttribute]] = {}
+        for attribute in attributes:
+            if attribute.sequence_tag is None:
+                makers[attribute.tag] = _value_maker(attribute)
+            else:
+                sequences.setdefault(attribute.sequence_tag, []).append(attribute)
+        makers |= {tag: _items_maker(tag, inner) for tag, inner in sequences.items()}
+        self._makers = [makers[tag] for tag in sorted(makers)]
+
+    def write(self, row: Mapping[str, str]) -> bytes:
+        """Return the JSON object of a row."""
+        return b"{" + b",".join([make(row) for make in self._makers]) + b"}"
+
+
+def _value_maker(attribute: RowAttribute) -> _Maker:
+    column, vr = attribute.column, attribute.vr
+    start = b'"%08X":{"vr":"%b"' % (attribute.tag, vr.encode())
+    empty, value = start + b"}", start + b',"Value":['
+
+    def make(row: Mapping[str, str]) -> bytes:
+        text = row.get(column)
+        return value + format_texts(split_text(text, vr), vr) + b"]}" if text else empty
+
+    return make
+
+
+def _items_maker(sequence_tag: int, attributes: Sequence[RowAttribute]) -> _Maker:
+    start = b'"%08X":{"vr":"SQ"' % sequence_tag
+    columns = [attribute.column for attribute in attributes]
+    writer = RowWriter([_Inner(attribute.column, attribute.tag, attribute.vr) for attribute in attributes])
+
+    def make(row: Mapping[str, str]) -> bytes:
+        values = [row[column].split("\\") if row.get(column) else [] for column in columns]
+        items = [writer.write(dict(zip(columns, item, strict=True))) for item in zip_longest(*values, fillvalue="")]
+        return start + b',"Value":[%b]}' % b",".join(items) if items else start + b"}"
+
+    return make
+
+
+def rows_json(rows: Iterable[Mapping[str, str]], attributes: Sequence[RowAttribute]) -> bytes:
+    """Return the JSON array of rows of the index; an attribute without a value is there, empty.
+
+    Several values stand in a row joined with a backslash; those in a sequence are one for each of its items.
+    """
+    write = RowWriter(attributes).write
+    return b"[" + b",".join([write(row) for row in rows]) + b"]"
