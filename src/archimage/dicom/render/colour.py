@@ -1,5 +1,6 @@
 """True colour: RGB and the YBR forms, of any depth, to 8 bits of red, green and blue (PS3.3 §C.7.6.3.1.2)."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,11 @@ _DECODED: Final = frozenset({"RGB", "YBR_ICT", "YBR_RCT"})
 TRUE_COLOUR: Final = _FULL_RANGE | _PARTIAL_RANGE | _DECODED
 
 _FROM_PARTIAL: Final = np.array([[1.1644, 0, 1.596], [1.1644, -0.3917, -0.8129], [1.1644, 2.0173, 0]], np.float32).T
+_WHITE: Final = (0.9642, 1.0, 0.8249)
+"""D50, that of the profile connection space."""
+_FROM_XYZ: Final = np.array(
+    [[3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427]]
+)
 
 
 def true_colour(samples: npt.NDArray[Any], photometric: str, bits_stored: int) -> Picture:
@@ -50,3 +56,19 @@ def _from_full_range(picture: Picture) -> Picture:
     rows, columns, _ = picture.shape
     image = Image.frombuffer("YCbCr", (columns, rows), np.ascontiguousarray(picture), "raw", "YCbCr", 0, 1)
     return np.asarray(image.convert("RGB"))
+
+
+def from_cielab(encoded: Sequence[float]) -> tuple[int, int, int]:
+    """Return red, green, blue of sRGB for a colour as data sets hold it: L*, a*, b* in 16 bits (PS3.3 §C.10.7.1.1)."""
+    lightness = encoded[0] / 0xFFFF * 100
+    a, b = (value / 0xFFFF * 255 - 128 for value in encoded[1:3])
+    y = (lightness + 16) / 116
+    xyz = np.array([_WHITE[0] * _linear(y + a / 500), _WHITE[1] * _linear(y), _WHITE[2] * _linear(y - b / 200)])
+    light = (_FROM_XYZ @ xyz).clip(0, 1)
+    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    red, green, blue = (int(level) for level in np.rint(curved * 255))
+    return red, green, blue
+
+
+def _linear(value: float) -> float:
+    return value**3 if value > 6 / 29 else (value - 4 / 29) * 3 * (6 / 29) ** 2

@@ -1,22 +1,30 @@
-"""One frame through the pipeline that its photometric interpretation asks for (PS3.4 §N.2)."""
+"""One frame as it is to be seen, in the order of PS3.4 §N.2 and PS3.18 §8.3.5.
 
-from typing import Any
+stored cells -> modality LUT -> VOI LUT -> presentation LUT  (or palette, or true colour)
+             -> shutters -> overlays -> rotation, displayed area, viewport -> graphics, text
+"""
+
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render.attributes import FrameAttributes
-from archimage.dicom.render.colour import TRUE_COLOUR, true_colour
-from archimage.dicom.render.geometry import fitted
-from archimage.dicom.render.grayscale import Step, applied, displayed, ramp, windowed
+from archimage.dicom.render.annotation import burned_in
+from archimage.dicom.render.attributes import FrameAttributes, bytes_of, integer_of, items_of, values_of
+from archimage.dicom.render.geometry import Layout
+from archimage.dicom.render.graphics import annotated, in_ink, layers_of, level
+from archimage.dicom.render.grayscale import Array, windowed
 from archimage.dicom.render.images import Picture
 from archimage.dicom.render.options import RenderOptions
-from archimage.dicom.render.stored import StoredForm, padded, padding_of
-from archimage.dicom.render.voi import modality_steps, presentation_steps, voi_steps
-from archimage.errors import InvalidDatasetError, NotAcceptableError
+from archimage.dicom.render.overlays import GROUPS, Mask, burned, overlay_mask, overlay_masks
+from archimage.dicom.render.pipeline import Pipeline
+from archimage.dicom.render.presentation import PresentationState, aspect_of
+from archimage.dicom.render.shutters import shuttered
+from archimage.errors import InvalidDatasetError
 
-Array = npt.NDArray[Any]
+_SPACINGS: Final = ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 def render_frame(
@@ -30,52 +38,78 @@ def render_frame(
     Raises:
         InvalidDatasetError: attributes that the picture needs are missing, or cannot be read.
         InvalidRequestError: the viewport's region lies outside of the image.
-        NotAcceptableError: there is no way to show such pixels.
+        NotAcceptableError: there is no way to show such pixels, or the presentation state is not for them.
+        ExcessiveDatasetError, UnsupportedTransferSyntaxError: the presentation state cannot be decoded.
     """
-    if frame.size == 0:
+    if frame.size == 0 or frame.ndim not in {2, 3}:
         raise InvalidDatasetError("the image has no pixels")
     attributes = FrameAttributes(header, frame_number)
-    picture = _picture(attributes, frame, photometric, options)
-    return picture if options.viewport is None else fitted(picture, options.viewport)
+    pipeline = Pipeline.of(attributes, photometric)
+    if options.window is not None:
+        pipeline = replace(pipeline, asked=windowed(*options.window))
+    if options.presentation is None:
+        picture = _own_look(attributes, pipeline, frame, options)
+    else:
+        state = PresentationState.decode(options.presentation, options.presentation_syntax, attributes)
+        picture = _stated_look(attributes, pipeline.under(state), frame, options, state)
+    return burned_in(picture, attributes, options.annotation)
 
 
-def _picture(attributes: FrameAttributes, frame: Array, photometric: str, options: RenderOptions) -> Picture:
-    form = StoredForm.of(attributes.header)
-    if photometric in TRUE_COLOUR:
-        return true_colour(frame, photometric, form.bits_stored)
-    if photometric not in {"MONOCHROME1", "MONOCHROME2"}:
-        raise NotAcceptableError(f"images of photometric interpretation {photometric or '(none)'} cannot be shown")
-    return _grey(attributes, form.values(frame), form, photometric, options)
+def _own_look(attributes: FrameAttributes, pipeline: Pipeline, frame: Array, options: RenderOptions) -> Picture:
+    """Return the frame as its own attributes say."""
+    picture = shuttered(pipeline.picture(frame), attributes.source("FrameDisplayShutterSequence"))
+    picture = burned(picture, overlay_masks(attributes.header, frame, attributes.number))
+    if options.viewport is None:
+        return picture
+    layout = Layout.whole(frame.shape[1], frame.shape[0])
+    return layout.viewed(options.viewport, _pixel_aspect(attributes)).shown(picture)
 
 
-def _grey(
-    attributes: FrameAttributes, values: Array, form: StoredForm, photometric: str, options: RenderOptions
+def _pixel_aspect(attributes: FrameAttributes) -> float:
+    """Return a pixel's height divided by its width."""
+    sources = attributes.header, attributes.source("PixelMeasuresSequence")
+    aspects = (aspect_of(source, key) for source in sources for key in _SPACINGS)
+    return next((aspect for aspect in aspects if aspect is not None), 1.0)
+
+
+def _stated_look(
+    attributes: FrameAttributes, pipeline: Pipeline, frame: Array, options: RenderOptions, state: PresentationState
 ) -> Picture:
-    if values.ndim != 2:
-        raise InvalidDatasetError(f"{photometric} has one sample in a pixel")
-    modality = modality_steps(attributes.source("PixelValueTransformationSequence"), signed=form.signed)
-    padding = padded(values, padding_of(attributes.header, form))
-    voi = _asked(options) or voi_steps(attributes.source("FrameVOILUTSequence"), signed=form.signed)
-    if not voi:
-        voi = [_full_range(values if padding is None else values[~padding], modality, form)]
-    picture = displayed(values, [*modality, *voi, *presentation_steps(attributes.header, photometric)])
-    if padding is not None:
-        picture[padding] = 0
+    """Return the frame as a presentation state says."""
+    picture = shuttered(pipeline.picture(frame), state.dataset, _bitmap_shutter(state, frame))
+    picture = _layered(picture, attributes, frame, state)
+    layout, scale, aspect = state.layout(Layout.whole(frame.shape[1], frame.shape[0]))
+    if options.viewport is None:
+        layout = layout.sized(scale, scale * aspect)
+    else:
+        layout = layout.viewed(options.viewport, aspect)
+    return annotated(layout.shown(picture), state, layout)
+
+
+def _bitmap_shutter(state: PresentationState, frame: Array) -> Mask | None:
+    group = integer_of(state.dataset, "ShutterOverlayGroup")
+    if "BITMAP" not in values_of(state.dataset, "ShutterShape") or group not in GROUPS:
+        return None
+    return overlay_mask(state.dataset, frame, 1, group)
+
+
+def _layered(picture: Picture, attributes: FrameAttributes, frame: Array, state: PresentationState) -> Picture:
+    """Return the picture with the overlays that the state puts on a layer, its own and the image's."""
+    layers = layers_of(state)
+    active = sorted((layers[name], group) for group in GROUPS if (name := state.layer_of(group)) in layers)
+    picture = in_ink(picture, [layer.ink for layer, _ in active])
+    for layer, group in active:
+        own = overlay_masks(state.dataset, frame, attributes.number, [group])
+        masks = own or overlay_masks(attributes.header, frame, attributes.number, [group])
+        picture = burned(picture, masks, level(picture, layer.ink))
     return picture
 
 
-def _asked(options: RenderOptions) -> list[Step]:
-    return [] if options.window is None else [windowed(*options.window)]
+def icc_profile_of(header: Dataset) -> bytes | None:
+    """Return the ICC profile of a colour image or of its first optical path, None when it has none (PS3.3 §C.11.15).
 
-
-def _full_range(values: Array, modality: list[Step], form: StoredForm) -> Step:
-    """Return the window of an image that brings none: all that 8 bits can hold, else what the frame has."""
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    if form.bits_stored <= 8 and finite.dtype.kind != "f":
-        low, high = form.extent
-    elif finite.size:
-        low, high = finite.min(), finite.max()
-    else:
-        low, high = 0, 1
-    ends = applied(modality, np.linspace(low, high, 1024 if modality else 2))
-    return ramp(float(ends.min()), float(ends.max()))
+    Raises:
+        InvalidDatasetError: it cannot be read.
+    """
+    paths = items_of(header, "OpticalPathSequence")[:1]
+    return next((profile for source in (header, *paths) if (profile := bytes_of(source, "ICCProfile"))), None)

@@ -43,7 +43,7 @@ def _settings(media_type: str, picture: Picture, quality: int, icc_profile: byte
     if media_type == "image/jpeg":
         settings = {"quality": quality, "subsampling": 0}  # colours of small vessels and text stay sharp
     elif media_type == "image/png":
-        settings = {"compress_level": 4}
+        settings = {"compress_level": 2}
     elif media_type == "image/jp2":
         settings = {"irreversible": False, "num_resolutions": _resolutions(picture)}
     if icc_profile and picture.ndim == 3 and media_type in {"image/jpeg", "image/png"}:
