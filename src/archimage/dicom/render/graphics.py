@@ -223,7 +223,8 @@ def _curve(points: list[Point]) -> list[Point]:
 def _piece(four: Numbers, at: Numbers) -> Numbers:
     p0, p1, p2, p3 = four
     bend = (2 * p0 - 5 * p1 + 4 * p2 - p3) * at**2 + (3 * p1 - p0 - 3 * p2 + p3) * at**3
-    return 0.5 * (2 * p1 + (p2 - p0) * at + bend)
+    piece: Numbers = 0.5 * (2 * p1 + (p2 - p0) * at + bend)
+    return piece
 
 
 _OUTLINES: Final[dict[str, Callable[[list[Point]], list[Point]]]] = {

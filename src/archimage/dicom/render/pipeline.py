@@ -1,4 +1,4 @@
-"""Stored cells of a frame to 8 bits: grayscale, palette or true colour, whichever they are (PS3.4 §N.2, Figure N.2-1)."""
+"""Stored cells of a frame to 8 bits: grayscale, palette or true colour, whichever they are (PS3.4 §N.2)."""
 
 from dataclasses import dataclass, replace
 from typing import Self

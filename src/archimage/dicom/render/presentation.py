@@ -72,7 +72,7 @@ class PresentationState:
         return text_of(self.dataset, group << 16 | 0x1001)
 
     def layout(self, layout: Layout) -> tuple[Layout, float, float]:
-        """Return a layout turned and cut out as the state says, how often it magnifies, and a pixel's height by its width.
+        """Return a layout turned and cut out, by how much it is magnified, and a pixel's height divided by its width.
 
         Raises:
             InvalidDatasetError: rotation or displayed area are none.
