@@ -35,13 +35,14 @@ def _private_vr(tag: int, creator: str) -> str:
     return private_dictionary_VR(tag, creator) if creator and element > 0xFF else "UN"
 
 
-def choose_vr(vr: str, *, size_bytes: int, signed: bool) -> str:
+def choose_vr(vr: str, *, size_bytes: int, signed: bool | None) -> str:
     """Choose between the VRs that implied_vr leaves open.
 
-    LUT Data of one entry is a number (PS3.3 §C.11.1.1.1); pixel values have the sign of Pixel Representation.
+    LUT Data of one entry is a number (PS3.3 §C.11.1.1.1); pixel values have the sign of Pixel Representation, and what
+    it is for is left open while that is not known.
     """
     if vr == LUT_DATA:
         return "US" if size_bytes <= 2 else "OW"
-    if vr == SIGNED_BY_PIXELS:
+    if vr == SIGNED_BY_PIXELS and signed is not None:
         return "SS" if signed else "US"
     return vr

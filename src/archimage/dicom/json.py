@@ -12,9 +12,10 @@ from itertools import zip_longest
 from typing import Final, NamedTuple, Protocol
 
 from archimage.dicom.header import PixelData
-from archimage.dicom.jsonheader import BulkDataURI, HeaderWriter, Memo
+from archimage.dicom.jsoncontext import Contexts
+from archimage.dicom.jsonheader import BulkDataURI, HeaderWriter
 from archimage.dicom.jsonvalues import format_texts, split_text
-from archimage.dicom.layout import DEFLATED_SYNTAXES, Layout, layout_of
+from archimage.dicom.layout import DEFLATED_SYNTAXES, layout_of
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.scan import HeaderScanner
 from archimage.dicom.window import Held, Source
@@ -54,7 +55,7 @@ class MetadataWriter:
 
     def __init__(self, *, bulk_threshold_bytes: int = BULK_THRESHOLD_BYTES) -> None:
         self._threshold_bytes = bulk_threshold_bytes
-        self._memos: dict[tuple[Layout, bytes], Memo] = {}
+        self._contexts = Contexts()
 
     def write(
         self, source: Source, transfer_syntax_uid: str, bulk_data_uri: BulkDataURI, pixel: PixelData | None = None
@@ -69,10 +70,7 @@ class MetadataWriter:
         layout = layout_of(transfer_syntax_uid)
         if transfer_syntax_uid in DEFLATED_SYNTAXES and pixel is None:
             source, pixel = _inflated(source, transfer_syntax_uid)
-        return HeaderWriter(source, self._memo, bulk_data_uri, self._threshold_bytes).write(layout, pixel)
-
-    def _memo(self, layout: Layout, charset: bytes) -> Memo:
-        return self._memos.setdefault((layout, charset), {})
+        return HeaderWriter(source, layout, self._contexts, bulk_data_uri, self._threshold_bytes).write(pixel)
 
 
 def _inflated(source: Source, transfer_syntax_uid: str) -> tuple[Source, PixelData | None]:
