@@ -33,7 +33,7 @@ def settings() -> Iterator[tuple[str, object]]:
 
 def documented(default: object) -> str:
     """Write a default as the table does."""
-    if default == ():
+    if default in {(), ""}:
         return "empty"
     if default is None:
         return "(required)"

@@ -37,11 +37,13 @@ from archimage.services.store import Durability, StoreService
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, take_abandoned_lanes, take_free_lane
-from archimage.web import probes
+from archimage.web import application
+from archimage.web.dicomweb.resources import WebServices
 from archimage.web.server import HttpServer
 
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
+_WEB_THREADS: Final = 8
 _INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = structlog.get_logger()
 
@@ -106,8 +108,9 @@ class App:
             loop.add_signal_handler(number, stopped.set)
         ingest = WorkerThreads(_INGEST_THREADS, "ingest")
         readers = ThreadPoolExecutor(_READ_THREADS, "read")
+        web = ThreadPoolExecutor(_WEB_THREADS, "web")
         dicom = DicomServer(self._association_settings(), self._registry(ingest, readers), self._policy())
-        http = HttpServer(probes.build({"index": self._check_index}))
+        http = HttpServer(self._web(web))
         try:
             dicom_socket, http_socket = _bind_listeners(self.config)
             await dicom.listen(dicom_socket)
@@ -118,7 +121,12 @@ class App:
             await asyncio.gather(dicom.close(), http.close())
             ingest.close()
             readers.shutdown()
+            web.shutdown()
             self.close()
+
+    def _web(self, threads: ThreadPoolExecutor) -> application.Application:
+        services = WebServices(query=self.services.query, store=self.services.store)
+        return application.build(services, {"index": self._check_index}, self.config.http, threads)
 
     def _registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
         nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}

@@ -64,6 +64,7 @@ def _check_ae_title(text: str) -> str:
 
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_ae_title)]
 AETitles = Annotated[tuple[AETitle, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 ListenPort = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -110,10 +111,28 @@ class DicomConfig(_Section):
 
 
 class HttpConfig(_Section):
-    """The HTTP listener."""
+    """The HTTP listener and what it lets in."""
 
     host: Host = Field(default=LOOPBACK, description="Address to listen on.")
     port: ListenPort = Field(default=8042, description="TCP port; 0 takes a free one.")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/?#\s]+)?$",
+        description="Address under which clients see the server, behind a proxy; empty: that of each request.",
+    )
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Names that clients may call the server by, beside its addresses and `localhost`; `*`: any.",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="Origins (`https://viewer.example`) whose pages may use DICOMweb from a browser; `*`: any.",
+    )
+    request_timeout_s: Seconds = Field(
+        default=30.0, description="Time for the head of a request, and for every 16 KiB of its body, seconds."
+    )
+    send_timeout_s: Seconds = Field(default=60.0, description="Time a client may leave an answer unread, seconds.")
+    max_connections: Count = Field(default=1_024, description="Connections at once; more are answered 503.")
 
 
 class StorageConfig(_Section):

@@ -32,6 +32,7 @@
     |    |- ExcessiveRequestError     it is larger than a limit
     |    |- NotAcceptableError        the object cannot be given in any form that is asked for
     |    |- UnsupportedMediaTypeError what a web client sends is of no kind that is taken
+    |    |- SlowRequestError          it does not come in time
     |    |- UnavailableError          too much is being done at the moment
     |    `- CancelledError            the peer cancelled the operation
     |- StorageError
@@ -197,6 +198,10 @@ class NotAcceptableError(ServiceError):
 
 class UnsupportedMediaTypeError(ServiceError):
     """What is sent is of no kind that is taken."""
+
+
+class SlowRequestError(ServiceError):
+    """The request of a web client does not come in time."""
 
 
 class UnavailableError(ServiceError):

@@ -16,10 +16,11 @@ NEVER_ANSWERED = {
     errors.MergeConflictError,  # of a library function that no service uses on the wire
     errors.InvalidPathError,  # a path expression comes from a caller of the library
     errors.InvalidFileError,  # files come by import, not from a peer
-    errors.InvalidRequestError,  # these four are of HTTP alone
+    errors.InvalidRequestError,  # these five are of HTTP alone
     errors.ExcessiveRequestError,
     errors.NotAcceptableError,
     errors.UnsupportedMediaTypeError,
+    errors.SlowRequestError,
 }
 STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.AssociationRejectedError: (0x0110, 0xC000, 0xA702),

@@ -98,6 +98,15 @@ class QueryService:
         )
         return Find(query, identifier.keys, any(not _supported(*pair, identifier.level) for pair in pairs))
 
+    def matches(self, path: tuple[int, ...]) -> bool:
+        """Tell whether the attribute at a path of tags is one that can be matched."""
+        attribute = BY_TAG.get((path[0] if len(path) == 2 else None, path[-1])) if len(path) < 3 else None
+        return attribute is not None and _matched(attribute)
+
+    def count(self, query: Query) -> int:
+        """Count the matches, limit and offset left aside; blocks."""
+        return self._index.count(query)
+
     def pages(self, query: Query) -> Iterator[Sequence[Row]]:
         """Yield the matches page by page; blocks.
 

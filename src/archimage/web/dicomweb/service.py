@@ -1,0 +1,151 @@
+"""The DICOMweb service as an ASGI application: finds the resource, calls its handler, answers its errors.
+
+Ref: PS3.18 §8.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from archimage.errors import ArchimageError, ConnectionFailedError, ExcessiveRequestError, InvalidRequestError
+from archimage.web.dicomweb import errors
+from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Resource, WebServices
+from archimage.web.dicomweb.routes import Route, Routes
+from archimage.web.receiving import TimedReceive
+
+_log = structlog.get_logger()
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_CLOSE: Final = (b"connection", b"close")
+
+
+class DicomWebService:
+    """Serves a table of resources.
+
+    public_url is the address of the server as clients see it, empty for that of each request's Host header.
+    executor runs what blocks; body_timeout_s bounds the wait for a request's body, seconds.
+    """
+
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        services: WebServices,
+        executor: Executor,
+        *,
+        public_url: str = "",
+        body_timeout_s: float = 30.0,
+    ) -> None:
+        self._routes = Routes(resources)
+        self._services = services
+        self._executor = executor
+        self._public_url = public_url.rstrip("/")
+        self._body_timeout_s = body_timeout_s
+
+    def serves(self, raw_path: str) -> bool:
+        """Tell whether a path may be one of ours; those outside the service root must be in the table."""
+        if raw_path == SERVICE_ROOT or raw_path.startswith(f"{SERVICE_ROOT}/"):
+            return True
+        return self._routes.has_root(raw_path)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        body = TimedReceive(receive, self._body_timeout_s)
+        sending = _Sending(send, has_body=_has_body(scope), body=body)
+        try:
+            await self._answer(scope, body, sending)
+        except ConnectionFailedError:
+            return
+        except ArchimageError as error:
+            if sending.started:
+                _log.error("an answer broke off", path=scope["path"], reason=str(error))
+                raise
+            await self._fail(error, scope, sending)
+        except Exception:
+            if sending.started:
+                raise
+            _log.exception("a request met a bug", path=scope["path"])
+            await errors.unforeseen()(scope, receive, sending)
+
+    async def _answer(self, scope: Scope, body: TimedReceive, send: "_Sending") -> None:
+        route = self._routes.find(scope["raw_path"].decode("latin-1"))
+        if route is None:
+            return await _not_found()(scope, body, send)
+        resource = route.resources.get(scope["method"])
+        if resource is None:
+            return await _no_method(scope["method"], route)(scope, body, send)
+        _check_length(scope, resource)
+        request = DicomWebRequest(
+            resource, route.variables, scope, body, self._services, self._executor, self._base_url(scope)
+        )
+        answer = await resource.handler(request)
+        return await answer(scope, body, send)
+
+    async def _fail(self, error: ArchimageError, scope: Scope, send: "_Sending") -> None:
+        status = errors.answer_to(error).status
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("a request failed", path=scope["path"], status=int(status), reason=f"{error!r}")
+        await errors.response(error)(scope, send.body, send)
+
+    def _base_url(self, scope: Scope) -> str:
+        if self._public_url:
+            return self._public_url + SERVICE_ROOT
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
+        return f"{scope['scheme']}://{host.decode('latin-1')}{SERVICE_ROOT}"
+
+
+class _Sending:
+    """An ASGI `send` that adds what every answer has, and knows whether one has begun."""
+
+    __slots__ = ("_has_body", "_send", "body", "started")
+
+    def __init__(self, send: Send, *, has_body: bool, body: TimedReceive) -> None:
+        self._send = send
+        self._has_body = has_body
+        self.body = body
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if not self.started:
+            self.started = True
+            headers = [*message["headers"], _NOSNIFF]
+            if self._has_body and not self.body.finished:
+                headers.append(_CLOSE)  # what still comes is nobody's; the next request could not be told from it
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
+
+
+def _check_length(scope: Scope, resource: Resource) -> None:
+    """Refuse what says itself that it is too long, before anything of it is read."""
+    limit = resource.max_body_bytes
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if not value.isdigit():
+                raise InvalidRequestError("Content-Length is not a number")
+            if limit is not None and (len(value) > 18 or int(value) > limit):
+                raise ExcessiveRequestError(f"the body is longer than {limit} bytes")
+
+
+def _not_found() -> Response:
+    return errors.status_report(
+        HTTPStatus.NOT_FOUND, "nothing is served at this address", "See /openapi.json for what is."
+    )
+
+
+def _no_method(method: str, route: Route) -> Response:
+    headers = {"Allow": route.methods}
+    if method == "OPTIONS":
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+    return errors.status_report(
+        HTTPStatus.METHOD_NOT_ALLOWED, f"{method[:20]} cannot be done here", f"Use {route.methods}.", headers
+    )
