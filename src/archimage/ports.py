@@ -4,13 +4,14 @@ All of it blocks: services call it from worker threads. Adapters are safe to cal
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 from archimage.model.query import Query
-from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.model.records import FrameTable, InstanceRecord, StoredInstance
 
 
 class BlobReader(Protocol):
@@ -178,8 +179,19 @@ class Index(Protocol):
     def remove(self, sop_instance_uids: Sequence[str]) -> None:
         """Forget instances, and the series, studies and patients that become empty, in one transaction."""
 
-    def lookup(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return one instance, or None."""
+    def lookup(
+        self, sop_instance_uid: str, *, study_instance_uid: str | None = None, series_instance_uid: str | None = None
+    ) -> StoredInstance | None:
+        """Return one instance, or None; also where it does not belong to the study and series that are given."""
+
+    def frames(self, sop_instance_uid: str) -> FrameTable | None:
+        """Return where the frames of one instance lie; None where it has none, or they were not noted."""
+
+    def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
+        """Map the UID of each series of a study to a text that is another one after any change of its instances."""
+
+    def series_version(self, study_instance_uid: str, series_instance_uid: str) -> str | None:
+        """Return that text for one series, None where it is not there."""
 
     def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
         """Yield the matches in pages; each maps columns to text, absent values left out."""
@@ -198,3 +210,22 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+
+
+class PixelWork(Protocol):
+    """Decodes, encodes and renders away from the server: what a codestream does to a decoder stays there."""
+
+    def submit(
+        self, task: str, options: Mapping[str, JsonValue], data: Sequence[bytes | memoryview]
+    ) -> Future[tuple[dict[str, Any], bytes]]:
+        """Have a task of `dicom.pixelwork` done; its data must stay as it is until then.
+
+        The future raises what the task raised, and InvalidPixelDataError where it used up time or memory or crashed;
+        `submit` itself raises UnavailableError when too many tasks wait.
+        """
+
+    def close(self) -> None:
+        """End what is being done."""

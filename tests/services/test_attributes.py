@@ -45,7 +45,8 @@ def test_an_object_with_a_uid_that_is_none_is_refused() -> None:
 
 def test_native_pixels_are_one_run() -> None:
     data = dataset("1.2.3", pixels=b"pixels")
-    assert frame_table(_header(data), 1_000) == FrameTable(False, (1_000 + len(data) - 6,), (6,))
+    at = 1_000 + len(data) - 6
+    assert frame_table(_header(data), 1_000) == FrameTable(False, (at,), (6,), at - 12)
 
 
 def test_fragments_are_listed_without_the_offset_table() -> None:

@@ -23,7 +23,8 @@ ITEM_DELIMITATION: Final = 0xFFFEE00D
 SEQUENCE_DELIMITATION: Final = 0xFFFEE0DD
 DELIMITERS: Final = frozenset({ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION})
 PIXEL_DATA: Final = 0x7FE00010
-PIXEL_TAGS: Final = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009, 0x56000020})
+SPECTROSCOPY_DATA: Final = 0x56000020
+PIXEL_TAGS: Final = frozenset({PIXEL_DATA, 0x7FE00008, 0x7FE00009, SPECTROSCOPY_DATA})
 """Pixel Data, Float and Double Float Pixel Data, Spectroscopy Data: what ends the header of an object."""
 
 SHORT_VRS: Final = frozenset(

@@ -39,4 +39,4 @@ class Dialect(Protocol):
         """Make an insertion that leaves a row of the same key alone."""
 
     def insert_adding(self, table: Table, column: str) -> Insert:
-        """Make an insertion that adds column to that of a row of the same key."""
+        """Make an insertion that adds column to that of a row of the same key, whose others it replaces."""

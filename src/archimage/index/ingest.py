@@ -7,6 +7,7 @@
 The statements are made by SQLAlchemy once and executed on the database's own cursor: that is the hot path.
 """
 
+import random
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,9 @@ class _Sql:
         content = series_content.c
         counted = (content.series_pk == bindparam("of_series"), content.sop_class_uid == bindparam("of_class"))
         self.take_content = self._text(
-            update(series_content).where(*counted).values(instances=content.instances - bindparam("fewer"))
+            update(series_content)
+            .where(*counted)
+            .values(instances=content.instances - bindparam("fewer"), change=bindparam("drawn"))
         )
         self.drop_content = self._text(
             delete(series_content).where(
@@ -178,7 +181,10 @@ class Ingest:
         cursor.executemany(self._sql.insert_instance, rows)
         cursor.executemany(
             self._sql.add_content,
-            [{"series_pk": key, "sop_class_uid": uid, "instances": number} for (key, uid), number in content.items()],
+            [
+                {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
+                for (key, uid), number in content.items()
+            ],
         )
         self._prune(cursor, replaced)
 
@@ -203,7 +209,10 @@ class Ingest:
         fewer = Counter((row[1], row[2]) for row in found)
         cursor.executemany(
             self._sql.take_content,
-            [{"of_series": key, "of_class": uid, "fewer": number} for (key, uid), number in fewer.items()],
+            [
+                {"of_series": key, "of_class": uid, "fewer": number, "drawn": _draw()}
+                for (key, uid), number in fewer.items()
+            ],
         )
         return {row[1] for row in found}
 
@@ -298,6 +307,11 @@ class Ingest:
         """Insert the search keys of names."""
         rows = [{"kind": kind, "key": key, "name": name} for name in found if name for kind, key in names.keys(name)]
         cursor.executemany(self._sql.add_name, rows)
+
+
+def _draw() -> int:
+    """Draw a number that no other change of a series has had."""
+    return random.getrandbits(62)
 
 
 def _named(table: Table, row: Sequence[Any]) -> dict[str, Any]:

@@ -4,8 +4,11 @@ Every attribute is text as it came, NULL when absent, several values joined with
 levels of the Query/Retrieve information model. Two more are derived:
 
 - `series_content` counts the instances of each SOP class in each series, so that counts, SOP Classes in Study and
-  emptied parents cost nothing per instance;
+  emptied parents cost nothing per instance; `change` is a number drawn anew whenever one of them comes or goes;
 - `name_key` gives the search keys of every distinct person name (see `names`).
+
+`removal` has a row for each instance that was removed on request, in their order: what the ingest journals still hold
+of it from before is void, and its file is to be deleted. It is kept until neither is true any more.
 """
 
 from typing import Final
@@ -14,7 +17,7 @@ from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, M
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -106,7 +109,16 @@ series_content: Final = Table(
     Column("series_pk", Integer, ForeignKey("series.pk"), primary_key=True, nullable=False),
     Column("sop_class_uid", Text, primary_key=True, nullable=False),
     Column("instances", Integer, nullable=False),
+    Column("change", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
+)
+removal: Final = Table(
+    "removal",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("file_path", Text),  # NULL once the file is deleted
+    Index(None, "sop_instance_uid"),
 )
 name_key: Final = Table(
     "name_key",

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, select
@@ -22,6 +22,8 @@ from archimage.errors import IndexUnavailableError, OutOfResourcesError
 from archimage.index import statements
 from archimage.index.frames import decode_frames
 from archimage.index.ingest import Ingest
+from archimage.index.lookups import Lookups, versions
+from archimage.index.matching import clean
 from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.model.query import Query
@@ -50,6 +52,7 @@ class SqliteIndex:
         self._busy_timeout_s = busy_timeout_s
         self._dialect = SqliteDialect()
         self._ingest = Ingest(self._dialect)
+        self._lookups = Lookups(self._dialect)
         self._writing_lock = threading.Lock()
         self._syncing_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
@@ -83,16 +86,31 @@ class SqliteIndex:
         with self._transaction() as cursor, self._answering():
             self._ingest.remove(cursor, sop_instance_uids)
 
-    def lookup(self, sop_instance_uid: str) -> StoredInstance | None:
-        """Return one instance, or None."""
-        with self._reading() as connection:
-            row = connection.execute(statements.one(sop_instance_uid, statements.STORED)).fetchone()
-        return None if row is None else StoredInstance(*row)
+    def lookup(
+        self, sop_instance_uid: str, *, study_instance_uid: str | None = None, series_instance_uid: str | None = None
+    ) -> StoredInstance | None:
+        """Return one instance, or None; also where it does not belong to the study and series that are given."""
+        statement = self._lookups.stored
+        if study_instance_uid is not None:
+            inside = series_instance_uid is not None
+            statement = self._lookups.stored_in_series if inside else self._lookups.stored_in_study
+        uids = {"instance": sop_instance_uid, "study": study_instance_uid, "series": series_instance_uid}
+        rows = self._fetch(statement, uids)
+        return StoredInstance(*rows[0]) if rows else None
 
     def frames(self, sop_instance_uid: str) -> FrameTable | None:
-        """Return where the frames of one instance lie; None where it has none or is not there."""
-        with self._reading() as connection:
-            return decode_frames(connection.execute(statements.one(sop_instance_uid, (instance.c.frames,))).scalar())
+        """Return where the frames of one instance lie; None where it has none, or they were not noted."""
+        rows = self._fetch(self._lookups.frames, {"instance": sop_instance_uid})
+        return decode_frames(rows[0][0]) if rows else None
+
+    def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
+        """Map the UID of each series of a study to a text that is another one after any change of its instances."""
+        return versions(self._fetch(self._lookups.study_changes, {"study": study_instance_uid}))
+
+    def series_version(self, study_instance_uid: str, series_instance_uid: str) -> str | None:
+        """Return that text for one series, None where it is not there."""
+        uids = {"study": study_instance_uid, "series": series_instance_uid}
+        return versions(self._fetch(self._lookups.series_changes, uids)).get(series_instance_uid)
 
     def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
         """Yield the matches in pages; each maps columns to text, absent values left out."""
@@ -154,6 +172,15 @@ class SqliteIndex:
             self._check_file()
             with self._engine.connect() as connection:
                 yield connection
+
+    def _fetch(self, statement: str, uids: Mapping[str, str | None]) -> list[Any]:
+        """Execute a statement of `lookups` on a connection of the pool."""
+        cleaned = {name: uid and clean(uid) for name, uid in uids.items()}
+        with self._answering():
+            self._check_file()
+            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(statement, cleaned)
+                return list(cursor.fetchall())
 
     def _keys_after(self, last: int) -> list[int]:
         """Return the keys of the next page of instances."""

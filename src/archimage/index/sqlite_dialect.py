@@ -60,10 +60,13 @@ class SqliteDialect:
         return _insertion(table).on_conflict_do_nothing()
 
     def insert_adding(self, table: Table, column: str) -> Insert:
-        """Make an insertion that adds column to that of a row of the same key."""
+        """Make an insertion that adds column to that of a row of the same key, whose others it replaces."""
         inserted = _insertion(table)
-        total = table.c[column] + inserted.excluded[column]
-        return inserted.on_conflict_do_update(index_elements=table.primary_key, set_={column: total})
+        values: dict[str, ColumnElement[Any]] = {
+            found.name: inserted.excluded[found.name] for found in table.columns if not found.primary_key
+        }
+        values[column] = table.c[column] + inserted.excluded[column]
+        return inserted.on_conflict_do_update(index_elements=table.primary_key, set_=values)
 
 
 def _insertion(table: Table) -> sqlite.Insert:

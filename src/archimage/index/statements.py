@@ -9,7 +9,7 @@ index: then it is the sub-select that leads.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, FromClause, Select, Text, cast, exists, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Text, cast, exists, func, select
 
 from archimage.errors import InvalidQueryError
 from archimage.index import derived, matching
@@ -44,11 +44,6 @@ STORED: Final = (
     instance.c.digest,
 )
 """The columns of a StoredInstance, in its order."""
-
-
-def one(sop_instance_uid: str, columns: Sequence[Column[Any]]) -> Select[Any]:
-    """Select columns of one instance."""
-    return select(*columns).where(instance.c.sop_instance_uid == matching.clean(sop_instance_uid))
 
 
 def columns_of(query: Query) -> tuple[Attribute, ...]:

@@ -1,6 +1,6 @@
 """What is known of one stored object."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -10,11 +10,29 @@ class FrameTable:
 
     native objects have one entry, the whole value; encapsulated ones an entry a fragment, the Basic Offset Table not
     counted. Where offsets say nothing of the stored bytes, as with deflated objects, a record has none.
+
+    element_offset  of the pixel element's tag: what stands before it is the object's header
+    count           of frames; 0 where it is not known: the table is older than these columns, or the object is no image
+    frame_bits      of one native frame, which need not end with a byte; 0 where it is not known
+    firsts          the first fragment of each frame, where fragments and frames do not go one by one; empty otherwise
     """
 
     encapsulated: bool
-    offsets: tuple[int, ...]
-    lengths: tuple[int, ...]
+    offsets: Sequence[int]
+    lengths: Sequence[int]
+    element_offset: int = 0
+    count: int = 0
+    frame_bits: int = 0
+    firsts: Sequence[int] = ()
+
+    def fragments(self, number: int) -> range | None:
+        """Return which fragments a frame of an encapsulated object consists of, counted from 0; None if untold."""
+        if self.count == 1:
+            return range(len(self.offsets))
+        if self.firsts:
+            end = self.firsts[number + 1] if number + 1 < self.count else len(self.offsets)
+            return range(self.firsts[number], end)
+        return range(number, number + 1) if self.count == len(self.offsets) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,26 @@
 
 from typing import Final
 
-from archimage.dicom.scan import Header
+from archimage.dicom.layout import SPECTROSCOPY_DATA
+from archimage.dicom.scan import Header, PixelData
 from archimage.errors import IdentityMismatchError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN
 from archimage.model.ids import check_uid
 from archimage.model.records import FrameTable
 
+_SAMPLES_PER_PIXEL: Final = 0x00280002
+_PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
+_NUMBER_OF_FRAMES: Final = 0x00280008
+_ROWS: Final = 0x00280010
+_COLUMNS: Final = 0x00280011
+_BITS_ALLOCATED: Final = 0x00280100
+
 _STORED: Final = tuple(attribute for attribute in ATTRIBUTES if not attribute.computed)
 WANTED: Final = frozenset(
     attribute.tag if attribute.sequence_tag is None else (attribute.sequence_tag, attribute.tag)
     for attribute in _STORED
-)
-"""What a scan must bring back for `index_values`."""
+) | {_SAMPLES_PER_PIXEL}
+"""What a scan must bring back for `index_values` and `frame_table`."""
 
 _TOP_LEVEL: Final = {attribute.tag: attribute.column for attribute in _STORED if attribute.sequence_tag is None}
 _NESTED: Final = {
@@ -47,13 +55,50 @@ def index_values(header: Header) -> dict[str, str]:
 
 
 def frame_table(header: Header, data_set_offset: int) -> FrameTable | None:
-    """Return where the pixels lie in a file whose data set begins at data_set_offset; None without native order."""
+    """Return where the pixels lie in a file whose data set begins at data_set_offset; None where that would be long."""
     pixel = header.pixel
-    if pixel is None:
+    if pixel is None or len(pixel.fragment_offsets) > _MAX_FRAGMENTS:
         return None
+    return divided(header, pixel, data_set_offset)
+
+
+def divided(header: Header, pixel: PixelData, data_set_offset: int) -> FrameTable:
+    """Return where the pixels lie, and their frames as far as the header describes them."""
+    element_offset = data_set_offset + pixel.offset
+    count = _number_of_frames(header) if pixel.tag != SPECTROSCOPY_DATA else 0
     if pixel.length is not None:
-        return FrameTable(False, (data_set_offset + pixel.value_offset,), (pixel.length,))
-    if len(pixel.fragment_offsets) > _MAX_FRAGMENTS:
-        return None
+        bits = _frame_bits(header)
+        if not 0 < bits * count <= pixel.length * 8:
+            count = bits = 0
+        return FrameTable(False, (data_set_offset + pixel.value_offset,), (pixel.length,), element_offset, count, bits)
     offsets = tuple(data_set_offset + offset for offset in pixel.fragment_offsets)
-    return FrameTable(True, offsets, tuple(pixel.fragment_lengths))
+    return FrameTable(True, offsets, tuple(pixel.fragment_lengths), element_offset, count, 0, _firsts(pixel, count))
+
+
+def _number_of_frames(header: Header) -> int:
+    """Return Number of Frames: 1 where it is absent or empty, as in most images; 0 where it is no number."""
+    _, raw = header.found.get(_NUMBER_OF_FRAMES, ("", b""))
+    try:
+        return max(1, int(raw)) if raw.strip(b" \0") else 1
+    except ValueError:
+        return 0
+
+
+def _frame_bits(header: Header) -> int:
+    """Return the size of a native frame in bits (PS3.5 §8.1.1, §8.2): YBR_FULL_422 has two samples for every pixel."""
+    samples = _word(header, _SAMPLES_PER_PIXEL)
+    if header.found.get(_PHOTOMETRIC_INTERPRETATION, ("", b""))[1].startswith(b"YBR_FULL_422"):
+        samples = 2
+    return _word(header, _ROWS) * _word(header, _COLUMNS) * samples * _word(header, _BITS_ALLOCATED)
+
+
+def _word(header: Header, tag: int) -> int:
+    _, raw = header.found.get(tag, ("", b""))
+    return int.from_bytes(raw[:2], "little" if header.layout.little else "big")
+
+
+def _firsts(pixel: PixelData, count: int) -> tuple[int, ...]:
+    """Return the first fragment of each frame, where that has to be told."""
+    if count <= 1 or count == len(pixel.fragment_offsets):
+        return ()
+    return ()

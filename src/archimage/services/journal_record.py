@@ -1,7 +1,7 @@
 """What the ingest journal knows of an object: enough to make its file and its row again."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -30,6 +30,11 @@ class JournalRecord:
         fields = body["record"]
         frames = fields.pop("frames")
         digest = bytes.fromhex(fields.pop("digest"))
-        table = frames and FrameTable(frames["encapsulated"], tuple(frames["offsets"]), tuple(frames["lengths"]))
+        table = frames and FrameTable(**{name: _hashable(value) for name, value in frames.items()})
         record = InstanceRecord(**fields, digest=digest, frames=table)
         return cls(record, body["name"], body["replaces"])
+
+
+def _hashable(value: object) -> Any:
+    """Return JSON's lists as the tuples that they were."""
+    return tuple(value) if isinstance(value, list) else value

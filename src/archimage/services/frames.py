@@ -1,0 +1,243 @@
+"""Parts of stored objects, each by the few bytes that it takes: frames, headers, bulk values (PS3.18 §10.4)."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from archimage.dicom.dictionary import dictionary_vr
+from archimage.dicom.layout import DEFLATED_SYNTAXES
+from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
+from archimage.errors import (
+    BlobNotFoundError,
+    ExcessiveDatasetError,
+    IntegrityError,
+    InvalidPixelDataError,
+    NotAcceptableError,
+    NotFoundError,
+)
+from archimage.model.attributes import UNIQUE_KEYS, Level
+from archimage.model.ids import check_uid
+from archimage.model.query import Condition, Exact, Query
+from archimage.model.records import FrameTable, StoredInstance
+from archimage.ports import BlobStore, Index
+from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
+from archimage.services.anatomy import Anatomy, AnatomyMemory, InflatingReader, Reader, examine
+
+_HEAD: Final = Struct("<HH2s")
+_BIG_HEAD: Final = Struct(">HH2s")
+_LONG_HEAD_BYTES: Final = 12
+_DELIMITER_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBytes:
+    """One frame as it is stored: native pixels in their byte order, or a codestream.
+
+    A native frame of single bits begins with a byte of its own, whatever it shared with its neighbour.
+    """
+
+    data: bytes
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class PixelElement:
+    """The element that ends the header of an image; vr as the dictionary has it where the encoding has none."""
+
+    tag: int
+    vr: str
+    encapsulated: bool
+
+
+class FrameService:
+    """Finds instances and reads parts of them; all of it blocks."""
+
+    def __init__(self, index: Index, blobs: BlobStore, limits: ScanLimits = DEFAULT_LIMITS) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._limits = limits
+        self._memory = AnatomyMemory()
+
+    def instance(
+        self, study_instance_uid: str | None, series_instance_uid: str | None, sop_instance_uid: str
+    ) -> StoredInstance:
+        """Return one instance; None for a study or series that does not matter.
+
+        Raises:
+            InvalidInstanceUIDError: a UID is none.
+            NotFoundError: it is not there, or not in that study and series.
+        """
+        for uid in (study_instance_uid, series_instance_uid, sop_instance_uid):
+            if uid is not None:
+                check_uid(uid)
+        found = self._index.lookup(
+            sop_instance_uid, study_instance_uid=study_instance_uid, series_instance_uid=series_instance_uid
+        )
+        if found is None:
+            raise NotFoundError(f"no instance {sop_instance_uid} is kept there")
+        return found
+
+    def instances(self, study_instance_uid: str, series_instance_uid: str | None = None) -> tuple[StoredInstance, ...]:
+        """Return the instances of a study or series, by series and instance number.
+
+        Raises:
+            InvalidInstanceUIDError: a UID is none.
+            NotFoundError: there are none.
+        """
+        uids = {Level.STUDY: study_instance_uid, Level.SERIES: series_instance_uid}
+        conditions = tuple(
+            Condition(UNIQUE_KEYS[level], Exact(check_uid(uid))) for level, uid in uids.items() if uid is not None
+        )
+        level = Level.STUDY if series_instance_uid is None else Level.SERIES
+        found = tuple(one for page in self._index.instances(Query(level, conditions)) for one in page)
+        if not found:
+            raise NotFoundError(f"no {level.lower()} {series_instance_uid or study_instance_uid} is kept there")
+        return found
+
+    def header(self, instance: StoredInstance) -> bytes:
+        """Return the data set up to its pixel element, inflated; all of a data set without one.
+
+        Raises:
+            NotFoundError: the instance was removed meanwhile.
+            ExcessiveDatasetError: it is longer than max_header_bytes.
+        """
+        with self._opened(instance) as reader:
+            end = self._anatomy(instance, reader).header_end
+            return self._read(reader, instance.data_set_offset, end - instance.data_set_offset)
+
+    def trailer(self, instance: StoredInstance) -> bytes:
+        """Return the data set after its pixel element: padding or signatures, in most objects nothing."""
+        with self._opened(instance) as reader:
+            table = self._anatomy(instance, reader).table
+            if table is None or not table.offsets:
+                return b""
+            start = _end(table)
+            if instance.transfer_syntax_uid in DEFLATED_SYNTAXES:
+                return reader.read(start, self._limits.max_header_bytes)
+            return self._read(reader, start, instance.size_bytes - start)
+
+    def pixel(self, instance: StoredInstance) -> PixelElement | None:
+        """Return what the pixel element is; None where there is none."""
+        with self._opened(instance) as reader:
+            table = self._anatomy(instance, reader).table
+            return None if table is None else _pixel_element(instance, table, reader)
+
+    def frame_count(self, instance: StoredInstance) -> int:
+        """Return how many frames there are, 0 in an object without pixels."""
+        with self._opened(instance) as reader:
+            table = self._anatomy(instance, reader).table
+            return 0 if table is None else table.count
+
+    def frame(self, instance: StoredInstance, number: int) -> FrameBytes:
+        """Return one frame, counted from 1, by one read of the file; raises what `frames` raises."""
+        (frame,) = self.frames(instance, (number,))
+        return frame
+
+    def frames(self, instance: StoredInstance, numbers: Iterable[int]) -> Iterator[FrameBytes]:
+        """Yield frames, counted from 1.
+
+        Raises:
+            NotFoundError: there is no such frame, or the instance was removed meanwhile.
+            NotAcceptableError: the object has no frames, or they cannot be told apart in its encoding.
+            InvalidPixelDataError: its pixels are not what its header describes.
+            IntegrityError: the file is shorter than it was when it came.
+        """
+        with self._opened(instance) as reader:
+            table = _with_frames(self._anatomy(instance, reader).table)
+            for number in numbers:
+                if not 1 <= number <= table.count:
+                    raise NotFoundError(f"there is no frame {number}: the instance has {table.count}")
+                read = _encapsulated_frame if table.encapsulated else _native_frame
+                yield FrameBytes(read(reader, instance, table, number - 1), instance.transfer_syntax_uid)
+
+    @contextmanager
+    def _opened(self, instance: StoredInstance) -> Iterator[Reader]:
+        """Open the file; a deflated data set is inflated as it is read."""
+        try:
+            file = self._blobs.open(instance.path)
+        except BlobNotFoundError:
+            if self._index.lookup(instance.sop_instance_uid) is None:
+                raise NotFoundError(f"instance {instance.sop_instance_uid} has been removed") from None
+            raise
+        with file:
+            deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES
+            yield InflatingReader(file, instance.data_set_offset, self._limits) if deflated else file
+
+    def _anatomy(self, instance: StoredInstance, reader: Reader) -> Anatomy:
+        def make() -> Anatomy:
+            table = self._index.frames(instance.sop_instance_uid)
+            if table is not None and table.element_offset:
+                return Anatomy(table.element_offset, table)
+            return examine(reader, instance, self._limits)
+
+        return self._memory.get(instance, make)
+
+    def _read(self, reader: Reader, start: int, length: int) -> bytes:
+        if length > self._limits.max_header_bytes:
+            raise ExcessiveDatasetError(f"a header of {length} bytes; {self._limits.max_header_bytes} are read")
+        return _exactly(reader, start, length)
+
+
+def _with_frames(table: FrameTable | None) -> FrameTable:
+    if table is None:
+        raise NotAcceptableError("the object has no pixels")
+    if not table.count:
+        raise InvalidPixelDataError("the pixels are not as many as the header says, or the object is no image")
+    return table
+
+
+def _native_frame(reader: Reader, instance: StoredInstance, table: FrameTable, index: int) -> bytes:
+    """Cut a frame out of a native value."""
+    bits = table.frame_bits
+    if bits % 16 and table.count > 1 and _is_big(instance):
+        raise NotAcceptableError("frames of this size share 16-bit words, whose bytes are swapped in big endian")
+    first, shift = divmod(index * bits, 8)
+    end = -(-(index + 1) * bits // 8)
+    data = _exactly(reader, table.offsets[0] + first, end - first)
+    if not (shift or bits % 8):
+        return data
+    packed = int.from_bytes(data, "little") >> shift & ((1 << bits) - 1)
+    return packed.to_bytes(-(-bits // 8), "little")
+
+
+def _encapsulated_frame(reader: Reader, _instance: StoredInstance, table: FrameTable, index: int) -> bytes:
+    """Read the fragments of a frame at once, and leave out the heads between them."""
+    fragments = table.fragments(index)
+    if not fragments:
+        raise InvalidPixelDataError(
+            f"which of {len(table.offsets)} fragments make up which of {table.count} frames cannot be told"
+        )
+    start = table.offsets[fragments[0]]
+    data = _exactly(reader, start, table.offsets[fragments[-1]] + table.lengths[fragments[-1]] - start)
+    if len(fragments) == 1:
+        return data
+    view = memoryview(data)
+    bounds = ((table.offsets[number] - start, table.lengths[number]) for number in fragments)
+    return b"".join(view[offset : offset + length] for offset, length in bounds)
+
+
+def _exactly(reader: Reader, offset: int, length: int) -> bytes:
+    data = reader.read(offset, length)
+    if len(data) != length:
+        raise IntegrityError(f"the file ends after {len(data)} of {length} bytes at {offset}")
+    return data
+
+
+def _end(table: FrameTable) -> int:
+    """Return where the pixel element ends."""
+    return table.offsets[-1] + table.lengths[-1] + (_DELIMITER_BYTES if table.encapsulated else 0)
+
+
+def _pixel_element(instance: StoredInstance, table: FrameTable, reader: Reader) -> PixelElement:
+    """Read the head of the pixel element; with a native value right after 8 bytes it gives no VR."""
+    head = _exactly(reader, table.element_offset, _HEAD.size)
+    group, element, vr = (_BIG_HEAD if _is_big(instance) else _HEAD).unpack(head)
+    tag = group << 16 | element
+    implicit = not table.encapsulated and table.offsets[0] - table.element_offset < _LONG_HEAD_BYTES
+    return PixelElement(tag, dictionary_vr(tag) if implicit else vr.decode("latin-1"), table.encapsulated)
+
+
+def _is_big(instance: StoredInstance) -> bool:
+    return instance.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
