@@ -15,14 +15,10 @@ from archimage.dicom.header import PixelData
 from archimage.dicom.jsoncontext import Contexts
 from archimage.dicom.jsonheader import BulkDataURI, HeaderWriter
 from archimage.dicom.jsonvalues import format_texts, split_text
-from archimage.dicom.layout import DEFLATED_SYNTAXES, layout_of
-from archimage.dicom.limits import DEFAULT_LIMITS
-from archimage.dicom.scan import HeaderScanner
+from archimage.dicom.layout import layout_of
 from archimage.dicom.window import Held, Source
-from archimage.errors import ExcessiveDatasetError
 
 BULK_THRESHOLD_BYTES: Final = 1024
-_INFLATE_STEP_BYTES: Final = 64 << 10
 
 
 def metadata_json(
@@ -35,11 +31,10 @@ def metadata_json(
 ) -> bytes:
     """Return the JSON object of a data set, or of what stands before its pixels, which pixel then describes.
 
-    Binary values of more than bulk_threshold_bytes are given by reference, and so are pixels of any size.
+    It must not be deflated. Binary values of more than bulk_threshold_bytes are given by reference, and pixels always.
 
     Raises:
         InvalidDatasetError: it cannot be parsed.
-        ExcessiveDatasetError: it is deflated, and too large before its pixels.
         UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
     """
     writer = MetadataWriter(bulk_threshold_bytes=bulk_threshold_bytes)
@@ -60,30 +55,15 @@ class MetadataWriter:
     def write(
         self, source: Source, transfer_syntax_uid: str, bulk_data_uri: BulkDataURI, pixel: PixelData | None = None
     ) -> bytes:
-        """Return the JSON object of a data set; of source only what that takes is read.
+        """Return the JSON object of a data set; of source, which must not be deflated, only what that takes is read.
 
         Raises:
             InvalidDatasetError: it cannot be parsed.
-            ExcessiveDatasetError: a sequence, or what stands before deflated pixels, is too large.
+            ExcessiveDatasetError: a sequence is too large to be looked at.
             UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
         """
         layout = layout_of(transfer_syntax_uid)
-        if transfer_syntax_uid in DEFLATED_SYNTAXES and pixel is None:
-            source, pixel = _inflated(source, transfer_syntax_uid)
         return HeaderWriter(source, layout, self._contexts, bulk_data_uri, self._threshold_bytes).write(pixel)
-
-
-def _inflated(source: Source, transfer_syntax_uid: str) -> tuple[Source, PixelData | None]:
-    """Inflate up to the pixels; what follows them is left out."""
-    scanner = HeaderScanner(transfer_syntax_uid, frozenset())
-    offset = 0
-    while offset < source.size_bytes and not scanner.header_seen:
-        piece = source.read(offset, _INFLATE_STEP_BYTES)
-        scanner.feed(piece)
-        offset += len(piece)
-    if scanner.header_truncated:
-        raise ExcessiveDatasetError(f"more than {DEFAULT_LIMITS.max_header_bytes} bytes stand before the pixels")
-    return Held(scanner.header_bytes), scanner.header.pixel
 
 
 class RowAttribute(Protocol):

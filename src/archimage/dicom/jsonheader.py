@@ -25,6 +25,7 @@ from archimage.dicom.layout import (
     nesting_of,
     read_head,
     sniff_item,
+    sniff_top,
 )
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.walk import Walker
@@ -75,8 +76,9 @@ class HeaderWriter:
         window = self._window
         scope = _Scope(self._contexts.first(self._layout))
         pos = 0
-        while not window.ended(pos := self._run(scope, window.data, pos, len(window.data))):
-            pos = self._top_element(scope, pos)
+        while not window.last or pos < len(window.data):
+            pos = self._run(scope, window.data, pos, len(window.data))
+            pos = self._top_element(scope, pos) if pos < len(window.data) else window.advance()
         if pixel is not None:
             words = pixel.tag == PIXEL_DATA and pixel.length is not None and not self._layout.explicit
             scope.found[pixel.tag] = self._reference(scope, pixel.tag, "OW" if words else pixel.vr)
@@ -117,7 +119,7 @@ class HeaderWriter:
         try:
             return self._element(scope, head, pos, window.data, len(window.data))
         except InvalidDatasetError:
-            if window.whole:
+            if window.last:
                 raise
         return window.grow(pos, 0)
 
@@ -130,7 +132,7 @@ class HeaderWriter:
             elif head.tag == SEQUENCE_DELIMITATION:
                 return head.start
             elif head.tag != ITEM or head.length == UNDEFINED_LENGTH:
-                raise InvalidDatasetError(f"no fragment stands at {window.base + pos}")
+                raise InvalidDatasetError("no fragment stands where one should")
             else:
                 pos = window.skip(head.start + head.length)
 
@@ -276,11 +278,11 @@ class HeaderWriter:
 
 
 def _is_signed(source: Source, layout: Layout) -> bool:
-    walker, offset = Walker(layout, wanted_of(frozenset()), DEFAULT_LIMITS), 0
-    while offset < source.size_bytes and walker.header is None and PIXEL_REPRESENTATION not in walker.values:
-        piece = source.read(offset, _LOOK_AHEAD_BYTES)
+    walker = Walker(layout, wanted_of(frozenset()), DEFAULT_LIMITS)
+    while walker.header is None and PIXEL_REPRESENTATION not in walker.values:
+        if not (piece := source.read(walker.received, _LOOK_AHEAD_BYTES)):
+            break
         walker.feed(piece)
-        offset += len(piece)
     return any(walker.values.get(PIXEL_REPRESENTATION, ("", b""))[1])
 
 

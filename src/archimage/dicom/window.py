@@ -11,13 +11,9 @@ _MAX_WINDOW_BYTES: Final = 256 << 20
 
 
 class Source(Protocol):
-    """The bytes of one data set."""
+    """The bytes of one data set, no longer deflated."""
 
-    @property
-    def size_bytes(self) -> int:
-        """How many there are."""
-
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int, /) -> bytes:
         """Read length bytes at offset; fewer only at the end."""
 
 
@@ -25,33 +21,26 @@ class Held:
     """A data set in memory."""
 
     def __init__(self, data: bytes) -> None:
-        self.size_bytes = len(data)
         self._data = data
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int, /) -> bytes:
         """Read length bytes at offset; fewer only at the end."""
-        return self._data if not offset and length >= self.size_bytes else self._data[offset : offset + length]
+        return self._data[offset : offset + length]
 
 
 class Window:
-    """data holds the bytes from base on; positions are in it, and 0 once it was moved."""
+    """data holds the bytes from base on, to the end of the data set when it is the last; positions are in it."""
 
-    __slots__ = ("_source", "base", "data", "size_bytes")
+    __slots__ = ("_base", "_source", "data", "last")
 
     def __init__(self, source: Source) -> None:
-        self.size_bytes = source.size_bytes
-        self.base = 0
-        self.data = source.read(0, _FIRST_READ_BYTES)
         self._source = source
+        self._base = 0
+        self._move(0, _FIRST_READ_BYTES)
 
-    @property
-    def whole(self) -> bool:
-        """Tell whether the window reaches to the end of the data set."""
-        return self.base + len(self.data) >= self.size_bytes
-
-    def ended(self, pos: int) -> bool:
-        """Tell whether the data set ends at a position."""
-        return self.base + pos >= self.size_bytes
+    def advance(self) -> int:
+        """Go on behind the window; return the new position."""
+        return self._move(len(self.data), _LATER_READ_BYTES)
 
     def grow(self, pos: int, length: int) -> int:
         """Move the window to a position, to hold at least length bytes, and more than it held from there on.
@@ -60,26 +49,29 @@ class Window:
             InvalidDatasetError: the data set ends before.
             ExcessiveDatasetError: they are too many.
         """
-        if self.base + pos + length > self.size_bytes or self.whole:
-            raise InvalidDatasetError(f"an element at {self.base + pos} is cut short")
-        length = max(length, 2 * (len(self.data) - pos), _LATER_READ_BYTES)
-        if length > _MAX_WINDOW_BYTES:
-            raise ExcessiveDatasetError(f"an element at {self.base + pos} has more than {_MAX_WINDOW_BYTES} bytes")
-        return self._move(pos, length)
+        held = len(self.data) - pos
+        wanted = max(length, 2 * held, _LATER_READ_BYTES)
+        if self.last:
+            raise InvalidDatasetError(f"an element at {self._base + pos} is cut short")
+        if wanted > _MAX_WINDOW_BYTES:
+            raise ExcessiveDatasetError(f"an element at {self._base + pos} has more than {_MAX_WINDOW_BYTES} bytes")
+        return self._move(pos, wanted)
 
     def skip(self, pos: int) -> int:
-        """Go on at a position that may lie beyond the window.
+        """Go on at a position that may lie beyond the window; return it in the new one.
 
         Raises:
             InvalidDatasetError: the data set ends before.
         """
         if pos <= len(self.data):
             return pos
-        if self.base + pos > self.size_bytes:
-            raise InvalidDatasetError(f"a value runs beyond the end, which is at {self.size_bytes}")
-        return self._move(pos, _LATER_READ_BYTES)
+        before = self._move(pos - 1, _LATER_READ_BYTES)
+        if not self.data:
+            raise InvalidDatasetError(f"a value runs beyond the end of the data set to {self._base}")
+        return before + 1
 
     def _move(self, pos: int, length: int) -> int:
-        self.base += pos
-        self.data = self._source.read(self.base, length)
+        self._base += pos
+        self.data = self._source.read(self._base, length)
+        self.last = len(self.data) < length
         return 0
