@@ -47,13 +47,22 @@ def number_of(source: Dataset, key: Key) -> float | None:
     return numbers[0] if numbers else None
 
 
-def integer_of(source: Dataset, key: Key, default: int = 0) -> int:
-    """Return the first value of an attribute as a whole number."""
-    number = number_of(source, key)
+def integers_of(source: Dataset, key: Key) -> list[int]:
+    """Return the values of an attribute as whole numbers.
+
+    Raises:
+        InvalidDatasetError: they are none.
+    """
     try:
-        return default if number is None else int(number)
+        return [int(number) for number in numbers_of(source, key)]
     except (ValueError, OverflowError) as error:
         raise InvalidDatasetError(f"attribute {_name(key)} is no whole number") from error
+
+
+def integer_of(source: Dataset, key: Key, default: int = 0) -> int:
+    """Return the first value of an attribute as a whole number, default when it has none."""
+    integers = integers_of(source, key)
+    return integers[0] if integers else default
 
 
 def text_of(source: Dataset, key: Key) -> str:

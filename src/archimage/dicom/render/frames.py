@@ -25,6 +25,7 @@ from archimage.dicom.render.shutters import shuttered
 from archimage.errors import InvalidDatasetError
 
 _SPACINGS: Final = ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+_MOST_PROFILE_BYTES: Final = 4 << 20
 
 
 def render_frame(
@@ -106,10 +107,13 @@ def _layered(picture: Picture, attributes: FrameAttributes, frame: Array, state:
 
 
 def icc_profile_of(header: Dataset) -> bytes | None:
-    """Return the ICC profile of a colour image or of its first optical path, None when it has none (PS3.3 §C.11.15).
+    """Return the ICC profile of a colour image or of its first optical path, None when it has none.
+
+    One of more than 4 MiB is left out. Ref: PS3.3 §C.11.15.
 
     Raises:
         InvalidDatasetError: it cannot be read.
     """
-    paths = items_of(header, "OpticalPathSequence")[:1]
-    return next((profile for source in (header, *paths) if (profile := bytes_of(source, "ICCProfile"))), None)
+    sources = [header, *items_of(header, "OpticalPathSequence")[:1]]
+    profiles = (bytes_of(source, "ICCProfile") for source in sources)
+    return next((profile for profile in profiles if 0 < len(profile) <= _MOST_PROFILE_BYTES), None)

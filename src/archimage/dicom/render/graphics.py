@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render.attributes import integer_of, items_of, number_of, numbers_of, text_of
+from archimage.dicom.render.attributes import integer_of, items_of, numbers_of, text_of
 from archimage.dicom.render.colour import from_cielab
 from archimage.dicom.render.geometry import Layout
 from archimage.dicom.render.images import Picture
@@ -55,8 +55,8 @@ def _ink(layer: Dataset) -> Ink:
     colour = numbers_of(layer, "GraphicLayerRecommendedDisplayCIELabValue")
     if len(colour) == 3:
         return from_cielab(colour)
-    grey = number_of(layer, "GraphicLayerRecommendedDisplayGrayscaleValue")
-    return WHITE if grey is None else (int(grey) >> 8 & 0xFF,) * 3
+    grey = integer_of(layer, "GraphicLayerRecommendedDisplayGrayscaleValue", 0xFFFF) >> 8 & 0xFF
+    return grey, grey, grey
 
 
 def in_ink(picture: Picture, inks: Sequence[Ink]) -> Picture:

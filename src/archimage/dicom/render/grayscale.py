@@ -53,8 +53,9 @@ def quantised(values: Array) -> npt.NDArray[np.uint8]:
 def applied(steps: Sequence[Step], values: Array) -> Array:
     """Return values after all the steps."""
     out = values.astype(np.float64)
-    for step in steps:
-        out = step(out)
+    with np.errstate(all="ignore"):  # what is no number is black in the end
+        for step in steps:
+            out = step(out)
     return out
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render.attributes import Key, numbers_of, values_of
+from archimage.dicom.render.attributes import Key, integers_of, values_of
 from archimage.errors import InvalidDatasetError
 
 _MOST_ENTRIES = 1 << 16
@@ -31,11 +31,11 @@ class Descriptor:
         Raises:
             InvalidDatasetError: it is not three numbers, or they describe no table.
         """
-        numbers = [int(number) for number in numbers_of(source, key)]
+        numbers = integers_of(source, key)
         if len(numbers) != 3 or not 1 <= numbers[2] <= 16:
-            raise InvalidDatasetError("the descriptor of a lookup table is three numbers, the last from 8 to 16")
-        count, first = numbers[0] & 0xFFFF or _MOST_ENTRIES, numbers[1] & 0xFFFF
-        return cls(count, first - 0x10000 if signed and first > 0x7FFF else first, numbers[2])
+            raise InvalidDatasetError("the descriptor of a lookup table is three numbers, the last at most 16")
+        count, first, bits = numbers
+        return cls(count & 0xFFFF or _MOST_ENTRIES, first - 0x10000 if signed and first > 0x7FFF else first, bits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render.attributes import bytes_of, integer_of, numbers_of, text_of, values_of
+from archimage.dicom.render.attributes import bytes_of, integer_of, integers_of, text_of, values_of
 from archimage.dicom.render.grayscale import Array
 from archimage.dicom.render.images import Picture
 from archimage.dicom.render.stored import StoredForm
@@ -77,7 +77,7 @@ def _plane(source: Dataset, base: int, data: bytes, number: int) -> Mask | None:
 
 def _placed(plane: Mask, source: Dataset, base: int, shape: tuple[int, int]) -> Mask:
     """Lay a plane over the image at its origin, row and column of the first pixel counted from 1."""
-    origin = [int(value) for value in numbers_of(source, base | _ORIGIN)]
+    origin = integers_of(source, base | _ORIGIN)
     row, column = (origin[0] - 1, origin[1] - 1) if len(origin) == 2 else (0, 0)
     whole = np.zeros(shape, np.bool_)
     part = plane[max(0, -row) :, max(0, -column) :]

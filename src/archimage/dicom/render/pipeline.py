@@ -83,9 +83,10 @@ class Pipeline:
         voi = voi_steps(self.voi, signed=form.signed) if self.asked is None else [self.asked]
         if not voi:
             voi = [_full_range(modality, self._extent(values if padding is None else values[~padding], form))]
-        picture = displayed(values, [*modality, *voi, *presentation_steps(self.presentation, self._polarity())])
-        if padding is not None:
-            picture[padding] = 0
+        presentation = presentation_steps(self.presentation, self._polarity())
+        picture = displayed(values, [*modality, *voi, *presentation])
+        if padding is not None and not presentation:
+            picture[padding] = 0  # however bright the window makes it; in an inverse image the ground may be white
         return picture
 
     def _polarity(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render.attributes import integer_of, number_of, numbers_of, values_of
+from archimage.dicom.render.attributes import integer_of, integers_of, number_of, numbers_of, values_of
 from archimage.dicom.render.colour import from_cielab
 from archimage.dicom.render.images import Picture
 from archimage.dicom.render.overlays import Mask
@@ -52,10 +52,10 @@ def _level(source: Dataset, axes: int) -> int | tuple[int, int, int]:
 
 
 def _rectangle(source: Dataset, shape: Shape) -> Mask | None:
-    edges = [number_of(source, key) for key in _EDGES]
-    upper, lower, left, right = (None if edge is None else max(0, int(edge)) for edge in edges)
-    if upper is None or lower is None or left is None or right is None:
+    edges = [edge for key in _EDGES for edge in integers_of(source, key)[:1]]
+    if len(edges) != len(_EDGES):
         return None
+    upper, lower, left, right = (max(0, edge) for edge in edges)
     mask = np.zeros(shape, np.bool_)
     mask[max(upper - 1, 0) : lower, max(left - 1, 0) : right] = True
     return mask
