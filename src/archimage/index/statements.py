@@ -7,6 +7,7 @@ index: then it is the sub-select that leads.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Select, Text, cast, exists, func, select
@@ -34,6 +35,12 @@ _INDEXED: Final = frozenset(
     }
 )
 
+_REMEMBERED: Final = 128
+"""Queries whose statements are kept: a list on a screen asks for the same again and again, and making one takes several
+times as long as running it."""
+_SHORT: Final = 10_000
+"""Of lists up to this many rows the keys are found first, so that counts are worked out for the rows that are given."""
+
 STORED: Final = (
     instance.c.sop_instance_uid,
     instance.c.sop_class_uid,
@@ -53,13 +60,19 @@ def columns_of(query: Query) -> tuple[Attribute, ...]:
     return tuple({attribute.column: attribute for attribute in (*keys, *asked)}.values())
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def find(query: Query, dialect: Dialect) -> Select[Any]:
     """Select the columns of `columns_of` of each match."""
     columns = [_output(attribute).label(attribute.column) for attribute in columns_of(query)]
     found = select(*columns).select_from(_chain(Level.PATIENT, query.level))
-    return _paged(found.where(*_where(query, dialect)), query, dialect)
+    if query.limit is None or query.limit > _SHORT:
+        return _paged(found.where(*_where(query, dialect)), query, dialect)
+    key = TABLES[query.level].c.pk
+    keys = _paged(select(key).select_from(_needed(query)).where(*_where(query, dialect)), query, dialect)
+    return found.where(key.in_(keys.correlate(None))).order_by(*_order(query, dialect))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def count(query: Query, dialect: Dialect) -> Select[Any]:
     """Select the number of matches."""
     return select(func.count()).select_from(_needed(query)).where(*_where(query, dialect))
@@ -163,7 +176,8 @@ def _order(query: Query, dialect: Dialect) -> list[ColumnElement[Any]]:
     keys = [_sort_key(order, query.level, dialect) for order in query.order_by]
     key = TABLES[query.level].c.pk
     if not keys:
-        return [key + 0]  # a bare key would tempt the planner to walk the whole table in its order
+        # Where an index leads, a bare key would tempt the planner to walk the whole table in its order all the same.
+        return [key + 0] if any(map(_is_selective, query.conditions)) else [key]
     return [*keys, key.desc() if query.order_by[-1].descending else key]
 
 

@@ -21,7 +21,13 @@ class HttpServer:
 
     def __init__(self, application: ASGIApp) -> None:
         config = uvicorn.Config(
-            application, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_keep_alive=30
+            application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

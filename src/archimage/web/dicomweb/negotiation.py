@@ -6,6 +6,7 @@ Ref: PS3.18 §8.3.3.1, §8.7 (media types); RFC 9110 §12.5.1.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from archimage.errors import ExcessiveRequestError, InvalidRequestError, NotAcceptableError
@@ -71,7 +72,7 @@ class MediaRange:
         return _fits(self.kind, offer.media_type)
 
 
-def choose(accept: str | None, parameter: str | None, offers: Sequence[Offer]) -> Choice:
+def choose(accept: str | None, parameter: str | None, offers: tuple[Offer, ...]) -> Choice:
     """Return the best of `rank`.
 
     Raises:
@@ -86,7 +87,8 @@ def choose(accept: str | None, parameter: str | None, offers: Sequence[Offer]) -
     return choices[0]
 
 
-def rank(accept: str | None, parameter: str | None, offers: Sequence[Offer]) -> tuple[Choice, ...]:
+@lru_cache(maxsize=256)
+def rank(accept: str | None, parameter: str | None, offers: tuple[Offer, ...]) -> tuple[Choice, ...]:
     """Return what the client takes of offers, the best first.
 
     Its own preference decides; of what it likes as much, the more closely named, what it names first, and our order.
