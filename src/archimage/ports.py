@@ -95,6 +95,22 @@ class BlobStore(Protocol):
         """Make every placed object survive a crash of the machine."""
 
 
+class DerivedCache(Protocol):
+    """Keeps what can be made again: anything may be gone at any time, and what cannot be kept is not.
+
+    Names are made by the archive, of letters and digits.
+    """
+
+    def read(self, name: str) -> bytes | None:
+        """Return what is kept under name, or None."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep data under name, instead of what is there."""
+
+    def remove(self, name: str) -> None:
+        """Forget what is kept under name; absent is fine."""
+
+
 Replay = Iterator[tuple[bytes, bytes]]
 """Committed entries, oldest first: payload and data."""
 

@@ -14,11 +14,16 @@ from typing import Final, NamedTuple, Protocol
 from archimage.dicom.header import PixelData
 from archimage.dicom.jsoncontext import Contexts
 from archimage.dicom.jsonheader import BulkDataURI, HeaderWriter
-from archimage.dicom.jsonvalues import format_texts, split_text
+from archimage.dicom.jsonvalues import format_attribute, format_texts, split_text
 from archimage.dicom.layout import layout_of
 from archimage.dicom.window import Held, Source
 
+__all__ = ["BULK_THRESHOLD_BYTES", "BulkDataURI", "MetadataWriter", "RowWriter", "metadata_json", "rows_json"]
+
 BULK_THRESHOLD_BYTES: Final = 1024
+
+Added = tuple[int, str, Sequence[str]]
+"""Tag, VR and values as text."""
 
 
 def metadata_json(
@@ -38,7 +43,7 @@ def metadata_json(
         UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
     """
     writer = MetadataWriter(bulk_threshold_bytes=bulk_threshold_bytes)
-    return writer.write(Held(header), transfer_syntax_uid, bulk_data_uri, pixel)
+    return writer.write(Held(header), transfer_syntax_uid, bulk_data_uri, pixel=pixel)
 
 
 class MetadataWriter:
@@ -53,9 +58,17 @@ class MetadataWriter:
         self._contexts = Contexts()
 
     def write(
-        self, source: Source, transfer_syntax_uid: str, bulk_data_uri: BulkDataURI, pixel: PixelData | None = None
+        self,
+        source: Source,
+        transfer_syntax_uid: str,
+        bulk_data_uri: BulkDataURI,
+        *,
+        pixel: PixelData | None = None,
+        added: Iterable[Added] = (),
     ) -> bytes:
         """Return the JSON object of a data set; of source, which must not be deflated, only what that takes is read.
+
+        pixel tells of pixels that follow source; added are attributes that the archive itself knows.
 
         Raises:
             InvalidDatasetError: it cannot be parsed.
@@ -63,7 +76,8 @@ class MetadataWriter:
             UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
         """
         layout = layout_of(transfer_syntax_uid)
-        return HeaderWriter(source, layout, self._contexts, bulk_data_uri, self._threshold_bytes).write(pixel)
+        writer = HeaderWriter(source, layout, self._contexts, bulk_data_uri, self._threshold_bytes)
+        return writer.write(pixel, {tag: format_attribute(tag, vr, values) for tag, vr, values in added})
 
 
 class RowAttribute(Protocol):

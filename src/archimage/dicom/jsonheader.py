@@ -1,6 +1,6 @@
 """The walk that writes a data set's JSON: hot where elements are plain or known, careful everywhere else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
@@ -71,8 +71,8 @@ class HeaderWriter:
         self._peculiar = 0
         """How often JSON depended on what is this data set's only."""
 
-    def write(self, pixel: PixelData | None) -> bytes:
-        """Write all of the source and, where pixel describes what follows it, a reference to that."""
+    def write(self, pixel: PixelData | None, added: Mapping[int, bytes]) -> bytes:
+        """Write all of the source, a reference to pixels that follow it, and what is added."""
         window = self._window
         scope = _Scope(self._contexts.first(self._layout))
         pos = 0
@@ -82,6 +82,7 @@ class HeaderWriter:
         if pixel is not None:
             words = pixel.tag == PIXEL_DATA and pixel.length is not None and not self._layout.explicit
             scope.found[pixel.tag] = self._reference(scope, pixel.tag, "OW" if words else pixel.vr)
+        scope.found.update(added)
         return scope.json()
 
     # Top level

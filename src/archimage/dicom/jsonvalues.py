@@ -4,6 +4,7 @@ import base64
 import re
 import sys
 from array import array
+from collections.abc import Sequence
 from math import isfinite, isnan
 from typing import Final
 
@@ -73,7 +74,12 @@ def split_text(text: str, vr: str) -> list[str]:
     return [text] if vr in _SINGLE else text.split("\\")
 
 
-def format_texts(values: list[str], vr: str) -> bytes:
+def format_attribute(tag: int, vr: str, values: Sequence[str]) -> bytes:
+    """Return a whole attribute, its tag and its object, from values as text."""
+    return b'"%08X":{"vr":"%b","Value":[%b]}' % (tag, vr.encode(), format_texts(values, vr))
+
+
+def format_texts(values: Sequence[str], vr: str) -> bytes:
     """Return the elements of a Value array from values as text; null for an empty one (PS3.18 F.2.5)."""
     if vr == "PN":
         return b",".join(map(_name, values))
