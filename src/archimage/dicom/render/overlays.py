@@ -106,9 +106,7 @@ def _embedded(source: Dataset, base: int, cells: Array) -> Mask | None:
 
 
 def _outline(mask: Mask) -> Mask:
-    inside = mask.copy()
-    inside[1:] &= mask[:-1]
-    inside[:-1] &= mask[1:]
-    inside[:, 1:] &= mask[:, :-1]
-    inside[:, :-1] &= mask[:, 1:]
+    """Return the set bits that have one beside, above or below them which is not."""
+    framed = np.pad(mask, 1)
+    inside = framed[:-2, 1:-1] & framed[2:, 1:-1] & framed[1:-1, :-2] & framed[1:-1, 2:]
     return mask & ~inside

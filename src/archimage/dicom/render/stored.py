@@ -42,19 +42,11 @@ class StoredForm:
         if cells.dtype.kind not in "iu" or not 1 <= self.bits_stored <= self.high_bit + 1 <= width:
             return cells
         cells = cells.astype(cells.dtype.newbyteorder("="), copy=False)
-        if self.signed:
-            return self._signed(cells.view(f"i{cells.dtype.itemsize}"), width)
+        cells = cells.view(f"i{cells.dtype.itemsize}") if self.signed else cells
         if self.bits_stored == width:
             return cells
-        mask = cells.dtype.type((1 << self.bits_stored) - 1)
-        masked: Array = (cells >> (self.high_bit + 1 - self.bits_stored)) & mask
-        return masked
-
-    def _signed(self, cells: Array, width: int) -> Array:
-        if self.bits_stored == width:
-            return cells
-        extended: Array = (cells << (width - 1 - self.high_bit)) >> (width - self.bits_stored)
-        return extended
+        shifted: Array = cells << (width - 1 - self.high_bit) >> (width - self.bits_stored)
+        return shifted
 
     def value(self, number: float) -> float:
         """Return a value of an attribute that is US or SS, with the pixels' sign whichever VR it was written in."""
