@@ -28,15 +28,17 @@ from archimage.net.server import DicomServer, bind
 from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
 from archimage.services.checkpoint import Checkpointer
+from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
+from archimage.services.removal import RemovalService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.store import Durability, StoreService
 from archimage.storage.filesystem import FilesystemBlobStore
-from archimage.storage.journal import Journal, replay, retire
-from archimage.storage.lanes import Lane, Occupancy, take_abandoned_lanes, take_free_lane
+from archimage.storage.journal import Journal, committed, replay, retire
+from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.web import application
 from archimage.web.dicomweb.resources import WebServices
 from archimage.web.server import HttpServer
@@ -59,6 +61,8 @@ class Services:
     store: StoreService
     query: QueryService
     retrieve: RetrieveService
+    frames: FrameService
+    removal: RemovalService
 
 
 class App:
@@ -72,7 +76,8 @@ class App:
         durability = Durability(config.storage.journal_limit_bytes, flush=durable)
         self.config = config
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
-        _recover(directory, self.index)
+        with recovery_turn(directory):
+            _recover(directory, self.index)
         self._lane = take_free_lane(directory)
         self.blobs = FilesystemBlobStore(directory, self._lane.name, direct=config.storage.direct_io)
         self._journal = Journal(
@@ -88,10 +93,14 @@ class App:
             ),
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),
+            frames=FrameService(self.index, self.blobs),
+            removal=RemovalService(self.index, self.blobs, lambda: committed(directory)),
         )
+        self.services.removal.resume()
 
     def close(self) -> None:
         """Finish what was submitted, make it durable in its place, and let go of everything."""
+        self.services.removal.close()
         self._intake.close()
         self._checkpointer.close()
         self._journal.close()
@@ -179,7 +188,6 @@ def build(config: Config, *, alone: bool = False) -> App:
 
 
 def _recover(directory: Path, index: SqliteIndex) -> None:
-    (directory / "journal").mkdir(parents=True, exist_ok=True)
     for lane in take_abandoned_lanes(directory):
         try:
             _recover_lane(directory, lane, index)

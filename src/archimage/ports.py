@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from archimage.model.query import Query
-from archimage.model.records import FrameTable, InstanceRecord, StoredInstance
+from archimage.model.records import FrameTable, InstanceRecord, Removed, StoredInstance
 
 
 class BlobReader(Protocol):
@@ -174,13 +174,37 @@ class Journal(Protocol):
 
 
 class IndexWriter(Protocol):
-    """The index in the hands of its only writer."""
+    """The index in the hands of its only writer.
+
+    Removals have numbers that grow; the files of what was removed are due until they are settled.
+    """
+
+    @property
+    def removals(self) -> int:
+        """The number of the last removal, 0 before the first."""
 
     def lookup(self, sop_instance_uids: Sequence[str]) -> Mapping[str, StoredInstance]:
         """Return those of these instances that are there."""
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID."""
+
+    def remove(
+        self, study_instance_uid: str, series_instance_uid: str | None = None, sop_instance_uid: str | None = None
+    ) -> Removed:
+        """Remove an instance, series or study for good, and what becomes empty above it."""
+
+    def is_removed(self, sop_instance_uid: str, after: int) -> bool:
+        """Tell whether an instance was removed after the removal of that number."""
+
+    def due(self, after: int, limit: int) -> Sequence[tuple[int, str | None]]:
+        """Return the numbers of the next removals whose files are due, and the path, None where it is in use again."""
+
+    def settle(self, numbers: Sequence[int]) -> None:
+        """Note that the files of these removals are gone."""
+
+    def forget_removals(self, through: int) -> None:
+        """Forget the settled removals up to a number, but never the last one of all."""
 
 
 class Index(Protocol):
@@ -193,7 +217,10 @@ class Index(Protocol):
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
 
     def remove(self, sop_instance_uids: Sequence[str]) -> None:
-        """Forget instances, and the series, studies and patients that become empty, in one transaction."""
+        """Forget instances, and the series, studies and patients that become empty, in one transaction.
+
+        Their files, and what the ingest journals hold of them, are left alone: see `IndexWriter.remove`.
+        """
 
     def lookup(
         self, sop_instance_uid: str, *, study_instance_uid: str | None = None, series_instance_uid: str | None = None

@@ -99,9 +99,11 @@ class _Sql:
                 dialect.among(content.series_pk, "keys"), content.instances <= literal_column("0")
             )
         )
-        self.drop_series = self._emptied(series, series_content, series.c.study_pk, Level.SERIES)
-        self.drop_study = self._emptied(study, series, study.c.patient_pk, Level.STUDY)
-        self.drop_patient = self._emptied(patient, study, patient.c.pk, Level.PATIENT)
+        self.drop = {
+            Level.SERIES: self._emptied(series, series_content, series.c.study_pk, Level.SERIES),
+            Level.STUDY: self._emptied(study, series, study.c.patient_pk, Level.STUDY),
+            Level.PATIENT: self._emptied(patient, study, patient.c.pk, Level.PATIENT),
+        }
         self.name_used = self._text(_name_used())
         self.drop_name = self._text(
             delete(name_key).where(
@@ -202,7 +204,10 @@ class Ingest:
         if not uids:
             return set()
         cursor.execute(self._sql.instances, {"uids": self._dialect.pack([clean(uid) for uid in uids])})
-        found = cursor.fetchall()
+        return self._delete(cursor, cursor.fetchall())
+
+    def _delete(self, cursor: Cursor, found: Sequence[Any]) -> set[int]:
+        """Delete instances, given with the keys and classes of their series; return the keys of their series."""
         if not found:
             return set()
         cursor.execute(self._sql.delete_instances, {"keys": self._dialect.pack([row[0] for row in found])})
@@ -216,21 +221,28 @@ class Ingest:
         )
         return {row[1] for row in found}
 
-    def _prune(self, cursor: Cursor, series_keys: set[int]) -> None:
-        """Delete the series that became empty, and the studies, patients and names above them."""
+    def delete(self, cursor: Cursor, found: Sequence[Any]) -> Counter[Level]:
+        """Delete instances, given by rows of key, series key and SOP class; return how much became empty above them."""
+        return self._prune(cursor, self._delete(cursor, found))
+
+    def _prune(self, cursor: Cursor, series_keys: set[int]) -> Counter[Level]:
+        """Delete the series that became empty, and the studies, patients and names above them; return how many."""
+        counts = Counter[Level]()
         if not series_keys:
-            return
+            return counts
         cursor.execute(self._sql.drop_content, {"keys": self._dialect.pack(sorted(series_keys))})
         keys, unused = series_keys, set[str]()
-        for statement in (self._sql.drop_series, self._sql.drop_study, self._sql.drop_patient):
-            cursor.execute(statement, {"keys": self._dialect.pack(sorted(keys))})
+        for level in reversed(_PARENTS):
+            cursor.execute(self._sql.drop[level], {"keys": self._dialect.pack(sorted(keys))})
             gone = cursor.fetchall()
             if not gone:
                 break
+            counts[level] = len(gone)
             self.forget()
             keys = {row[0] for row in gone}
             unused.update(name for row in gone for name in row[1:] if name)
         self._drop_names(cursor, unused)
+        return counts
 
     def _drop_names(self, cursor: Cursor, unused: Iterable[str]) -> None:
         """Delete the keys of the names that nobody bears any more."""

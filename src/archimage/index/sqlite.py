@@ -9,8 +9,8 @@ import sqlite3
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,8 +24,10 @@ from archimage.index.frames import decode_frames
 from archimage.index.ingest import Ingest
 from archimage.index.lookups import Lookups, versions
 from archimage.index.matching import clean
+from archimage.index.removals import Removals
 from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
+from archimage.index.writing import Writing
 from archimage.model.query import Query
 from archimage.model.records import FrameTable, InstanceRecord, StoredInstance
 from archimage.ports import IndexWriter
@@ -52,6 +54,7 @@ class SqliteIndex:
         self._busy_timeout_s = busy_timeout_s
         self._dialect = SqliteDialect()
         self._ingest = Ingest(self._dialect)
+        self._removals = Removals(self._dialect, self._ingest)
         self._lookups = Lookups(self._dialect)
         self._writing_lock = threading.Lock()
         self._syncing_lock = threading.Lock()
@@ -73,7 +76,7 @@ class SqliteIndex:
     def writing(self) -> Iterator[IndexWriter]:
         """Keep every other writer out, in this process and all others; an exception undoes what was added."""
         with self._transaction() as cursor:
-            yield _Writing(cursor, self._ingest, self._answering)
+            yield Writing(cursor, self._ingest, self._removals, self._answering)
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
@@ -377,32 +380,6 @@ class SqliteIndex:
         if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return OutOfResourcesError(f"no room for the index {self._path}: {error}")
         return IndexUnavailableError(f"the index {self._path} does not answer: {error}")
-
-
-class _Writing:
-    """Implements `ports.IndexWriter` inside a transaction."""
-
-    def __init__(
-        self, cursor: sqlite3.Cursor, ingest: Ingest, answering: Callable[[], AbstractContextManager[None]]
-    ) -> None:
-        self._cursor = cursor
-        self._ingest = ingest
-        self._answering = answering
-        self._absent: set[str] = set()
-
-    def lookup(self, sop_instance_uids: Sequence[str]) -> Mapping[str, StoredInstance]:
-        """Return those of these instances that are there."""
-        with self._answering():
-            rows = self._ingest.stored(self._cursor, sop_instance_uids)
-        self._absent.update(sop_instance_uids)
-        self._absent.difference_update(row[0] for row in rows)
-        return {row[0]: StoredInstance(*row) for row in rows}
-
-    def add(self, records: Sequence[InstanceRecord]) -> None:
-        """Insert records, or replace those of the same SOP Instance UID."""
-        with self._answering():
-            self._ingest.add(self._cursor, records, self._absent)
-        self._absent.difference_update(record.sop_instance_uid for record in records)
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

@@ -71,3 +71,13 @@ class StoredInstance:
     size_bytes: int
     data_set_offset: int
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How much a removal took away; files_due tells that some of its files are still to be deleted."""
+
+    studies: int
+    series: int
+    instances: int
+    files_due: bool = False

@@ -114,7 +114,8 @@ class Intake:
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, answers)]
                 if fresh:
                     index.add([arrival.record for arrival in fresh])
-                    commit = self._journal.commit([_journal_entry(arrival) for arrival in fresh])
+                    removals = index.removals
+                    commit = self._journal.commit([_journal_entry(arrival, removals) for arrival in fresh])
                     kept = {arrival: self._place(arrival, placed) for arrival in fresh}
         except BaseException:
             self._undo(commit, placed)
@@ -186,7 +187,7 @@ def _next_group(arrivals: Iterable[Arrival], max_bytes: int) -> tuple[list[Arriv
     return list(group.values()), rest
 
 
-def _journal_entry(arrival: Arrival) -> JournalEntry:
+def _journal_entry(arrival: Arrival, removals: int) -> JournalEntry:
     replaced = arrival.replaces.path if arrival.replaces is not None else None
-    record = JournalRecord(arrival.record, arrival.content.name, replaced)
+    record = JournalRecord(arrival.record, arrival.content.name, replaced, removals)
     return JournalEntry(record.encode(), arrival.content.journalled)

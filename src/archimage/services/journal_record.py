@@ -13,11 +13,13 @@ class JournalRecord:
     """One object of a committed group.
 
     name is that of its file in `incoming/`, empty without one; replaces is the path of the object whose place it takes.
+    removals is the number of the last removal when the record was written: later ones of the instance make it void.
     """
 
     record: InstanceRecord
     name: str
     replaces: str | None
+    removals: int = 0
 
     def encode(self) -> bytes:
         """Return the JSON form; the digest is written in hexadecimal."""
@@ -32,7 +34,7 @@ class JournalRecord:
         digest = bytes.fromhex(fields.pop("digest"))
         table = frames and FrameTable(**{name: _hashable(value) for name, value in frames.items()})
         record = InstanceRecord(**fields, digest=digest, frames=table)
-        return cls(record, body["name"], body["replaces"])
+        return cls(record, body["name"], body["replaces"], body.get("removals", 0))
 
 
 def _hashable(value: object) -> Any:

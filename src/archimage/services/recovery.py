@@ -10,8 +10,8 @@ from typing import Final
 import xxhash
 
 from archimage.errors import BlobNotFoundError, StorageError
-from archimage.model.records import InstanceRecord
-from archimage.ports import BlobStore, Index, Replay
+from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.ports import BlobStore, Index, IndexWriter, Replay
 from archimage.services.journal_record import JournalRecord
 
 _CHUNK: Final = 1 << 20
@@ -33,31 +33,69 @@ def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
 def rewrite(replay: Replay, blobs: BlobStore, index: Index) -> None:
     """Write every object of the journal anew and sync each: the flush of what was written before has failed."""
     for payload, data in replay:
-        entry = JournalRecord.decode(payload)
-        stored = index.lookup(entry.record.sop_instance_uid)
-        if data and stored is not None and stored.digest == entry.record.digest:
-            _write_again(entry.record, data, blobs)
+        record = JournalRecord.decode(payload).record
+        if data and _is_kept(record, index):
+            _write_again(record, data, blobs)
+            if not _is_kept(record, index):  # it was removed meanwhile; whoever did that found no file, or the old one
+                blobs.delete(record.path)
     index.sync()
     blobs.sync()
 
 
+def _is_kept(record: InstanceRecord, index: Index) -> bool:
+    return _is_row_of(record, index.lookup(record.sop_instance_uid))
+
+
+def _is_row_of(record: InstanceRecord, stored: StoredInstance | None) -> bool:
+    return stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
+
+
 def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) -> bool:
-    """Complete one object; True when something was missing."""
+    """Complete one object; True when something was missing.
+
+    Nearly always nothing is. Else everybody who might add or remove the object meanwhile is kept out.
+    """
     record = entry.record
-    stored = index.lookup(record.sop_instance_uid)
-    if stored is not None and stored.digest != record.digest and entry.replaces is None:
-        return False  # another object was there first: this one was replaced since, or refused
-    indexed = stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
     whole = _is_whole(record, blobs)
-    if not whole and not _place_again(entry, data, blobs):
-        if stored is None:
-            blobs.delete(record.path)
-        return False  # never acknowledged: its own file was not flushed
-    if entry.replaces is not None and entry.replaces != record.path:
+    if whole and _is_kept(record, index):
+        _drop_replaced(entry, blobs)
+        return False
+    with index.writing() as writer:
+        stored = writer.lookup([record.sop_instance_uid]).get(record.sop_instance_uid)
+        if _is_void(entry, stored, writer):
+            _drop_unless_kept(record.path, stored, blobs)
+            return False
+        if not whole and not _place_again(entry, data, blobs):
+            _drop_unless_kept(record.path, stored, blobs)
+            return False  # never acknowledged: its own file was not flushed
+        _drop_replaced(entry, blobs)
+        if not _is_row_of(record, stored):
+            writer.add([record])
+            if stored is not None and stored.path not in {record.path, entry.replaces}:
+                blobs.delete(stored.path)
+    return True
+
+
+def _is_void(entry: JournalRecord, stored: StoredInstance | None, writer: IndexWriter) -> bool:
+    """Tell whether the object was removed since, or another one was there first: it was replaced since, or refused.
+
+    A record that has seen more removals than the index knows is younger than all that the index knows.
+    """
+    record = entry.record
+    if writer.is_removed(record.sop_instance_uid, entry.removals):
+        return True
+    other = stored is not None and not _is_row_of(record, stored)
+    return other and entry.replaces is None and entry.removals <= writer.removals
+
+
+def _drop_replaced(entry: JournalRecord, blobs: BlobStore) -> None:
+    if entry.replaces is not None and entry.replaces != entry.record.path:
         blobs.delete(entry.replaces)
-    if not indexed:
-        index.add([record])
-    return not (indexed and whole)
+
+
+def _drop_unless_kept(path: str, stored: StoredInstance | None, blobs: BlobStore) -> None:
+    if stored is None or stored.path != path:
+        blobs.delete(path)
 
 
 def _is_whole(record: InstanceRecord, blobs: BlobStore) -> bool:

@@ -10,7 +10,7 @@ A segment is pinned from a commit until its objects are placed and indexed (`app
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -257,6 +257,13 @@ def replay(directory: Path) -> Replay:
     """Read what an earlier process committed and did not checkpoint."""
     for path in segments(directory):
         yield from read_records(path)
+
+
+def committed(directory: Path) -> Iterator[bytes]:
+    """Read the payloads of all lanes of an archive; what their processes write or recycle meanwhile may be left out."""
+    with storage_errors("read the ingest journals"):
+        for lane in (directory / "journal").iterdir():
+            yield from (payload for payload, _ in replay(lane))
 
 
 def retire(directory: Path) -> None:

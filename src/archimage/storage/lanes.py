@@ -7,6 +7,7 @@ lane nobody holds may have been left in a crash, and is recovered before anythin
 import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -73,6 +74,19 @@ def take_free_lane(directory: Path) -> Lane:
         if lane is not None:
             return lane
     raise StorageError(f"{_MAX_LANES} processes already write to {directory}")
+
+
+@contextmanager
+def recovery_turn(directory: Path) -> Iterator[None]:
+    """Wait until nobody else recovers lanes: whoever starts finds all of them recovered, not some half way."""
+    journal = directory / "journal"
+    journal.mkdir(parents=True, exist_ok=True)
+    fd = os.open(journal, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def take_abandoned_lanes(directory: Path) -> Iterator[Lane]:

@@ -1,0 +1,122 @@
+"""Removals on request: rows that go for good, and the list of what is still to be done about each.
+
+A removal is noted in the transaction that deletes the rows. It makes void what the ingest journals hold of the instance
+from before, and its file is due to be deleted; so a crash at any instant neither brings it back nor leaves half of it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Select,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
+
+from archimage.index.dialect import Dialect
+from archimage.index.ingest import Cursor, Ingest
+from archimage.index.matching import clean
+from archimage.index.schema import instance, removal, series, study
+from archimage.model.attributes import Level
+from archimage.model.records import Removed
+
+_BELOW: Final = (instance.c.pk, instance.c.series_pk, instance.c.sop_class_uid)
+"""What `Ingest.delete` wants to know."""
+
+
+class Removals:
+    """The statements, and what is done with them on the writer's cursor."""
+
+    def __init__(self, dialect: Dialect, ingest: Ingest) -> None:
+        self._dialect = dialect
+        self._ingest = ingest
+        levels = (
+            study.c.study_instance_uid == bindparam("study"),
+            series.c.series_instance_uid == bindparam("series"),
+            instance.c.sop_instance_uid == bindparam("instance"),
+        )
+        chain = instance.join(series, instance.c.series_pk == series.c.pk).join(study, series.c.study_pk == study.c.pk)
+        below = select(*_BELOW).select_from(chain)
+        self._below = [self._text(below.where(*levels[: depth + 1])) for depth in range(len(levels))]
+        self._note = self._text(_noting(dialect.among(instance.c.pk, "keys")))
+        self._last = self._text(select(func.coalesce(func.max(removal.c.pk), literal_column("0"))))
+        self._is_removed = self._text(
+            select(exists().where(removal.c.sop_instance_uid == bindparam("uid"), removal.c.pk > bindparam("after")))
+        )
+        self._due = f"{self._text(_due())} LIMIT :limit"  # SQLAlchemy's own brings an offset, written as a parameter
+        self._settle = self._text(
+            update(removal).where(dialect.among(removal.c.pk, "numbers")).values(file_path=null())
+        )
+        self._forget = self._text(_forgetting())
+
+    def remove(self, cursor: Cursor, uids: Sequence[str]) -> Removed:
+        """Remove what stands below a study, a series of it, or an instance of that."""
+        names = ("study", "series", "instance")
+        cursor.execute(self._below[len(uids) - 1], dict(zip(names, map(clean, uids), strict=False)))
+        found = cursor.fetchall()
+        if not found:
+            return Removed(0, 0, 0)
+        cursor.execute(self._note, {"keys": self._dialect.pack([row[0] for row in found])})
+        emptied = self._ingest.delete(cursor, found)
+        return Removed(emptied[Level.STUDY], emptied[Level.SERIES], len(found))
+
+    def last(self, cursor: Cursor) -> int:
+        """Return the number of the last removal."""
+        cursor.execute(self._last, {})
+        return int(cursor.fetchone()[0])
+
+    def is_removed(self, cursor: Cursor, sop_instance_uid: str, after: int) -> bool:
+        """Tell whether an instance was removed after the removal of that number."""
+        cursor.execute(self._is_removed, {"uid": clean(sop_instance_uid), "after": after})
+        return bool(cursor.fetchone()[0])
+
+    def due(self, cursor: Cursor, after: int, limit: int) -> list[tuple[int, str | None]]:
+        """Return number and path of the next removals whose files are due; None for a path that is in use again."""
+        cursor.execute(self._due, {"after": after, "limit": limit})
+        return cursor.fetchall()
+
+    def settle(self, cursor: Cursor, numbers: Sequence[int]) -> None:
+        """Note that the files of removals are gone."""
+        cursor.execute(self._settle, {"numbers": self._dialect.pack(numbers)})
+
+    def forget(self, cursor: Cursor, through: int) -> None:
+        """Forget settled removals up to a number; the last one of all stays, so that numbers keep growing."""
+        cursor.execute(self._forget, {"through": through})
+
+    def _text(self, statement: Select[Any] | Insert | Update | Delete) -> str:
+        return str(statement.compile(dialect=self._dialect.engine))
+
+
+def _noting(chosen: ColumnElement[bool]) -> Insert:
+    """Note the chosen instances."""
+    columns = (instance.c.sop_instance_uid, instance.c.file_path)
+    return insert(removal).from_select(["sop_instance_uid", "file_path"], select(*columns).where(chosen))
+
+
+def _due() -> Select[Any]:
+    again = and_(instance.c.sop_instance_uid == removal.c.sop_instance_uid, instance.c.file_path == removal.c.file_path)
+    path = case((exists().where(again).correlate(removal), cast(null(), Text)), else_=removal.c.file_path)
+    found = select(removal.c.pk, path).where(removal.c.pk > bindparam("after"), removal.c.file_path.is_not(None))
+    return found.order_by(removal.c.pk)
+
+
+def _forgetting() -> Delete:
+    newest = select(func.max(removal.c.pk)).scalar_subquery()
+    return delete(removal).where(
+        removal.c.pk <= bindparam("through"), removal.c.file_path.is_(None), removal.c.pk < newest
+    )

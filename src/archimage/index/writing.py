@@ -1,0 +1,69 @@
+"""The index in the hands of its writer: what may be done inside one transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from archimage.index.ingest import Cursor, Ingest
+from archimage.index.removals import Removals
+from archimage.model.records import InstanceRecord, Removed, StoredInstance
+
+
+class Writing:
+    """Implements `ports.IndexWriter`; answering turns what the database raises into our own errors."""
+
+    def __init__(
+        self, cursor: Cursor, ingest: Ingest, removals: Removals, answering: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._cursor = cursor
+        self._ingest = ingest
+        self._removals = removals
+        self._answering = answering
+        self._absent: set[str] = set()
+
+    @property
+    def removals(self) -> int:
+        """The number of the last removal, 0 before the first."""
+        with self._answering():
+            return self._removals.last(self._cursor)
+
+    def lookup(self, sop_instance_uids: Sequence[str]) -> Mapping[str, StoredInstance]:
+        """Return those of these instances that are there."""
+        with self._answering():
+            rows = self._ingest.stored(self._cursor, sop_instance_uids)
+        self._absent.update(sop_instance_uids)
+        self._absent.difference_update(row[0] for row in rows)
+        return {row[0]: StoredInstance(*row) for row in rows}
+
+    def add(self, records: Sequence[InstanceRecord]) -> None:
+        """Insert records, or replace those of the same SOP Instance UID."""
+        with self._answering():
+            self._ingest.add(self._cursor, records, self._absent)
+        self._absent.difference_update(record.sop_instance_uid for record in records)
+
+    def remove(
+        self, study_instance_uid: str, series_instance_uid: str | None = None, sop_instance_uid: str | None = None
+    ) -> Removed:
+        """Remove an instance, series or study for good, and what becomes empty above it."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        with self._answering():
+            return self._removals.remove(self._cursor, [uid for uid in uids if uid is not None])
+
+    def is_removed(self, sop_instance_uid: str, after: int) -> bool:
+        """Tell whether an instance was removed after the removal of that number."""
+        with self._answering():
+            return self._removals.is_removed(self._cursor, sop_instance_uid, after)
+
+    def due(self, after: int, limit: int) -> Sequence[tuple[int, str | None]]:
+        """Return the numbers of the next removals whose files are due, and the path, None where it is in use again."""
+        with self._answering():
+            return self._removals.due(self._cursor, after, limit)
+
+    def settle(self, numbers: Sequence[int]) -> None:
+        """Note that the files of these removals are gone."""
+        with self._answering():
+            self._removals.settle(self._cursor, numbers)
+
+    def forget_removals(self, through: int) -> None:
+        """Forget the settled removals up to a number, but never the last one of all."""
+        with self._answering():
+            self._removals.forget(self._cursor, through)

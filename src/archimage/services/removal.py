@@ -1,0 +1,162 @@
+"""Removing studies, series and instances for good.
+
+One transaction of the index deletes the rows and notes each instance as a removal; once it is flushed the removal is
+answered. From then on a crash can neither undo it nor leave half of it: recovery takes no notice of what the ingest
+journals, of this or any other process, hold of the instance from before, and the files that are still there are deleted
+by the next start. Few files are deleted before the answer, many in a thread of their own, in small groups, so that what
+arrives meanwhile does not wait.
+
+A file is deleted while every other writer of the index is kept out, and only where no row names it: an object that is
+stored anew, under the same path, is never touched. After a power cut all journals have to be replayed before that can
+be told, which is why a start recovers first and sweeps then.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from archimage.errors import ArchimageError, NotFoundError
+from archimage.model.ids import check_uid
+from archimage.model.records import Removed
+from archimage.ports import BlobStore, Index
+from archimage.services.journal_record import JournalRecord
+
+_GROUP: Final = 64  # files deleted while writers wait
+_SWEPT_AT_ONCE: Final = 500  # instances
+_REMEMBERED: Final = 10_000  # removals, until the journals are asked which of them still matter
+_log = structlog.get_logger()
+
+Payloads = Callable[[], Iterable[bytes]]
+"""Reads what all ingest journals of the archive hold, as `JournalRecord.encode` made it."""
+
+
+class RemovalService:
+    """Removes; safe to call from several threads. `close` it."""
+
+    def __init__(self, index: Index, blobs: BlobStore, payloads: Payloads) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._payloads = payloads
+        self._lock = threading.Lock()
+        self._due = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._looked_through = 0
+
+    def remove_study(self, study_instance_uid: str) -> Removed:
+        """Remove a study; raises what `remove_instance` raises."""
+        return self._remove(study_instance_uid)
+
+    def remove_series(self, study_instance_uid: str, series_instance_uid: str) -> Removed:
+        """Remove a series, and its study if that becomes empty; raises what `remove_instance` raises."""
+        return self._remove(study_instance_uid, series_instance_uid)
+
+    def remove_instance(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> Removed:
+        """Remove one instance, and its series and study if they become empty.
+
+        Raises:
+            InvalidInstanceUIDError: a UID is none.
+            NotFoundError: there is nothing of the kind.
+            OutOfResourcesError: the disk is full; nothing is removed.
+            IndexUnavailableError: the index does not answer, or its disk fails: ask again whether it is removed.
+        """
+        return self._remove(study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    def resume(self) -> None:
+        """Delete the files that a crash has left; every abandoned lane must have been recovered."""
+        self._attempt(lambda: not sweep(self._index, self._blobs, ended=self._ended))
+
+    def close(self) -> None:
+        """Stop deleting files; the next start goes on."""
+        self._ended.set()
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _remove(self, *uids: str) -> Removed:
+        for uid in uids:
+            check_uid(uid)
+        with self._index.writing() as index:
+            before = index.removals
+            removed = index.remove(*uids)
+        if not removed.instances:
+            raise NotFoundError(f"nothing is kept under {'/'.join(uids)}")
+        self._index.sync()
+        if removed.instances <= _SWEPT_AT_ONCE:
+            return replace(removed, files_due=not self._attempt(lambda: not sweep(self._index, self._blobs, before)))
+        self._sweep_later()
+        return replace(removed, files_due=True)
+
+    def _sweep_later(self) -> None:
+        """Wake the thread that sweeps; it lives from the first large removal on."""
+        with self._lock:
+            if self._thread is None and not self._ended.is_set():
+                self._thread = threading.Thread(target=self._run, name="removal")
+                self._thread.start()
+        self._due.set()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self._due.wait()
+            self._due.clear()
+            self._attempt(lambda: not sweep(self._index, self._blobs, ended=self._ended))
+            self._attempt(self._forget)
+
+    def _attempt(self, work: Callable[[], bool]) -> bool:
+        """Do what the removal does not depend on; true when it has succeeded."""
+        try:
+            return work()
+        except ArchimageError as error:
+            _log.error("files of removed instances are left; the next start deletes them", reason=str(error))
+            return False
+
+    def _forget(self) -> bool:
+        """Forget the removals that make nothing void any more: no journal holds anything from before them."""
+        with self._index.writing() as index:
+            last = index.removals
+        if last - self._looked_through >= _REMEMBERED:
+            oldest = min((JournalRecord.decode(payload).removals for payload in self._payloads()), default=last)
+            with self._index.writing() as index:
+                index.forget_removals(min(oldest, last))
+            self._looked_through = last
+        return True
+
+
+def sweep(index: Index, blobs: BlobStore, after: int = 0, ended: threading.Event | None = None) -> int:
+    """Delete the files that are due since the removal of a number; return how many could not be deleted.
+
+    Others get their turn at the index between two groups. Ends early when ended is set.
+    """
+    settled: list[int] = []
+    failed = 0
+    pause = ended or threading.Event()
+    while not pause.is_set():
+        started = time.monotonic()
+        with index.writing() as writer:
+            due = writer.due(after, _GROUP)
+            gone = [number for number, path in due if path is None or _is_deleted(path, blobs)]
+        if not due:
+            break
+        settled += gone
+        failed += len(due) - len(gone)
+        after = due[-1][0]
+        if len(due) == _GROUP:
+            pause.wait(time.monotonic() - started)
+    if settled:
+        blobs.sync()  # or a power cut could bring back a file that nobody knows
+        with index.writing() as writer:
+            writer.settle(settled)
+    return failed
+
+
+def _is_deleted(path: str, blobs: BlobStore) -> bool:
+    try:
+        blobs.delete(path)
+    except ArchimageError as error:
+        _log.error("the file of a removed instance cannot be deleted; the next start tries again", reason=str(error))
+        return False
+    return True
