@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from archimage.dicom.render import RenderOptions, render_frame
 from tests.dicom.files import real_files
 
 Array = npt.NDArray[Any]
+CHANNELS = ("Red", "Green", "Blue")
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -69,3 +70,37 @@ def item(**attributes: Any) -> Dataset:
 def ramp(rows: int = 16, columns: int = 16, dtype: str = "u1") -> Array:
     """Return an image whose pixels count from 0, row by row."""
     return np.arange(rows * columns).reshape(rows, columns).astype(dtype)
+
+
+def packed(plane: Array) -> bytes:
+    """Return bits as an overlay holds them, padded to even length."""
+    bits = np.packbits(plane.reshape(-1), bitorder="little").tobytes()
+    return bits + b"\0" * (len(bits) % 2)
+
+
+def with_overlay(header: Dataset, data: bytes, vr: str = "OW", group: int = 0x6000, **other: Any) -> Dataset:
+    """Put an overlay of 2 x 3 bits into a header; other has its attributes by their element numbers in hexadecimal."""
+    values = {"x0010": 2, "x0011": 3, "x0050": [1, 1], "x0040": "G", "x0100": 1, "x0102": 0, **other}
+    vrs = {"x0040": "CS", "x0050": "SS", "x0015": "IS"}
+    for number, value in values.items():
+        if value is not None:
+            header.add_new(group << 16 | int(number[1:], 16), vrs.get(number, "US"), value)
+    if data:
+        header.add_new(group << 16 | 0x3000, vr, data)
+    return header
+
+
+def palette(descriptor: list[int], *tables: object, segmented: bool = False) -> dict[str, Any]:
+    """Return the attributes of a palette: one table for all channels, or three."""
+    kind = "Segmented" if segmented else ""
+    tables = tables * 3 if len(tables) == 1 else tables
+    attributes: dict[str, Any] = {}
+    for name, table in zip(CHANNELS, tables, strict=True):
+        attributes[f"{name}PaletteColorLookupTableDescriptor"] = descriptor
+        attributes[f"{kind}{name}PaletteColorLookupTableData"] = table
+    return attributes
+
+
+def words(*values: int) -> bytes:
+    """Return 16-bit values in little endian."""
+    return np.array(values, "<u2").tobytes()

@@ -9,30 +9,12 @@ from pydicom.dataset import Dataset
 from archimage.dicom.encode import decode_identifier, encode_dataset
 from archimage.dicom.render import RenderOptions, render_frame
 from tests.dicom.files import real_file
-from tests.dicom.pictures import Array, decoded, header_of, item, rendered
+from tests.dicom.pictures import Array, decoded, header_of, item, packed, rendered, with_overlay
 from tests.dicom.strategies import SYNTAXES
 
 EXPLICIT, BIG = SYNTAXES[1:3]
 BLACK = np.zeros((6, 8), "u1")
 PLANE = np.array([[1, 0, 1], [0, 1, 0]], bool)
-
-
-def packed(plane: Array) -> bytes:
-    """Return bits as an overlay holds them, padded to even length."""
-    bits = np.packbits(plane.reshape(-1), bitorder="little").tobytes()
-    return bits + b"\0" * (len(bits) % 2)
-
-
-def with_overlay(header: Dataset, data: bytes, vr: str = "OW", group: int = 0x6000, **other: Any) -> Dataset:
-    """Put an overlay of 2 x 3 bits into a header; other has its attributes by their element numbers in hexadecimal."""
-    values = {"x0010": 2, "x0011": 3, "x0050": [1, 1], "x0040": "G", "x0100": 1, "x0102": 0, **other}
-    vrs = {"x0040": "CS", "x0050": "SS", "x0015": "IS"}
-    for number, value in values.items():
-        if value is not None:
-            header.add_new(group << 16 | int(number[1:], 16), vrs.get(number, "US"), value)
-    if data:
-        header.add_new(group << 16 | 0x3000, vr, data)
-    return header
 
 
 def shown(header: Dataset, frame: Array = BLACK, number: int = 1) -> Array:

@@ -1,7 +1,5 @@
 """Palettes and true colour agree with pydicom's; broken tables are refused."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,27 +13,10 @@ from archimage.dicom.render.colour import from_cielab
 from archimage.dicom.render.palette import expanded
 from archimage.errors import InvalidDatasetError
 from tests.dicom.files import real_file
-from tests.dicom.pictures import Array, decoded, header_of, item, ramp, rendered
+from tests.dicom.pictures import CHANNELS, Array, decoded, header_of, item, palette, ramp, rendered, words
 from tests.dicom.strategies import SYNTAXES
 
-CHANNELS = ("Red", "Green", "Blue")
 EXPLICIT, BIG = SYNTAXES[1:3]
-
-
-def palette(descriptor: list[int], *tables: object, segmented: bool = False) -> dict[str, Any]:
-    """Return the attributes of a palette: one table for all channels, or three."""
-    kind = "Segmented" if segmented else ""
-    tables = tables * 3 if len(tables) == 1 else tables
-    attributes: dict[str, Any] = {}
-    for name, table in zip(CHANNELS, tables, strict=True):
-        attributes[f"{name}PaletteColorLookupTableDescriptor"] = descriptor
-        attributes[f"{kind}{name}PaletteColorLookupTableData"] = table
-    return attributes
-
-
-def words(*values: int) -> bytes:
-    """Return 16-bit values in little endian."""
-    return np.array(values, "<u2").tobytes()
 
 
 @pytest.mark.parametrize(
