@@ -10,6 +10,8 @@ from typing import Final
 
 from archimage.dicom.codecs import jpeg, jpeg2000, jpegls, jpegxl, native, rle
 from archimage.dicom.codecs.description import Array, PixelDescription, Quality
+from archimage.dicom.codecs.profiles import decoded_photometric, encoded_photometric
+from archimage.dicom.codecs.samples import stored_values
 from archimage.dicom.codecs.syntaxes import (
     DECODABLE,
     DEFLATED_FRAMES,
@@ -35,15 +37,17 @@ __all__ = [
     "PixelDescription",
     "Quality",
     "decode_frame",
+    "decoded_photometric",
     "encode_frame",
+    "encoded_photometric",
     "stored_values",
 ]
 
 MAX_FRAME_BYTES: Final = 1 << 30
 """Of one decoded frame; a larger one is refused whatever its codestream says."""
 
-_Decode = Callable[[bytes | memoryview, PixelDescription, str], tuple[Array, str]]
-_Encode = Callable[[Array, PixelDescription, str, Quality], bytes]
+_Decode = Callable[[bytes | memoryview, PixelDescription, str], Array]
+_Encode = Callable[[Array, PixelDescription, str, Quality | None], bytes]
 
 
 _FAMILIES: Final = (
@@ -76,26 +80,14 @@ def decode_frame(
     if description.frame_bytes > MAX_FRAME_BYTES:
         raise InvalidPixelDataError(f"a frame of {description.frame_bytes} bytes is larger than {MAX_FRAME_BYTES}")
     try:
-        array, photometric = decode(data, description, transfer_syntax_uid)
+        array = decode(data, description, transfer_syntax_uid)
     except DicomError:
         raise
     except Exception as error:
         raise InvalidPixelDataError(f"a codestream cannot be decoded: {error}") from error
     if array.shape != description.shape or array.dtype != description.dtype:
         raise InvalidPixelDataError(f"a codestream holds {array.shape} {array.dtype}, described is {description.shape}")
-    return array, photometric
-
-
-def stored_values(array: Array, description: PixelDescription) -> Array:
-    """Return samples of Bits Stored only, signs extended: without overlays in the bits that pixels leave free.
-
-    Ref: PS3.5 §8.1.1.
-    """
-    spare = description.bits_allocated - description.high_bit - 1
-    below = description.high_bit + 1 - description.bits_stored
-    if description.floating or description.bits_allocated == 1 or not spare + below:
-        return array
-    return array << spare >> spare + below
+    return array, decoded_photometric(description, transfer_syntax_uid)
 
 
 def encode_frame(
@@ -103,15 +95,20 @@ def encode_frame(
 ) -> bytes:
     """Encode one frame of samples as `decode_frame` returns them; description says what the array holds.
 
+    Without a quality nothing is lost where the syntax has a lossless way: of .81, .91, .112 and .203. What comes out is
+    called `encoded_photometric`; whether the syntax may hold such images at all is told there, too.
+
     Raises:
         InvalidPixelDataError: the array is not as described, or cannot be encoded so.
         UnsupportedTransferSyntaxError: frames are not encoded in this transfer syntax.
     """
     _, encode = _codec(transfer_syntax_uid)
+    if transfer_syntax_uid not in ENCODABLE:
+        raise UnsupportedTransferSyntaxError(f"no samples are encoded in transfer syntax {transfer_syntax_uid}")
     if array.shape != description.shape or array.dtype != description.dtype:
         raise InvalidPixelDataError(f"an array of {array.shape} {array.dtype} is not the frame described")
     try:
-        return encode(array, description, transfer_syntax_uid, quality or Quality())
+        return encode(array, description, transfer_syntax_uid, quality)
     except DicomError:
         raise
     except Exception as error:
@@ -123,5 +120,5 @@ def _codec(transfer_syntax_uid: str) -> tuple[_Decode, _Encode]:
         return _CODECS[transfer_syntax_uid]
     except KeyError:
         raise UnsupportedTransferSyntaxError(
-            f"frames of transfer syntax {transfer_syntax_uid} are not decoded"
+            f"frames of transfer syntax {transfer_syntax_uid} are neither decoded nor encoded"
         ) from None

@@ -5,25 +5,22 @@ import numpy as np
 
 from archimage.dicom.codecs.codestream import Codestream, check_size, parse_jpeg
 from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import from_precision, precision_of, to_unsigned
+from archimage.dicom.codecs.samples import from_precision, precision_of, stored_values, to_unsigned
 from archimage.dicom.codecs.syntaxes import JPEG_LOSSLESS, LOSSY_JPEG
 
 
-def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> tuple[Array, str]:
+def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> Array:
     """Decode a frame; colour of a lossy codestream comes out as RGB, of a lossless one as described."""
     stream = parse_jpeg(data)
     check_size(stream, description)
-    photometric = description.photometric_interpretation
     if stream.samples == 3 and transfer_syntax_uid in LOSSY_JPEG:
-        inside = _colour_inside(stream, photometric)
+        inside = _colour_inside(stream, description.photometric_interpretation)
         array = imagecodecs.jpeg8_decode(bytes(data), colorspace=inside, outcolorspace="RGB")
-        photometric = "RGB"
     elif stream.samples == 3:
         array = imagecodecs.jpeg8_decode(bytes(data), colorspace="RGB", outcolorspace="RGB")
-        photometric = photometric.removesuffix("_422")
     else:
         array = imagecodecs.jpeg8_decode(bytes(data))
-    return from_precision(array, description, stream.precision), photometric
+    return from_precision(array, description, stream.precision)
 
 
 def _colour_inside(stream: Codestream, photometric: str) -> str:
@@ -35,10 +32,10 @@ def _colour_inside(stream: Codestream, photometric: str) -> str:
     return "RGB" if photometric == "RGB" else "YCBCR"
 
 
-def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality) -> bytes:
+def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality | None) -> bytes:
     """Encode a frame: lossless with predictor 1 (.70) or 6 (.57), or lossy, its colour then as YBR 4:2:2."""
     if transfer_syntax_uid in LOSSY_JPEG:
-        return _encode_lossy(array, description, quality)
+        return _encode_lossy(array, description, quality or Quality())
     precision = max(2, precision_of(array, description))
     colour = "RGB" if description.samples_per_pixel == 3 else "GRAYSCALE"
     return bytes(
@@ -55,7 +52,7 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
 
 def _encode_lossy(array: Array, description: PixelDescription, quality: Quality) -> bytes:
     bits = 8 if description.bits_stored <= 8 else 12
-    samples = np.ascontiguousarray(array)
+    samples = np.ascontiguousarray(stored_values(array, description))
     if description.samples_per_pixel == 1:
         return bytes(imagecodecs.jpeg8_encode(samples, quality.jpeg_quality, bitspersample=bits))
     inside = "RGB" if description.photometric_interpretation == "RGB" else "YCBCR"

@@ -14,50 +14,72 @@ from openjpeg.utils import encode_array
 
 from archimage.dicom.codecs.codestream import check_size, parse_jpeg_2000
 from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import clipped, from_precision, precision_of
-from archimage.dicom.codecs.syntaxes import HTJ2K, HTJ2K_FAMILY, JPEG_2000
+from archimage.dicom.codecs.samples import clipped, from_precision, precision_of, stored_values
+from archimage.dicom.codecs.syntaxes import HTJ2K, HTJ2K_FAMILY, LOSSY
 
 _SSIZ: Final = 42
 """Where the precision of the first component stands in a codestream: SOC, SIZ and 38 bytes; 3 bytes a component."""
 
+_UNSPECIFIED, _SRGB = 0, 1
+_LEAST_SIDE: Final = 32
+_SMALL_LEVEL: Final = 50
+"""Peak signal to noise ratio in dB."""
 _SEARCH_STEPS: Final = 8
 _FINEST_STEP: Final = 1e-6
 _COARSEST_STEP: Final = 0.5
 
 
-def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> tuple[Array, str]:
-    """Decode a frame; colour that was transformed comes out as RGB."""
+def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> Array:
+    """Decode a frame; colour that the codestream transforms comes out as it went in."""
     stream = parse_jpeg_2000(data)
     check_size(stream, description)
     array = _decoded(bytes(data), high_throughput=transfer_syntax_uid in HTJ2K_FAMILY)
     if not stream.reversible and stream.precision > description.high_bit + 1:
         array = clipped(array, description)
-    photometric = description.photometric_interpretation
-    transformed = description.samples_per_pixel == 3 and photometric in {"YBR_RCT", "YBR_ICT"}
-    return from_precision(array, description, stream.precision), "RGB" if transformed else photometric
+    return from_precision(array, description, stream.precision)
 
 
 def _decoded(data: bytes, *, high_throughput: bool) -> Array:
     if high_throughput:
         try:
-            return np.asarray(imagecodecs.htj2k_decode(data))
+            return np.asarray(imagecodecs.htj2k_decode(data, planar=False))
         except imagecodecs.Htj2kError:
             pass  # some codestreams under these syntaxes are of Part 1
     return np.asarray(imagecodecs.jpeg2k_decode(data))
 
 
-def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality) -> bytes:
-    """Encode a frame; RGB is transformed."""
+def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality | None) -> bytes:
+    """Encode a frame; RGB is transformed; lossy only where the syntax allows it and a quality is given."""
     colour = description.photometric_interpretation == "RGB"
-    precision = precision_of(array, description)
+    if quality is None or transfer_syntax_uid not in LOSSY:
+        precision = precision_of(array, description)
+        if transfer_syntax_uid in HTJ2K_FAMILY:
+            return _htj2k_lossless(array, precision, colour=colour)
+        return _jpeg_2000(array, precision, colour=colour)
+    array = stored_values(array, description)
     if transfer_syntax_uid == HTJ2K:
         return _search(partial(_htj2k_lossy, array, colour), array.nbytes / quality.ratio)
-    if transfer_syntax_uid in HTJ2K_FAMILY:
-        return _htj2k_lossless(array, precision, colour=colour)
-    ratios = [quality.ratio] if transfer_syntax_uid == JPEG_2000 else None
+    return _jpeg_2000(array, description.high_bit + 1, colour=colour, ratio=quality.ratio)
+
+
+def _jpeg_2000(array: Array, precision: int, *, colour: bool, ratio: float = 0) -> bytes:
+    if min(array.shape[:2]) < _LEAST_SIDE:
+        return _small_jpeg_2000(array, precision, colour=colour, lossy=ratio > 0)
+    space, ratios = (_SRGB if colour else _UNSPECIFIED), ([ratio] if ratio else None)
+    return bytes(encode_array(array, precision, space, compression_ratios=ratios))
+
+
+def _small_jpeg_2000(array: Array, precision: int, *, colour: bool, lossy: bool) -> bytes:
+    """Encode an image too small for the resolutions that the other encoder always makes."""
     return bytes(
-        encode_array(
-            array, bits_stored=precision, photometric_interpretation=1 if colour else 0, compression_ratios=ratios
+        imagecodecs.jpeg2k_encode(
+            np.ascontiguousarray(array),
+            _SMALL_LEVEL if lossy else None,
+            reversible=not lossy,
+            resolutions=1,
+            codecformat="j2k",
+            bitspersample=precision,
+            mct=colour,
         )
     )
 
@@ -68,7 +90,7 @@ def _htj2k_lossless(array: Array, precision: int, *, colour: bool) -> bytes:
     spare = 8 * container.itemsize - precision
     if spare and container.kind == "u":
         samples = samples + container.type((1 << 8 * container.itemsize - 1) - (1 << precision - 1))
-    encoded = bytearray(imagecodecs.htj2k_encode(np.ascontiguousarray(samples), reversible=True, rgb=colour, tlm=True))
+    encoded = bytearray(_htj2k(samples, colour=colour))
     if spare:
         count = 1 if array.ndim == 2 else array.shape[2]
         encoded[_SSIZ : _SSIZ + 3 * count : 3] = bytes([encoded[_SSIZ] & 0x80 | precision - 1]) * count
@@ -76,7 +98,21 @@ def _htj2k_lossless(array: Array, precision: int, *, colour: bool) -> bytes:
 
 
 def _htj2k_lossy(array: Array, colour: bool, step: float) -> bytes:
-    return bytes(imagecodecs.htj2k_encode(np.ascontiguousarray(array), step, reversible=False, rgb=colour, tlm=True))
+    return _htj2k(array, colour=colour, step=step)
+
+
+def _htj2k(array: Array, *, colour: bool, step: float = 0) -> bytes:
+    """Encode in resolutions of which the lowest is no larger than 64 samples, as RPCL asks for (PS3.5 §10.18)."""
+    return bytes(
+        imagecodecs.htj2k_encode(
+            np.ascontiguousarray(array),
+            step or None,
+            reversible=not step,
+            rgb=colour,
+            tlm=True,
+            resolutions=max(5, (max(array.shape[:2]) - 1).bit_length() - 6),
+        )
+    )
 
 
 def _search(encode_with: partial[bytes], wanted_bytes: float) -> bytes:

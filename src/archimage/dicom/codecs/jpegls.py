@@ -1,31 +1,40 @@
 """JPEG-LS, lossless and near-lossless (PS3.5 §8.2.3; ISO/IEC 14495-1)."""
 
+from typing import Final
+
 import imagecodecs
-import jpeg_ls
+from jpeg_ls.CharLS import encode_buffer
 
 from archimage.dicom.codecs.codestream import check_size, parse_jpeg
 from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import from_precision, precision_of, to_unsigned
+from archimage.dicom.codecs.samples import from_precision, precision_of, stored_values, to_unsigned
 from archimage.dicom.codecs.syntaxes import JPEG_LS_NEAR
 
-_BY_PIXEL = 2
+_BY_PIXEL: Final = 2
+_SMALL: Final = 1024
+"""Samples below which the encoder that knows precisions may have too little room for its own head."""
+_FRAME: Final = b"\xff\xf7"
 
 
-def decode(data: bytes | memoryview, description: PixelDescription, _transfer_syntax_uid: str) -> tuple[Array, str]:
+def decode(data: bytes | memoryview, description: PixelDescription, _transfer_syntax_uid: str) -> Array:
     """Decode a frame; samples and their colour space are as described."""
     stream = parse_jpeg(data)
     check_size(stream, description)
     array = imagecodecs.jpegls_decode(bytes(data))
-    return from_precision(array, description, stream.precision), description.photometric_interpretation
+    return from_precision(array, description, stream.precision)
 
 
-def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality) -> bytes:
-    """Encode a frame, samples interleaved by pixel."""
+def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality | None) -> bytes:
+    """Encode a frame, samples interleaved by pixel; near-lossless only where a quality is given."""
+    near = quality.near_lossless if quality is not None and transfer_syntax_uid == JPEG_LS_NEAR else 0
+    if near:
+        array = stored_values(array, description)
     precision = max(2, precision_of(array, description))
+    if array.size < _SMALL:
+        return _encode_small(to_unsigned(array, 8 if precision <= 8 else 16), near)
     samples = to_unsigned(array, precision)
-    near = quality.near_lossless if transfer_syntax_uid == JPEG_LS_NEAR else 0
     return bytes(
-        jpeg_ls.encode_buffer(
+        encode_buffer(
             samples.tobytes(),
             description.rows,
             description.columns,
@@ -35,3 +44,9 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
             _BY_PIXEL if description.samples_per_pixel > 1 else None,
         )
     )
+
+
+def _encode_small(samples: Array, near: int) -> bytes:
+    """Encode whole bytes; the file format's head is taken off, which some decoders do not know."""
+    encoded = bytes(imagecodecs.jpegls_encode(samples, near))
+    return encoded[:2] + encoded[encoded.index(_FRAME) :]

@@ -10,8 +10,8 @@ from archimage.dicom.codecs.syntaxes import DEFLATED_FRAME, EXPLICIT_BIG_ENDIAN
 from archimage.errors import InvalidPixelDataError
 
 
-def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> tuple[Array, str]:
-    """Decode a native frame; of several samples they come out by pixel, of 4:2:2 colour as YBR_FULL.
+def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> Array:
+    """Decode a native frame; of several samples they come out by pixel, 4:2:2 colour for each pixel.
 
     Of single bits the first has to be that of the frame (see `bits_at`).
     """
@@ -23,19 +23,18 @@ def decode(data: bytes | memoryview, description: PixelDescription, transfer_syn
     return _from_native(data, description, big=transfer_syntax_uid == EXPLICIT_BIG_ENDIAN)
 
 
-def _from_native(data: bytes | memoryview, description: PixelDescription, *, big: bool) -> tuple[Array, str]:
+def _from_native(data: bytes | memoryview, description: PixelDescription, *, big: bool) -> Array:
     raw = np.frombuffer(data, np.uint8)
     if big and description.bits_allocated == 8 and description.words:
         raw = _swapped(raw[: description.frame_bytes + description.frame_bytes % 2])
     raw = raw[: description.frame_bytes]
     if description.bits_allocated == 1:
         bits = np.unpackbits(raw, count=description.frame_bits, bitorder="little")
-        return _by_pixel(bits, description), description.photometric_interpretation
+        return _by_pixel(bits, description)
     if description.subsampled:
-        return _upsampled(raw, description), description.photometric_interpretation.removesuffix("_422")
-    order = ">" if big else "<"
-    samples = raw.view(description.dtype.newbyteorder(order)).astype(description.dtype, copy=False)
-    return _by_pixel(samples, description), description.photometric_interpretation
+        return _upsampled(raw, description)
+    samples = raw.view(description.dtype.newbyteorder(">" if big else "<")).astype(description.dtype, copy=False)
+    return _by_pixel(samples, description)
 
 
 def _swapped(raw: Array) -> Array:
@@ -62,7 +61,7 @@ def _upsampled(raw: Array, description: PixelDescription) -> Array:
     return pixels.reshape(description.shape)
 
 
-def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, _quality: Quality) -> bytes:
+def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, _quality: Quality | None) -> bytes:
     """Encode a native frame by pixel (Planar Configuration 0); single bits are padded to a whole byte."""
     packed = _to_native(array, description, big=transfer_syntax_uid == EXPLICIT_BIG_ENDIAN)
     if transfer_syntax_uid == DEFLATED_FRAME:

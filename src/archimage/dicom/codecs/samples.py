@@ -48,3 +48,15 @@ def clipped(array: Array, description: PixelDescription) -> Array:
         return array
     lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if description.signed else (0, (1 << bits) - 1)
     return array.clip(lowest, highest)
+
+
+def stored_values(array: Array, description: PixelDescription) -> Array:
+    """Return samples of Bits Stored only, signs extended: without overlays in the bits that pixels leave free.
+
+    Ref: PS3.5 §8.1.1.
+    """
+    spare = description.bits_allocated - description.high_bit - 1
+    below = description.high_bit + 1 - description.bits_stored
+    if description.floating or description.bits_allocated == 1 or not spare + below:
+        return array
+    return array << spare >> spare + below

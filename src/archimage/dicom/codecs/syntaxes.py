@@ -52,5 +52,5 @@ VIDEO: Final = frozenset(
 DECODABLE: Final = (
     NATIVE | DEFLATED_FRAMES | JPEG_FAMILY | JPEG_LS_FAMILY | JPEG_2000_FAMILY | JPEG_XL_FAMILY | frozenset({RLE})
 )
-ENCODABLE: Final = DECODABLE
-"""JPEG XL JPEG Recompression is made of JPEG Baseline codestreams only (`recompress_jpeg`)."""
+ENCODABLE: Final = DECODABLE - {JPEG_XL_RECOMPRESSION}
+"""JPEG XL JPEG Recompression is made of JPEG codestreams, not of samples (`jpegxl.recompress_jpeg`)."""
