@@ -31,16 +31,19 @@ from archimage.services.checkpoint import Checkpointer
 from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
+from archimage.services.metadata import MetadataService
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.store import Durability, StoreService
+from archimage.storage.cache import FilesystemCache
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.web import application
-from archimage.web.dicomweb.resources import WebServices
+from archimage.web.dicomweb.resources import SERVICE_ROOT, WebServices
+from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
 _INGEST_THREADS: Final = 4
@@ -63,6 +66,7 @@ class Services:
     retrieve: RetrieveService
     frames: FrameService
     removal: RemovalService
+    metadata: MetadataService
 
 
 class App:
@@ -95,6 +99,12 @@ class App:
             retrieve=RetrieveService(self.index, self.blobs),
             frames=FrameService(self.index, self.blobs),
             removal=RemovalService(self.index, self.blobs, lambda: committed(directory)),
+            metadata=MetadataService(
+                self.index,
+                self.blobs,
+                FilesystemCache(directory / "cache" / "metadata", config.storage.metadata_cache_bytes),
+                root=config.http.public_url + SERVICE_ROOT,
+            ),
         )
         self.services.removal.resume()
 
@@ -119,7 +129,7 @@ class App:
         readers = ThreadPoolExecutor(_READ_THREADS, "read")
         web = ThreadPoolExecutor(_WEB_THREADS, "web")
         dicom = DicomServer(self._association_settings(), self._registry(ingest, readers), self._policy())
-        http = HttpServer(self._web(web))
+        http = self._http(web)
         try:
             dicom_socket, http_socket = _bind_listeners(self.config)
             await dicom.listen(dicom_socket)
@@ -133,9 +143,17 @@ class App:
             web.shutdown()
             self.close()
 
-    def _web(self, threads: ThreadPoolExecutor) -> application.Application:
-        services = WebServices(query=self.services.query, store=self.services.store)
-        return application.build(services, {"index": self._check_index}, self.config.http, threads)
+    def _http(self, threads: ThreadPoolExecutor) -> HttpServer:
+        http = self.config.http
+        services = WebServices(
+            query=self.services.query,
+            store=self.services.store,
+            frames=self.services.frames,
+            metadata=self.services.metadata,
+            removal=self.services.removal,
+        )
+        limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
+        return HttpServer(application.build(services, {"index": self._check_index}, http, threads), limits)
 
     def _registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
         nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}

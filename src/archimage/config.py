@@ -163,6 +163,9 @@ class StorageConfig(_Section):
     journal_segment_bytes: int = Field(
         default=32 * 1024 * 1024, ge=4 * 1024 * 1024, description="Size of a journal segment, bytes."
     )
+    metadata_cache_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=0, description="Room for the compressed metadata of series, bytes."
+    )
 
     @model_validator(mode="after")
     def _segment_holds_an_object(self) -> "StorageConfig":

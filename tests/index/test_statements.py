@@ -89,7 +89,7 @@ def test_counts_of_a_page_are_worked_out_for_its_rows_alone(path: Path) -> None:
 def test_a_cut_without_an_order_does_not_walk_the_whole_table(path: Path) -> None:
     dates = Condition(BY_COLUMN["study_date"], Range("20200101", "20200102"))
     steps = plan(path, Query(Level.STUDY, (dates,), limit=10))
-    assert "ix_study_study_date_study_time" in steps[0]
+    assert any(step.startswith("SEARCH study") and "ix_study_study_date_study_time" in step for step in steps)
 
 
 def test_counts_never_read_the_instances(path: Path) -> None:

@@ -12,13 +12,14 @@ from archimage.dicom.dictionary import dictionary_vr, tag_of_keyword
 from archimage.dicom.json import RowWriter
 from archimage.errors import InvalidQueryError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, UNIQUE_KEYS, Attribute, Level
-from archimage.model.query import OrderBy, Query
+from archimage.model.query import Condition, DateTimeRange, Exact, OrderBy, Query, UIDList
 from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import QueryOptions, QueryService, Root, Row, sequence_attributes
 
 MAX_FIELDS: Final = 1_024
 MAX_SORT_KEYS: Final = 8
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
+_MULTIPLE_VALUE_VRS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 _DEFAULTS: Final[Mapping[Level, tuple[str, ...]]] = {
     Level.STUDY: (
         "study_date",
@@ -72,7 +73,9 @@ class Search:
     include: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
     fuzzy: bool = False
-    limit: int | None = None
+    all_values: bool = False
+    """Of several values of a key each must be there, not one of them (PS3.4 §C.2.2.2.8)."""
+    limit: int = 100
     offset: int = 0
 
 
@@ -82,6 +85,11 @@ class PreparedSearch:
 
     query: Query
     ignored: tuple[str, ...]
+
+    @property
+    def limit(self) -> int:
+        """How many results there may be."""
+        return self.query.limit or 0
 
 
 def prepare(queries: QueryService, search: Search) -> PreparedSearch:
@@ -98,14 +106,27 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
         Root.PATIENT, Identifier(search.level, keys), QueryOptions(combined_date_time=True, fuzzy_names=search.fuzzy)
     )
     included = [path for name in search.include if name != "all" for path in [parse_path(name)]]
+    conditions = find.query.conditions
     query = replace(
         find.query,
+        conditions=tuple(_each_value(conditions)) if search.all_values else conditions,
         requested=_requested(search, [path for _, path, _ in matches] + included),
         order_by=tuple(_sort_key(name) for name in search.order_by[:MAX_SORT_KEYS]),
         limit=search.limit,
         offset=search.offset,
     )
     return PreparedSearch(query, tuple(name for name, path, _ in matches if not queries.matches(path)))
+
+
+def _each_value(conditions: Iterable[Condition | DateTimeRange]) -> Iterator[Condition | DateTimeRange]:
+    """Ask for every value of a list, where an attribute may have several and its VR has multiple value matching."""
+    for condition in conditions:
+        if isinstance(condition, Condition) and isinstance(condition.match, UIDList):
+            attribute = condition.attribute
+            if attribute.multiple and attribute.vr in _MULTIPLE_VALUE_VRS:
+                yield from (Condition(attribute, Exact(value)) for value in condition.match.values)
+                continue
+        yield condition
 
 
 def parse_path(name: str) -> tuple[int, ...]:

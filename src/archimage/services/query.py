@@ -20,6 +20,7 @@ Row = Mapping[str, str]
 
 ALWAYS_RETURNED: Final = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title and Instance Availability stand in every response."""
+_UNLIMITED: Final = 1 << 62
 _CONTEXT_COLUMNS: Final = frozenset({"timezone_offset_from_utc"})
 _SEQUENCE_ATTRIBUTES: Final[Mapping[int, tuple[Attribute, ...]]] = {
     sequence: tuple(attribute for attribute in ATTRIBUTES if attribute.sequence_tag == sequence)
@@ -72,6 +73,11 @@ class QueryService:
     def __init__(self, index: Index, *, max_results: int | None = None) -> None:
         self._index = index
         self._max_results = max_results
+
+    @property
+    def max_results(self) -> int:
+        """How many matches one query may return."""
+        return _UNLIMITED if self._max_results is None else self._max_results
 
     def prepare(self, root: Root, identifier: Identifier, options: QueryOptions | None = None) -> Find:
         """Turn an identifier into a query.

@@ -16,9 +16,9 @@ REFILL_BYTES: Final = 16 << 10
 
 
 class TimedReceive:
-    """An ASGI `receive` that waits timeout_s, seconds, for every 16 KiB, and raises where the protocol only tells.
+    """An ASGI `receive` that waits timeout_s, seconds, for every 16 KiB of the body.
 
-    Raises, when called:
+    Raises, until the body is whole:
         SlowRequestError: the bytes did not come.
         ConnectionFailedError: the client went away.
     """
@@ -34,6 +34,9 @@ class TimedReceive:
         """Whether the body has been read to its end."""
 
     async def __call__(self) -> Message:
+        """Wait for the next message; once the body is whole, for as long as it takes."""
+        if self.finished:
+            return await self._receive()
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:

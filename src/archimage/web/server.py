@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from archimage.web.protocol import HttpLimits, bounded
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -19,15 +21,19 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Serves one application on a bound socket."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, limits: HttpLimits | None = None) -> None:
+        limits = limits or HttpLimits()
         config = uvicorn.Config(
             application,
+            http=bounded(limits),
+            ws="none",
+            limit_concurrency=limits.max_connections,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=30,
+            timeout_keep_alive=int(limits.keep_alive_timeout_s),
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

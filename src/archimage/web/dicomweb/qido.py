@@ -3,50 +3,240 @@
 Ref: PS3.18 §10.6, §8.3.4.
 """
 
-from collections.abc import Mapping
+import asyncio
+import re
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Final
 
+import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from archimage.model.attributes import Level
-from archimage.services.qido import ResultWriter, Search, prepare
+from archimage.services.qido import PreparedSearch, ResultWriter, Search, prepare
+from archimage.services.query import QueryService
+from archimage.web.dicomweb.errors import warning
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.parameters import Parameters
-from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Resource
+from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
+from archimage.web.responses import Pieces, StreamedResponse
 
-JSON = Offer("application/dicom+json")
-_LEVELS = {"studies": Level.STUDY, "series": Level.SERIES, "instances": Level.IMAGE}
-_WITHIN = {"study": "study_instance_uid", "series": "series_instance_uid"}
-_OPTIONS = frozenset({"accept", "fuzzymatching", "includefield", "limit", "offset", "orderby"})
+TOTAL_COUNT: Final = "X-Total-Count"
+_PIECE_BYTES: Final = 512 << 10
+"""Results up to this much are sent at once, with their length; more are streamed, so that memory stays bounded."""
+_MAX_OFFSET: Final = 1 << 40
+
+_JSON: Final = Offer("application/dicom+json")
+_PLAIN_JSON: Final = Offer("application/json")
+_WITHIN: Final = {"study": "study_instance_uid", "series": "series_instance_uid"}
+_OPTIONS: Final = frozenset(
+    {
+        "accept",
+        "emptyvaluematching",
+        "fuzzymatching",
+        "includefield",
+        "limit",
+        "multiplevaluematching",
+        "offset",
+        "orderby",
+    }
+)
+_ATTRIBUTE: Final = re.compile(r"[A-Z0-9].*|.*\..*", re.DOTALL)
+"""What is meant as an attribute: a keyword or a tag. A misspelt one is refused, because without it more would match;
+any other name is some client's own parameter."""
+
+_Batches = Generator[bytes, None, None]
 
 
-def _handler(level: Level) -> Handler:
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """The first batch of results, how many are in it, and the rest of them unless this is all."""
+
+    first: bytes
+    count: int
+    rest: _Batches | None
+
+
+def _searching(level: Level) -> Handler:
     async def handle(request: DicomWebRequest) -> ASGIApp:
-        offer = request.choose((JSON,)).offer
-        body = await request.run(_search, request, level)
-        return Response(body, 200, media_type=offer.media_type)
+        offer = request.choose((_JSON, _PLAIN_JSON)).offer
+        search, warnings = _read(request, level)
+        found, headers = await request.run(_search, request, search, warnings)
+        if found.rest is None:
+            return Response(b"[%b]" % found.first, 200, headers, offer.media_type)
+        return StreamedResponse(_pieces(request, found), {"Content-Type": offer.media_type, **headers})
 
     return handle
 
 
-def _search(request: DicomWebRequest, level: Level) -> bytes:
-    prepared = prepare(request.services.query, _read(request.query, level, request.variables))
-    write = ResultWriter(prepared.query, request.base_url).write
-    pages = request.services.query.pages(prepared.query)
-    return b"[" + b",".join([write(row) for page in pages for row in page]) + b"]"
+def _counting(level: Level) -> Handler:
+    async def handle(request: DicomWebRequest) -> ASGIApp:
+        request.choose((_PLAIN_JSON, _JSON))
+        search, warnings = _read(request, level)
+        queries = request.services.query
+        prepared = await request.run(prepare, queries, search)
+        total = await request.run(queries.count, prepared.query)
+        headers = _headers(request, [*warnings, *_ignored(prepared)])
+        return Response(orjson.dumps({"count": total}), 200, headers, _PLAIN_JSON.media_type)
+
+    return handle
 
 
-def _read(query: Parameters, level: Level, variables: Mapping[str, str]) -> Search:
-    return Search(
+def _read(request: DicomWebRequest, level: Level) -> tuple[Search, list[str]]:
+    """Read the parameters, and say which of them are not heeded."""
+    query, variables = request.query, request.variables
+    highest = request.services.query.max_results
+    others = [(name, value) for name, value in query.pairs if name not in _OPTIONS]
+    search = Search(
         level,
         within={_WITHIN[name]: uid for name, uid in variables.items()},
-        matches=tuple((name, value) for name, value in query.pairs if name not in _OPTIONS),
+        matches=tuple((name, value) for name, value in others if _ATTRIBUTE.fullmatch(name)),
         include=tuple(query.split("includefield")),
         order_by=tuple(query.split("orderby")),
         fuzzy=query.flag("fuzzymatching"),
-        limit=query.integer("limit", default=100_000, low=0, high=100_000),
-        offset=query.integer("offset", default=0, low=0, high=1 << 40),
+        all_values=query.flag("multiplevaluematching"),
+        limit=query.integer("limit", default=highest, low=0, high=highest),
+        offset=query.integer("offset", default=0, low=0, high=_MAX_OFFSET),
     )
+    return search, _unheeded(query, [name for name, _ in others if not _ATTRIBUTE.fullmatch(name)])
 
 
-RESOURCES = (Resource("SearchForStudies", "GET", "/studies", _handler(Level.STUDY), "Search for studies"),)
+def _unheeded(query: Parameters, names: list[str]) -> list[str]:
+    warnings = [f"The {name} parameter is not known and was ignored." for name in names[:8]]
+    if query.flag("emptyvaluematching"):
+        warnings.append(
+            "The emptyvaluematching parameter is not supported. Empty Value Matching has not been performed."
+        )
+    return warnings
+
+
+def _ignored(prepared: PreparedSearch) -> list[str]:
+    return [f"The attribute {name} is not indexed here and was not matched." for name in prepared.ignored[:8]]
+
+
+def _search(request: DicomWebRequest, search: Search, warnings: list[str]) -> tuple[_Results, dict[str, str]]:
+    """Find the first results, and tell of all; blocks."""
+    queries = request.services.query
+    prepared = prepare(queries, search)
+    found = _run(queries, prepared, request.base_url)
+    total = _total(queries, prepared, found)
+    remaining = total - prepared.query.offset - (found.count if found.rest is None else prepared.limit)
+    notes = [*warnings, *_ignored(prepared)]
+    if remaining > 0:
+        notes.append(f"There are {remaining} additional results that can be requested")
+    return found, {TOTAL_COUNT: str(total), **_headers(request, notes)}
+
+
+def _run(queries: QueryService, prepared: PreparedSearch, base_url: str) -> _Results:
+    write = ResultWriter(prepared.query, base_url).write
+    first: list[bytes] = []
+    size = 0
+    pages = queries.pages(prepared.query)
+    for page in pages:
+        batch = [write(row) for row in page]
+        size += sum(map(len, batch))
+        first += batch
+        if size > _PIECE_BYTES:
+            return _Results(b",".join(first), len(first), (b",".join([write(row) for row in more]) for more in pages))
+    return _Results(b",".join(first), len(first), None)
+
+
+def _total(queries: QueryService, prepared: PreparedSearch, found: _Results) -> int:
+    """Count all matches; where the results reach the end, that is known already."""
+    offset = prepared.query.offset
+    if found.rest is None and found.count < prepared.limit and (found.count or not offset):
+        return offset + found.count
+    return queries.count(prepared.query)
+
+
+def _headers(request: DicomWebRequest, notes: list[str]) -> dict[str, str]:
+    headers = {"Cache-Control": "private, no-cache"}
+    if notes:
+        headers["Warning"] = ", ".join(warning(request.base_url, note) for note in notes)
+    return headers
+
+
+async def _pieces(request: DicomWebRequest, found: _Results) -> Pieces:
+    """Send batch after batch; the next is looked up while the one before is on its way."""
+    rest = found.rest
+    assert rest is not None  # noqa: S101
+    coming = asyncio.ensure_future(request.run(next, rest, b""))
+    try:
+        yield b"[" + found.first
+        while batch := await asyncio.shield(coming):
+            coming = asyncio.ensure_future(request.run(next, rest, b""))
+            yield b"," + batch
+        yield b"]"
+    finally:
+        # Whatever ended this, the thread has to be out of the generator before it is closed.
+        await asyncio.gather(coming, return_exceptions=True)
+        await request.run(rest.close)
+
+
+def _flag(name: str, description: str) -> Parameter:
+    return Parameter(name, description, {"type": "string", "enum": ["true", "false"]})
+
+
+_MATCHING: Final = (
+    Parameter(
+        "{attribute}",
+        "Match an attribute, named by its keyword or its tag of eight hexadecimal digits, in a sequence joined with a "
+        "dot: `PatientName=Doe*`, `00080020=20240101-`, `RequestAttributesSequence.ScheduledProcedureStepID=7`.",
+    ),
+    _flag("fuzzymatching", "Match person names by their words, as they begin or sound."),
+    _flag("multiplevaluematching", "Match only what has every one of several values."),
+    _flag("emptyvaluematching", "Not supported: a warning says so."),
+)
+_LISTING: Final = (
+    Parameter(
+        "includefield",
+        "Attributes to return beside those of the standard: keywords, tags, sequences or `all`; several with commas, "
+        "or repeated.",
+    ),
+    Parameter(
+        "limit", "At most so many results; above the server's own limit that one.", {"type": "integer", "minimum": 0}
+    ),
+    Parameter("offset", "Leave out so many results first.", {"type": "integer", "minimum": 0}),
+    Parameter("orderby", "Attributes to sort by, several with commas; `-StudyDate` descends."),
+)
+_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
+_ADDRESSES: Final = (
+    ("Studies", "/studies", Level.STUDY, "studies"),
+    ("StudySeries", "/studies/{study}/series", Level.SERIES, "the series of a study"),
+    ("Series", "/series", Level.SERIES, "series"),
+    ("SeriesInstances", "/studies/{study}/series/{series}/instances", Level.IMAGE, "the instances of a series"),
+    ("StudyInstances", "/studies/{study}/instances", Level.IMAGE, "the instances of a study"),
+    ("Instances", "/instances", Level.IMAGE, "instances"),
+)
+_SEARCH: Final = Resource(
+    "SearchFor",
+    "GET",
+    "",
+    _searching(Level.STUDY),
+    "Search for",
+    (*_MATCHING, *_LISTING, _ACCEPT),
+    (_JSON.media_type, _PLAIN_JSON.media_type),
+    statuses=(200, 400, 406, 413),
+)
+
+
+def _resources(addresses: tuple[tuple[str, str, Level, str], ...]) -> tuple[Resource, ...]:
+    found: list[Resource] = []
+    for name, path, level, things in addresses:
+        found += (
+            replace(_SEARCH, name=f"SearchFor{name}", path=path, handler=_searching(level), summary=f"Find {things}"),
+            replace(
+                _SEARCH,
+                name=f"Count{name}",
+                path=f"{path}/count",
+                handler=_counting(level),
+                summary=f"Count {things}",
+                parameters=(*_MATCHING, _ACCEPT),
+                produces=(_PLAIN_JSON.media_type,),
+            ),
+        )
+    return tuple(found)
+
+
+RESOURCES: Final = _resources(_ADDRESSES)

@@ -16,7 +16,10 @@ from typing import Final, ParamSpec, TypeVar
 from starlette.types import ASGIApp, Message, Receive, Scope
 
 from archimage.errors import ExcessiveRequestError
+from archimage.services.frames import FrameService
+from archimage.services.metadata import MetadataService
 from archimage.services.query import QueryService
+from archimage.services.removal import RemovalService
 from archimage.services.store import StoreService
 from archimage.web.dicomweb.negotiation import Choice, Offer, choose
 from archimage.web.dicomweb.parameters import Parameters
@@ -35,6 +38,9 @@ class WebServices:
 
     query: QueryService
     store: StoreService
+    frames: FrameService
+    metadata: MetadataService
+    removal: RemovalService
 
 
 @dataclass(frozen=True, slots=True)

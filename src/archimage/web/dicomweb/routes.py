@@ -61,17 +61,21 @@ class Routes:
         segments = raw_path.split("/")[1:]
         if len(segments) > MAX_SEGMENTS:
             return None
+        if "%" in raw_path:
+            segments = [_decoded(segment) for segment in segments]
+        if ".." in segments:
+            raise InvalidRequestError("the address leads upwards")
         node, variables = self._top, {}
         for place, raw in enumerate(segments):
             if raw in node.literal:
                 node = node.literal[raw]
             elif node.rest is not None:
                 name, resources = node.rest
-                variables[name] = "/".join(_decoded(segment) for segment in segments[place:])
+                variables[name] = "/".join(segments[place:])
                 return Route(resources, variables)
             elif node.variable is not None:
                 name, node = node.variable
-                variables[name] = check_uid(_decoded(raw)) if name in UID_VARIABLES else _decoded(raw)
+                variables[name] = check_uid(raw) if name in UID_VARIABLES else raw
             else:
                 return None
         return Route(node.resources, variables) if node.resources else None
@@ -100,12 +104,8 @@ def _place(resources: dict[str, Resource], resource: Resource) -> None:
 
 
 def _decoded(raw: str) -> str:
-    """Decode a segment, which then holds no slash, no control character and is no step upwards."""
-    if "%" in raw:
-        text = unquote(raw, errors="replace")
-        if "/" in text or "\\" in text or not text.isprintable() or "\ufffd" in text:
-            raise InvalidRequestError(f"the address holds {raw[:80]!r}, which stands for nothing here")
-        raw = text
-    if raw in {"", ".", ".."}:
-        raise InvalidRequestError("a segment of the address is empty")
-    return raw
+    """Decode a segment, which then holds no slash and no control character."""
+    text = unquote(raw, errors="replace")
+    if "/" in text or "\\" in text or not text.isprintable() or "\ufffd" in text:
+        raise InvalidRequestError(f"the address holds {raw[:80]!r}, which stands for nothing here")
+    return text

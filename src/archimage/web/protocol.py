@@ -1,0 +1,141 @@
+"""uvicorn's HTTP/1.1 protocol with the limits that it lacks.
+
+- The head of a request has a time and a size; so has the time between two requests, whatever is dripped into it.
+- A client that leaves its answer unread is cut off.
+
+What a body may cost is told in `receiving`.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+MAX_HEADERS: Final = 128
+MAX_HEAD_BYTES: Final = 96 << 10
+_TOO_SLOW: Final = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: 87\r\nconnection: close\r\n\r\n"
+    b'{"error":"the request did not come in time","next":"Send the request again, faster."}\r\n'
+)
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\ncontent-length: 88\r\n"
+    b'connection: close\r\n\r\n{"error":"the head of the request is too large","next":"Send fewer or shorter headers."}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Times in seconds: for the head of a request, for an answer to be taken, and for a connection to be idle."""
+
+    request_timeout_s: float = 30.0
+    send_timeout_s: float = 60.0
+    keep_alive_timeout_s: float = 30.0
+    max_connections: int = 1_024
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, limits: HttpLimits, /, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the timers."""
+        self._stop_head_timer()
+        self._stop_send_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before a head is whole."""
+        if self._head_timer is None and self._is_idle():
+            self._expect_head()
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count headers."""
+        if len(self.headers) >= MAX_HEADERS:
+            raise ValueError(f"more than {MAX_HEADERS} headers")  # answered 400
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End the wait for a head."""
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """See that the answer is taken."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, in bounded time."""
+        super().timeout_keep_alive_handler()
+        self._expect_reading()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        """End that wait."""
+        super().resume_writing()
+        self._stop_send_timer()
+
+    def _is_idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(self._limits.request_timeout_s, self._give_up_head)
+
+    def _give_up_head(self) -> None:
+        self._head_timer = None
+        if self._head_bytes:
+            self._refuse(_TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop_head_timer()
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+            self._expect_reading()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _expect_reading(self) -> None:
+        """Cut the connection unless the client takes what was written."""
+        self._stop_send_timer()
+        self._send_timer = self.loop.call_later(self._limits.send_timeout_s, self.transport.abort)
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+
+def bounded(limits: HttpLimits) -> type[asyncio.Protocol]:
+    """Make what uvicorn takes for a protocol class."""
+    return cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits))
