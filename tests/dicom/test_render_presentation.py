@@ -106,8 +106,7 @@ def test_a_displayed_area_larger_than_the_image_has_a_black_border() -> None:
 
 
 def test_an_area_may_be_magnified_and_its_pixels_may_not_be_square() -> None:
-    magnified = area([1, 1], [20, 10], PresentationSizeMode="MAGNIFY", PresentationPixelMagnificationRatio=3)
-    assert shown(state(DisplayedAreaSelectionSequence=[magnified])).shape == (30, 60)
+    assert shown(state(DisplayedAreaSelectionSequence=[magnified(3)])).shape == (30, 60)
     flat = area([1, 1], [20, 10], PresentationPixelAspectRatio=[1, 2])
     assert shown(state(DisplayedAreaSelectionSequence=[flat])).shape == (5, 20)
     spaced = area([1, 1], [20, 10], PresentationPixelSpacing=[2, 1])
@@ -126,10 +125,14 @@ def test_a_viewport_is_filled_with_the_displayed_area() -> None:
     assert np.array_equal(picture, FRAME[1:5, 2:6][1:3, 1:3][::-1])
 
 
+def magnified(ratio: float) -> Dataset:
+    """Return a displayed area that is to be magnified."""
+    return area([1, 1], [20, 10], PresentationSizeMode="MAGNIFY", PresentationPixelMagnificationRatio=ratio)
+
+
 @pytest.mark.parametrize(("wrong", "error"), [
     (area([1, 1], [1 << 20, 1 << 20]), NotAcceptableError), (item(), InvalidDatasetError),
-    (area([1, 1], [9, 9], PresentationSizeMode="MAGNIFY", PresentationPixelMagnificationRatio=1e9), InvalidDatasetError),
-    (area([1, 1], [9, 9], PresentationSizeMode="MAGNIFY", PresentationPixelMagnificationRatio=nan), InvalidDatasetError),
+    (magnified(1e9), InvalidDatasetError), (magnified(nan), InvalidDatasetError),
 ])  # fmt: skip
 def test_an_area_that_no_picture_can_show_is_refused(wrong: Dataset, error: type[ArchimageError]) -> None:
     with pytest.raises(error):
