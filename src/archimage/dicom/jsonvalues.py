@@ -17,12 +17,13 @@ BINARY_VRS: Final = BULK_VRS | {"UN"}
 """Value representations that JSON gives in base64, or by reference."""
 
 _ARRAYS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-_NUMBERS: Final = frozenset({"DS", "IS", *_ARRAYS})
+NUMBER_VRS: Final = frozenset({"DS", "IS", *_ARRAYS})
 _SINGLE: Final = frozenset({"LT", "ST", "UT", "UR"})
 """Text that a backslash does not split (PS3.5 §6.2)."""
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?")
 """What is a number in JSON as it is in DICOM, of a size that every reader holds."""
+_INTEGER_STRING_BYTES: Final = 12
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -83,7 +84,7 @@ def format_texts(values: Sequence[str], vr: str) -> bytes:
     """Return the elements of a Value array from values as text; null for an empty one (PS3.18 F.2.5)."""
     if vr == "PN":
         return b",".join(map(_name, values))
-    if vr in _NUMBERS:
+    if vr in NUMBER_VRS:
         return b",".join([_number(value, vr) for value in values])
     return b",".join([orjson.dumps(value) if value else b"null" for value in values])
 
@@ -102,6 +103,7 @@ def _number(text: str, vr: str) -> bytes:
         return b"null"
     if vr != "DS" and _INTEGER.fullmatch(text):
         return b"%d" % int(text)
-    if _DECIMAL.fullmatch(text) and isfinite(number := float(text)):
+    possible = vr == "DS" or len(text) <= _INTEGER_STRING_BYTES
+    if possible and _DECIMAL.fullmatch(text) and isfinite(number := float(text)):
         return orjson.dumps(number)
     return orjson.dumps(text)
