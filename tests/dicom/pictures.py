@@ -14,7 +14,7 @@ from tests.dicom.files import real_files
 
 Array = npt.NDArray[Any]
 CHANNELS = ("Red", "Green", "Blue")
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def real_images() -> list[Path]:
@@ -24,7 +24,7 @@ def real_images() -> list[Path]:
 
 def _has_pixels(path: Path) -> bool:
     header = pydicom.dcmread(path, force=True)
-    return any(key in header for key in _PIXELS) and "BitsAllocated" in header
+    return any(key in header for key in PIXELS) and "BitsAllocated" in header
 
 
 def decoded(path: Path, number: int = 1) -> tuple[Dataset, Array, str]:
@@ -33,7 +33,7 @@ def decoded(path: Path, number: int = 1) -> tuple[Dataset, Array, str]:
     decoder = get_decoder(header.file_meta.TransferSyntaxUID)
     options: dict[str, Any] = {"as_rgb": False}
     frame, meta = decoder.as_array(header, index=number - 1, raw=False, **options)
-    for key in _PIXELS:
+    for key in PIXELS:
         header.pop(key, None)
     return header, frame, str(meta["photometric_interpretation"])
 

@@ -45,11 +45,10 @@ def true_colour(samples: npt.NDArray[Any], photometric: str, bits_stored: int) -
 def _eight_bits(samples: npt.NDArray[Any], bits_stored: int) -> Picture:
     if samples.dtype.kind == "f":
         return (samples.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    if bits_stored == 8:
-        return samples.astype(np.uint8, copy=False)
-    if bits_stored > 8:
-        return (samples >> (bits_stored - 8)).astype(np.uint8)
-    return (samples.astype(np.uint16) * 255 // ((1 << max(bits_stored, 1)) - 1)).astype(np.uint8)
+    bits = min(bits_stored, samples.dtype.itemsize * 8)
+    if bits >= 8:
+        return (samples >> (bits - 8)).astype(np.uint8) if bits > 8 else samples.astype(np.uint8, copy=False)
+    return (samples.astype(np.uint16) * 255 // ((1 << bits) - 1)).astype(np.uint8)
 
 
 def _from_full_range(picture: Picture) -> Picture:

@@ -1,15 +1,18 @@
 """What a header says of its stored pixel values, and the values without what else shares their cells (PS3.5 §8.1.1)."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from archimage.dicom.render.attributes import integer_of, number_of
+from archimage.errors import InvalidDatasetError
 
 Array = npt.NDArray[Any]
+
+_MOST_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,15 @@ class StoredForm:
 
     @classmethod
     def of(cls, header: Dataset) -> Self:
-        """Read the Image Pixel attributes; what is missing is taken as 8 or 16 bits that are all used."""
+        """Read the Image Pixel attributes; what is missing is taken as 16 bits that are all used.
+
+        Raises:
+            InvalidDatasetError: they describe no pixel.
+        """
         allocated = integer_of(header, "BitsAllocated", 16)
         stored = integer_of(header, "BitsStored", allocated)
+        if not 1 <= stored <= _MOST_BITS:
+            raise InvalidDatasetError(f"a pixel cannot have {stored} bits")
         high = integer_of(header, "HighBit", stored - 1)
         return cls(allocated, stored, high, integer_of(header, "PixelRepresentation") == 1)
 
