@@ -92,7 +92,8 @@ OVERLAY = {0x10: "US", 0x11: "US", 0x15: "IS", 0x40: "CS", 0x50: "SS", 0x51: "US
 WORDS = [
     "LINEAR_EXACT", "SIGMOID", "INVERSE", "COLOR", "RECTANGULAR\\CIRCULAR\\POLYGONAL\\BITMAP",
     "Y", "MAGNIFY", "R", "G", "PIXEL",
-    "DISPLAY", "POLYLINE", "CIRCLE", "ELLIPSE", "INTERPOLATED", "POINT", "1", "0", "-1", "2.5", "8", "16", "90", "1e400",
+    "DISPLAY", "POLYLINE", "CIRCLE", "ELLIPSE", "INTERPOLATED", "POINT", "1", "0", "-1", "2.5", "8", "16", "90",
+    "1e400",
     "nan",
     "3\\4", "1\\1\\9\\9\\1\\9", "Doe^J\nX",
 ]  # fmt: skip
