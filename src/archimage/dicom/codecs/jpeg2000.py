@@ -1,5 +1,6 @@
 """JPEG 2000 and High-Throughput JPEG 2000 (PS3.5 §8.2.4, §8.2.14; ISO/IEC 15444-1, -15).
 
+OpenJPEG decodes both: it tells of every broken codestream, where the faster decoder of HTJ2K passes over some.
 The encoder of HTJ2K takes whole bytes only. Its reversible codestreams are given the precision of the samples
 afterwards: samples are moved so that the level shift of the lower precision applies, and the SIZ marker is changed.
 """
@@ -29,23 +30,14 @@ _FINEST_STEP: Final = 1e-6
 _COARSEST_STEP: Final = 0.5
 
 
-def decode(data: bytes | memoryview, description: PixelDescription, transfer_syntax_uid: str) -> Array:
+def decode(data: bytes | memoryview, description: PixelDescription, _transfer_syntax_uid: str) -> Array:
     """Decode a frame; colour that the codestream transforms comes out as it went in."""
     stream = parse_jpeg_2000(data)
     check_size(stream, description)
-    array = _decoded(bytes(data), high_throughput=transfer_syntax_uid in HTJ2K_FAMILY)
+    array = np.asarray(imagecodecs.jpeg2k_decode(bytes(data)))
     if not stream.reversible and stream.precision > description.high_bit + 1:
         array = clipped(array, description)
     return from_precision(array, description, stream.precision)
-
-
-def _decoded(data: bytes, *, high_throughput: bool) -> Array:
-    if high_throughput:
-        try:
-            return np.asarray(imagecodecs.htj2k_decode(data, planar=False))
-        except imagecodecs.Htj2kError:
-            pass  # some codestreams under these syntaxes are of Part 1
-    return np.asarray(imagecodecs.jpeg2k_decode(data))
 
 
 def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality | None) -> bytes:

@@ -1,29 +1,53 @@
-"""RLE Lossless (PS3.5 §8.2.2, §G)."""
+"""RLE Lossless (PS3.5 §8.2.2, §G).
 
+frame  = number of segments 4 | offsets of 15 segments 4 each, little endian, from the frame's beginning | segments
+segment = one byte of each sample of one plane, the highest first, in PackBits
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final
+
+import imagecodecs
 import numpy as np
 from rle import rle as _rle
 
 from archimage.dicom.codecs.description import Array, PixelDescription, Quality
 from archimage.errors import InvalidPixelDataError
 
+_HEAD: Final = Struct("<16I")
+
 
 def decode(data: bytes | memoryview, description: PixelDescription, _transfer_syntax_uid: str) -> Array:
-    """Decode a frame; its segments are the bytes of the samples, planes apart and highest byte first."""
+    """Decode a frame."""
+    width = description.bits_allocated // 8
     pixels = description.rows * description.columns
-    _check_segments(data, description)
-    planes = _rle.decode_frame(bytes(data), pixels, description.bits_allocated, "<")
-    samples = np.frombuffer(planes, description.dtype.newbyteorder("<")).astype(description.dtype, copy=False)
-    if description.samples_per_pixel == 1:
-        return samples.reshape(description.shape)
-    apart = samples.reshape(description.samples_per_pixel, description.rows, description.columns)
-    return np.ascontiguousarray(apart.transpose(1, 2, 0))
+    samples = np.empty((pixels, description.samples_per_pixel, width), np.uint8)
+    for number, segment in enumerate(_segments(data, description.samples_per_pixel * width)):
+        plane, highest = divmod(number, width)
+        samples[:, plane, width - 1 - highest] = _unpacked(segment, pixels)
+    little = samples.reshape(-1).view(description.dtype.newbyteorder("<"))
+    return little.astype(description.dtype, copy=False).reshape(description.shape)
 
 
-def _check_segments(data: bytes | memoryview, description: PixelDescription) -> None:
-    expected = description.samples_per_pixel * description.bits_allocated // 8
-    segments = int.from_bytes(data[:4], "little")
-    if len(data) < 64 or segments != expected:
-        raise InvalidPixelDataError(f"an RLE frame has {segments} segments, {expected} are described")
+def _segments(data: bytes | memoryview, expected: int) -> Iterator[bytes]:
+    if len(data) < _HEAD.size:
+        raise InvalidPixelDataError("an RLE frame has no head")
+    count, *offsets = _HEAD.unpack_from(data)
+    if count != expected:
+        raise InvalidPixelDataError(f"an RLE frame has {count} segments, {expected} are described")
+    ends = (*offsets[1:count], len(data))
+    for start, end in zip(offsets[:count], ends, strict=True):
+        if not _HEAD.size <= start <= end <= len(data):
+            raise InvalidPixelDataError("the segments of an RLE frame are out of order")
+        yield bytes(data[start:end])
+
+
+def _unpacked(segment: bytes, pixels: int) -> Array:
+    plane = np.frombuffer(imagecodecs.packbits_decode(segment), np.uint8)
+    if len(plane) < pixels:
+        raise InvalidPixelDataError(f"a segment of an RLE frame has {len(plane)} bytes, {pixels} are described")
+    return plane[:pixels]
 
 
 def encode(array: Array, description: PixelDescription, _transfer_syntax_uid: str, _quality: Quality | None) -> bytes:
