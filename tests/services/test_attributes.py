@@ -10,7 +10,7 @@ from archimage.model.records import FrameTable
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.attributes import WANTED, frame_table, index_values
 from tests.attacks.datasets import PATIENT_NAME, PIXEL_DATA, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, dataset
-from tests.dicom.encoded import element, long_element, pixels, sequence
+from tests.dicom.encoded import element, item, long_element, pixels, sequence
 
 
 def _header(data: bytes) -> Header:
@@ -47,6 +47,34 @@ def test_native_pixels_are_one_run() -> None:
     data = dataset("1.2.3", pixels=b"pixels")
     at = 1_000 + len(data) - 6
     assert frame_table(_header(data), 1_000) == FrameTable(False, (at,), (6,), at - 12)
+
+
+def test_native_frames_are_counted_and_measured_where_they_are_as_many_as_the_header_says() -> None:
+    told = ((0x00280002, "US", b"\3\0"), (0x00280008, "IS", b"2 "))
+    for size, counted in ((1536, (2, 6144)), (1600, (2, 6144)), (1534, (0, 0))):
+        table = frame_table(_header(dataset("1.2.3", pixels=bytes(size), more=told)), 0)
+        assert table is not None
+        assert (table.count, table.frame_bits) == counted
+
+
+@pytest.mark.parametrize(("text", "count"), [(b"", 1), (b"0 ", 1), (b" 1", 1), (b"x ", 0), (b"9999", 0)])
+def test_a_number_of_frames_that_is_none_is_not_believed(text: bytes, count: int) -> None:
+    table = frame_table(_header(dataset("1.2.3", more=((0x00280008, "IS", text),))), 0)
+    assert table is not None
+    assert table.count == count
+
+
+def test_the_first_fragment_of_each_frame_is_noted_where_an_offset_table_tells_it() -> None:
+    told = dataset("1.2.3", more=((0x00280008, "IS", b"2 "),), left_out=frozenset({PIXEL_DATA}))
+    fragments = [item(bytes(size)) for size in (4, 6, 8)]
+    second = len(fragments[0]) + len(fragments[1])
+    delimiter = item(b"", 0xE0DD)
+    for offsets, firsts in (((0, second), (0, 2)), ((0, second + 2), ()), ((), ())):
+        basic = item(struct.pack(f"<{len(offsets)}I", *offsets))
+        value = b"".join((basic, *fragments, delimiter))
+        table = frame_table(_header(told + long_element(PIXEL_DATA, b"OB", value, 0xFFFFFFFF)), 0)
+        assert table is not None
+        assert (table.count, table.firsts) == (2, firsts)
 
 
 def test_fragments_are_listed_without_the_offset_table() -> None:

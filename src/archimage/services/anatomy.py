@@ -7,15 +7,24 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from archimage.dicom.fragments import begins_codestream, frames_of
 from archimage.dicom.header import PixelData
 from archimage.dicom.inflate import Inflater
-from archimage.dicom.layout import DEFLATED_SYNTAXES, ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Layout, read_head
+from archimage.dicom.layout import (
+    DEFLATED_SYNTAXES,
+    EXPLICIT_LITTLE,
+    ITEM,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    read_head,
+)
 from archimage.dicom.limits import ScanLimits
 from archimage.dicom.scan import HeaderScanner
-from archimage.errors import ExcessiveDatasetError, InvalidDatasetError
+from archimage.errors import ExcessiveDatasetError, InvalidDatasetError, InvalidPixelDataError
 from archimage.model.records import FrameTable, StoredInstance
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.attributes import WANTED, divided
@@ -103,30 +112,61 @@ def examine(reader: Reader, instance: StoredInstance, limits: ScanLimits) -> Ana
     if pixel is None:
         return Anatomy(pos, None)
     if pixel.encapsulated:
-        pixel = _with_fragments(reader, pixel, header.layout, instance.data_set_offset, limits)
-    table = divided(header, pixel, instance.data_set_offset)
+        pixel = _with_fragments(reader, pixel, instance.data_set_offset, limits)
+    table = _grouped(reader, divided(header, pixel, instance.data_set_offset))
     return Anatomy(table.element_offset, table)
 
 
-def _with_fragments(reader: Reader, pixel: PixelData, layout: Layout, start: int, limits: ScanLimits) -> PixelData:
-    """Walk over the items of an encapsulated pixel element, reading their heads alone."""
+def is_grouped(table: FrameTable) -> bool:
+    """Tell whether frames can be told from the table alone."""
+    return not table.encapsulated or not table.count or table.fragments(0) is not None
+
+
+def fragments_at(reader: Reader, pos: int, limits: ScanLimits) -> "tuple[bytes, array[int], array[int]]":
+    """Walk over the items of an encapsulated value, reading heads alone; return offset table, offsets and lengths.
+
+    Raises:
+        InvalidDatasetError: they are not delimited as they should be.
+        ExcessiveDatasetError: they are too many.
+    """
     offsets, lengths = array("Q"), array("Q")
     basic: bytes | None = None
-    pos = start + pixel.value_offset
     while len(offsets) < limits.max_elements:
-        head = read_head(layout, reader.read(pos, _HEAD_BYTES), 0, _HEAD_BYTES)
+        head = read_head(EXPLICIT_LITTLE, reader.read(pos, _HEAD_BYTES), 0, _HEAD_BYTES)
         if head is not None and head.tag == SEQUENCE_DELIMITATION:
-            return replace(pixel, fragment_offsets=offsets, fragment_lengths=lengths, basic_offsets=basic or b"")
+            return basic or b"", offsets, lengths
         if head is None or head.tag != ITEM or head.length == UNDEFINED_LENGTH:
             raise InvalidDatasetError(f"no fragment stands at {pos}")
         pos += _HEAD_BYTES
         if basic is None:
             basic = reader.read(pos, min(head.length, limits.max_value_bytes))
         else:
-            offsets.append(pos - start)
+            offsets.append(pos)
             lengths.append(head.length)
         pos += head.length
     raise ExcessiveDatasetError(f"more than {limits.max_elements} fragments")
+
+
+def _with_fragments(reader: Reader, pixel: PixelData, start: int, limits: ScanLimits) -> PixelData:
+    """Find the fragments of a pixel element in a data set that begins at start."""
+    basic, offsets, lengths = fragments_at(reader, start + pixel.value_offset, limits)
+    relative = array("Q", (offset - start for offset in offsets))
+    return replace(pixel, fragment_offsets=relative, fragment_lengths=lengths, basic_offsets=basic)
+
+
+def _grouped(reader: Reader, table: FrameTable) -> FrameTable:
+    """Tell frames apart by the fragments in which a codestream begins, where no offset table tells."""
+    if is_grouped(table):
+        return table
+
+    def begins(number: int) -> bool:
+        return begins_codestream(reader.read(table.offsets[number], _HEAD_BYTES))
+
+    fragments = tuple(zip(table.offsets, table.lengths, strict=True))
+    with suppress(InvalidPixelDataError):
+        firsts = tuple(first for first, _ in frames_of(fragments, table.count, begins=begins))
+        return replace(table, firsts=firsts)
+    return table
 
 
 class AnatomyMemory:

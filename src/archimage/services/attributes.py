@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from archimage.dicom.fragments import frames_of, parse_offsets
 from archimage.dicom.layout import SPECTROSCOPY_DATA
 from archimage.dicom.scan import Header, PixelData
-from archimage.errors import IdentityMismatchError
+from archimage.errors import IdentityMismatchError, InvalidPixelDataError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN
 from archimage.model.ids import check_uid
 from archimage.model.records import FrameTable
@@ -85,8 +86,11 @@ def _number_of_frames(header: Header) -> int:
 
 
 def _frame_bits(header: Header) -> int:
-    """Return the size of a native frame in bits (PS3.5 §8.1.1, §8.2): YBR_FULL_422 has two samples for every pixel."""
-    samples = _word(header, _SAMPLES_PER_PIXEL)
+    """Return the size of a native frame in bits (PS3.5 §8.1.1, §8.2): YBR_FULL_422 has two samples for every pixel.
+
+    Objects of before DICOM 3.0 have one without saying so.
+    """
+    samples = _word(header, _SAMPLES_PER_PIXEL) or 1
     if header.found.get(_PHOTOMETRIC_INTERPRETATION, ("", b""))[1].startswith(b"YBR_FULL_422"):
         samples = 2
     return _word(header, _ROWS) * _word(header, _COLUMNS) * samples * _word(header, _BITS_ALLOCATED)
@@ -98,7 +102,12 @@ def _word(header: Header, tag: int) -> int:
 
 
 def _firsts(pixel: PixelData, count: int) -> tuple[int, ...]:
-    """Return the first fragment of each frame, where that has to be told."""
+    """Return the first fragment of each frame, where that has to be told and the offset tables tell it."""
     if count <= 1 or count == len(pixel.fragment_offsets):
         return ()
-    return ()
+    basic = parse_offsets(pixel.basic_offsets)
+    extended = parse_offsets(pixel.extended_offsets, extended=True)
+    try:
+        return tuple(first for first, _ in frames_of(pixel.fragments, count, basic, extended))
+    except InvalidPixelDataError:
+        return ()

@@ -1,14 +1,15 @@
 """Parts of stored objects, each by the few bytes that it takes: frames, headers, bulk values (PS3.18 §10.4)."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from archimage.dicom.bulk import BulkPath
 from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
+from archimage.dicom.locate import locate
 from archimage.errors import (
     BlobNotFoundError,
     ExcessiveDatasetError,
@@ -21,9 +22,18 @@ from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, Query
 from archimage.model.records import FrameTable, StoredInstance
-from archimage.ports import BlobStore, Index
+from archimage.ports import BlobReader, BlobStore, Index
 from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
-from archimage.services.anatomy import Anatomy, AnatomyMemory, InflatingReader, Reader, examine
+from archimage.services.anatomy import (
+    Anatomy,
+    AnatomyMemory,
+    InflatingReader,
+    Reader,
+    examine,
+    fragments_at,
+    is_grouped,
+)
+from archimage.services.bulk import BulkValue, Extents
 
 _HEAD: Final = Struct("<HH2s")
 _BIG_HEAD: Final = Struct(">HH2s")
@@ -103,32 +113,38 @@ class FrameService:
             NotFoundError: the instance was removed meanwhile.
             ExcessiveDatasetError: it is longer than max_header_bytes.
         """
-        with self._opened(instance) as reader:
-            end = self._anatomy(instance, reader).header_end
-            return self._read(reader, instance.data_set_offset, end - instance.data_set_offset)
+        start, end = instance.data_set_offset, self._anatomy(instance).header_end
+        with self._open(instance) as file:
+            reader = self._reader(instance, file)
+            return self._read(reader, start, end - start)
 
     def trailer(self, instance: StoredInstance) -> bytes:
         """Return the data set after its pixel element: padding or signatures, in most objects nothing."""
-        with self._opened(instance) as reader:
-            table = self._anatomy(instance, reader).table
-            if table is None or not table.offsets:
-                return b""
-            start = _end(table)
-            if instance.transfer_syntax_uid in DEFLATED_SYNTAXES:
-                return reader.read(start, self._limits.max_header_bytes)
-            return self._read(reader, start, instance.size_bytes - start)
+        table = self._anatomy(instance).table
+        if table is None or not table.offsets:
+            return b""
+        start = _end(table)
+        deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES
+        length = self._limits.max_header_bytes if deflated else instance.size_bytes - start
+        if length <= 0:
+            return b""
+        with self._open(instance) as file:
+            reader = self._reader(instance, file)
+            return reader.read(start, length) if deflated else self._read(reader, start, length)
 
     def pixel(self, instance: StoredInstance) -> PixelElement | None:
         """Return what the pixel element is; None where there is none."""
-        with self._opened(instance) as reader:
-            table = self._anatomy(instance, reader).table
-            return None if table is None else _pixel_element(instance, table, reader)
+        table = self._anatomy(instance).table
+        if table is None:
+            return None
+        with self._open(instance) as file:
+            reader = self._reader(instance, file)
+            return _pixel_element(instance, table, reader)
 
     def frame_count(self, instance: StoredInstance) -> int:
         """Return how many frames there are, 0 in an object without pixels."""
-        with self._opened(instance) as reader:
-            table = self._anatomy(instance, reader).table
-            return 0 if table is None else table.count
+        table = self._anatomy(instance).table
+        return 0 if table is None else table.count
 
     def frame(self, instance: StoredInstance, number: int) -> FrameBytes:
         """Return one frame, counted from 1, by one read of the file; raises what `frames` raises."""
@@ -144,40 +160,80 @@ class FrameService:
             InvalidPixelDataError: its pixels are not what its header describes.
             IntegrityError: the file is shorter than it was when it came.
         """
-        with self._opened(instance) as reader:
-            table = _with_frames(self._anatomy(instance, reader).table)
+        table = _with_frames(self._anatomy(instance).table)
+        read = _encapsulated_frame if table.encapsulated else _native_frame
+        with self._open(instance) as file:
+            reader = self._reader(instance, file)
             for number in numbers:
                 if not 1 <= number <= table.count:
                     raise NotFoundError(f"there is no frame {number}: the instance has {table.count}")
-                read = _encapsulated_frame if table.encapsulated else _native_frame
                 yield FrameBytes(read(reader, instance, table, number - 1), instance.transfer_syntax_uid)
 
-    @contextmanager
-    def _opened(self, instance: StoredInstance) -> Iterator[Reader]:
-        """Open the file; a deflated data set is inflated as it is read."""
+    def bulk(self, instance: StoredInstance, path: BulkPath) -> BulkValue:
+        """Open one value for reading in ranges; of encapsulated pixels it is all fragments, one after the other.
+
+        Raises:
+            NotFoundError: there is no such value, or the instance was removed meanwhile.
+        """
+        file = self._open(instance)
         try:
-            file = self._blobs.open(instance.path)
+            reader = self._reader(instance, file)
+            data_set = _DataSet(reader, instance.data_set_offset)
+            found = locate(data_set, instance.transfer_syntax_uid, path, self._limits)
+            if found is None:
+                raise NotFoundError("the instance has no such value")
+            start = instance.data_set_offset + found.offset
+            if found.length is not None:
+                extents: Extents = ((start, found.length),)
+            else:
+                _, offsets, lengths = fragments_at(reader, start, self._limits)
+                extents = tuple(zip(offsets, lengths, strict=True))
+        except BaseException:
+            file.close()
+            raise
+        return BulkValue(file, reader, extents, found.vr, little=found.little)
+
+    def _open(self, instance: StoredInstance) -> BlobReader:
+        try:
+            return self._blobs.open(instance.path)
         except BlobNotFoundError:
             if self._index.lookup(instance.sop_instance_uid) is None:
                 raise NotFoundError(f"instance {instance.sop_instance_uid} has been removed") from None
             raise
-        with file:
-            deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES
-            yield InflatingReader(file, instance.data_set_offset, self._limits) if deflated else file
 
-    def _anatomy(self, instance: StoredInstance, reader: Reader) -> Anatomy:
-        def make() -> Anatomy:
-            table = self._index.frames(instance.sop_instance_uid)
-            if table is not None and table.element_offset:
-                return Anatomy(table.element_offset, table)
+    def _reader(self, instance: StoredInstance, file: BlobReader) -> Reader:
+        """Return what reads a file as if its data set were not deflated."""
+        deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES
+        return InflatingReader(file, instance.data_set_offset, self._limits) if deflated else file
+
+    def _anatomy(self, instance: StoredInstance) -> Anatomy:
+        return self._memory.get(instance, lambda: self._examined(instance))
+
+    def _examined(self, instance: StoredInstance) -> Anatomy:
+        """Take the index's word where it has one; otherwise look into the file."""
+        table = self._index.frames(instance.sop_instance_uid)
+        if table is not None and table.element_offset and is_grouped(table):
+            return Anatomy(table.element_offset, table)
+        with self._open(instance) as file:
+            reader = self._reader(instance, file)
             return examine(reader, instance, self._limits)
-
-        return self._memory.get(instance, make)
 
     def _read(self, reader: Reader, start: int, length: int) -> bytes:
         if length > self._limits.max_header_bytes:
             raise ExcessiveDatasetError(f"a header of {length} bytes; {self._limits.max_header_bytes} are read")
         return _exactly(reader, start, length)
+
+
+class _DataSet:
+    """The bytes of an object from its data set on."""
+
+    def __init__(self, reader: Reader, start: int) -> None:
+        self._reader = reader
+        self._start = start
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        """Read length bytes at offset; fewer only at the end."""
+        return self._reader.read(self._start + offset, length)
 
 
 def _with_frames(table: FrameTable | None) -> FrameTable:
