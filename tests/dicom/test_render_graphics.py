@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from archimage.dicom.render import RenderOptions, Viewport, render_frame
 from archimage.dicom.render.annotation import _readable_name
-from archimage.dicom.render.lettering import drawable
+from archimage.dicom.render.lettering import drawable, font
 from tests.dicom.pictures import Array, header_of, item
 from tests.dicom.states import GREY_LAB, RED_LAB, image, layer, options_of, shown, state
 
@@ -153,7 +153,7 @@ def test_text_stands_in_its_box_at_the_side_that_it_asks_for() -> None:
 
 def test_every_line_of_a_text_is_written_below_the_other() -> None:
     one, two = (extent(drawing(boxed(value, [5, 5], [75, 55]))) for value in ("I", "I\r\nI"))
-    assert two[3] > one[3] + 5
+    assert two[3] > one[3] + 4
 
 
 def test_text_at_an_anchor_begins_there() -> None:
@@ -242,8 +242,15 @@ def test_names_are_written_family_name_first(name: str, readable: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "drawn"), [
-    ("a\x1b[31m\r\nb", "a [31m  b"), ("x" * 99, "x" * 64), ("\u202etxt", "txt"), ("Größe", "Größe"),
-    ("山", "Shan"), ("Яков", "Yakov"),
+    ("a\x1b[31m\r\nb", "a [31m  b"), ("x" * 99, "x" * 64), ("\u202etxt", "txt"), ("山", "Shan"), ("\uffff", ""),
 ])  # fmt: skip
 def test_text_is_made_fit_to_be_drawn(value: str, drawn: str) -> None:
     assert drawable(value, 64) == drawn
+
+
+@pytest.mark.parametrize(("name", "transcribed"), [("Größe", "Grosse"), ("Åsa", "Asa"), ("Яков", "Yakov")])
+def test_letters_stay_when_the_font_has_them_and_are_transcribed_when_not(name: str, transcribed: str) -> None:
+    drawn = drawable(name, 64)
+    assert drawn in {name, transcribed}
+    blank = bytes(font(16).getmask("\uffff"))
+    assert all(bytes(font(16).getmask(character)) != blank for character in drawn)

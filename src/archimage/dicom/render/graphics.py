@@ -159,14 +159,18 @@ class _Pen:
 
     def _boxed(self, lines: list[str], box: list[Point], justification: str) -> None:
         (left, right), (top, bottom) = (sorted((box[0][axis], box[1][axis])) for axis in (0, 1))
-        height = int((bottom - top) / max(1, len(lines)) / 1.25)
-        letters = font(min(height, max(self._layout.size) // 20))
+        size = min((bottom - top) / max(1, len(lines)) / _PITCH, max(self._layout.size) / 20)
+        widest = max((self._draw.textlength(line, font(int(size))) for line in lines), default=0)
+        size *= min(1.0, (right - left) / max(widest, 1))
+        letters = font(int(size))
         for index, line in enumerate(lines):
             spare = right - left - self._draw.textlength(line, letters)
             x = left + spare * _SHARES.get(justification, 0.0)
-            self._draw.text((x, top + index * (bottom - top) / len(lines)), line, fill=self._colour, font=letters)
+            self._draw.text((x, top + index * size * _PITCH), line, fill=self._colour, font=letters)
 
 
+_PITCH: Final = 1.25
+"""From one line to the next, in sizes of the letters."""
 _SHARES: Final = {"CENTER": 0.5, "RIGHT": 1.0}
 """How much of the spare width stands before a line."""
 
