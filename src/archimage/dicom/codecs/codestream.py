@@ -40,7 +40,10 @@ _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 @dataclass(frozen=True, slots=True)
 class Codestream:
-    """The head of one codestream; a precision of 0 and 0 samples are not told by it."""
+    """The head of one codestream; a precision of 0 and 0 samples are not told by it.
+
+    reversible is not told of JPEG, which the transfer syntax tells.
+    """
 
     rows: int
     columns: int
@@ -82,23 +85,28 @@ def parse_jpeg(data: Data) -> Codestream:
     Raises:
         InvalidPixelDataError: there is none.
     """
-    jfif = False
+    jfif, frame, near = False, None, 0
     for marker, segment in _segments(data):
         if marker == 0xE0 and bytes(segment[:4]) == b"JFIF":
             jfif = True
-        elif (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES) or marker == _JPEG_LS_FRAME:
-            return _jpeg_frame(segment, jfif=jfif)
-    raise _broken()
+        elif frame is None and ((0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES) or marker == _JPEG_LS_FRAME):
+            frame = segment
+        elif marker == _START_OF_SCAN and len(segment) >= 3:
+            near = segment[-3]
+    if frame is None or len(frame) < 6:
+        raise _broken()
+    precision, rows, columns, samples = _FRAME.unpack_from(frame)
+    return Codestream(rows, columns, samples, precision, bytes(frame[6 : 6 + 3 * samples : 3]), jfif, near == 0)
 
 
 def _segments(data: Data) -> Iterator[tuple[int, Data]]:
-    """Yield marker and contents of each segment before the first scan."""
+    """Yield marker and contents of each segment up to the head of the first scan."""
     if bytes(data[:2]) != b"\xff\xd8":
         raise _broken()
     pos = 2
     while pos + 4 <= len(data):
         marker = data[pos + 1]
-        if data[pos] != 0xFF or marker == _START_OF_SCAN:
+        if data[pos] != 0xFF:
             return
         if marker == 0xFF:
             pos += 1
@@ -107,14 +115,9 @@ def _segments(data: Data) -> Iterator[tuple[int, Data]]:
         else:
             stop = pos + 2 + _HALF.unpack_from(data, pos + 2)[0]
             yield marker, data[pos + 4 : stop]
+            if marker == _START_OF_SCAN:
+                return
             pos = stop
-
-
-def _jpeg_frame(segment: Data, *, jfif: bool) -> Codestream:
-    if len(segment) < 6:
-        raise _broken()
-    precision, rows, columns, samples = _FRAME.unpack_from(segment)
-    return Codestream(rows, columns, samples, precision, bytes(segment[6 : 6 + 3 * samples : 3]), jfif)
 
 
 # JPEG 2000
@@ -182,7 +185,8 @@ def parse_jpeg_xl(data: Data) -> Codestream:
         raise _broken()
     bits = _Bits(head[2:])
     rows, columns = _jpeg_xl_size(bits)
-    return Codestream(rows, columns, 0, _jpeg_xl_precision(bits))
+    precision, reversible = _jpeg_xl_samples(bits)
+    return Codestream(rows, columns, 0, precision, reversible=reversible)
 
 
 def _jpeg_xl_head(data: Data) -> bytes:
@@ -231,15 +235,18 @@ def _jpeg_xl_length(bits: _Bits, in_eights: int) -> int:
     return 8 * (bits.read(5) + 1) if in_eights else bits.choose(9, 13, 18, 30)
 
 
-def _jpeg_xl_precision(bits: _Bits) -> int:
-    """Return the precision, or 0 where it stands behind fields that are not read here."""
+def _jpeg_xl_samples(bits: _Bits) -> tuple[int, bool]:
+    """Return the precision, 0 where it stands behind fields that are not read here, and whether nothing was lost.
+
+    Colour and grey that went through XYB were not kept as they were.
+    """
     if bits.read(1):
-        return 8
-    extra_fields, floating = bits.read(1), 0
-    if extra_fields:
-        return 0
-    floating = bits.read(1)
-    if floating:
+        return 8, False
+    if bits.read(1):
+        return 0, True
+    if bits.read(1):
         raise InvalidPixelDataError("a codestream holds floating samples")
     selector = bits.read(2)
-    return (8, 10, 12)[selector] if selector < 3 else 1 + bits.read(6)
+    precision = (8, 10, 12)[selector] if selector < 3 else 1 + bits.read(6)
+    bits.read(1)
+    return precision, bits.read(2) != 0 or not bits.read(1)

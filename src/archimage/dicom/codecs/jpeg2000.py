@@ -22,7 +22,10 @@ _SSIZ: Final = 42
 """Where the precision of the first component stands in a codestream: SOC, SIZ and 38 bytes; 3 bytes a component."""
 
 _UNSPECIFIED, _SRGB = 0, 1
+_RESOLUTIONS: Final = 6
 _LEAST_SIDE: Final = 32
+_LEAST_OF_COLOUR: Final = 2
+"""Bits that the encoder needs to transform colour without loss."""
 _SMALL_LEVEL: Final = 50
 """Peak signal to noise ratio in dB."""
 _SEARCH_STEPS: Final = 8
@@ -44,31 +47,39 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
     """Encode a frame; RGB is transformed; lossy only where the syntax allows it and a quality is given."""
     colour = description.photometric_interpretation == "RGB"
     if quality is None or transfer_syntax_uid not in LOSSY:
-        precision = precision_of(array, description)
+        precision = max(_LEAST_OF_COLOUR if colour else 1, precision_of(array, description))
         if transfer_syntax_uid in HTJ2K_FAMILY:
             return _htj2k_lossless(array, precision, colour=colour)
-        return _jpeg_2000(array, precision, colour=colour)
+        return _jpeg_2000_lossless(array, precision, colour=colour)
     array = stored_values(array, description)
     if transfer_syntax_uid == HTJ2K:
         return _search(partial(_htj2k_lossy, array, colour), array.nbytes / quality.ratio)
-    return _jpeg_2000(array, description.high_bit + 1, colour=colour, ratio=quality.ratio)
+    return _jpeg_2000_lossy(array, description.high_bit + 1, quality.ratio, colour=colour)
 
 
-def _jpeg_2000(array: Array, precision: int, *, colour: bool, ratio: float = 0) -> bytes:
+def _jpeg_2000_lossless(array: Array, precision: int, *, colour: bool) -> bytes:
+    small = min(array.shape[:2]) < _LEAST_SIDE
+    try:
+        return _jpeg_2000(array, precision, colour=colour, resolutions=1 if small else _RESOLUTIONS)
+    except imagecodecs.Jpeg2kError:
+        # The heads of many resolutions of noise do not fit into the room that the encoder makes.
+        return _jpeg_2000(array, precision, colour=colour, resolutions=1)
+
+
+def _jpeg_2000_lossy(array: Array, precision: int, ratio: float, *, colour: bool) -> bytes:
+    """Encode to a ratio, which only an encoder can that always makes several resolutions."""
     if min(array.shape[:2]) < _LEAST_SIDE:
-        return _small_jpeg_2000(array, precision, colour=colour, lossy=ratio > 0)
-    space, ratios = (_SRGB if colour else _UNSPECIFIED), ([ratio] if ratio else None)
-    return bytes(encode_array(array, precision, space, compression_ratios=ratios))
+        return _jpeg_2000(array, precision, colour=colour, resolutions=1, level=_SMALL_LEVEL)
+    return bytes(encode_array(array, precision, _SRGB if colour else _UNSPECIFIED, compression_ratios=[ratio]))
 
 
-def _small_jpeg_2000(array: Array, precision: int, *, colour: bool, lossy: bool) -> bytes:
-    """Encode an image too small for the resolutions that the other encoder always makes."""
+def _jpeg_2000(array: Array, precision: int, *, colour: bool, resolutions: int, level: int = 0) -> bytes:
     return bytes(
         imagecodecs.jpeg2k_encode(
-            np.ascontiguousarray(array),
-            _SMALL_LEVEL if lossy else None,
-            reversible=not lossy,
-            resolutions=1,
+            _narrowed(array, precision),
+            level or None,
+            reversible=not level,
+            resolutions=resolutions,
             codecformat="j2k",
             bitspersample=precision,
             mct=colour,
@@ -76,9 +87,14 @@ def _small_jpeg_2000(array: Array, precision: int, *, colour: bool, lossy: bool)
     )
 
 
+def _narrowed(array: Array, precision: int) -> Array:
+    """Return samples in the smallest type of their sign that holds the precision, which the encoders go by."""
+    return np.ascontiguousarray(array.astype(f"{array.dtype.kind}{1 if precision <= 8 else 2}", copy=False))
+
+
 def _htj2k_lossless(array: Array, precision: int, *, colour: bool) -> bytes:
-    container = np.dtype(("i" if array.dtype.kind == "i" else "u") + ("1" if precision <= 8 else "2"))
-    samples = array.astype(container, copy=False)
+    samples = _narrowed(array, precision)
+    container = samples.dtype
     spare = 8 * container.itemsize - precision
     if spare and container.kind == "u":
         samples = samples + container.type((1 << 8 * container.itemsize - 1) - (1 << precision - 1))

@@ -3,12 +3,14 @@
 from typing import Final
 
 import imagecodecs
+import numpy as np
 from jpeg_ls.CharLS import encode_buffer
 
 from archimage.dicom.codecs.codestream import check_size, parse_jpeg
 from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import from_precision, precision_of, stored_values, to_unsigned
+from archimage.dicom.codecs.samples import clipped, from_precision, precision_of, stored_values, to_unsigned
 from archimage.dicom.codecs.syntaxes import JPEG_LS_NEAR
+from archimage.errors import InvalidPixelDataError
 
 _BY_PIXEL: Final = 2
 _SMALL: Final = 1024
@@ -20,8 +22,8 @@ def decode(data: bytes | memoryview, description: PixelDescription, _transfer_sy
     """Decode a frame; samples and their colour space are as described."""
     stream = parse_jpeg(data)
     check_size(stream, description)
-    array = imagecodecs.jpegls_decode(bytes(data))
-    return from_precision(array, description, stream.precision)
+    array = from_precision(imagecodecs.jpegls_decode(bytes(data)), description, stream.precision)
+    return array if stream.reversible else clipped(array, description)
 
 
 def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str, quality: Quality | None) -> bytes:
@@ -29,7 +31,8 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
     near = quality.near_lossless if quality is not None and transfer_syntax_uid == JPEG_LS_NEAR else 0
     if near:
         array = stored_values(array, description)
-    precision = max(2, precision_of(array, description))
+        _check_sign(array, near)
+    precision = description.bits_allocated if near and description.signed else max(2, precision_of(array, description))
     if array.size < _SMALL:
         return _encode_small(to_unsigned(array, 8 if precision <= 8 else 16), near)
     samples = to_unsigned(array, precision)
@@ -44,6 +47,13 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
             _BY_PIXEL if description.samples_per_pixel > 1 else None,
         )
     )
+
+
+def _check_sign(array: Array, near: int) -> None:
+    """Refuse signed samples of which the greatest might come out as the least: the codestream knows no sign."""
+    limits = np.iinfo(array.dtype)
+    if array.dtype.kind == "i" and (int(array.max()) > limits.max - near or int(array.min()) < limits.min + near):
+        raise InvalidPixelDataError("signed samples reach the end of their range and cannot be near-lossless")
 
 
 def _encode_small(samples: Array, near: int) -> bytes:

@@ -23,7 +23,7 @@ def decode(data: bytes | memoryview, description: PixelDescription, transfer_syn
         return jpeg.decode(restore_jpeg(data), description, JPEG_BASELINE)
     array = np.asarray(imagecodecs.jpegxl_decode(bytes(data), index=0))
     precision = stream.precision or description.high_bit + 1
-    if transfer_syntax_uid != JPEG_XL_LOSSLESS and not description.signed:
+    if not stream.reversible and not description.signed:
         array = clipped(array, description)
     return from_precision(array, description, precision)
 
