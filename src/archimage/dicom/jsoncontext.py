@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from archimage.dicom.implied import choose_vr, implied_vr
-from archimage.dicom.layout import KNOWN_VRS, Head, Layout
+from archimage.dicom.layout import ITEM_DELIMITATION, KNOWN_VRS, Head, Layout
 from archimage.dicom.wanted import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET
 
 REMEMBERED_BYTES: Final = 4 << 10
@@ -23,15 +23,17 @@ Known = tuple[int, bytes, "Context | None"]
 class Context:
     """How elements at one place of a data set read; memo is what is known of them by their bytes.
 
-    signed is that of pixel values, None where Pixel Representation has not come yet.
+    signed is that of pixel values, None where Pixel Representation has not come yet. delimiter is what ends an item of
+    undefined length.
     """
 
-    __slots__ = ("_contexts", "_creators", "charset", "layout", "memo", "signed")
+    __slots__ = ("_contexts", "_creators", "charset", "delimiter", "layout", "memo", "signed")
 
     def __init__(
         self, contexts: "Contexts", layout: Layout, charset: bytes, creators: Mapping[int, str], *, signed: bool | None
     ) -> None:
         self.layout = layout
+        self.delimiter = layout.items.pack(layout.key(ITEM_DELIMITATION), 0)
         self.charset = charset
         self.signed = signed
         self.memo: dict[bytes, Known] = {}

@@ -12,7 +12,6 @@ from archimage.dicom.jsoncontext import REMEMBERED_BYTES, Context, Contexts
 from archimage.dicom.jsonvalues import BINARY_VRS, format_members
 from archimage.dicom.layout import (
     ITEM,
-    ITEM_DELIMITATION,
     PIXEL_DATA,
     PIXEL_TAGS,
     SEQUENCE_DELIMITATION,
@@ -122,7 +121,7 @@ class HeaderWriter:
         except InvalidDatasetError:
             if window.last:
                 raise
-        return window.grow(pos, 0)
+        return window.widen(pos)  # by much, as the sequence is written from its start again
 
     def _pass_fragments(self, layout: Layout, pos: int) -> int:
         window = self._window
@@ -228,44 +227,43 @@ class HeaderWriter:
     # What is inside of elements
 
     def _sequence(self, scope: _Scope, head: Head, data: bytes, end: int) -> tuple[bytes, int]:
+        """Return the JSON of a sequence that has to end before end, and where it ends."""
         check_depth(len(scope.path) // 2 + 1, DEFAULT_LIMITS)
         layout = inner_layout(scope.context.layout, head)
+        unpack, item_key, end_key = layout.items.unpack_from, layout.key(ITEM), layout.key(SEQUENCE_DELIMITATION)
         items: list[bytes] = []
         pos, defined = head.start, head.length != UNDEFINED_LENGTH
         while not defined or pos < end:
-            inner = read_head(layout, data, pos, end)
-            if inner is None:
+            if end - pos < 8:
                 raise InvalidDatasetError(f"a sequence at {head.start} is cut short")
-            pos = inner.start
-            if inner.tag == SEQUENCE_DELIMITATION and not defined:
+            key, length = unpack(data, pos)
+            pos += 8
+            if key == end_key and not defined:
                 break
-            if inner.tag != ITEM:
+            if key != item_key:
                 raise InvalidDatasetError(f"no item stands before {pos}")
-            item, pos = self._item(scope, layout, (*scope.path, head.tag, len(items) + 1), inner, data, end)
-            items.append(item)
+            inner = layout if end - pos < 8 or not length else sniff_item(layout, data, pos)
+            item = _Scope(scope.context.inside(inner), (*scope.path, head.tag, len(items) + 1))
+            pos = self._item(item, data, pos, length, end)
+            items.append(item.json())
         value = b',"Value":[%b]' % b",".join(items) if items else b""
         return b'"%08X":{"vr":"SQ"%b}' % (head.tag, value), pos
 
-    def _item(
-        self, outer: _Scope, layout: Layout, path: BulkPath, head: Head, data: bytes, end: int
-    ) -> tuple[bytes, int]:
-        defined = head.length != UNDEFINED_LENGTH
-        if defined and head.start + head.length > end:
-            raise InvalidDatasetError(f"an item at {head.start} runs beyond its end")
-        stop = head.start + head.length if defined else end
-        if stop - head.start >= 8:
-            layout = sniff_item(layout, data, head.start)
-        scope = _Scope(outer.context.inside(layout), path)
-        pos = head.start
+    def _item(self, scope: _Scope, data: bytes, pos: int, length: int, end: int) -> int:
+        """Pass the elements of an item; return where it ends."""
+        defined = length != UNDEFINED_LENGTH
+        stop = pos + length if defined else end
+        if stop > end:
+            raise InvalidDatasetError(f"an item at {pos} runs beyond its end")
+        delimiter = scope.context.delimiter
         while (pos := self._run(scope, data, pos, stop)) < stop or not defined:
-            inner = read_head(layout, data, pos, stop)
+            if not defined and data[pos : pos + 8] == delimiter:
+                return pos + 8
+            inner = read_head(scope.context.layout, data, pos, stop)
             if inner is None:
                 raise InvalidDatasetError(f"an element at {pos} is cut short")
-            if inner.tag == ITEM_DELIMITATION and not defined:
-                pos = inner.start
-                break
             pos = self._element(scope, inner, pos, data, stop)
-        return scope.json(), pos
+        return pos
 
     def _nested_fragments(self, scope: _Scope, head: Head, data: bytes, end: int) -> int:
         """Write an encapsulated value inside an item, as that of an icon; it is what stands before its delimiter."""

@@ -124,7 +124,8 @@ class _Checker:
         if not isinstance(values, list):
             raise InvalidRequestError(f"{where}.Value is not an array")
         if vr == "SQ":
-            return [self.model({} if item is None else item, f"{where}[{n}].", depth + 1) for n, item in enumerate(values)]
+            items = ({} if item is None else item for item in values)
+            return [self.model(item, f"{where}[{number}].", depth + 1) for number, item in enumerate(items)]
         kinds = {dict, str, NoneType} if vr == "PN" else {str, int, float, NoneType}
         if not kinds.issuperset(map(type, values)):
             raise InvalidRequestError(f"{where}.Value holds what no value of VR {vr} is")
@@ -144,9 +145,9 @@ def checked_vr(tag: str, vr: object, path: str = "") -> str:
     if vr is None:
         known = implied_vr(int(tag, 16), "")
         return known if known in KNOWN_VRS else "US"
-    if vr not in KNOWN_VRS:
+    if not isinstance(vr, str) or vr not in KNOWN_VRS:
         raise InvalidRequestError(f"{path}{tag} has the unknown vr {str(vr)[:20]!r}")
-    return str(vr)
+    return vr
 
 
 def _text_of(content: object, where: str) -> str:

@@ -103,7 +103,7 @@ def _number(text: str, vr: str) -> bytes:
         return b"null"
     if vr != "DS" and _INTEGER.fullmatch(text):
         return b"%d" % int(text)
-    possible = vr == "DS" or len(text) <= _INTEGER_STRING_BYTES
+    possible = vr != "IS" or len(text) <= _INTEGER_STRING_BYTES
     if possible and _DECIMAL.fullmatch(text) and isfinite(number := float(text)):
         return orjson.dumps(number)
     return orjson.dumps(text)

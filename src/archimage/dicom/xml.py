@@ -4,8 +4,8 @@
       <PersonName number="1"><Alphabetic><FamilyName>Müller</FamilyName></Alphabetic></PersonName>
     </DicomAttribute>
 
-Private elements name their creator, and have 00 for the block that it reserves; the elements that reserve blocks are
-left out. Characters that XML 1.0 cannot hold become U+FFFD.
+Private elements name their creator, and have 00 for the block that it reserves, unless it reserves several.
+Characters that XML 1.0 cannot hold become U+FFFD.
 """
 
 import re
@@ -35,11 +35,8 @@ def model_xml(model: Model) -> bytes:
 def _dataset(model: Model) -> Iterator[str]:
     creators = {int(tag, 16): _creator(attribute) for tag, attribute in model.items() if _is_creator(int(tag, 16))}
     for name in sorted(model):
-        tag = int(name, 16)
-        if creators.get(tag):
-            continue
         attribute = model[name]
-        yield f'<DicomAttribute {_name(tag, creators)} vr="{attribute["vr"]}">'
+        yield f'<DicomAttribute {_name(int(name, 16), creators)} vr="{attribute["vr"]}">'
         yield from _content(attribute)
         yield "</DicomAttribute>"
 
@@ -58,10 +55,8 @@ def _name(tag: int, creators: dict[int, str]) -> str:
     reserved = tag & 0xFFFF0000 | tag >> 8 & 0xFF
     creator = creators.get(reserved)
     if tag >> 16 & 1 and creator:
-        first = all(
-            other >= reserved or name != creator for other, name in creators.items() if other >> 16 == tag >> 16
-        )
-        shown = tag & 0xFFFF00FF if first else tag
+        blocks = [other for other, name in creators.items() if name == creator and other >> 16 == tag >> 16]
+        shown = tag & 0xFFFF00FF if len(blocks) == 1 else tag
         return f'tag="{shown:08X}" privateCreator="{_escaped(creator)}"'
     keyword = keyword_for_tag(tag)
     return f'tag="{tag:08X}" keyword="{keyword}"' if keyword else f'tag="{tag:08X}"'
