@@ -11,12 +11,13 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 
-from archimage.dicom.encode import Element, decode_identifier, encode_elements, encode_items
+from archimage.dicom.encode import Element, decode_identifier, encode_dataset, encode_elements, encode_items
 from archimage.dicom.pixels import PixelDescription, decode_frame
-from archimage.dicom.render import RenderOptions, Viewport, encode_image, render_frame
+from archimage.dicom.render import RenderOptions, Viewport, decode_header, encode_image, render_frame
 from archimage.errors import ArchimageError, DicomError
 from tests.dicom.files import real_file
-from tests.dicom.pictures import PIXELS, Array, ramp, real_images, words
+from tests.dicom.pictures import PIXELS, Array, item, ramp, real_images, words
+from tests.dicom.strategies import SYNTAXES
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 THUMBNAIL = RenderOptions(viewport=Viewport(64, 64), annotation=frozenset({"patient", "technique"}))
@@ -58,6 +59,15 @@ def test_every_real_image_is_rendered_unless_it_is_broken(path: Path) -> None:
 def test_a_palette_of_more_colours_than_a_gif_holds_is_a_gif_all_the_same() -> None:
     header, frame, photometric = by_our_codecs(real_file("color-px.dcm"))
     assert encode_image(render_frame(header, frame, photometric, 1, THUMBNAIL), "image/gif")[:4] == b"GIF8"
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_a_header_is_decoded_once_for_all_its_frames(syntax: str) -> None:
+    plain = EXPLICIT if syntax == SYNTAXES[3] else syntax  # what was deflated comes inflated
+    data = encode_dataset(item(PatientID=f"of {syntax}", Rows=7), plain)
+    header = decode_header(data, syntax)
+    assert (header.PatientID, header.Rows) == (f"of {syntax}", 7)
+    assert decode_header(bytes(bytearray(data)), syntax) is header
 
 
 ELEMENTS = {

@@ -248,6 +248,12 @@ def test_text_is_made_fit_to_be_drawn(value: str, drawn: str) -> None:
     assert drawable(value, 64) == drawn
 
 
+def test_a_system_without_fonts_has_a_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("XDG_DATA_DIRS", "XDG_DATA_HOME"):
+        monkeypatch.setenv(variable, "/nowhere")
+    assert font.__wrapped__(12).getlength("text") > 12
+
+
 @pytest.mark.parametrize(("name", "transcribed"), [("Größe", "Grosse"), ("Åsa", "Asa"), ("Яков", "Yakov")])
 def test_letters_stay_when_the_font_has_them_and_are_transcribed_when_not(name: str, transcribed: str) -> None:
     drawn = drawable(name, 64)

@@ -1,5 +1,6 @@
 """The grayscale pipeline agrees with pydicom's transforms, and with the formulas of the standard."""
 
+import struct
 from math import exp, nan
 from typing import Any
 
@@ -7,13 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
+from archimage.dicom.encode import decode_identifier, encode_elements
 from archimage.dicom.render import RenderOptions, render_frame
 from archimage.errors import InvalidDatasetError, NotAcceptableError
 from tests.dicom.pictures import Array, decoded, header_of, item, ramp, real_images, rendered
 
+EXPLICIT = "1.2.840.10008.1.2.1"
 FUNCTIONS = ["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 VALUES = np.arange(-2048, 2048, dtype="i2").reshape(64, 64)
 
@@ -225,9 +229,16 @@ def test_a_presentation_table_comes_last() -> None:
     assert rendered(ramp(), PresentationLUTSequence=[table]).tolist() == (255 - ramp()).tolist()
 
 
+def texts_as_table() -> Dataset:
+    """Return a table whose entries are no numbers."""
+    table = item(LUTDescriptor=[2, 0, 16])
+    table.add_new("LUTData", "LO", ["a", "b"])
+    return table
+
+
 @pytest.mark.parametrize("table", [
     item(), item(LUTDescriptor=[1, 0], LUTData=[1]), item(LUTDescriptor=[1, 0, 17], LUTData=[1]),
-    item(LUTDescriptor=[4, 0, 16]), item(LUTDescriptor=[4, 0, 0], LUTData=[1]),
+    item(LUTDescriptor=[4, 0, 16]), texts_as_table(), item(LUTDescriptor=[4, 0, 0], LUTData=[1]),
 ])  # fmt: skip
 def test_a_table_that_cannot_be_read_is_invalid(table: Dataset) -> None:
     with pytest.raises(InvalidDatasetError, match="lookup table"):
@@ -256,8 +267,16 @@ def test_what_cannot_be_shown_says_so() -> None:
         rendered(np.zeros((2, 2, 3), "u1"), "MONOCHROME2")
     with pytest.raises(InvalidDatasetError, match="no pixels"):
         rendered(np.zeros((0, 2), "u1"))
-    wrong = header_of(ramp())
-    wrong.add_new("WindowCenter", "LO", "wide")
-    wrong.WindowWidth = 1
-    with pytest.raises(InvalidDatasetError, match="WindowCenter is no number"):
-        render_frame(wrong, ramp(), "MONOCHROME2", 1, RenderOptions())
+
+
+@pytest.mark.parametrize(("keyword", "vr", "value", "said"), [
+    ("WindowCenter", "DS", b"wide", "WindowCenter is no number"),
+    ("WindowCenter", "FD", b"wide", "WindowCenter cannot be read"),
+    ("BitsStored", "FD", struct.pack("<d", nan), "BitsStored is no whole number"),
+    ("BitsStored", "US", b"\0\0", "0 bits"),
+])  # fmt: skip
+def test_an_attribute_that_cannot_be_read_is_named(keyword: str, vr: str, value: bytes, said: str) -> None:
+    data = encode_elements([(tag_for_keyword(keyword) or 0, vr, value), (0x00281051, "DS", b"1")], EXPLICIT)
+    header = decode_identifier(data, EXPLICIT)
+    with pytest.raises(InvalidDatasetError, match=said):
+        render_frame(header, ramp(), "MONOCHROME2", 1, RenderOptions())

@@ -44,6 +44,10 @@ def test_upper_values_of_a_real_grayscale_image_are_coloured_by_its_supplemental
     assert np.all(picture[~coloured] == picture[~coloured][:, :1])
 
 
+def test_a_frame_without_colour_in_an_image_with_some_is_a_colour_picture_too() -> None:
+    assert rendered(ramp(), PixelPresentation="COLOR", **palette([4, 999, 8], bytes(4))).shape == (16, 16, 3)
+
+
 def test_a_palette_that_is_not_asked_for_leaves_grey_grey() -> None:
     assert rendered(ramp(), **palette([4, 0, 8], bytes(4))).ndim == 2
 
@@ -147,6 +151,10 @@ def test_decoded_colours_stay_as_they_are(photometric: str) -> None:
     assert np.array_equal(rendered(colours(), photometric), colours())
 
 
+def test_the_sign_that_some_headers_give_to_colours_does_not_count() -> None:
+    assert np.array_equal(rendered(colours().view("i1"), "RGB"), colours())
+
+
 @pytest.mark.parametrize(("dtype", "bits"), [("u2", 16), ("u4", 32)])
 def test_deeper_colours_keep_their_upper_8_bits(dtype: str, bits: int) -> None:
     assert np.array_equal(rendered(colours(dtype), "RGB"), colours(dtype) >> (bits - 8))
@@ -157,8 +165,10 @@ def test_shallow_colours_fill_8_bits() -> None:
 
 
 def test_colour_of_another_number_of_samples_is_invalid() -> None:
-    with pytest.raises(InvalidDatasetError, match="three samples"):
+    with pytest.raises(InvalidDatasetError, match="three whole numbers"):
         rendered(ramp(), "RGB")
+    with pytest.raises(InvalidDatasetError, match="three whole numbers"):
+        rendered(colours().astype("f4"), "RGB")
 
 
 @pytest.mark.parametrize(("encoded", "known"), [

@@ -107,6 +107,8 @@ def test_a_displayed_area_larger_than_the_image_has_a_black_border() -> None:
 
 def test_an_area_may_be_magnified_and_its_pixels_may_not_be_square() -> None:
     assert shown(state(DisplayedAreaSelectionSequence=[magnified(3)])).shape == (30, 60)
+    plain = area([1, 1], [20, 10], PresentationPixelAspectRatio=[0, 0])
+    assert shown(state(DisplayedAreaSelectionSequence=[plain])).shape == (10, 20)
     flat = area([1, 1], [20, 10], PresentationPixelAspectRatio=[1, 2])
     assert shown(state(DisplayedAreaSelectionSequence=[flat])).shape == (5, 20)
     spaced = area([1, 1], [20, 10], PresentationPixelSpacing=[2, 1])

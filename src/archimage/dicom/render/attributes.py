@@ -4,13 +4,19 @@ Ref: PS3.3 §C.7.6.16.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 
 from archimage.errors import InvalidDatasetError
 
 Key = str | int
 """A keyword, or a tag where a repeating group has none."""
+
+_ALL: Final = slice(None)
+_FIRST: Final = slice(1)
 
 
 def values_of(source: Dataset, key: Key) -> list[object]:
@@ -19,14 +25,18 @@ def values_of(source: Dataset, key: Key) -> list[object]:
     Raises:
         InvalidDatasetError: its bytes are no values of its VR.
     """
-    try:
-        element = source.get(key) if isinstance(key, str) else source.get((key >> 16, key & 0xFFFF))
-        value = element.value if hasattr(element, "VR") else element
-    except Exception as error:
-        raise InvalidDatasetError(f"attribute {_name(key)} cannot be read") from error
+    value = _value(source, key)
     if value is None or (isinstance(value, str | bytes) and not value):
         return []
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+
+
+def _value(source: Dataset, key: Key) -> object:
+    try:
+        element = source.get(key) if isinstance(key, str) else source.get((key >> 16, key & 0xFFFF))
+        return element.value if isinstance(element, DataElement) else element
+    except Exception as error:
+        raise InvalidDatasetError(f"attribute {_name(key)} cannot be read") from error
 
 
 def numbers_of(source: Dataset, key: Key) -> list[float]:
@@ -71,9 +81,14 @@ def text_of(source: Dataset, key: Key) -> str:
     return str(values[0]).strip() if values else ""
 
 
-def items_of(source: Dataset, key: Key) -> list[Dataset]:
-    """Return the items of a sequence, none when it is missing."""
-    return [item for item in values_of(source, key) if isinstance(item, Dataset)]
+def items_of(source: Dataset, key: Key, which: slice = _ALL) -> list[Dataset]:
+    """Return the items of a sequence, or some of them; none when it is missing.
+
+    Raises:
+        InvalidDatasetError: it cannot be read.
+    """
+    value = _value(source, key)
+    return list(value[which]) if isinstance(value, DicomSequence) else []
 
 
 def bytes_of(source: Dataset, key: Key) -> bytes:
@@ -97,13 +112,12 @@ class FrameAttributes:
     def __init__(self, header: Dataset, number: int) -> None:
         self.header = header
         self.number = number
-        frames = items_of(header, "PerFrameFunctionalGroupsSequence")
-        own = frames[number - 1 : number] if number > 0 else []
-        self._groups = [*own, *items_of(header, "SharedFunctionalGroupsSequence")[:1]]
+        own = items_of(header, "PerFrameFunctionalGroupsSequence", slice(number - 1, number)) if number > 0 else []
+        self._groups = [*own, *items_of(header, "SharedFunctionalGroupsSequence", _FIRST)]
 
     def macro(self, sequence: str) -> Dataset | None:
         """Return the item of a functional group macro, None when no group has it."""
-        found = (item for group in self._groups for item in items_of(group, sequence)[:1])
+        found = (item for group in self._groups for item in items_of(group, sequence, _FIRST))
         return next(found, None)
 
     def source(self, sequence: str) -> Dataset:

@@ -29,11 +29,11 @@ def true_colour(samples: npt.NDArray[Any], photometric: str, bits_stored: int) -
     """Return 8 bits of red, green, blue for a frame of three samples a pixel.
 
     Raises:
-        InvalidDatasetError: it has not three.
+        InvalidDatasetError: it has not three whole numbers.
     """
-    if samples.ndim != 3 or samples.shape[2] != 3:
-        raise InvalidDatasetError(f"{photometric} has three samples in a pixel")
-    picture = _eight_bits(samples, bits_stored)
+    if samples.ndim != 3 or samples.shape[2] != 3 or samples.dtype.kind not in "iu":
+        raise InvalidDatasetError(f"{photometric} has three whole numbers in a pixel")
+    picture = _eight_bits(samples.view(f"u{samples.dtype.itemsize}"), bits_stored)  # colours have no sign
     if photometric in _FULL_RANGE:
         return _from_full_range(picture)
     if photometric in _PARTIAL_RANGE:
@@ -43,8 +43,6 @@ def true_colour(samples: npt.NDArray[Any], photometric: str, bits_stored: int) -
 
 
 def _eight_bits(samples: npt.NDArray[Any], bits_stored: int) -> Picture:
-    if samples.dtype.kind == "f":
-        return (samples.clip(0, 1) * 255 + 0.5).astype(np.uint8)
     bits = min(bits_stored, samples.dtype.itemsize * 8)
     if bits >= 8:
         return (samples >> (bits - 8)).astype(np.uint8) if bits > 8 else samples.astype(np.uint8, copy=False)

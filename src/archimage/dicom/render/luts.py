@@ -100,8 +100,8 @@ def words_of(source: Dataset, key: Key) -> npt.NDArray[np.uint16]:
         raw = values[0][: len(values[0]) & ~1]
         return np.frombuffer(raw, _word_type(source)).astype(np.uint16)
     try:
-        return np.array([int(value) & 0xFFFF for value in values], np.uint16)  # type: ignore[call-overload]
-    except (TypeError, ValueError) as error:
+        return (np.array(values, np.int64) & 0xFFFF).astype(np.uint16)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidDatasetError("the entries of a lookup table are no numbers") from error
 
 

@@ -66,8 +66,6 @@ def has_supplemental_palette(header: Dataset) -> bool:
 def supplemented(picture: Picture, values: Array, palette: Palette) -> Picture:
     """Return a grey picture with colour where values have reached the palette's first one."""
     coloured = values >= palette.first
-    if not coloured.any():
-        return picture
     whole = np.repeat(picture[..., np.newaxis], 3, axis=-1)
     whole[coloured] = palette(values[coloured])
     return whole
