@@ -16,7 +16,7 @@ from archimage.model.query import (
     UIDList,
     Wildcard,
 )
-from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.model.records import InstanceRecord, Removed, StoredInstance
 from archimage.ports import Index
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -295,6 +295,93 @@ class IndexContract:
         assert uids(index, condition("study_description", Exact("ab?c"))) == {"1.1"}
         assert uids(index, condition("content_label", Exact("x\0y"))) == {"1.1"}
         assert index.lookup("1\ud800") is None
+
+    def test_an_instance_is_looked_up_where_it_belongs(self, index: Index) -> None:
+        index.add([record("P", 1, 1, 1), record("P", 2, 1, 1)])
+        found = index.lookup("1.1.1.1")
+        assert found is not None
+        assert index.lookup("1.1.1.1", study_instance_uid="1.1") == found
+        assert index.lookup("1.1.1.1", study_instance_uid="1.1", series_instance_uid="1.1.1") == found
+        for study, series in (("1.2", None), ("1.2", "1.1.1"), ("1.1", "1.2.1"), ("1\ud800", "1.1.1")):
+            assert index.lookup("1.1.1.1", study_instance_uid=study, series_instance_uid=series) is None
+
+    def test_any_change_of_a_series_gives_it_another_version(self, index: Index) -> None:
+        def versions() -> tuple[str | None, str | None]:
+            both = dict(index.series_versions("1.1"))
+            assert {uid: index.series_version("1.1", uid) for uid in both} == both
+            return both.get("1.1.1"), both.get("1.1.2")
+
+        seen = [versions()]
+        for change in (
+            lambda: index.add([record("P", 1, 1, 1)]),
+            lambda: index.add([record("P", 1, 1, 2)]),
+            lambda: index.add([record("P", 1, 1, 2)]),
+            lambda: index.add([record("P", 1, 1, 3, sop_class_uid=SR)]),
+            lambda: index.remove(["1.1.1.3"]),
+            lambda: index.remove(["1.1.1.1"]),
+            lambda: index.add([record("P", 1, 1, 1)]),
+        ):
+            change()
+            seen.append(versions())
+        changed = [version for version, _ in seen]
+        assert len(set(changed)) == len(changed) - 1
+        assert changed[5] == changed[3]  # without the third instance it is what it was before
+        index.add([record("P", 1, 2, 1), record("P", 2, 1, 1)])
+        assert versions()[0] == changed[-1]
+        assert versions()[1] is not None
+        assert index.series_version("1.1", "1.2.1") is None
+
+    def test_a_removal_takes_what_is_below_and_tells_how_much(self, index: Index) -> None:
+        index.add([record("P", 1, series, number) for series in (1, 2, 3) for number in (1, 2)])
+        index.add([record("P", 2, 1, 1)])
+        with index.writing() as writer:
+            assert writer.removals == 0
+            assert writer.remove("1.1", "1.1.1", "1.1.1.2") == Removed(0, 0, 1)
+            assert writer.remove("1.1", "1.1.1", "1.1.2.1") == Removed(0, 0, 0)
+            assert writer.remove("1.1", "1.1.2") == Removed(0, 1, 2)
+            assert writer.lookup(["1.1.2.1"]) == {}
+            assert writer.removals == 3
+            assert writer.remove("1.1") == Removed(1, 2, 3)
+        assert values(index, Level.IMAGE, "sop_instance_uid") == [("1.2.1.1",)]
+
+    def test_removals_are_numbered_and_their_files_due_until_they_are_settled(self, index: Index) -> None:
+        index.add([record("P", 1, 1, number) for number in (1, 2, 3)])
+        with index.writing() as writer:
+            writer.remove("1.1", "1.1.1", "1.1.1.2")
+            writer.remove("1.1")
+        index.add([record("P", 1, 1, 2)])
+        with index.writing() as writer:
+            assert [writer.is_removed("1.1.1.2", after) for after in (0, 1, 3)] == [True, False, False]
+            assert [writer.is_removed("1.1.1.3", after) for after in (0, 1, 2, 3)] == [True, True, True, False]
+            assert not writer.is_removed("1.9", 0)
+            everything = writer.due(0, 10)
+            assert everything[0] == (1, None)  # stored again under the same path
+            assert {path for _, path in everything[1:]} == {"1.1.1.1.dcm", "1.1.1.3.dcm"}
+            assert writer.due(1, 1) == everything[1:2]
+            writer.settle([1, 3])
+            assert [number for number, _ in writer.due(0, 10)] == [2]
+            writer.forget_removals(3)
+            assert writer.is_removed(everything[1][1].removesuffix(".dcm") if everything[1][1] else "", 0)
+            assert writer.removals == 3
+            writer.settle([2])
+            writer.forget_removals(3)
+            assert not writer.is_removed("1.1.1.2", 0)
+            assert writer.removals == 3
+
+    def test_an_undone_removal_has_not_happened(self, index: Index) -> None:
+        index.add([record("P", 1, 1, 1)])
+
+        def undone() -> None:
+            with index.writing() as writer:
+                writer.remove("1.1")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            undone()
+        index.add([record("P", 1, 1, 2)])
+        with index.writing() as writer:
+            assert writer.removals == 0
+        assert index.count(Query(Level.IMAGE)) == 2
 
     def test_synced_rows_are_still_there(self, index: Index) -> None:
         index.add([record("P", 1, 1, 1)])

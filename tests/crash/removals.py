@@ -243,4 +243,5 @@ class RemovalStorm:
             study.kept |= left
             study.gone |= study.removing - left
             study.removing = frozenset()
-            self._closed.put(study)
+            if left:
+                self._closed.put(study)

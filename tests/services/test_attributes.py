@@ -64,6 +64,14 @@ def test_a_number_of_frames_that_is_none_is_not_believed(text: bytes, count: int
     assert table.count == count
 
 
+@pytest.mark.parametrize(("text", "count"), [(b"2147483647", 2147483647), (b"9" * 20, 0), (b"-5", 1)])
+def test_as_many_frames_as_no_integer_string_can_tell_are_not_believed(text: bytes, count: int) -> None:
+    data = dataset("1.2.3", more=((0x00280008, "IS", text),), left_out=frozenset({PIXEL_DATA})) + pixels(b"one1")
+    table = frame_table(_header(data), 0)
+    assert table is not None
+    assert table.count == count
+
+
 def test_the_first_fragment_of_each_frame_is_noted_where_an_offset_table_tells_it() -> None:
     told = dataset("1.2.3", more=((0x00280008, "IS", b"2 "),), left_out=frozenset({PIXEL_DATA}))
     fragments = [item(bytes(size)) for size in (4, 6, 8)]

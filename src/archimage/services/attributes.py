@@ -30,6 +30,7 @@ _NESTED: Final = {
     for sequence in {attribute.sequence_tag for attribute in _STORED} - {None}
 }
 _MAX_FRAGMENTS: Final = 16_384
+_MAX_FRAMES: Final = (1 << 31) - 1  # what an IS can hold
 _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid")
 
 
@@ -80,9 +81,10 @@ def _number_of_frames(header: Header) -> int:
     """Return Number of Frames: 1 where it is absent or empty, as in most images; 0 where it is no number."""
     _, raw = header.found.get(_NUMBER_OF_FRAMES, ("", b""))
     try:
-        return max(1, int(raw)) if raw.strip(b" \0") else 1
+        count = max(1, int(raw)) if raw.strip(b" \0") else 1
     except ValueError:
         return 0
+    return count if count <= _MAX_FRAMES else 0
 
 
 def _frame_bits(header: Header) -> int:

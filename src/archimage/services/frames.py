@@ -7,7 +7,7 @@ from typing import Final
 
 from archimage.dicom.bulk import BulkPath
 from archimage.dicom.dictionary import dictionary_vr
-from archimage.dicom.layout import DEFLATED_SYNTAXES
+from archimage.dicom.layout import DEFLATED_SYNTAXES, KNOWN_VRS, PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.locate import locate
 from archimage.errors import (
@@ -160,14 +160,14 @@ class FrameService:
             InvalidPixelDataError: its pixels are not what its header describes.
             IntegrityError: the file is shorter than it was when it came.
         """
-        table = _with_frames(self._anatomy(instance).table)
-        read = _encapsulated_frame if table.encapsulated else _native_frame
+        table = _with_frames(instance, self._anatomy(instance).table)
+        read = encapsulated_frame if table.encapsulated else native_frame
         with self._open(instance) as file:
             reader = self._reader(instance, file)
             for number in numbers:
                 if not 1 <= number <= table.count:
                     raise NotFoundError(f"there is no frame {number}: the instance has {table.count}")
-                yield FrameBytes(read(reader, instance, table, number - 1), instance.transfer_syntax_uid)
+                yield FrameBytes(read(reader, table, number - 1), instance.transfer_syntax_uid)
 
     def bulk(self, instance: StoredInstance, path: BulkPath) -> BulkValue:
         """Open one value for reading in ranges; of encapsulated pixels it is all fragments, one after the other.
@@ -236,19 +236,19 @@ class _DataSet:
         return self._reader.read(self._start + offset, length)
 
 
-def _with_frames(table: FrameTable | None) -> FrameTable:
+def _with_frames(instance: StoredInstance, table: FrameTable | None) -> FrameTable:
     if table is None:
         raise NotAcceptableError("the object has no pixels")
     if not table.count:
         raise InvalidPixelDataError("the pixels are not as many as the header says, or the object is no image")
+    if table.frame_bits % 16 and table.count > 1 and _is_big(instance):
+        raise NotAcceptableError("frames of this size share 16-bit words, whose bytes are swapped in big endian")
     return table
 
 
-def _native_frame(reader: Reader, instance: StoredInstance, table: FrameTable, index: int) -> bytes:
-    """Cut a frame out of a native value."""
+def native_frame(reader: Reader, table: FrameTable, index: int) -> bytes:
+    """Cut a frame, counted from 0, out of a native value."""
     bits = table.frame_bits
-    if bits % 16 and table.count > 1 and _is_big(instance):
-        raise NotAcceptableError("frames of this size share 16-bit words, whose bytes are swapped in big endian")
     first, shift = divmod(index * bits, 8)
     end = -(-(index + 1) * bits // 8)
     data = _exactly(reader, table.offsets[0] + first, end - first)
@@ -258,8 +258,8 @@ def _native_frame(reader: Reader, instance: StoredInstance, table: FrameTable, i
     return packed.to_bytes(-(-bits // 8), "little")
 
 
-def _encapsulated_frame(reader: Reader, _instance: StoredInstance, table: FrameTable, index: int) -> bytes:
-    """Read the fragments of a frame at once, and leave out the heads between them."""
+def encapsulated_frame(reader: Reader, table: FrameTable, index: int) -> bytes:
+    """Read the fragments of a frame, counted from 0, at once, and leave out the heads between them."""
     fragments = table.fragments(index)
     if not fragments:
         raise InvalidPixelDataError(
@@ -290,9 +290,18 @@ def _pixel_element(instance: StoredInstance, table: FrameTable, reader: Reader) 
     """Read the head of the pixel element; with a native value right after 8 bytes it gives no VR."""
     head = _exactly(reader, table.element_offset, _HEAD.size)
     group, element, vr = (_BIG_HEAD if _is_big(instance) else _HEAD).unpack(head)
-    tag = group << 16 | element
+    tag, name = group << 16 | element, vr.decode("latin-1")
     implicit = not table.encapsulated and table.offsets[0] - table.element_offset < _LONG_HEAD_BYTES
-    return PixelElement(tag, dictionary_vr(tag) if implicit else vr.decode("latin-1"), table.encapsulated)
+    if implicit or name not in KNOWN_VRS:
+        name = _implied_vr(tag, encapsulated=table.encapsulated)
+    return PixelElement(tag, name, table.encapsulated)
+
+
+def _implied_vr(tag: int, *, encapsulated: bool) -> str:
+    """Return the VR that pixels have where their bytes do not say (PS3.5 §A.1, §A.4)."""
+    if tag != PIXEL_DATA:
+        return dictionary_vr(tag)
+    return "OB" if encapsulated else "OW"
 
 
 def _is_big(instance: StoredInstance) -> bool:
