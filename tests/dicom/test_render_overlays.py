@@ -116,6 +116,7 @@ def test_overlays_are_drawn_over_colours_too() -> None:
     header = with_overlay(header_of(frame), packed(PLANE))
     picture = render_frame(header, frame, "RGB", 1, RenderOptions())
     assert np.array_equal(picture[..., 1], drawn(0, 0))
+    assert not frame.any(), "the frame itself stays as it is"
 
 
 WHITE = np.full((6, 8), 255, "u1")

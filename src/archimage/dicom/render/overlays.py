@@ -3,7 +3,7 @@
 A plane that is broken or incomplete is left out: the picture below it is still worth seeing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -48,12 +48,14 @@ def overlay_mask(source: Dataset, cells: Array, number: int, group: int) -> Mask
     return _embedded(source, base, cells)
 
 
-def burned(picture: Picture, masks: Iterable[Mask], level: int | tuple[int, int, int] = 255) -> Picture:
-    """Return a picture in which the masks are drawn."""
+def burned(picture: Picture, masks: Sequence[Mask], level: int | tuple[int, int, int] = 255) -> Picture:
+    """Return a picture in which the masks are drawn; the one given, which may be the frame itself, stays as it is."""
+    if not masks:
+        return picture
+    drawn = picture.copy()
     for mask in masks:
-        picture = picture if picture.flags.writeable else picture.copy()
-        picture[mask] = level
-    return picture
+        drawn[mask] = level
+    return drawn
 
 
 def _plane(source: Dataset, base: int, data: bytes, number: int) -> Mask | None:
