@@ -216,6 +216,12 @@ def test_a_voi_table_comes_before_a_window_and_may_begin_below_zero() -> None:
     assert picture.tolist() == [[10, 10, 20, 30, 40]]
 
 
+def test_a_voi_table_for_rescaled_values_may_begin_below_zero_though_its_vr_cannot_say_so() -> None:
+    table = item(LUTDescriptor=[3, 0x10000 - 1024, 8], LUTData=bytes([10, 20, 30, 0]))
+    frame = np.array([[0, 1, 2, 3]], "u2")
+    assert rendered(frame, RescaleIntercept=-1024, VOILUTSequence=[table]).tolist() == [[10, 20, 30, 30]]
+
+
 def test_a_table_says_how_many_bits_it_has_and_is_believed_as_far_as_it_fits() -> None:
     described = item(LUTDescriptor=[2, 0, 10], LUTData=[0, 1023])
     wider = item(LUTDescriptor=[2, 0, 10], LUTData=[0, 4095])

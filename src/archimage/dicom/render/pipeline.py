@@ -80,7 +80,8 @@ class Pipeline:
     def _grey(self, values: Array, form: StoredForm) -> Picture:
         modality = modality_steps(self.modality, signed=form.signed)
         padding = padded(values, padding_of(self.header, form))
-        voi = voi_steps(self.voi, signed=form.signed) if self.asked is None else [self.asked]
+        below_zero = form.signed or (number_of(self.modality, "RescaleIntercept") or 0) < 0
+        voi = voi_steps(self.voi, signed=below_zero) if self.asked is None else [self.asked]
         if not voi:
             voi = [_full_range(modality, self._extent(values if padding is None else values[~padding], form))]
         presentation = presentation_steps(self.presentation, self._polarity())
