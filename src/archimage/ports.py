@@ -107,8 +107,8 @@ class DerivedCache(Protocol):
     def write(self, name: str, data: bytes) -> None:
         """Keep data under name, instead of what is there."""
 
-    def remove(self, name: str) -> None:
-        """Forget what is kept under name; absent is fine."""
+    def remove(self, start: str) -> None:
+        """Forget everything whose name begins so; absent is fine."""
 
 
 Replay = Iterator[tuple[bytes, bytes]]

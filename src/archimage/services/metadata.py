@@ -83,6 +83,7 @@ class MetadataService:
         check_uid(study_instance_uid)
         parts = [self._series(study_instance_uid, *series) for series in self._versions(study_instance_uid)]
         if not parts:
+            self.forget(study_instance_uid)
             raise NotFoundError(f"no study {study_instance_uid} is kept")
         return _answer(parts)
 
@@ -92,7 +93,7 @@ class MetadataService:
         check_uid(series_instance_uid)
         version = self._index.series_version(study_instance_uid, series_instance_uid)
         if version is None:
-            self._cache.remove(_name(study_instance_uid, series_instance_uid))
+            self.forget(study_instance_uid, series_instance_uid)
             raise NotFoundError(f"no series {series_instance_uid} is kept in study {study_instance_uid}")
         return _answer([self._series(study_instance_uid, series_instance_uid, version)])
 
@@ -107,8 +108,8 @@ class MetadataService:
             raise NotFoundError(f"no instance {sop_instance_uid} is kept there")
         return _answer([compress(self._written(study_instance_uid, series_instance_uid, [found]))])
 
-    def forget(self, study_instance_uid: str, series_instance_uid: str) -> None:
-        """Drop what is kept of a series, as when it was removed."""
+    def forget(self, study_instance_uid: str, series_instance_uid: str = "") -> None:
+        """Drop what is kept of a series, or of a whole study: nothing of what was removed is to stay on the disk."""
         self._cache.remove(_name(study_instance_uid, series_instance_uid))
 
     # Series
@@ -228,7 +229,9 @@ def _answer(parts: Sequence[Part]) -> CachedMetadata:
 
 
 def _name(study_instance_uid: str, series_instance_uid: str) -> str:
-    return xxhash.xxh3_128_hexdigest(f"{study_instance_uid}/{series_instance_uid}".encode())
+    """Return the name of a series in the cache; without series the beginning that all of a study have in common."""
+    uids = (uid.encode() for uid in (study_instance_uid, series_instance_uid) if uid)
+    return "".join(map(xxhash.xxh3_128_hexdigest, uids))
 
 
 def _encoded(part: Part, label: str) -> bytes:

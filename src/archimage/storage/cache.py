@@ -64,10 +64,12 @@ class FilesystemCache:
             return
         self._count(len(data))
 
-    def remove(self, name: str) -> None:
-        """Forget what is kept under name; absent is fine."""
+    def remove(self, start: str) -> None:
+        """Forget everything whose name begins so, two characters at least; absent is fine."""
         with suppress(OSError):
-            self._path(name).unlink(missing_ok=True)
+            for path in (self._directory / start[:2]).iterdir():
+                if path.name.startswith(start):
+                    path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self._directory / name[:2] / name
