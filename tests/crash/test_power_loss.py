@@ -25,6 +25,8 @@ from tests.attacks.wire import CT
 
 _LIMIT: Final = 256 << 10
 _SEEDS: Final = range(5)
+_STUDY: Final = "1.2.826.0.1.3680043.8.499.1"
+_SERIES: Final = "1.2.826.0.1.3680043.8.499.2"
 
 
 @contextmanager
@@ -60,7 +62,7 @@ class Disk:
         with _opened(self.live) as app:
             self.acknowledged |= _store(app, 20, self.random)
             shutil.copytree(self.live, self.found)
-        self.fresh = set(self._files(self.found)) - set(self._files(self.flushed))
+        self.fresh = set(self.files(self.found)) - set(self.files(self.flushed))
 
     def assert_recovers(self) -> None:
         """Open what was found, twice: everything acknowledged is there as it was sent, and nothing else."""
@@ -71,7 +73,7 @@ class Disk:
                 for uid, data in self.acknowledged.items():
                     kept = (self.found / "objects" / rows[uid].path).read_bytes()
                     assert kept[decode_file_meta(kept)[1] :] == data
-                assert {row.path for row in rows.values()} == set(self._files(self.found))
+                assert {row.path for row in rows.values()} == set(self.files(self.found))
                 assert [path for path in (self.found / "incoming").rglob("*") if path.is_file()] == []
 
     def lose_index(self) -> None:
@@ -108,7 +110,7 @@ class Disk:
         path.rename(self.found / "incoming" / "0" / (name or path.stem))
 
     @staticmethod
-    def _files(directory: Path) -> Iterator[str]:
+    def files(directory: Path) -> Iterator[str]:
         objects = directory / "objects"
         return (str(path.relative_to(objects)) for path in objects.rglob("*") if path.is_file())
 
@@ -157,4 +159,32 @@ def test_a_second_crash_during_recovery_costs_nothing(tmp_path: Path) -> None:
     shutil.rmtree(halfway / "objects")
     shutil.copytree(disk.found / "objects", halfway / "objects")
     disk.found = halfway
+    disk.assert_recovers()
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_what_was_removed_stays_away_and_what_came_since_is_there(tmp_path: Path, seed: int) -> None:
+    disk = Disk(tmp_path, seed)
+    shutil.rmtree(disk.found)
+    with _opened(disk.live) as app:
+        disk.acknowledged |= _store(app, 10, disk.random)
+        removed = disk.random.sample(sorted(disk.acknowledged), 12)
+        with app.index.writing() as writer:
+            for uid in removed:
+                writer.remove(_STUDY, _SERIES, uid)
+        app.index.sync()
+        # The last that reaches the disk, but for the journal: neither the files' removal nor what comes after.
+        shutil.rmtree(disk.flushed)
+        shutil.copytree(disk.live, disk.flushed)
+        app.services.removal.resume()
+        for uid in removed[:4]:
+            app.services.store.store(Expected(EXPLICIT_VR_LITTLE_ENDIAN, CT, uid), [disk.acknowledged[uid]])
+        for uid in removed[4:]:
+            del disk.acknowledged[uid]
+        disk.acknowledged |= _store(app, 5, disk.random)
+        shutil.copytree(disk.live, disk.found)
+    disk.fresh = set(disk.files(disk.found)) - set(disk.files(disk.flushed))
+    disk.lose_index()
+    disk.damage_files()
+    shutil.copytree(disk.flushed / "objects", disk.found / "objects", dirs_exist_ok=True)
     disk.assert_recovers()
