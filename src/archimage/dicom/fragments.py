@@ -69,7 +69,7 @@ def frames_of(
 
 def _by_offsets(fragments: Sequence[Fragment], number_of_frames: int, offsets: Sequence[int]) -> list[int]:
     """Return the first fragment of each frame, or nothing if the table does not lead from one to the next."""
-    if not fragments or len(offsets) != number_of_frames or offsets[0] != 0:
+    if not fragments or not offsets or len(offsets) != number_of_frames or offsets[0] != 0:
         return []
     start = fragments[0][0]
     starts = [offset - start for offset, _ in fragments]

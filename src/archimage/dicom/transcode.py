@@ -55,7 +55,7 @@ class Transcoding:
         quality: Quality | None = None,
         pixel: tuple[int, str] | None = (PIXEL_DATA, ""),
     ) -> None:
-        """Work out what has to change.
+        """Work out what has to change; an object that is in its target already is better left as it is.
 
         header holds the data set's bytes before its pixel element, inflated if they came deflated; pixel is that
         element's tag and VR (empty if not known), None where there is none: header is then the whole data set.
@@ -167,7 +167,7 @@ class Transcoding:
             vr = _FLOATING_VRS.get(tag, "OF")
         elif description.bits_allocated > 8:
             vr = "OW"
-        elif self._target == EXPLICIT_BIG_ENDIAN or vr not in _PIXEL_VRS:
+        elif vr not in _PIXEL_VRS or (self._target == EXPLICIT_BIG_ENDIAN and self._source != self._target):
             vr = "OB"
         return element_head(layout_of(self._target), tag, vr, length)
 
