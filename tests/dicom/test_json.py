@@ -203,10 +203,12 @@ def test_what_a_private_dictionary_wrongly_takes_for_a_sequence_stays_binary() -
     data = encode_elements([(0x00291010, "LO", b""), (0x00081140, "UN", b"no items")], IMPLICIT)
     with pytest.raises(InvalidDatasetError):
         written(data, IMPLICIT)  # a public sequence is one
-    private = encode_elements(
-        [(0x20050010, "LO", b"Philips MR Imaging DD 005"), (0x20051083, "UN", b"no items")], IMPLICIT
-    )
-    assert written(private, IMPLICIT)["20051083"] == {"vr": "UN", "InlineBinary": "bm8gaXRlbXM="}
+    creator = (0x00710010, "LO", b"AGFA-AG_HPState")
+    private = encode_elements([creator, (0x00711018, "UN", b"no items")], IMPLICIT)
+    assert written(private, IMPLICIT)["00711018"] == {"vr": "UN", "InlineBinary": "bm8gaXRlbXM="}
+    value = encode_items([[(0x00080060, "CS", b"CT")]], IMPLICIT)
+    items = written(encode_elements([creator, (0x00711018, "SQ", value)], IMPLICIT), IMPLICIT)
+    assert items["00711018"] == {"vr": "SQ", "Value": [{"00080060": {"vr": "CS", "Value": ["CT"]}}]}
 
 
 @pytest.mark.parametrize(

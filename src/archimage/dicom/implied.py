@@ -7,7 +7,7 @@ from pydicom.datadict import dictionary_VR, private_dictionary_VR
 
 LUT_DATA: Final = "US or OW"
 SIGNED_BY_PIXELS: Final = "US or SS"
-_WORDS: Final = frozenset({"OB or OW", "US or SS or OW"})
+_WORDS: Final = frozenset({"OB or OW", "OB_OW", "US or SS or OW"})
 
 
 @lru_cache(maxsize=16384)

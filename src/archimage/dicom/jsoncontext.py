@@ -12,7 +12,9 @@ from archimage.dicom.layout import ITEM_DELIMITATION, KNOWN_VRS, Head, Layout
 from archimage.dicom.wanted import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET
 
 REMEMBERED_BYTES: Final = 4 << 10
-_REMEMBERED_ELEMENTS: Final = 20_000
+_REMEMBERED_TOTAL_BYTES: Final = 16 << 20
+_ENTRY_BYTES: Final = 300
+"""What a remembered element takes besides its bytes and JSON."""
 _REMEMBERED_CONTEXTS: Final = 1_000
 _NO_CREATORS: Final[Mapping[int, str]] = MappingProxyType({})
 
@@ -64,16 +66,16 @@ class Context:
 
     def remember(self, element: bytes, known: Known) -> None:
         """Keep what is known of an element, while there is room."""
-        if len(element) <= REMEMBERED_BYTES and self._contexts.room > 0:
-            self._contexts.room -= 1
+        if len(element) <= REMEMBERED_BYTES and self._contexts.room_bytes > 0:
+            self._contexts.room_bytes -= len(element) + len(known[1]) + _ENTRY_BYTES
             self.memo[element] = known
 
 
 class Contexts:
-    """The contexts met so far; room is for how many more elements."""
+    """The contexts met so far; room_bytes is what is left for elements to be remembered."""
 
     def __init__(self) -> None:
-        self.room = _REMEMBERED_ELEMENTS
+        self.room_bytes = _REMEMBERED_TOTAL_BYTES
         self._met: dict[tuple[Layout, bytes, tuple[tuple[int, str], ...], bool | None], Context] = {}
 
     def first(self, layout: Layout) -> Context:
