@@ -112,7 +112,7 @@ class Remover:
             numbers, uids = self._choose(study)
             study.removing = frozenset(numbers)
             study.kept -= study.removing
-            if not self._remove(uids):
+            if not self.remove(uids):
                 return
             study.gone |= study.removing
             study.removing = frozenset()
@@ -135,7 +135,8 @@ class Remover:
         one = self._random.randrange(_OBJECTS)
         return [one], (study.uid, study.series, study.instance(one))
 
-    def _remove(self, uids: tuple[str, ...]) -> bool:
+    def remove(self, uids: tuple[str, ...]) -> bool:
+        """Have a study, a series or an instance removed; false when the process ended before it answered."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(f"{' '.join(uids)}\n")

@@ -1,10 +1,15 @@
 """kill -9 at random instants under four senders: nothing acknowledged is lost, nothing is left over."""
 
+import random
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.crash.removals import RemovalStorm
+from archimage.app import build
+from archimage.config import Config, StorageConfig
+from tests.contract.index_contract import record
+from tests.crash.removals import RemovalStorm, Remover
 from tests.crash.storm import READY_WITHIN_S, Storm
 
 _KILLS = 100
@@ -35,3 +40,21 @@ def test_what_was_removed_stays_away_and_nothing_is_half_removed(tmp_path: Path,
     storm.run(_KILLS_OF_REMOVERS)
     assert storm.problems == []
     assert storm.removed > _KILLS_OF_REMOVERS
+
+
+def test_a_large_removal_that_is_killed_while_files_are_deleted_is_completed_by_the_next_start(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    settings = Config(storage=StorageConfig(directory=data))
+    with closing(build(settings)) as archive:
+        records = [record("P", 1, 1, number) for number in range(3000)]
+        for one in records:
+            archive.blobs.put(one.path, b"object")
+        archive.index.add(records)
+    remover = Remover(data, random.Random(1))  # noqa: S311 - not used
+    assert remover.remove(("1.1",))
+    remover.end()
+    left = sum(1 for path in (data / "objects").rglob("*") if path.is_file())
+    with closing(build(settings)) as archive:
+        assert list(archive.index.all_instances()) == []
+        assert list(archive.blobs.paths()) == []
+    assert left > 0

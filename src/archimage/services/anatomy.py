@@ -132,7 +132,8 @@ def fragments_at(reader: Reader, pos: int, limits: ScanLimits) -> "tuple[bytes, 
     offsets, lengths = array("Q"), array("Q")
     basic: bytes | None = None
     while len(offsets) < limits.max_elements:
-        head = read_head(EXPLICIT_LITTLE, reader.read(pos, _HEAD_BYTES), 0, _HEAD_BYTES)
+        data = reader.read(pos, _HEAD_BYTES)
+        head = read_head(EXPLICIT_LITTLE, data, 0, len(data))
         if head is not None and head.tag == SEQUENCE_DELIMITATION:
             return basic or b"", offsets, lengths
         if head is None or head.tag != ITEM or head.length == UNDEFINED_LENGTH:
