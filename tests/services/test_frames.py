@@ -263,6 +263,14 @@ def test_an_object_without_pixels_has_no_frames(parts: Parts, service: FrameServ
         service.frame(stored, 1)
 
 
+def test_a_video_has_no_frames_of_its_own_and_is_read_as_a_whole(parts: Parts, service: FrameService) -> None:
+    mpeg4 = "1.2.840.10008.1.2.4.102"
+    stored = keep(parts, *encapsulated([b"movie in", b" parts.."], 40, offsets=(0,)), mpeg4)
+    with pytest.raises(NotAcceptableError, match="video"):
+        service.frame(stored, 1)
+    assert opened_value(service, stored, PIXEL_DATA) == b"movie in parts.."
+
+
 def test_pixels_that_are_fewer_than_the_header_says_are_refused(parts: Parts, service: FrameService) -> None:
     stored = keep(parts, *image(bytes(510), frames=2))
     with pytest.raises(InvalidPixelDataError):

@@ -6,6 +6,7 @@ from struct import Struct
 from typing import Final
 
 from archimage.dicom.bulk import BulkPath
+from archimage.dicom.codecs.syntaxes import VIDEO
 from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.layout import DEFLATED_SYNTAXES, KNOWN_VRS, PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
@@ -239,6 +240,8 @@ class _DataSet:
 def _with_frames(instance: StoredInstance, table: FrameTable | None) -> FrameTable:
     if table is None:
         raise NotAcceptableError("the object has no pixels")
+    if instance.transfer_syntax_uid in VIDEO:
+        raise NotAcceptableError("a video has no frames that stand alone: ask for all of it")
     if not table.count:
         raise InvalidPixelDataError("the pixels are not as many as the header says, or the object is no image")
     if table.frame_bits % 16 and table.count > 1 and _is_big(instance):

@@ -110,7 +110,7 @@ class RemovalService:
         """Do what the removal does not depend on; true when it has succeeded."""
         try:
             return work()
-        except ArchimageError as error:
+        except Exception as error:  # a fault of ours must not end the only thread that deletes many files
             _log.error("files of removed instances are left; the next start deletes them", reason=str(error))
             return False
 
