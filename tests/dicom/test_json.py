@@ -3,7 +3,9 @@
 import base64
 import json
 import math
+import shutil
 import struct
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from tests.dicom.encoded import element, item, long_element, pixels, sequence
 from tests.dicom.files import BROKEN, real_dataset, real_file, real_files
 from tests.dicom.strategies import SYNTAXES, datasets
 
-IMPLICIT, EXPLICIT = SYNTAXES[:2]
+IMPLICIT, EXPLICIT, BIG = SYNTAXES[:3]
 WHOLE = [path for path in real_files() if path.name not in BROKEN]
 UNREADABLE_TO_PYDICOM = {"badVR.dcm"}
 """Its to_json_dict fails at an integer string that is no number."""
@@ -45,21 +47,28 @@ def ours(data: bytes, syntax: str) -> Model:
     return model
 
 
-def pydicoms(dataset: pydicom.Dataset) -> Model:
+def pydicoms(dataset: pydicom.Dataset, *, big: bool) -> Model:
     """What to_json_dict returns, put right where it leaves the standard (see the module's docstring)."""
     model = dataset.to_json_dict(PYDICOM_THRESHOLD, str)
-    return put_right(json.loads(json.dumps(model)))
+    return put_right(json.loads(json.dumps(model)), big=big)
 
 
-def put_right(model: Model, prefix: str = "") -> Model:
-    """Follow PS3.18 F.2.2 and F.2.5; a reference is to name its element, and pixels are never inline."""
+def put_right(model: Model, prefix: str = "", *, big: bool) -> Model:
+    """Follow PS3.18 F.2.2, F.2.5 and F.2.7; a reference is to name its element, and pixels are never inline."""
     kept = {tag: attribute for tag, attribute in sorted(model.items()) if not tag.endswith("0000")}
     for tag, attribute in kept.items():
         if attribute["vr"] == "SQ":
-            items = [put_right(item, f"{prefix}{tag}/{n}/") for n, item in enumerate(attribute.pop("Value"), 1)]
+            items = [
+                put_right(item, f"{prefix}{tag}/{n}/", big=big) for n, item in enumerate(attribute.pop("Value"), 1)
+            ]
             attribute.update({"Value": items} if items else {})
         elif "BulkDataURI" in attribute or (tag == "7FE00010" and not prefix and len(attribute) > 1):
             kept[tag] = {"vr": attribute["vr"], "BulkDataURI": prefix + tag}
+        elif "InlineBinary" in attribute and big:
+            width = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}.get(attribute["vr"], "B")
+            raw = base64.b64decode(attribute["InlineBinary"])
+            words = struct.unpack(f">{len(raw) // struct.calcsize(width)}{width}", raw)
+            attribute["InlineBinary"] = base64.b64encode(struct.pack(f"<{len(words)}{width}", *words)).decode()
         elif "Value" in attribute:
             attribute["Value"] = [put_value_right(value) for value in attribute["Value"]]
     return kept
@@ -84,7 +93,31 @@ def test_every_real_file_is_written_as_pydicom_writes_it(path: Path) -> None:
     if path.name in UNREADABLE_TO_PYDICOM:
         assert model["00280008"] == {"vr": "IS", "Value": ["1A"]}
     else:
-        assert model == pydicoms(pydicom.dcmread(path))
+        assert model == pydicoms(pydicom.dcmread(path), big=meta.transfer_syntax_uid == BIG)
+
+
+AGREED_BY_DCMTK = [
+    "CT_small.dcm",
+    "rtplan.dcm",
+    "reportsi.dcm",
+    "chrH32.dcm",
+    "gdcm-US-ALOKA-16_big.dcm",
+    "693_J2KR.dcm",
+]
+
+
+@pytest.mark.skipif(shutil.which("dcm2json") is None, reason="DCMTK is missing; make peers installs it")
+@pytest.mark.parametrize("name", AGREED_BY_DCMTK)
+def test_dcmtk_writes_the_same(name: str) -> None:
+    meta, data = real_dataset(real_file(name))
+    process = subprocess.run(["dcm2json", str(real_file(name))], capture_output=True, check=True, timeout=30)
+    mine = orjson.loads(metadata_json(data, meta.transfer_syntax_uid, format_bulk_path, bulk_threshold_bytes=1 << 40))
+    theirs = json.loads(process.stdout)
+    assert {*mine} - {"00080005", "7FE00010"} == {*theirs} - {"00080005", "7FE00010"}
+    alike = {tag for tag in mine if tag in theirs and mine[tag]["vr"] == theirs[tag]["vr"] not in {"FL", "FD", "SQ"}}
+    assert len(alike) > len(mine) // 2  # DCMTK knows other private elements
+    for tag in alike - {"00080005", "7FE00010"}:  # what it makes UTF-8 it calls so, and it has no references to pixels
+        assert mine[tag] == theirs[tag]
 
 
 # What is not in real files
@@ -118,6 +151,12 @@ def written(data: bytes, syntax: str = EXPLICIT, **options: Any) -> Model:
 def test_values_are_what_the_standard_has_for_their_vr(vr: bytes, raw: bytes, values: list[object]) -> None:
     raw += b" " * (len(raw) % 2 if vr != b"US" else 0)
     assert written(element(0x00091001, vr, raw)) == {"00091001": {"vr": vr.decode(), "Value": values}}
+
+
+@pytest.mark.parametrize(("vr", "raw"), [("OB", b"\1\2\3\4"), ("OW", b"\2\1\4\3"), ("OL", b"\4\3\2\1")])
+def test_binary_values_are_little_endian_whatever_the_data_set_is(vr: str, raw: bytes) -> None:
+    data = encode_elements([(0x00091001, vr, b"\1\2\3\4")], BIG)
+    assert base64.b64decode(written(data, BIG)["00091001"]["InlineBinary"]) == raw
 
 
 @pytest.mark.parametrize("vr", [b"CS", b"US", b"AT", b"PN"])
@@ -295,7 +334,7 @@ def test_random_data_sets_are_written_as_pydicom_writes_them(syntax: str, severa
     for dataset in several:
         encoded = encode_dataset(dataset, syntax)
         model = orjson.loads(writer.write(Held(encoded), syntax, format_bulk_path))
-        assert model == pydicoms(decode_identifier(encoded, syntax))
+        assert model == pydicoms(decode_identifier(encoded, syntax), big=syntax == BIG)
 
 
 @settings(max_examples=200, deadline=None)

@@ -4,17 +4,19 @@
 
 Where pydicom's to_json_dict departs from the standard this does not follow it: no Group Length elements, ascending
 order and no empty group of a person name (F.2.2); what is no number as a string (F.2.3); no Value in an empty sequence
-and null for an empty value among others (F.2.5).
+and null for an empty value among others (F.2.5); binary values in little endian (F.2.7).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple, Protocol
 
+import orjson
+
 from archimage.dicom.header import PixelData
 from archimage.dicom.jsoncontext import Contexts
 from archimage.dicom.jsonheader import BulkDataURI, HeaderWriter
-from archimage.dicom.jsonvalues import format_attribute, format_texts, split_text
+from archimage.dicom.jsonvalues import NUMBER_VRS, format_attribute, format_texts, split_text
 from archimage.dicom.layout import layout_of
 from archimage.dicom.window import Held, Source
 
@@ -136,9 +138,15 @@ def _value_maker(attribute: RowAttribute) -> _Maker:
     start = b'"%08X":{"vr":"%b"' % (attribute.tag, vr.encode())
     empty, value = start + b"}", start + b',"Value":['
 
+    plain = vr != "PN" and vr not in NUMBER_VRS
+
     def make(row: Mapping[str, str]) -> bytes:
         text = row.get(column)
-        return value + format_texts(split_text(text, vr), vr) + b"]}" if text else empty
+        if not text:
+            return empty
+        if plain and "\\" not in text:
+            return value + orjson.dumps(text) + b"]}"
+        return value + format_texts(split_text(text, vr), vr) + b"]}"
 
     return make
 

@@ -17,6 +17,7 @@ BINARY_VRS: Final = BULK_VRS | {"UN"}
 """Value representations that JSON gives in base64, or by reference."""
 
 _ARRAYS: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+_WORDS: Final = {"OW": "H", "OL": "I", "OF": "I", "OD": "Q", "OV": "Q"}
 NUMBER_VRS: Final = frozenset({"DS", "IS", *_ARRAYS})
 _SINGLE: Final = frozenset({"LT", "ST", "UT", "UR"})
 """Text that a backslash does not split (PS3.5 §6.2)."""
@@ -37,7 +38,7 @@ def format_members(raw: bytes, vr: str, charset: bytes | None, *, little: bool) 
     if not raw:
         return b""
     if vr in BINARY_VRS:
-        return b',"InlineBinary":"%b"' % base64.b64encode(raw)
+        return b',"InlineBinary":"%b"' % base64.b64encode(raw if little else _turned(raw, vr))
     if vr in _ARRAYS:
         values = _numbers(raw, _ARRAYS[vr], little=little)
     elif vr == "AT":
@@ -46,6 +47,15 @@ def format_members(raw: bytes, vr: str, charset: bytes | None, *, little: bool) 
         text = decode_text(raw, vr, charset)
         values = format_texts(split_text(text, vr), vr) if text else b""
     return b',"Value":[%b]' % values if values else b""
+
+
+def _turned(raw: bytes, vr: str) -> bytes:
+    """Return a binary value in little endian, as JSON has it whatever the data set's byte order (PS3.18 F.2.7)."""
+    words = array(_WORDS.get(vr, "B"))
+    whole = len(raw) - len(raw) % words.itemsize
+    words.frombytes(raw[:whole])
+    words.byteswap()
+    return words.tobytes() + raw[whole:]
 
 
 def _numbers(raw: bytes, code: str, *, little: bool) -> bytes:
