@@ -282,6 +282,26 @@ def test_sizes_of_jpeg_xl_are_read_in_every_form(rows: int, columns: int) -> Non
     assert (head.rows, head.columns) == (rows, columns)
 
 
+def test_boxes_may_be_long_or_in_parts_or_nothing() -> None:
+    signature = b"\0\0\0\x0cJXL \r\n\x87\n"
+    bare = encode_frame(smooth(BYTES), JPEG_XL_LOSSLESS, BYTES)
+    long_box = struct.pack(">I4sQ", 1, b"jxlc", 16 + len(bare)) + bare
+    part = struct.pack(">I4sI", 0, b"jxlp", 0) + bare
+    for boxes in (long_box, struct.pack(">I4s", 8, b"free") + part):
+        assert parse_jpeg_xl(signature + boxes) == parse_jpeg_xl(bare)
+    for boxes in (b"", struct.pack(">I4s", 3, b"jxlc"), struct.pack(">I4s", 8, b"free")):
+        with pytest.raises(InvalidPixelDataError, match="no head"):
+            parse_jpeg_xl(signature + boxes)
+
+
+def test_signs_that_the_description_does_not_have_are_taken_as_bits() -> None:
+    signed = described(stored_bits=12, signed=True)
+    image = noise(signed)
+    encoded = encode_frame(image, JPEG_2000_LOSSLESS, signed)
+    unsigned = described(stored_bits=12)
+    assert np.array_equal(decode_frame(encoded, JPEG_2000_LOSSLESS, unsigned)[0], image & 0xFFF)
+
+
 def test_subsampled_components_of_jpeg_2000_are_refused() -> None:
     encoded = bytearray(encode_frame(smooth(BYTES), JPEG_2000_LOSSLESS, BYTES))
     encoded[43] = 2

@@ -119,6 +119,13 @@ def test_items_are_added_to_sequences(target: str, *, undefined: bool) -> None:
     assert len(changed.DerivationCodeSequence) == 1
 
 
+def test_what_should_be_a_sequence_is_made_one() -> None:
+    added = encode_items([[(0x00081155, "UI", b"3.4")]], EXPLICIT)
+    before = element(0x00082112, b"LO", b"none")
+    changed = decode_identifier(reencode(before, EXPLICIT, EXPLICIT, appended={0x00082112: added}), EXPLICIT)
+    assert changed.SourceImageSequence[0].ReferencedSOPInstanceUID == "3.4"
+
+
 def test_group_lengths_of_changed_groups_are_left_out() -> None:
     length = element(0x00080000, b"UL", b"\4\0\0\0"), element(0x00100000, b"UL", b"\4\0\0\0")
     data = length[0] + element(0x00080016, b"UI", b"1.2\0") + length[1] + element(0x00100020, b"LO", b"1 ")
@@ -156,6 +163,7 @@ def test_heads_are_those_of_the_encoder() -> None:
         long_element(0x00082112, b"SQ", element(0x00080016, b"UI", b"12")),
         long_element(0x00082112, b"SQ", b"", 0xFFFFFFFF) + element(0x00080016, b"UI", b"12"),
         element(0x00020010, b"UI", b"12"),
+        long_element(0x00082112, b"SQ", b"", 0xFFFFFFFF) + item(item(b""), 0xE000) + element(0x00080016, b"UI", b"12"),
     ],
 )
 @pytest.mark.parametrize("target", [EXPLICIT, IMPLICIT])

@@ -33,7 +33,7 @@ from archimage.dicom.codecs.syntaxes import (
 from archimage.dicom.encode import encode_dataset
 from archimage.dicom.frametranscoding import FrameTranscoding, Way
 from archimage.dicom.part10 import FileMeta, encode_file_meta
-from archimage.dicom.pixels import DECODABLE, VIDEO, Array, PixelDescription, Quality, decode_frame
+from archimage.dicom.pixels import DECODABLE, VIDEO, Array, PixelDescription, Quality, decode_frame, encode_frame
 from archimage.dicom.reencode import reencode
 from archimage.dicom.transcode import Transcoding
 from archimage.errors import InvalidPixelDataError, NotAcceptableError, UnsupportedTransferSyntaxError
@@ -181,6 +181,24 @@ def test_a_jpeg_becomes_jpeg_xl_and_the_same_jpeg_again() -> None:
     again = transcoded(smaller, JPEG_BASELINE)
     assert [frame.rstrip(b"\0") for frame in again.frames] == [frame.rstrip(b"\0") for frame in image.frames]
     assert dataset_of(again).PhotometricInterpretation == "YBR_FULL_422"
+
+
+def test_what_is_no_jpeg_cannot_be_recompressed() -> None:
+    eight = described(allocated=8, stored_bits=8)
+    for source, target in ((JPEG_BASELINE, JPEG_XL_RECOMPRESSION), (JPEG_XL_RECOMPRESSION, JPEG_BASELINE)):
+        with pytest.raises(InvalidPixelDataError, match="cannot be recompressed"):
+            FrameTranscoding(source, target, eight).apply(b"no codestream")
+
+
+def test_small_images_are_lossy_too() -> None:
+    description = described(20, 30, 3, allocated=8, stored_bits=8)
+    smaller = FrameTranscoding(RLE, JPEG_2000, description, Quality())
+    image = noise(description)
+    encoded = smaller.apply(encode_frame(image, RLE, description))
+    inside = replace(description, photometric_interpretation=smaller.photometric)
+    decoded, _ = decode_frame(encoded, JPEG_2000, inside)
+    assert smaller.photometric == "YBR_ICT"
+    assert 0 < np.abs(decoded.astype(int) - image).max() < 60
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class Transcoding:
 
         header holds the data set's bytes before its pixel element, inflated if they came deflated; pixel is that
         element's tag and VR (empty if not known), None where there is none: header is then the whole data set.
+        Spectroscopy Data is no image: it counts as none, and is given with what follows it as trailing.
 
         Raises:
             InvalidDatasetError: the header cannot be parsed.

@@ -50,36 +50,29 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
         precision = max(_LEAST_OF_COLOUR if colour else 1, precision_of(array, description))
         if transfer_syntax_uid in HTJ2K_FAMILY:
             return _htj2k_lossless(array, precision, colour=colour)
-        return _jpeg_2000_lossless(array, precision, colour=colour)
+        return _jpeg_2000(array, precision, colour=colour)
     array = stored_values(array, description)
     if transfer_syntax_uid == HTJ2K:
         return _search(partial(_htj2k_lossy, array, colour), array.nbytes / quality.ratio)
     return _jpeg_2000_lossy(array, description.high_bit + 1, quality.ratio, colour=colour)
 
 
-def _jpeg_2000_lossless(array: Array, precision: int, *, colour: bool) -> bytes:
-    small = min(array.shape[:2]) < _LEAST_SIDE
-    try:
-        return _jpeg_2000(array, precision, colour=colour, resolutions=1 if small else _RESOLUTIONS)
-    except imagecodecs.Jpeg2kError:
-        # The heads of many resolutions of noise do not fit into the room that the encoder makes.
-        return _jpeg_2000(array, precision, colour=colour, resolutions=1)
-
-
 def _jpeg_2000_lossy(array: Array, precision: int, ratio: float, *, colour: bool) -> bytes:
-    """Encode to a ratio, which only an encoder can that always makes several resolutions."""
+    """Encode to a ratio, which only an encoder can that always makes several resolutions, and that counts bits."""
     if min(array.shape[:2]) < _LEAST_SIDE:
-        return _jpeg_2000(array, precision, colour=colour, resolutions=1, level=_SMALL_LEVEL)
-    return bytes(encode_array(array, precision, _SRGB if colour else _UNSPECIFIED, compression_ratios=[ratio]))
+        return _jpeg_2000(array, precision, colour=colour, level=_SMALL_LEVEL)
+    of_precision = max(1.0, ratio * precision / (8 * array.itemsize))
+    space = _SRGB if colour else _UNSPECIFIED
+    return bytes(encode_array(array, precision, space, compression_ratios=[of_precision]))
 
 
-def _jpeg_2000(array: Array, precision: int, *, colour: bool, resolutions: int, level: int = 0) -> bytes:
+def _jpeg_2000(array: Array, precision: int, *, colour: bool, level: int = 0) -> bytes:
     return bytes(
         imagecodecs.jpeg2k_encode(
             _narrowed(array, precision),
             level or None,
             reversible=not level,
-            resolutions=resolutions,
+            resolutions=1 if min(array.shape[:2]) < _LEAST_SIDE else _RESOLUTIONS,
             codecformat="j2k",
             bitspersample=precision,
             mct=colour,
