@@ -100,9 +100,9 @@ AGREED_BY_DCMTK = [
     "CT_small.dcm",
     "rtplan.dcm",
     "reportsi.dcm",
-    "chrH32.dcm",
+    "MR_small_implicit.dcm",
     "gdcm-US-ALOKA-16_big.dcm",
-    "693_J2KR.dcm",
+    "rtdose.dcm",
 ]
 
 
