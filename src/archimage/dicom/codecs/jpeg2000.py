@@ -21,9 +21,11 @@ from archimage.dicom.codecs.syntaxes import HTJ2K, HTJ2K_FAMILY, LOSSY
 _SSIZ: Final = 42
 """Where the precision of the first component stands in a codestream: SOC, SIZ and 38 bytes; 3 bytes a component."""
 
-_UNSPECIFIED, _SRGB = 0, 1
+_UNSPECIFIED: Final = 0
+_SRGB: Final = 1
 _RESOLUTIONS: Final = 6
 _LEAST_SIDE: Final = 32
+"""Samples of the shorter side that so many resolutions need."""
 _LEAST_OF_COLOUR: Final = 2
 """Bits that the encoder needs to transform colour without loss."""
 _SMALL_LEVEL: Final = 50
