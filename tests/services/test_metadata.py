@@ -3,16 +3,20 @@
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from archimage.dicom.bulk import format_bulk_path, parse_bulk_path
 from archimage.dicom.json import metadata_json
-from archimage.errors import BlobNotFoundError, IntegrityError, InvalidInstanceUIDError, NotFoundError
+from archimage.dicom.jsonmodel import bulk_data_uris
+from archimage.errors import ArchimageError, BlobNotFoundError, IntegrityError, InvalidInstanceUIDError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.protocol.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.frames import FrameService
 from archimage.services.metadata import CachedMetadata, MetadataService
 from archimage.services.removal import RemovalService
 from archimage.services.store import Expected
@@ -20,6 +24,8 @@ from archimage.storage.cache import FilesystemCache
 from archimage.storage.filesystem import FileReader, FilesystemBlobStore
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, dataset, new_uid
 from tests.attacks.wire import CT
+from tests.dicom.files import real_dataset
+from tests.dicom.test_json import WHOLE, inflated_dataset
 from tests.services.parts import Open, Parts
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2"
@@ -284,3 +290,31 @@ def test_pages_of_instances_are_all_there(parts: Parts) -> None:
         keep(parts, number)
     cache = FilesystemCache(parts.directory / "cache", 1 << 20)
     assert numbers(MetadataService(Paged(), parts.blobs, cache).series(STUDY, SERIES)) == [0, 1, 2, 3, 4]
+
+
+def test_every_real_file_is_the_same_through_the_archive_and_its_references_lead_to_values(parts: Parts) -> None:
+    metadata, frames = service(parts), FrameService(parts.index, parts.blobs)
+    stored: dict[str, Path] = {}
+    for path in WHOLE:
+        meta, data = real_dataset(path)
+        uid = meta.media_storage_sop_instance_uid
+        with suppress(ArchimageError):  # some lack UIDs, some are others under the same one
+            expected = Expected(meta.transfer_syntax_uid, meta.media_storage_sop_class_uid, uid)
+            parts.service.store(expected, [data])
+            stored.setdefault(uid, path)
+    assert len(stored) > 100
+    for uid, path in stored.items():
+        meta, data = inflated_dataset(path)
+        model = orjson.loads(metadata_json(data, meta.transfer_syntax_uid, format_bulk_path))
+        study, series = (model[tag]["Value"][0] for tag in ("0020000D", "0020000E"))
+        (found,) = models(metadata.instance(study, series, uid))
+        assert found.pop("00083002")["Value"] == [meta.transfer_syntax_uid]
+        start = f"/dicom-web/studies/{study}/series/{series}/instances/{uid}"
+        for uri in bulk_data_uris(found):
+            if uri != f"{start}/frames":
+                named = parse_bulk_path(uri.removeprefix(f"{start}/bulkdata/"))
+                with frames.bulk(frames.instance(study, series, uid), named) as value:
+                    assert value.size_bytes > 1024
+                    assert len(value.read(0, value.size_bytes)) == value.size_bytes
+        text = orjson.dumps(found).decode().replace(f"{start}/bulkdata/", "").replace(f"{start}/frames", "7FE00010")
+        assert orjson.loads(text) == model
