@@ -99,9 +99,19 @@ class Intake:
             if not isinstance(answer, Outcome) or answer.kind == "duplicate":
                 arrival.content.discard()
             elif arrival.replaces is not None and arrival.replaces.path != arrival.record.path:
-                with suppress(StorageError):  # a leftover that `index verify` names; the new object is safe
-                    self._blobs.delete(arrival.replaces.path)
+                self._drop(arrival.replaces)
             arrival.done(answer)
+
+    def _drop(self, replaced: StoredInstance) -> None:
+        """Delete the file of an object that was replaced, unless its path is in use again: others remove and store.
+
+        What is left where that fails is named by `index verify`; the new object is safe.
+        """
+        uid = replaced.sop_instance_uid
+        with suppress(ArchimageError), self._index.writing() as index:
+            stored = index.lookup([uid]).get(uid)
+            if stored is None or stored.path != replaced.path:
+                self._blobs.delete(replaced.path)
 
     def _keep(self, group: list[Arrival], answers: dict[Arrival, Answer]) -> None:
         """Decide, flush, place and index a group while every other writer waits; answers are given after."""

@@ -57,8 +57,7 @@ def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) 
     """
     record = entry.record
     whole = _is_whole(record, blobs)
-    if whole and _is_kept(record, index):
-        _drop_replaced(entry, blobs)
+    if whole and entry.replaces is None and _is_kept(record, index):
         return False
     with index.writing() as writer:
         stored = writer.lookup([record.sop_instance_uid]).get(record.sop_instance_uid)
@@ -68,11 +67,13 @@ def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) 
         if not whole and not _place_again(entry, data, blobs):
             _drop_unless_kept(record.path, stored, blobs)
             return False  # never acknowledged: its own file was not flushed
-        _drop_replaced(entry, blobs)
-        if not _is_row_of(record, stored):
-            writer.add([record])
-            if stored is not None and stored.path not in {record.path, entry.replaces}:
-                blobs.delete(stored.path)
+        if entry.replaces not in {None, record.path}:
+            blobs.delete(entry.replaces)
+        if _is_row_of(record, stored):
+            return not whole
+        writer.add([record])
+        if stored is not None and stored.path != record.path:
+            blobs.delete(stored.path)
     return True
 
 
@@ -86,11 +87,6 @@ def _is_void(entry: JournalRecord, stored: StoredInstance | None, writer: IndexW
         return True
     other = stored is not None and not _is_row_of(record, stored)
     return other and entry.replaces is None and entry.removals <= writer.removals
-
-
-def _drop_replaced(entry: JournalRecord, blobs: BlobStore) -> None:
-    if entry.replaces is not None and entry.replaces != entry.record.path:
-        blobs.delete(entry.replaces)
 
 
 def _drop_unless_kept(path: str, stored: StoredInstance | None, blobs: BlobStore) -> None:
