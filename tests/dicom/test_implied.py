@@ -1,8 +1,8 @@
 """A VR that the bytes do not give is that of a dictionary, and always one of the standard's."""
 
 import pytest
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
-from pydicom.datadict import DicomDictionary, RepeatersDictionary
 
 from archimage.dicom.implied import LUT_DATA, SIGNED_BY_PIXELS, choose_vr, implied_vr
 from archimage.dicom.layout import KNOWN_VRS

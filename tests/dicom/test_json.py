@@ -21,7 +21,8 @@ from archimage.dicom.encode import decode_identifier, encode_dataset, encode_ele
 from archimage.dicom.header import PixelData
 from archimage.dicom.inflate import Inflater
 from archimage.dicom.json import MetadataWriter, metadata_json, rows_json
-from archimage.dicom.layout import DEFLATED_SYNTAXES, PIXEL_DATA
+from archimage.dicom.jsonvalues import format_members
+from archimage.dicom.layout import DEFLATED_SYNTAXES, KNOWN_VRS, PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.part10 import FileMeta
 from archimage.dicom.window import Held
@@ -324,6 +325,27 @@ def test_an_element_too_large_to_be_looked_at_is_refused() -> None:
 
     with pytest.raises(ExcessiveDatasetError, match="more than 268435456 bytes"):
         MetadataWriter().write(Endless(), EXPLICIT, format_bulk_path)
+
+
+CHARSETS = [
+    "",
+    "ISO_IR 100",
+    "ISO_IR 192",
+    "GB18030",
+    "GBK",
+    "ISO 2022 IR 6\\ISO 2022 IR 87",
+    "ISO_IR 13",
+    "\\ISO 2022 IR 149",
+    "?",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(raw=st.binary(max_size=12), vr=st.sampled_from(sorted(KNOWN_VRS - {"SQ"})), charset=st.sampled_from(CHARSETS))
+def test_any_bytes_become_json_under_any_vr_and_character_set(raw: bytes, vr: str, charset: str) -> None:
+    for little in (True, False):
+        members = format_members(raw, vr, charset.encode(), little=little)
+        assert orjson.loads(b'{"vr":"%b"%b}' % (vr.encode(), members))["vr"] == vr
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES[:3])
