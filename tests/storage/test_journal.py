@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archimage.errors import OutOfResourcesError, StorageError
 from archimage.ports import JournalEntry, Replay
-from archimage.storage.journal import Commit, Journal, replay, retire, segments
+from archimage.storage.journal import Commit, Journal, committed, replay, retire, segments
 from tests.storage.faults import divert, file_size_limit
 
 _SEGMENT = 1 << 20
@@ -304,3 +304,19 @@ def test_many_threads_commit_beside_checkpoints_and_lose_nothing(directory: Path
     checkpointing.join(60)
     journal.close()
     assert sorted(durable + _replayed(directory)) == sorted(kept)
+
+
+def test_the_payloads_of_all_lanes_are_read_while_they_are_in_use(tmp_path: Path) -> None:
+    journals = [_open(tmp_path / "journal" / name) for name in ("0", "1")]
+    for number, journal in enumerate(journals):
+        journal.commit([JournalEntry(b"of lane %d" % number, b"data")]).applied()
+    assert sorted(committed(tmp_path)) == [b"of lane 0", b"of lane 1"]
+    journals[0].seal().recycle()
+    assert list(committed(tmp_path)) == [b"of lane 1"]
+    for journal in journals:
+        journal.close()
+
+
+def test_journals_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="read the ingest journals"):
+        list(committed(tmp_path))

@@ -1,12 +1,13 @@
 """Tests of storage.lanes."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from archimage.errors import StorageError
-from archimage.storage.lanes import Lane, take_abandoned_lanes, take_free_lane
+from archimage.storage.lanes import Lane, recovery_turn, take_abandoned_lanes, take_free_lane
 
 
 def test_each_taker_gets_a_lane_of_its_own_and_one_that_was_let_go_is_taken_again(tmp_path: Path) -> None:
@@ -40,6 +41,29 @@ def test_a_lane_is_let_go_when_its_holder_dies(tmp_path: Path) -> None:
     lane = take_free_lane(tmp_path)
     assert lane.name == "0"
     lane.close()
+
+
+def test_lanes_are_recovered_by_one_at_a_time_and_the_dead_hold_nobody_up(tmp_path: Path) -> None:
+    entered, seen = threading.Event(), list[str]()
+
+    def second() -> None:
+        entered.set()
+        with recovery_turn(tmp_path):
+            seen.append("second")
+
+    child = os.fork()
+    if child == 0:
+        with recovery_turn(tmp_path):
+            os._exit(0)
+    os.waitpid(child, 0)
+    thread = threading.Thread(target=second)
+    with recovery_turn(tmp_path):
+        thread.start()
+        entered.wait(10)
+        thread.join(0.05)
+        seen.append("first")
+    thread.join(10)
+    assert seen == ["first", "second"]
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
