@@ -143,7 +143,8 @@ LAUGHS = "<!DOCTYPE lolz [<!ENTITY a '" + "ha" * 9 + "'>" + "<!ENTITY b '" + "&a
     [
         ENTITY.encode() + b"<NativeDicomModel>&a;</NativeDicomModel>", LAUGHS.encode() + b"<lolz>&b;</lolz>",
         b"<!DOCTYPE a SYSTEM 'http://127.0.0.1:9/x.dtd'><NativeDicomModel/>", b"", b"<", b"<a/>", b"text", b"\xff\xfe",
-        b"<NativeDicomModel>", b"<NativeDicomModel/><NativeDicomModel/>", xml("<Value/>"), xml("text"), xml("&a;"),
+        b'<?xml version="1.0" encoding="none"?><NativeDicomModel/>', b"<NativeDicomModel>",
+        b'<?xml version="1.0" encoding="shift_jis"?><NativeDicomModel/>', b"<NativeDicomModel/><NativeDicomModel/>", xml("<Value/>"), xml("text"), xml("&a;"),
         xml("<DicomAttribute/>"), xml('<DicomAttribute tag="PatientID" vr="LO"/>'), attribute("", vr="XX"),
         attribute("", tag="FFFEE000"), attribute("<Value><Value/></Value>"), attribute("text"), attribute("<Other/>"),
         attribute('<Value number="0"/>'), attribute('<Value number="2"/><Value number="1"/>'),

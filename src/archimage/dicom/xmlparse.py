@@ -58,7 +58,7 @@ def parse_xml(data: bytes | bytearray | memoryview, limits: ModelLimits = DEFAUL
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(bytes(data), True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two of encodings that Python lacks
         raise InvalidRequestError(f"the data set is not XML: {error}") from None
     return reader.model
 
