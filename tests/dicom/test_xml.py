@@ -124,6 +124,7 @@ def test_values_come_by_their_number_and_as_numbers_where_they_are_some() -> Non
     values = '<Value number="2">1.50</Value>\n<Value number="4">x</Value>'
     assert parse_xml(attribute(values, vr="DS"))["00091001"]["Value"] == [None, 1.5, None, "x"]
     assert parse_xml(attribute("<Value>512</Value>", vr="US"))["00091001"]["Value"] == [512]
+    assert parse_xml(attribute("<Value>18446744073709551615</Value>", vr="UV"))["00091001"]["Value"] == [(1 << 64) - 1]
     assert parse_xml(attribute('<Item number="2"/>', vr="SQ"))["00091001"]["Value"] == [{}, {}]
 
 
@@ -144,7 +145,8 @@ LAUGHS = "<!DOCTYPE lolz [<!ENTITY a '" + "ha" * 9 + "'>" + "<!ENTITY b '" + "&a
         ENTITY.encode() + b"<NativeDicomModel>&a;</NativeDicomModel>", LAUGHS.encode() + b"<lolz>&b;</lolz>",
         b"<!DOCTYPE a SYSTEM 'http://127.0.0.1:9/x.dtd'><NativeDicomModel/>", b"", b"<", b"<a/>", b"text", b"\xff\xfe",
         b'<?xml version="1.0" encoding="none"?><NativeDicomModel/>', b"<NativeDicomModel>",
-        b'<?xml version="1.0" encoding="shift_jis"?><NativeDicomModel/>', b"<NativeDicomModel/><NativeDicomModel/>", xml("<Value/>"), xml("text"), xml("&a;"),
+        b'<?xml version="1.0" encoding="shift_jis"?><NativeDicomModel/>',
+        b"<NativeDicomModel/><NativeDicomModel/>", xml("<Value/>"), xml("text"), xml("&a;"),
         xml("<DicomAttribute/>"), xml('<DicomAttribute tag="PatientID" vr="LO"/>'), attribute("", vr="XX"),
         attribute("", tag="FFFEE000"), attribute("<Value><Value/></Value>"), attribute("text"), attribute("<Other/>"),
         attribute('<Value number="0"/>'), attribute('<Value number="2"/><Value number="1"/>'),

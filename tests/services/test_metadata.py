@@ -248,6 +248,19 @@ def test_what_changes_while_it_is_read_is_read_again(parts: Parts) -> None:
     assert numbers(metadata.series(STUDY, SERIES)) == [number for number in range(40) if number != 30]
 
 
+def test_an_instance_removed_right_before_it_is_read_is_not_found(parts: Parts) -> None:
+    uid = keep(parts, 1)
+
+    class Removing(CountingBlobs):
+        def open(self, path: str) -> FileReader:
+            parts.index.remove([uid])
+            self.delete(path)
+            return super().open(path)
+
+    with pytest.raises(NotFoundError):
+        service(parts, Removing(parts.directory, "removing")).instance(STUDY, SERIES, uid)
+
+
 def test_files_are_let_go_of(parts: Parts) -> None:
     for number in range(30):
         keep(parts, number)

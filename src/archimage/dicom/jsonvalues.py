@@ -26,6 +26,8 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][
 """What is a number in JSON as it is in DICOM, of a size that every reader holds."""
 _INTEGER_STRING_BYTES: Final = 12
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}")
+_LONG: Final = frozenset({"SV", "UV"})
+_LONG_INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -111,7 +113,7 @@ def _number(text: str, vr: str) -> bytes:
         return text.encode()
     if not text:
         return b"null"
-    if vr != "DS" and _INTEGER.fullmatch(text):
+    if (vr != "DS" and _INTEGER.fullmatch(text)) or (vr in _LONG and _LONG_INTEGER.fullmatch(text)):
         return b"%d" % int(text)
     possible = vr != "IS" or len(text) <= _INTEGER_STRING_BYTES
     if possible and _DECIMAL.fullmatch(text) and isfinite(number := float(text)):

@@ -5,7 +5,7 @@ index gave it before it was read: what changes meanwhile, in whichever process, 
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +35,7 @@ _EXPECTED_BYTES: Final = 16 << 10
 _ATTEMPTS: Final = 3
 _FRAME_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _AVAILABLE_TRANSFER_SYNTAX_UID: Final = 0x00083002
+_Find = Callable[[], Sequence[StoredInstance]]
 _STUDY, _SERIES, _NUMBER = (BY_COLUMN[name] for name in ("study_instance_uid", "series_instance_uid", "series_number"))
 
 
@@ -101,12 +102,16 @@ class MetadataService:
         """Return that of one instance, written anew each time; raises what `study` raises."""
         for uid in (study_instance_uid, series_instance_uid, sop_instance_uid):
             check_uid(uid)
-        found = self._index.lookup(
-            sop_instance_uid, study_instance_uid=study_instance_uid, series_instance_uid=series_instance_uid
-        )
-        if found is None:
-            raise NotFoundError(f"no instance {sop_instance_uid} is kept there")
-        return _answer([compress(self._written(study_instance_uid, series_instance_uid, [found]))])
+
+        def find() -> Sequence[StoredInstance]:
+            found = self._index.lookup(
+                sop_instance_uid, study_instance_uid=study_instance_uid, series_instance_uid=series_instance_uid
+            )
+            if found is None:
+                raise NotFoundError(f"no instance {sop_instance_uid} is kept there")
+            return [found]
+
+        return _answer([self._made(study_instance_uid, series_instance_uid, find)])
 
     def forget(self, study_instance_uid: str, series_instance_uid: str = "") -> None:
         """Drop what is kept of a series, or of a whole study: nothing of what was removed is to stay on the disk."""
@@ -129,25 +134,27 @@ class MetadataService:
         """Return a series as it is in the cache, or make it; version was taken before anything of it is read."""
         name = _name(study_instance_uid, series_instance_uid)
         label = f"{_FORMAT} {version} {self._root}"
+        conditions = (Condition(_STUDY, Exact(study_instance_uid)), Condition(_SERIES, Exact(series_instance_uid)))
+
+        def find() -> Sequence[StoredInstance]:
+            return [one for page in self._index.instances(Query(Level.SERIES, conditions)) for one in page]
 
         def get() -> Part:
             kept = _decoded(self._cache.read(name), label)
             if kept is None:
-                kept = self._made(study_instance_uid, series_instance_uid)
+                kept = self._made(study_instance_uid, series_instance_uid, find)
                 self._cache.write(name, _encoded(kept, label))
             return kept
 
         return self._flights.run((name, label), get)
 
-    def _made(self, study_instance_uid: str, series_instance_uid: str) -> Part:
-        """Compress a whole series; begin anew when it has changed under the reader's hands."""
-        conditions = (Condition(_STUDY, Exact(study_instance_uid)), Condition(_SERIES, Exact(series_instance_uid)))
+    def _made(self, study_instance_uid: str, series_instance_uid: str, find: _Find) -> Part:
+        """Compress what find finds of a series; begin anew when that has changed under the reader's hands."""
         left = _ATTEMPTS
         while True:
             left -= 1
             version = self._index.series_version(study_instance_uid, series_instance_uid)
-            pages = self._index.instances(Query(Level.SERIES, conditions))
-            found = [instance for page in pages for instance in page]
+            found = find()
             try:
                 return compress(self._written(study_instance_uid, series_instance_uid, found))
             except (DicomError, StorageError):
