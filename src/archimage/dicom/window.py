@@ -4,7 +4,8 @@ from typing import Final, Protocol
 
 from archimage.errors import ExcessiveDatasetError, InvalidDatasetError
 
-_FIRST_READ_BYTES: Final = 16 << 10
+FIRST_READ_BYTES: Final = 16 << 10
+"""What is read of a data set at once; most headers are shorter."""
 _LATER_READ_BYTES: Final = 512
 _GROWTH: Final = 8
 _MAX_WINDOW_BYTES: Final = 256 << 20
@@ -37,7 +38,7 @@ class Window:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._base = 0
-        self._move(0, _FIRST_READ_BYTES)
+        self._move(0, FIRST_READ_BYTES)
 
     def advance(self) -> int:
         """Go on behind the window; return the new position."""

@@ -18,7 +18,7 @@ from archimage.dicom.bulk import BulkPath, format_bulk_path
 from archimage.dicom.json import BulkDataURI, MetadataWriter
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
-from archimage.dicom.window import Source
+from archimage.dicom.window import FIRST_READ_BYTES, Source
 from archimage.errors import DicomError, IntegrityError, NotFoundError, StorageError
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.ids import check_uid
@@ -31,7 +31,6 @@ from archimage.services.single_flight import SingleFlight
 
 _FORMAT: Final = 1
 _AHEAD: Final = 16  # files
-_EXPECTED_BYTES: Final = 16 << 10
 _ATTEMPTS: Final = 3
 _FRAME_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _AVAILABLE_TRANSFER_SYNTAX_UID: Final = 0x00083002
@@ -201,7 +200,7 @@ def _opened(
         while True:
             for instance in islice(coming, _AHEAD - len(ahead)):
                 ahead.append((instance, blobs.open(instance.path)))
-                ahead[-1][1].expect(0, _EXPECTED_BYTES)
+                ahead[-1][1].expect(0, instance.data_set_offset + FIRST_READ_BYTES)
             if not ahead:
                 return
             instance, file = ahead.popleft()
