@@ -31,12 +31,13 @@ Publish = Callable[[InstanceStored | InstanceRefused], None]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the sender says of an object before its data set comes."""
+    """What the sender says of an object before its data set comes; it may name the one study that it stores to."""
 
     transfer_syntax_uid: str
     sop_class_uid: str
     sop_instance_uid: str
     source_ae_title: str = ""
+    study_instance_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,11 @@ class Reception:
         self._streamed: StreamedContent | None = None
         self._error: ArchimageError | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether it has been found wrong, so that what still comes of it is not even looked at."""
+        return self._error is not None
+
     def is_quick(self, size_bytes: int) -> bool:
         """Tell whether `finish` with so many bytes may run on an event loop: it neither writes nor inflates."""
         return self._is_held(size_bytes) and self._expected.transfer_syntax_uid not in DEFLATED_SYNTAXES
@@ -199,6 +205,7 @@ class Reception:
         for column, announced in (
             ("sop_class_uid", expected.sop_class_uid),
             ("sop_instance_uid", expected.sop_instance_uid),
+            ("study_instance_uid", expected.study_instance_uid or values["study_instance_uid"]),
         ):
             if values[column] != announced:
                 raise IdentityMismatchError(f"announced as {announced}, but the data set says {values[column]}")

@@ -99,6 +99,21 @@ def parse_jpeg(data: Data) -> Codestream:
     return Codestream(rows, columns, samples, precision, bytes(frame[6 : 6 + 3 * samples : 3]), jfif, near == 0)
 
 
+def jpeg_process(data: Data) -> tuple[int, int]:
+    """Return the marker of a JPEG's frame, 0xC0 for baseline to 0xC3 for lossless, and a lossless one's predictor.
+
+    Raises:
+        InvalidPixelDataError: the head of its frame or of its scan is missing.
+    """
+    process = 0
+    for marker, segment in _segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES:
+            process = marker
+        elif marker == _START_OF_SCAN and process and len(segment) >= 3:
+            return process, segment[-3]
+    raise _broken()
+
+
 def _segments(data: Data) -> Iterator[tuple[int, Data]]:
     """Yield marker and contents of each segment up to the head of the first scan."""
     if bytes(data[:2]) != b"\xff\xd8":

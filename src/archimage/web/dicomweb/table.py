@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.web.dicomweb import qido
+from archimage.web.dicomweb import qido, removal, stow
 from archimage.web.dicomweb.resources import Resource
 
-RESOURCES: Final[tuple[Resource, ...]] = (*qido.RESOURCES,)
+RESOURCES: Final[tuple[Resource, ...]] = (*qido.RESOURCES, *stow.RESOURCES, *removal.RESOURCES)
