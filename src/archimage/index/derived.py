@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, FromClause, Select, func, select
 
-from archimage.index.schema import patient, series, series_content, study
+from archimage.index.schema import instance, patient, series, series_content, study
 
 _study: Final = study.alias("inner_study")
 _series: Final = series.alias("inner_series")
@@ -58,4 +58,8 @@ COUNTS: Final = {
     "number_of_series_related_instances": _aggregate(_instances, _content, _of_series, series),
 }
 
-VALUES: Final = {**COUNTS, **{column: _joined(values) for column, (values, _) in MEMBERS.items()}}
+VALUES: Final = {
+    **COUNTS,
+    **{column: _joined(values) for column, (values, _) in MEMBERS.items()},
+    "available_transfer_syntax_uid": instance.c.transfer_syntax_uid,
+}

@@ -131,6 +131,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
         """
         sop_instance_uid SOPInstanceUID 00080018 UI
         sop_class_uid SOPClassUID 00080016 UI
+        available_transfer_syntax_uid AvailableTransferSyntaxUID 00083002 UI c
         instance_number InstanceNumber 00200013 IS
         image_type ImageType 00080008 CS m
         content_date ContentDate 00080023 DA

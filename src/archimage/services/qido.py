@@ -52,6 +52,7 @@ _DEFAULTS: Final[Mapping[Level, tuple[str, ...]]] = {
     Level.IMAGE: (
         "sop_class_uid",
         "sop_instance_uid",
+        "available_transfer_syntax_uid",
         "timezone_offset_from_utc",
         "instance_number",
         "rows",

@@ -21,7 +21,7 @@ Row = Mapping[str, str]
 ALWAYS_RETURNED: Final = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title and Instance Availability stand in every response."""
 _UNLIMITED: Final = 1 << 62
-_CONTEXT_COLUMNS: Final = frozenset({"timezone_offset_from_utc"})
+_CONTEXT_COLUMNS: Final = frozenset({"timezone_offset_from_utc", "available_transfer_syntax_uid"})
 _SEQUENCE_ATTRIBUTES: Final[Mapping[int, tuple[Attribute, ...]]] = {
     sequence: tuple(attribute for attribute in ATTRIBUTES if attribute.sequence_tag == sequence)
     for sequence in {attribute.sequence_tag for attribute in ATTRIBUTES}

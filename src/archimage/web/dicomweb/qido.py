@@ -5,21 +5,23 @@ Ref: PS3.18 §10.6, §8.3.4.
 
 import asyncio
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from archimage.dicom.xml import model_xml
 from archimage.model.attributes import Level
 from archimage.services.qido import PreparedSearch, ResultWriter, Search, prepare
-from archimage.services.query import QueryService
+from archimage.services.query import QueryService, Row
 from archimage.web.dicomweb.errors import warning
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
+from archimage.web.multipart import MultipartWriter
 from archimage.web.responses import Pieces, StreamedResponse
 
 TOTAL_COUNT: Final = "X-Total-Count"
@@ -29,6 +31,7 @@ _MAX_OFFSET: Final = 1 << 40
 
 _JSON: Final = Offer("application/dicom+json")
 _PLAIN_JSON: Final = Offer("application/json")
+_XML: Final = Offer("application/dicom+xml", multipart=True)
 _WITHIN: Final = {"study": "study_instance_uid", "series": "series_instance_uid"}
 _OPTIONS: Final = frozenset(
     {
@@ -49,9 +52,57 @@ any other name is some client's own parameter."""
 _Batches = Generator[bytes, None, None]
 
 
+class _Form(Protocol):
+    """How results follow one another in a body."""
+
+    @property
+    def content_type(self) -> str: ...
+
+    def begin(self, results: list[bytes]) -> bytes:
+        """Format the first results."""
+
+    def go_on(self, results: list[bytes]) -> bytes:
+        """Format more of them, at least one."""
+
+    def end(self) -> bytes:
+        """End the body."""
+
+
+class _JsonArray:
+    """One array."""
+
+    def __init__(self, content_type: str) -> None:
+        self.content_type = content_type
+
+    def begin(self, results: list[bytes]) -> bytes:
+        return b"[" + b",".join(results)
+
+    def go_on(self, results: list[bytes]) -> bytes:
+        return b"," + b",".join(results)
+
+    def end(self) -> bytes:
+        return b"]"
+
+
+class _XmlParts:
+    """A part for each result, in the Native DICOM Model."""
+
+    def __init__(self) -> None:
+        self._writer = MultipartWriter(_XML.media_type)
+        self.content_type = self._writer.content_type
+
+    def begin(self, results: list[bytes]) -> bytes:
+        return b"".join([self._writer.head({}) + model_xml(orjson.loads(result)) for result in results])
+
+    go_on = begin
+
+    def end(self) -> bytes:
+        return self._writer.end()
+
+
 @dataclass(frozen=True, slots=True)
 class _Results:
-    """The first batch of results, how many are in it, and the rest of them unless this is all."""
+    """The first results, how many they are, and the rest of the body unless they are all."""
 
     first: bytes
     count: int
@@ -60,12 +111,15 @@ class _Results:
 
 def _searching(level: Level) -> Handler:
     async def handle(request: DicomWebRequest) -> ASGIApp:
-        offer = request.choose((_JSON, _PLAIN_JSON)).offer
+        offer = request.choose((_JSON, _PLAIN_JSON, _XML)).offer
+        form: _Form = _XmlParts() if offer is _XML else _JsonArray(offer.media_type)
         search, warnings = _read(request, level)
-        found, headers = await request.run(_search, request, search, warnings)
-        if found.rest is None:
-            return Response(b"[%b]" % found.first, 200, headers, offer.media_type)
-        return StreamedResponse(_pieces(request, found), {"Content-Type": offer.media_type, **headers})
+        found, headers = await request.run(_search, request, search, warnings, form)
+        if found.rest is not None:
+            return StreamedResponse(_pieces(request, found), {"Content-Type": form.content_type, **headers})
+        if not found.count and offer.multipart:
+            return Response(status_code=204, headers=headers)  # there is no multipart without a part
+        return Response(found.first, 200, {"Content-Type": form.content_type, **headers})
 
     return handle
 
@@ -115,11 +169,13 @@ def _ignored(prepared: PreparedSearch) -> list[str]:
     return [f"The attribute {name} is not indexed here and was not matched." for name in prepared.ignored[:8]]
 
 
-def _search(request: DicomWebRequest, search: Search, warnings: list[str]) -> tuple[_Results, dict[str, str]]:
+def _search(
+    request: DicomWebRequest, search: Search, warnings: list[str], form: _Form
+) -> tuple[_Results, dict[str, str]]:
     """Find the first results, and tell of all; blocks."""
     queries = request.services.query
     prepared = prepare(queries, search)
-    found = _run(queries, prepared, request.base_url)
+    found = _run(queries, prepared, request.base_url, form)
     total = _total(queries, prepared, found)
     remaining = total - prepared.query.offset - (found.count if found.rest is None else prepared.limit)
     notes = [*warnings, *_ignored(prepared)]
@@ -128,7 +184,7 @@ def _search(request: DicomWebRequest, search: Search, warnings: list[str]) -> tu
     return found, {TOTAL_COUNT: str(total), **_headers(request, notes)}
 
 
-def _run(queries: QueryService, prepared: PreparedSearch, base_url: str) -> _Results:
+def _run(queries: QueryService, prepared: PreparedSearch, base_url: str, form: _Form) -> _Results:
     write = ResultWriter(prepared.query, base_url).write
     first: list[bytes] = []
     size = 0
@@ -138,8 +194,15 @@ def _run(queries: QueryService, prepared: PreparedSearch, base_url: str) -> _Res
         size += sum(map(len, batch))
         first += batch
         if size > _PIECE_BYTES:
-            return _Results(b",".join(first), len(first), (b",".join([write(row) for row in more]) for more in pages))
-    return _Results(b",".join(first), len(first), None)
+            return _Results(form.begin(first), len(first), _rest(pages, write, form))
+    return _Results(form.begin(first) + form.end(), len(first), None)
+
+
+def _rest(pages: Iterator[Sequence[Row]], write: Callable[[Row], bytes], form: _Form) -> _Batches:
+    for page in pages:
+        if page:
+            yield form.go_on([write(row) for row in page])
+    yield form.end()
 
 
 def _total(queries: QueryService, prepared: PreparedSearch, found: _Results) -> int:
@@ -163,11 +226,10 @@ async def _pieces(request: DicomWebRequest, found: _Results) -> Pieces:
     assert rest is not None  # noqa: S101
     coming = asyncio.ensure_future(request.run(next, rest, b""))
     try:
-        yield b"[" + found.first
+        yield found.first
         while batch := await asyncio.shield(coming):
             coming = asyncio.ensure_future(request.run(next, rest, b""))
-            yield b"," + batch
-        yield b"]"
+            yield batch
     finally:
         # Whatever ended this, the thread has to be out of the generator before it is closed.
         await asyncio.gather(coming, return_exceptions=True)
@@ -216,8 +278,8 @@ _SEARCH: Final = Resource(
     _searching(Level.STUDY),
     "Search for",
     (*_MATCHING, *_LISTING, _ACCEPT),
-    (_JSON.media_type, _PLAIN_JSON.media_type),
-    statuses=(200, 400, 406, 413),
+    (_JSON.media_type, _PLAIN_JSON.media_type, f'multipart/related; type="{_XML.media_type}"'),
+    statuses=(200, 204, 400, 406, 413),
 )
 
 
@@ -234,6 +296,7 @@ def _resources(addresses: tuple[tuple[str, str, Level, str], ...]) -> tuple[Reso
                 summary=f"Count {things}",
                 parameters=(*_MATCHING, _ACCEPT),
                 produces=(_PLAIN_JSON.media_type,),
+                statuses=(200, 400, 406, 413),
             ),
         )
     return tuple(found)
