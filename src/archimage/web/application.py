@@ -1,13 +1,14 @@
-"""The web side as one ASGI application: probes and DICOMweb."""
+"""The web side as one ASGI application: probes, DICOMweb and its description."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import HttpConfig
-from archimage.web import probes
+from archimage.web import openapi, probes
 from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import WebServices
 from archimage.web.dicomweb.service import DicomWebService
@@ -21,12 +22,16 @@ class Application:
     """Sends each request to the part that serves its address."""
 
     dicomweb: DicomWebService
+    documents: Mapping[str, ASGIApp]
     pages: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        serves = self.dicomweb.serves(scope["raw_path"].decode("latin-1"))
-        await (self.dicomweb if serves else self.pages)(scope, receive, send)
+        path = scope["raw_path"].decode("latin-1")
+        if self.dicomweb.serves(path):
+            return await self.dicomweb(scope, receive, send)
+        document = self.documents.get(path) if scope["method"] in {"GET", "HEAD"} else None
+        return await (document or self.pages)(scope, receive, send)
 
 
 def build(services: WebServices, checks: Mapping[str, Check], settings: HttpConfig, executor: Executor) -> ASGIApp:
@@ -34,5 +39,10 @@ def build(services: WebServices, checks: Mapping[str, Check], settings: HttpConf
     dicomweb = DicomWebService(
         RESOURCES, services, executor, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
-    application = allow_origins(Application(dicomweb, probes.build(checks)), settings.cors_origins)
-    return HostGuard(application, settings.host, settings.allowed_hosts, settings.cors_origins)
+    described = Response(
+        openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
+    )
+    application = Application(dicomweb, {"/openapi.json": described}, probes.build(checks))
+    return HostGuard(
+        allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
+    )

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from archimage.web.dicomweb import qido, removal, stow
+from archimage.web.dicomweb import capabilities, qido, removal, stow
 from archimage.web.dicomweb.resources import Resource
 
-RESOURCES: Final[tuple[Resource, ...]] = (*qido.RESOURCES, *stow.RESOURCES, *removal.RESOURCES)
+_SERVED: Final = (*qido.RESOURCES, *stow.RESOURCES, *removal.RESOURCES)
+
+RESOURCES: Final[tuple[Resource, ...]] = (*_SERVED, *capabilities.resources(_SERVED))
