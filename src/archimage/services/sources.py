@@ -83,10 +83,14 @@ def identify(head: bytes) -> Identity | None:
     if meta.media_storage_sop_class_uid == MEDIA_DIRECTORY:
         return None
     scanner = HeaderScanner(meta.transfer_syntax_uid, _IDENTITY)
-    scanner.feed(memoryview(head)[offset:])
+    broken: DicomError | None = None
+    try:
+        scanner.feed(memoryview(head)[offset:])
+    except DicomError as error:  # whoever reads it all will meet it again, and can say then which object it is
+        broken = error
     sop_class_uid, sop_instance_uid = scanner.header.text(_SOP_CLASS_UID), scanner.header.text(_SOP_INSTANCE_UID)
     if not sop_class_uid or not sop_instance_uid:
-        raise IdentityMismatchError("the data set has no SOP Class UID or no SOP Instance UID")
+        raise broken or IdentityMismatchError("the data set has no SOP Class UID or no SOP Instance UID")
     return Identity(sop_class_uid, sop_instance_uid, meta.transfer_syntax_uid, offset)
 
 

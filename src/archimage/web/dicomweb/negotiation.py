@@ -16,7 +16,7 @@ MAX_RANGES: Final = 64
 MULTIPART: Final = "multipart/related"
 ANY_SYNTAX: Final = "*"
 _WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_RANGE: Final = re.compile(rf"\s*(\*|{_WORD}/{_WORD})\s*")
+_RANGE: Final = re.compile(rf"\s*({_WORD}/{_WORD}|\*)\s*")
 _PARAMETER: Final = re.compile(rf';\s*(?:({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*)))?\s*')
 _COMMA: Final = re.compile(r"\s*(?:,\s*)+")
 _QUALITY: Final = re.compile(r"[01](?:\.\d{0,3})?", re.ASCII)

@@ -7,7 +7,7 @@ Ref: PS3.18 §10.5, Annex I (the response).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from archimage.errors import (
     ArchimageError,
     ConnectionFailedError,
+    ExcessiveRequestError,
     InvalidRequestError,
     SlowRequestError,
     UnsupportedMediaTypeError,
@@ -37,6 +38,8 @@ _MAX_UNANSWERED: Final = 16
 _SUBMITTED_AT_ONCE: Final = 3
 """Of these, those that have a thread: others need threads too."""
 
+_READ_OVER_BYTES: Final = 16 << 20
+_READ_OVER_S: Final = 2.0
 _PLAIN_CODINGS: Final = frozenset({"", "identity"})
 _PLAIN_TRANSFERS: Final = frozenset({"", "binary", "7bit", "8bit"})
 
@@ -126,6 +129,7 @@ class _Storing:
 
     def __init__(self, request: DicomWebRequest, receiver: _Receiver) -> None:
         self.answers = _Answers()
+        self._chunks = request.chunks()
         self._request = request
         self._receiver = receiver
         self._working: asyncio.Future[None] | None = None
@@ -136,17 +140,20 @@ class _Storing:
     async def run(self) -> None:
         """Take the whole body; every object is answered when it returns or raises."""
         try:
-            await self._receive()
+            await self._read()
             await self._take(self._receiver.finish())
             await self.answers.settle(0)
             await self._submit_described()
+        except (InvalidRequestError, ExcessiveRequestError):
+            await _read_over(self._chunks)
+            raise
         finally:
             await asyncio.shield(asyncio.ensure_future(self._end()))
 
-    async def _receive(self) -> None:
+    async def _read(self) -> None:
         chunks: list[bytes] = []
         size = 0
-        async for chunk in self._request.chunks():
+        async for chunk in self._chunks:
             chunks.append(chunk)
             size += len(chunk)
             if self._working is None or self._working.done() or size >= _BATCH_BYTES:
@@ -214,6 +221,17 @@ class _Storing:
         await self._request.run(self._receiver.upload.discard)
 
 
+async def _read_over(chunks: AsyncIterator[bytes]) -> None:
+    """Drop some of what a client still sends: many look for the answer only when they have sent all."""
+    size = 0
+    with suppress(ArchimageError, TimeoutError):
+        async with asyncio.timeout(_READ_OVER_S):
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > _READ_OVER_BYTES:
+                    return
+
+
 def _submit(submission: Submission, done: Done) -> None:
     """Submit; whatever happens, there is an answer."""
     try:
@@ -224,8 +242,13 @@ def _submit(submission: Submission, done: Done) -> None:
 
 
 async def _store(request: DicomWebRequest) -> ASGIApp:
-    form = request.choose(OFFERS).offer
-    content_type = _content_type(request)
+    try:
+        form = request.choose(OFFERS).offer
+        content_type = _content_type(request)
+    except ArchimageError:
+        if request.header("expect") is None:
+            await _read_over(request.chunks())
+        raise
     study = request.variables.get("study", "")
     root_type = content_type.parameters.get("type", "").lower() if content_type.kind == MULTIPART else content_type.kind
     receiver = _Receiver(Upload(request.services.store, root_type, study), content_type)
