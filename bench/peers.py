@@ -7,7 +7,7 @@ but not every index transaction; storescp, dcmqrscp and the pynetdicom SCP sync 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.process import Running
 
 Starter = Callable[[Path], AbstractContextManager[Running]]
 MOVE_DESTINATION = "BENCHDEST"
-MODULES = {"floor": "floor", "sink": "sink", "pynetdicom": "pynetdicom_scp"}
+MODULES = {"floor": "floor", "ready": "ready", "sink": "sink", "pynetdicom": "pynetdicom_scp"}
 ARCHIMAGE_COMMAND = (sys.executable, "-m", "archimage")
 
 
@@ -93,14 +93,14 @@ def _orthanc_settings(directory: Path, port: int, destination_port: int) -> dict
 
 
 @contextmanager
-def _module(root: Path, name: str, called: str, port: int = 0) -> Iterator[Running]:
+def _module(root: Path, name: str, called: str, port: int = 0, arguments: Sequence[str] = ()) -> Iterator[Running]:
     """Run one of the bench's own servers."""
     port = port or process.free_port()
     with process.fresh_directory(root, name) as directory:
-        command = [sys.executable, "-m", f"bench.{MODULES[name]}", str(port), str(directory)]
+        command = [sys.executable, "-m", f"bench.{MODULES[name]}", str(port), str(directory), *arguments]
         with process.launched(command, directory) as running:
             process.wait_until(partial(process.listens, port), running, name)
-            yield Running(name, running, port, called, directory)
+            yield Running("floor" if name == "ready" else name, running, port, called, directory)
 
 
 def pynetdicom_scp(root: Path) -> AbstractContextManager[Running]:
@@ -108,9 +108,14 @@ def pynetdicom_scp(root: Path) -> AbstractContextManager[Running]:
     return _module(root, "pynetdicom", "PYNETDICOM")
 
 
-def floor(root: Path) -> AbstractContextManager[Running]:
+def floor(root: Path, *, sync: bool = True) -> AbstractContextManager[Running]:
     """Run the floor."""
-    return _module(root, "floor", "")
+    return _module(root, "floor", "", arguments=() if sync else ("unsynced",))
+
+
+def ready(root: Path, pdus: Path) -> AbstractContextManager[Running]:
+    """Run the floor of C-GET, which sends a file of ready PDUs."""
+    return _module(root, "ready", "READY", arguments=(str(pdus),))
 
 
 def sink(root: Path, port: int) -> AbstractContextManager[Running]:

@@ -70,14 +70,16 @@ def respond(context_id: int, request: bytes) -> bytes:
 
 
 def accept(request: bytes) -> bytes:
-    """Encode the A-ASSOCIATE-AC that takes the first transfer syntax of every context."""
-    items = b""
+    """Encode the A-ASSOCIATE-AC that takes the first transfer syntax of every context, and every role."""
+    items, roles = b"", b""
     for kind, body in walk(request[68:]):
+        if kind == 0x50:
+            roles = b"".join(wire.item(0x54, value) for sub_kind, value in walk(body) if sub_kind == 0x54)
         if kind == 0x20:
             transfer = next(value for sub_kind, value in walk(body[4:]) if sub_kind == 0x40)
             items += wire.item(0x21, bytes((body[0], 0, 0, 0)) + wire.item(0x40, transfer))
     called, calling = request[4:20].decode().strip(), request[20:36].decode().strip()
-    return wire.associate(2, called, calling, items + wire.user_information())
+    return wire.associate(2, called, calling, items + wire.user_information(roles))
 
 
 def walk(items: bytes) -> Iterator[tuple[int, bytes]]:

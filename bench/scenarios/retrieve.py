@@ -30,8 +30,34 @@ def get_move(bench: Bench) -> None:
             bench.expect((Target(case, 1.2, "dcmqrscp"),))
     bench.alternate(
         "C-GET and C-MOVE of 512 KB CT",
-        {name: partial(_retrieve_all, bench.work, objects, start) for name, start in ARCHIVES.items()},
+        {
+            **{name: partial(_retrieve_all, bench.work, objects, start) for name, start in ARCHIVES.items()},
+            "floor": partial(_floor, bench.work, objects),
+        },
     )
+
+
+def _floor(work: Path, objects: Objects) -> Iterator[Sample]:
+    """Send ready objects with sendfile: to the C-GET clients as they ask, to the C-MOVE destinations unasked."""
+    with peers.ready(work, objects.pdus) as server:
+        with process.fresh_directory(work, "getscu") as directory:
+            objects.warm()
+            seconds = clients.getscu(server, PATIENT_ID, directory)
+            _require(sum(1 for _ in directory.iterdir()), objects)
+        yield _sample("getscu", server, objects, seconds)
+        objects.warm()
+        got = queries.get(server, PATIENT_ID, CT)
+        _require(got.count, objects)
+        yield _sample("get", server, objects, got.seconds)
+        port = process.free_port()
+        with peers.storescp(work, called=peers.MOVE_DESTINATION, port=port):
+            objects.warm()
+            sent = replay.send_objects(objects, 1, port, peers.MOVE_DESTINATION)
+        yield _sample("movescu", server, objects, sent.seconds)
+        with peers.sink(work, port=port):
+            objects.warm()
+            sent = replay.send_objects(objects, 1, port, peers.MOVE_DESTINATION)
+        yield _sample("move", server, objects, sent.seconds)
 
 
 def _retrieve_all(work: Path, objects: Objects, start: Start) -> Iterator[Sample]:

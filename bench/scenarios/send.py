@@ -1,4 +1,8 @@
-"""Sending: `archimage store` beside storescu, into the same storescp."""
+"""Sending: `archimage store` beside storescu, into the same storescp.
+
+Both with what they do when nothing else is said: `archimage store` over four associations, storescu over one. That of
+`archimage store --jobs 1` stands beside them.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -14,12 +18,17 @@ Sender = Callable[[Running, Sequence[Path]], float]
 ONE = Shape("one-8k", 1, 60)
 
 
-def archimage_store(server: Running, folders: Sequence[Path]) -> float:
-    """Send folders with our own command over one association."""
+def archimage_store(server: Running, folders: Sequence[Path], *options: str) -> float:
+    """Send folders with our own command."""
     return clients.timed(
         [[*peers.ARCHIMAGE_COMMAND, "store", "127.0.0.1", str(server.port), *map(str, folders),
-          "-aec", server.ae_title, "--jobs", "1", "--json"]]
+          "-aec", server.ae_title, *options, "--json"]]
     )  # fmt: skip
+
+
+def archimage_one(server: Running, folders: Sequence[Path]) -> float:
+    """Send folders with our own command over one association."""
+    return archimage_store(server, folders, "--jobs", "1")
 
 
 def storescu(server: Running, folders: Sequence[Path]) -> float:
@@ -32,7 +41,11 @@ def send(bench: Bench) -> None:
     objects, one = bench.objects(CT_512K), bench.objects(ONE)
     whole, net = "sending 512 KB CT to storescp, whole command", "sending 512 KB CT to storescp, less start-up"
     bench.expect((Target(whole, 1.0, "storescu"), Target(net, 1.0, "storescu")))
-    senders: dict[str, Sender] = {"archimage": archimage_store, "storescu": storescu}
+    senders: dict[str, Sender] = {
+        "archimage": archimage_store,
+        "storescu": storescu,
+        "archimage, 1 assoc.": archimage_one,
+    }
     bench.alternate(
         "sending 512 KB CT to storescp",
         {

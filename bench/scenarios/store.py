@@ -44,13 +44,17 @@ def store_relaxed(bench: Bench) -> None:
         "archimage": partial(peers.archimage, bench.work, settings=RELAXED),
         "storescp": partial(peers.storescp, bench.work),
     }
-    senders: dict[str, Client] = {"storescu": _by_storescu, "lean client": _by_replay}
+    floor: dict[str, Start] = {"floor": partial(peers.floor, bench.work, sync=False)}
+    senders: dict[str, tuple[Client, dict[str, Start]]] = {
+        "storescu": (_by_storescu, subjects),
+        "lean client": (_by_replay, subjects | floor),
+    }
     for associations in (1, 8):
-        for client, measure in senders.items():
+        for client, (measure, servers) in senders.items():
             case = f'512 KB CT, durability = "os", {associations} assoc., {client}'
             bench.expect((Target(case, 1.0, "storescp"),))
             bench.alternate(case, {name: partial(measure, case, objects, associations, start)
-                                   for name, start in subjects.items()})  # fmt: skip
+                                   for name, start in servers.items()})  # fmt: skip
 
 
 def store_small(bench: Bench) -> None:

@@ -27,6 +27,9 @@ class BlobReader(Protocol):
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill buffer from offset on; return how many bytes there were, fewer only at the end."""
 
+    def read_cached(self, buffer: memoryview, offset: int) -> int:
+        """Fill buffer from offset on as far as that needs no wait; return how many bytes that were, 0 if none."""
+
     def expect(self, offset: int, length: int) -> None:
         """Tell that these bytes will be read soon."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from archimage.net.conversation import RemoteNode
 from tests.cli.conftest import Invoke
-from tests.interop.peers import free_port
+from tests.interop.peers import free_port, serve
 
 
 @pytest.fixture
@@ -86,6 +86,17 @@ def test_store_walks_folders_and_counts(archimage: Invoke, server: RemoteNode, s
     counts = archimage("store", server.host, server.port, studies, "--jobs", 3, "--json").json
     assert (counts["stored"], counts["skipped"], counts["refused"], counts["failed"]) == (6, 1, 0, 0)
     assert counts["problems"] == []
+
+
+def test_a_peer_that_takes_one_association_gets_everything_over_that(
+    archimage: Invoke, studies: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "one.toml"
+    settings.write_text("[dicom]\nmax_associations = 1\n")
+    with serve(tmp_path / "data", "--config", str(settings)) as node:
+        result = archimage("store", node.host, node.port, studies, "--json")
+        assert (result.code, result.json["stored"]) == (0, 6)
+        assert "rejected" not in result.err
 
 
 def test_store_names_what_the_peer_refused_and_ends_with_1(

@@ -1,5 +1,6 @@
 """Tests of storage.filesystem."""
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_an_object_is_visible_once_it_is_placed_and_not_before(blobs: Filesystem
         assert (reader.size_bytes, reader.read(0, 99), reader.read(3, 1), reader.read(9, 1)) == (5, b"abcde", b"d", b"")
     reader.close()
     blobs.sync()
+
+
+def test_what_lies_in_memory_is_read_at_once_and_the_rest_when_it_has_come(
+    blobs: FilesystemBlobStore, tmp_path: Path
+) -> None:
+    data = os.urandom(300_000)
+    _place(blobs, "1/2.dcm", data)
+    blobs.sync()
+    with blobs.open("1/2.dcm") as reader:
+        buffer = memoryview(bytearray(len(data) - 100))
+        assert reader.read_into(buffer, 100) == len(buffer)
+        assert reader.read_cached(buffer, 100) == len(buffer)
+        assert buffer == data[100:]
+        with (tmp_path / "objects/1/2.dcm").open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        assert reader.read_cached(buffer, 100) == 0
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        reader.read_cached(buffer, 0)
 
 
 def test_placing_replaces_what_is_there(blobs: FilesystemBlobStore) -> None:

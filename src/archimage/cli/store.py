@@ -33,7 +33,7 @@ def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     host: Host,
     port: Port,
     paths: Paths,
-    jobs: Jobs = 1,
+    jobs: Jobs = 4,
     calling: Calling = CALLING,
     called: Called = CALLED,
     json: Json = False,
@@ -76,7 +76,7 @@ def _watched(found: "Iterable[Source]", tell: Callable[[], None]) -> "Iterator[S
 
 
 def _report(sent: "Sent", *, as_json: bool) -> None:
-    if sent.error is not None:
+    if sent.error is not None and sent.failed:
         say(str(sent.error))
     summary: dict[str, object] = {
         "stored": sent.stored,

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from functools import partial
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from archimage.buffers import BUFFER_BYTES, BufferPool
@@ -15,8 +15,9 @@ _POOLED_BYTES: Final = range(128 << 10, BUFFER_BYTES + 1)
 """Sizes of data sets that are read into a buffer of the pool: for less it would be a waste, and of more, bytes may
 still be queued for a peer when reading on has failed."""
 
-_GROUP_BYTES: Final = 2 << 20
 _GROUP_ITEMS: Final = 32
+"""How many objects are opened ahead, for the disk to fetch: what lies in memory by then is read without a thread."""
+
 _Item = TypeVar("_Item")
 
 
@@ -35,14 +36,22 @@ class Source:
         self._position = offset
         reader.expect(offset, BUFFER_BYTES)
 
-    def prepare(self) -> None:
-        """Read the first chunk; blocks."""
+    async def prepare(self) -> None:
+        """Read the first chunk: here if it lies in memory, for a turn of a thread costs more, else in a thread.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
         size = self._reader.size_bytes - self._position
         if size in _POOLED_BYTES:
             self._buffer = self._buffers.take()
-            self._first = self._read(self._buffer)
+        buffer = memoryview(bytearray(min(size, BUFFER_BYTES))) if self._buffer is None else self._buffer[:size]
+        if self._reader.read_cached(buffer, self._position) == len(buffer):
+            self._first = buffer
+            self._position += len(buffer)
         else:
-            self._first = self._read(memoryview(bytearray(min(size, BUFFER_BYTES))))
+            loop = asyncio.get_running_loop()
+            self._first = await loop.run_in_executor(self._executor, self._read, buffer)
         if self._whole:
             self._reader.close()
 
@@ -89,66 +98,60 @@ class Source:
 
 
 class ReadAhead(Generic[_Item]):
-    """Opens objects in their order, ahead of the one in use.
+    """Opens objects in their order, many ahead of the one in use; each is read when its turn comes.
 
-    Small ones are read several at a time: a turn of a worker thread costs more than reading 512 KiB that lie in memory.
     Each yielded is done with at the next step, and then nobody may hold its bytes.
     """
 
-    def __init__(
-        self, open_source: Callable[[_Item], Source], size_of: Callable[[_Item], int], executor: Executor
-    ) -> None:
+    def __init__(self, open_source: Callable[[_Item], Source], executor: Executor) -> None:
         self._open_source = open_source
-        self._size_of = size_of
         self._executor = executor
 
     async def sources(self, items: Iterable[_Item]) -> AsyncGenerator[tuple[_Item, Source | StorageError], None]:
         """Yield each item with its source, open until the next step, or with why it cannot be read."""
         waiting = iter(items)
         coming = self._start(waiting)
-        ready: deque[tuple[_Item, Source | StorageError]] = deque()
+        opened: deque[tuple[_Item, Source | StorageError]] = deque()
         try:
             while group := await asyncio.shield(coming):
-                ready.extend(group)
+                opened.extend(group)
                 coming = self._start(waiting)
-                while ready:
-                    yield ready[0]
-                    _, source = ready.popleft()
+                while opened:
+                    item, source = opened[0]
+                    yield item, await _prepared(source)
+                    opened.popleft()
                     if isinstance(source, Source):
                         source.give_back()
         finally:
-            ready.extend(await coming)
-            for _, source in ready:  # of one that was being sent, bytes may still be queued: its buffer is left alone
+            opened.extend(await coming)
+            for _, source in opened:  # of one that was being sent, bytes may still be queued: its buffer is left alone
                 if isinstance(source, Source):
                     source.close()
 
     def _start(self, waiting: Iterator[_Item]) -> asyncio.Future[list[tuple[_Item, Source | StorageError]]]:
-        group: list[_Item] = []
-        size = 0
-        while size < _GROUP_BYTES and len(group) < _GROUP_ITEMS and (item := next(waiting, None)) is not None:
-            group.append(item)
-            size += self._size_of(item)
+        group = list(islice(waiting, _GROUP_ITEMS))
         return asyncio.get_running_loop().run_in_executor(self._executor, self._open, group)
 
     def _open(self, group: Sequence[_Item]) -> list[tuple[_Item, Source | StorageError]]:
-        opened = [(item, _attempt(partial(self._open_source, item))) for item in group]
-        return [(item, _attempt(partial(_prepared, source))) for item, source in opened]
+        return [(item, self._attempt(item)) for item in group]
 
-
-def _prepared(source: Source | StorageError) -> Source | StorageError:
-    if isinstance(source, Source):
+    def _attempt(self, item: _Item) -> Source | StorageError:
         try:
-            source.prepare()
-        except BaseException:
-            source.close()
-            raise
-    return source
+            return self._open_source(item)
+        except StorageError as error:
+            return error
+        except OSError as error:
+            return StorageError(str(error))
 
 
-def _attempt(work: Callable[[], Source | StorageError]) -> Source | StorageError:
+async def _prepared(source: Source | StorageError) -> Source | StorageError:
+    """Read the source's first chunk; return why that cannot be, if so."""
+    if isinstance(source, StorageError):
+        return source
     try:
-        return work()
+        await source.prepare()
     except StorageError as error:
         return error
     except OSError as error:
         return StorageError(str(error))
+    return source

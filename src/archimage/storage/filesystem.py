@@ -4,6 +4,7 @@ A file appears under `objects/` only by rename, complete. Paths are relative, ma
 and dates. Each process has its own lane, a directory in `incoming/`, so that its leftovers can be told from live files.
 """
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,15 @@ class FileReader:
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill buffer from offset on; return how many bytes there were, fewer only at the end."""
         return os.preadv(self._fd, [buffer], offset)
+
+    def read_cached(self, buffer: memoryview, offset: int) -> int:
+        """Fill buffer from offset on with what lies in memory; return how many bytes that were."""
+        try:
+            return os.preadv(self._fd, [buffer], offset, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno in {errno.EAGAIN, errno.EOPNOTSUPP}:
+                return 0
+            raise
 
     def expect(self, offset: int, length: int) -> None:
         """Have the disk read these bytes meanwhile."""

@@ -116,7 +116,7 @@ class _Retrieval:
         self._destinations = destinations
         self._executor = executor
         self._buffers = BufferPool()
-        self._ahead = ReadAhead(self._open, lambda instance: instance.size_bytes, executor)
+        self._ahead = ReadAhead(self._open, executor)
 
     async def move(self, request: Request) -> AsyncGenerator[Response, None]:
         """Serve a C-MOVE: over one association, and a further one for every 128 presentation contexts."""
