@@ -197,6 +197,12 @@ class IndexWriter(Protocol):
     ) -> Removed:
         """Remove an instance, series or study for good, and what becomes empty above it."""
 
+    def note_replaced(self, sop_instance_uid: str, number: int | None = None) -> int:
+        """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number.
+
+        number is that of a note which a crash may have lost: it is made again, or is there.
+        """
+
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""
 

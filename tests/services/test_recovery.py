@@ -1,6 +1,7 @@
 """Tests of services.recovery and services.checkpoint: from the journal to whole files and rows."""
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -106,6 +107,27 @@ def test_a_replacement_that_was_interrupted_is_completed(opened: Open) -> None:
     parts.index.add([old])
     assert _recover(parts) == 1
     assert parts.kept(uid) == second
+    parts.assert_agreement()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["older first", "newer first"])
+@pytest.mark.parametrize("index_lost", [False, True], ids=["index kept", "index lost"])
+def test_of_two_replacements_in_two_journals_the_newer_one_stays(
+    opened: Open, order: tuple[int, int], index_lost: bool
+) -> None:
+    parts = opened(replace=True)
+    uid = new_uid()
+    parts.service.store(expected(uid), [dataset(uid, pixels=b"11")])
+    older = parts.service.store(expected(uid), [dataset(uid, pixels=b"22")]).record
+    parts.service.store(expected(uid), [dataset(uid, pixels=b"33")])
+    journals = list(replay(parts.journal_directory))[1:]
+    if index_lost:  # a power cut took what of the index was not flushed yet, the notes of replacements too
+        with closing(sqlite3.connect(parts.directory / "index.db")) as database, database:
+            database.execute("DELETE FROM removal")
+        parts.index.add([older])
+    for number in order:
+        recover(iter([journals[number]]), parts.blobs, parts.index)
+    assert parts.kept(uid) == dataset(uid, pixels=b"33")
     parts.assert_agreement()
 
 

@@ -54,6 +54,7 @@ class Removals:
         below = select(*_BELOW).select_from(chain)
         self._below = [self._text(below.where(*levels[: depth + 1])) for depth in range(len(levels))]
         self._note = self._text(_noting(dialect.among(instance.c.pk, "keys")))
+        self._note_replaced = self._text(dialect.insert_once(removal))
         self._last = self._text(select(func.coalesce(func.max(removal.c.pk), literal_column("0"))))
         self._is_removed = self._text(
             select(exists().where(removal.c.sop_instance_uid == bindparam("uid"), removal.c.pk > bindparam("after")))
@@ -74,6 +75,17 @@ class Removals:
         cursor.execute(self._note, {"keys": self._dialect.pack([row[0] for row in found])})
         emptied = self._ingest.delete(cursor, found)
         return Removed(emptied[Level.STUDY], emptied[Level.SERIES], len(found))
+
+    def note_replaced(self, cursor: Cursor, sop_instance_uid: str, number: int | None) -> int:
+        """Note that another object takes the place of an instance, under a number or the next one; return it.
+
+        Its old file is no business of the list: whoever replaces deletes it.
+        """
+        number = self.last(cursor) + 1 if number is None else number
+        cursor.execute(
+            self._note_replaced, {"pk": number, "sop_instance_uid": clean(sop_instance_uid), "file_path": None}
+        )
+        return number
 
     def last(self, cursor: Cursor) -> int:
         """Return the number of the last removal."""

@@ -48,6 +48,11 @@ class Writing:
         with self._answering():
             return self._removals.remove(self._cursor, [uid for uid in uids if uid is not None])
 
+    def note_replaced(self, sop_instance_uid: str, number: int | None = None) -> int:
+        """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number."""
+        with self._answering():
+            return self._removals.note_replaced(self._cursor, sop_instance_uid, number)
+
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""
         with self._answering():

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from archimage.errors import ArchimageError, DuplicateInstanceError, IndexUnavailableError, StorageError
 from archimage.model.records import InstanceRecord, StoredInstance
-from archimage.ports import BlobStore, Index, Journal, JournalCommit, JournalEntry
+from archimage.ports import BlobStore, Index, IndexWriter, Journal, JournalCommit, JournalEntry
 from archimage.services.content import Content
 from archimage.services.journal_record import JournalRecord
 from archimage.services.layout import replacement_path
@@ -124,8 +124,7 @@ class Intake:
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, answers)]
                 if fresh:
                     index.add([arrival.record for arrival in fresh])
-                    removals = index.removals
-                    commit = self._journal.commit([_journal_entry(arrival, removals) for arrival in fresh])
+                    commit = self._journal.commit(_journal_entries(fresh, index))
                     kept = {arrival: self._place(arrival, placed) for arrival in fresh}
         except BaseException:
             self._undo(commit, placed)
@@ -195,6 +194,17 @@ def _next_group(arrivals: Iterable[Arrival], max_bytes: int) -> tuple[list[Arriv
             group[arrival.record.sop_instance_uid] = arrival
             room -= len(arrival.content.journalled)
     return list(group.values()), rest
+
+
+def _journal_entries(group: Iterable[Arrival], index: IndexWriter) -> list[JournalEntry]:
+    """Make the records of a group; whoever replaces another object has a number of its own among the removals."""
+    removals = index.removals
+    return [
+        _journal_entry(
+            arrival, removals if arrival.replaces is None else index.note_replaced(arrival.record.sop_instance_uid)
+        )
+        for arrival in group
+    ]
 
 
 def _journal_entry(arrival: Arrival, removals: int) -> JournalEntry:

@@ -67,8 +67,10 @@ def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) 
         if not whole and not _place_again(entry, data, blobs):
             _drop_unless_kept(record.path, stored, blobs)
             return False  # never acknowledged: its own file was not flushed
-        if entry.replaces not in {None, record.path}:
-            blobs.delete(entry.replaces)
+        if entry.replaces is not None:
+            writer.note_replaced(record.sop_instance_uid, entry.removals)
+            if entry.replaces != record.path:
+                blobs.delete(entry.replaces)
         if _is_row_of(record, stored):
             return not whole
         writer.add([record])

@@ -69,6 +69,7 @@ class RemovalService:
     def resume(self) -> None:
         """Delete the files that a crash has left; every abandoned lane must have been recovered."""
         self._attempt(lambda: not sweep(self._index, self._blobs, ended=self._ended))
+        self._attempt(self._forget)
 
     def close(self) -> None:
         """Stop deleting files; the next start goes on."""
