@@ -1,0 +1,79 @@
+"""What worker processes do with pixels: pure functions over encoded frames and headers.
+
+A task takes options, plain values, and data, and returns both again. It may hang or crash on a codestream that lies:
+that is why it runs where it can be killed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from archimage.dicom.frametranscoding import FrameTranscoding
+from archimage.dicom.pixels import PixelDescription, decode_frame
+from archimage.dicom.render import (
+    RenderOptions,
+    decode_header,
+    encode_gif,
+    encode_image,
+    icc_profile_of,
+    render_frame,
+)
+from archimage.errors import InvalidDatasetError
+
+Task = Callable[[dict[str, Any], list[memoryview]], tuple[dict[str, Any], bytes]]
+
+_FRAME_TIME_MS: Final = 40.0
+"""Of a loop that does not say how fast it runs."""
+
+
+def transcode(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Transcode a frame; options are those of `FrameTranscoding.to_json`."""
+    (frame,) = data
+    return {}, bytes(FrameTranscoding.from_json(options).apply(frame))
+
+
+def render(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Make a picture of a frame; data are the header and the frame.
+
+    Options: `syntax` of the object, `pixel` tag and VR of its pixel element, `number` of the frame from 1, `render` as
+    `RenderOptions.to_json` has it, `media_type` of the picture.
+    """
+    header = decode_header(bytes(data[0]), options["syntax"])
+    wanted = RenderOptions.from_json(options["render"])
+    (picture,) = _pictures(header, options, data[1:], wanted)
+    return {}, encode_image(picture, options["media_type"], wanted.quality, icc_profile_of(header))
+
+
+def animate(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Make a GIF of frames that follow one another; options as for `render`, `number` being that of the first."""
+    header = decode_header(bytes(data[0]), options["syntax"])
+    pictures = list(_pictures(header, options, data[1:], RenderOptions.from_json(options["render"])))
+    return {}, encode_gif(pictures, frame_time_ms(header))
+
+
+def frame_time_ms(header: Dataset) -> float:
+    """Return how long each frame of a loop is shown (PS3.3 §C.7.6.5)."""
+    for keyword, per_second in (("RecommendedDisplayFrameRate", True), ("FrameTime", False), ("CineRate", True)):
+        try:
+            value = float(header.get(keyword) or 0)
+        except (TypeError, ValueError) as error:
+            raise InvalidDatasetError(f"{keyword} is no number") from error
+        if value > 0:
+            return 1000 / value if per_second else value
+    return _FRAME_TIME_MS
+
+
+def _pictures(
+    header: Dataset, options: Mapping[str, Any], frames: Sequence[memoryview], wanted: RenderOptions
+) -> Iterator[np.ndarray[Any, Any]]:
+    tag, vr = options["pixel"]
+    description = PixelDescription.of(header, vr, tag)
+    for number, frame in enumerate(frames, options["number"]):
+        array, photometric = decode_frame(frame, options["syntax"], description)
+        yield render_frame(header, array, photometric, number, wanted)
+
+
+TASKS: Final[Mapping[str, Task]] = MappingProxyType({"transcode": transcode, "render": render, "animate": animate})
