@@ -1,0 +1,154 @@
+"""The pool of worker processes: started when there is work, kept warm, replaced when they are lost."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import MappingProxyType
+from typing import Any, Final
+
+import structlog
+
+from archimage import errors
+from archimage.errors import ArchimageError, InvalidPixelDataError, UnavailableError
+from archimage.imaging.process import Answer, WorkerLostError, WorkerProcess, WorkerSettings
+from archimage.ports import JsonValue
+
+Buffer = bytes | memoryview
+Result = tuple[dict[str, Any], bytes]
+
+_TOLD: Final[Mapping[str, type[ArchimageError]]] = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (
+            errors.InvalidDatasetError,
+            errors.ExcessiveDatasetError,
+            errors.UnsupportedTransferSyntaxError,
+            errors.InvalidPixelDataError,
+            errors.InvalidRequestError,
+            errors.ExcessiveRequestError,
+            errors.NotAcceptableError,
+        )
+    }
+)
+"""Errors that a task may raise; whatever else it raises is the codestream's fault or ours."""
+
+_log = structlog.get_logger()
+
+
+class WorkerPool:
+    """Does pixel work in at most so many processes; used from any thread. Implements `ports.PixelWork`."""
+
+    def __init__(self, workers: int, settings: WorkerSettings, *, max_waiting: int = 256) -> None:
+        self._settings = settings
+        self._max_outstanding = workers + max_waiting
+        self._threads = ThreadPoolExecutor(workers, "pixels")
+        self._lock = threading.Lock()
+        self._idle: list[WorkerProcess] = []
+        self._busy: set[WorkerProcess] = set()
+        self._outstanding = 0
+        self._closed = False
+
+    def submit(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Future[Result]:
+        """Have a task done; its data must stay as it is until then.
+
+        The future raises InvalidPixelDataError where a worker was lost on it, and what the task raised.
+
+        Raises:
+            UnavailableError: too many tasks wait.
+        """
+        with self._lock:
+            if self._closed:
+                raise UnavailableError("the server is ending")
+            if self._outstanding >= self._max_outstanding:
+                raise UnavailableError(f"{self._outstanding} images wait to be processed; try again later")
+            self._outstanding += 1
+            future = self._threads.submit(self._run, task, options, data)
+        future.add_done_callback(self._done)
+        return future
+
+    def close(self) -> None:
+        """End the workers, whatever they do."""
+        with self._lock:
+            self._closed = True
+            workers = [*self._idle, *self._busy]
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.kill()
+        self._threads.shutdown()
+        for worker in self._idle:
+            worker.close()
+        self._idle.clear()
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """The processes that run."""
+        with self._lock:
+            return frozenset(worker.pid for worker in (*self._idle, *self._busy))
+
+    def _done(self, _future: Future[Result]) -> None:
+        with self._lock:
+            self._outstanding -= 1
+
+    def _run(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Result:
+        try:
+            answer = self._ask(task, options, data)
+        except WorkerLostError as lost:
+            if self._closed:
+                raise UnavailableError("the server is ending") from None
+            _log.error("killed a worker process over an image", task=task, reason=str(lost))
+            raise InvalidPixelDataError(f"the image cannot be processed: {lost}") from None
+        if answer.error is None:
+            return answer.result, answer.data
+        if answer.error in _TOLD:
+            raise _TOLD[answer.error](answer.message)
+        _log.error("a worker process failed on an image", task=task, reason=answer.message)
+        raise InvalidPixelDataError(f"the image cannot be processed: {answer.message}")
+
+    def _ask(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Answer:
+        """Ask a worker; another one if the first had gone before it had the whole task."""
+        try:
+            return self._ask_one(task, options, data)
+        except WorkerLostError as lost:
+            if lost.begun or self._closed:
+                raise
+            return self._ask_one(task, options, data)
+
+    def _ask_one(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Answer:
+        worker = self._take()
+        keep = False
+        try:
+            answer = worker.ask(task, options, data)
+            keep = not answer.last
+        finally:
+            self._give(worker, keep=keep)
+        return answer
+
+    def _take(self) -> WorkerProcess:
+        """Return the worker that was in use last, or a new one."""
+        while (worker := self._pop_idle()) is not None:
+            if worker.usable:
+                return worker
+            self._give(worker, keep=False)
+        worker = WorkerProcess(self._settings)
+        with self._lock:
+            self._busy.add(worker)
+            closed = self._closed
+        if closed:
+            worker.kill()
+        return worker
+
+    def _pop_idle(self) -> WorkerProcess | None:
+        with self._lock:
+            if not self._idle:
+                return None
+            worker = self._idle.pop()
+            self._busy.add(worker)
+            return worker
+
+    def _give(self, worker: WorkerProcess, *, keep: bool) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            if keep:
+                self._idle.append(worker)
+        if not keep:
+            worker.close()

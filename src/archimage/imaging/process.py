@@ -1,0 +1,172 @@
+"""The server's side of one worker process: started, asked, and killed when it does not answer as it must."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from archimage.config import ENVIRONMENT_PREFIX
+from archimage.errors import UnavailableError
+from archimage.imaging.channel import Buffer, Channel
+
+_SOCKET_BYTES: Final = 1 << 20
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Workers are as many as there are cores; threads' stacks would count against the memory limit, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Bounds of one worker.
+
+    timeout_s           for one task, its data's way there and back included
+    memory_bytes        address space of the process
+    max_answer_bytes    data of one answer
+    start_timeout_s     until it is ready
+    tasks               what it does: MODULE:NAME of a mapping of names to functions
+    """
+
+    timeout_s: float = 30.0
+    memory_bytes: int = 2 << 30
+    max_answer_bytes: int = 1 << 30
+    start_timeout_s: float = 60.0
+    tasks: str = "archimage.dicom.pixelwork:TASKS"
+
+
+class WorkerLostError(Exception):
+    """The worker did not answer as it must and is gone; the text says why. begun: it had the whole task."""
+
+    def __init__(self, reason: str, *, begun: bool) -> None:
+        super().__init__(reason)
+        self.begun = begun
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker says: a result with data, or an error's name and message; last: it will not take another task."""
+
+    result: dict[str, Any]
+    data: bytes
+    error: str | None
+    message: str
+    last: bool
+
+
+class WorkerProcess:
+    """One worker; asked by one thread at a time, killed from any."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        """Start a worker and wait until it is ready.
+
+        Raises:
+            UnavailableError: it did not start.
+        """
+        self._settings = settings
+        self._number = 0
+        try:
+            self._start()
+        except OSError as error:
+            raise UnavailableError(f"no worker process for pixel data can be started: {error.strerror}") from error
+        try:
+            self._channel.receive(time.monotonic() + settings.start_timeout_s)
+        except (EOFError, ValueError, OSError) as error:
+            self.close()
+            raise UnavailableError("a worker process for pixel data did not start") from error
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        life, self._life = os.pipe()
+        with theirs:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - ourselves
+                    self._command(theirs.fileno(), life),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(), life),
+                    env=_environment(),
+                    process_group=0,
+                )
+            except BaseException:
+                ours.close()
+                os.close(self._life)
+                raise
+            finally:
+                os.close(life)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            ours.setsockopt(socket.SOL_SOCKET, option, _SOCKET_BYTES)
+        self._channel = Channel(ours, self._settings.max_answer_bytes)
+
+    def _command(self, channel: int, life: int) -> list[str]:
+        settings = self._settings
+        limits = (channel, life, settings.memory_bytes, settings.memory_bytes)
+        return [sys.executable, "-P", "-m", "archimage.imaging.worker", *map(str, limits), settings.tasks]
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether it can be asked: it runs, and has said nothing that it was not asked for."""
+        return self._channel.is_silent() and self._process.poll() is None
+
+    def ask(self, task: str, options: Mapping[str, Any], data: Sequence[Buffer]) -> Answer:
+        """Have a task done.
+
+        Raises:
+            WorkerLostError: it ended, took too long or answered something else; it has been killed.
+        """
+        self._number += 1
+        deadline = time.monotonic() + self._settings.timeout_s
+        request = {"number": self._number, "task": task, "options": options, "sizes": [*map(_size, data)]}
+        begun = False
+        try:
+            self._channel.send(request, data, deadline)
+            begun = True
+            head, content = self._channel.receive(deadline)
+            return self._answer(head, content)
+        except TimeoutError:
+            raise self._lost(f"it took longer than {self._settings.timeout_s:g} s", begun=True) from None
+        except ValueError:
+            raise self._lost("the answer was none", begun=True) from None
+        except ConnectionResetError:  # it went with something unread
+            raise self._lost("the process ended", begun=False) from None
+        except (EOFError, OSError):
+            raise self._lost("the process ended", begun=begun) from None
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Let go of it, once it was killed and nobody asks it."""
+        self.kill()
+        self._channel.close()
+        os.close(self._life)
+
+    def _lost(self, reason: str, *, begun: bool) -> WorkerLostError:
+        self.kill()
+        return WorkerLostError(reason, begun=begun)
+
+    def _answer(self, head: dict[str, Any], data: bytes) -> Answer:
+        match head:
+            case {"number": self._number, "result": dict(result)}:
+                return Answer(result, data, None, "", last=False)
+            case {"number": self._number, "error": str(error), "message": str(message)}:
+                return Answer({}, b"", error, message, last=head.get("last") is True)
+        raise ValueError
+
+
+def _size(data: Buffer) -> int:
+    return memoryview(data).nbytes
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without the settings, among which secrets may be."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
+    return own | _ONE_THREAD
