@@ -8,7 +8,7 @@ DATA   ?= data
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test coverage check bench lock peers clean
+.PHONY: help setup serve test coverage check bench conformance lock peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
@@ -35,6 +35,9 @@ check: $(VENV)/.dev  ## lint, formatting, types, layers
 
 bench: $(VENV)/.dev peers  ## compare speed and memory with other archives
 	$(BIN)/python -m bench
+
+conformance: $(VENV)/.dev  ## write CONFORMANCE.md anew, from the tables that the server runs on
+	$(BIN)/python -m scripts.conformance
 
 lock: $(VENV)/.tools  ## renew the locked dependencies
 	for lock in "requirements/tools.in -o requirements/tools.lock" \

@@ -17,7 +17,7 @@ from archimage.cli.main import app
 from archimage.config import Config, NodeConfig
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(path for folder in ("src", "tests", "bench") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(path for folder in ("src", "tests", "bench", "scripts") for path in (ROOT / folder).rglob("*.py"))
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
 

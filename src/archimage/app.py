@@ -128,7 +128,7 @@ class App:
         ingest = WorkerThreads(_INGEST_THREADS, "ingest")
         readers = ThreadPoolExecutor(_READ_THREADS, "read")
         web = ThreadPoolExecutor(_WEB_THREADS, "web")
-        dicom = DicomServer(self._association_settings(), self._registry(ingest, readers), self._policy())
+        dicom = DicomServer(self.association_settings(), self.registry(ingest, readers), self._policy())
         http = self._http(web)
         try:
             dicom_socket, http_socket = _bind_listeners(self.config)
@@ -155,7 +155,8 @@ class App:
         limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
         return HttpServer(application.build(services, {"index": self._check_index}, http, threads), limits)
 
-    def _registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
+    def registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
+        """Return the DICOM services; their work is done in these threads."""
         nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}
         destinations = retrieve_scp.Destinations(nodes, self.config.dicom.ae_title, ClientSettings())
         unknown = self.config.dicom.accept_unknown_sop_classes
@@ -166,7 +167,8 @@ class App:
             retrieve_scp.service(self.services.retrieve, destinations, readers),
         )
 
-    def _association_settings(self) -> AssociationSettings:
+    def association_settings(self) -> AssociationSettings:
+        """Return what this side brings to an association."""
         dicom = self.config.dicom
         return AssociationSettings(
             ae_title=dicom.ae_title,

@@ -38,6 +38,16 @@ _SETS: Final = {
 }
 """Registration number of ISO IR -> codec, and the escape sequence (less ESC) that designates it."""
 
+_DOUBLE_BYTE: Final = ("58", "87", "149", "159")
+CHARACTER_SETS: Final = (
+    *(f"ISO_IR {number}" for number in _SETS if number not in _DOUBLE_BYTE),
+    *(f"ISO 2022 IR {number}" for number in _SETS),
+    "ISO_IR 192",
+    "GB18030",
+    "GBK",
+)
+"""Defined terms of Specific Character Set that are understood, ISO_IR 6 being the absent one."""
+
 _ASCII: Final = b"(B"
 _ROMAJI: Final = b"(J"
 _DOUBLE_G0: Final = {b"$B": "iso2022_jp", b"$@": "iso2022_jp", b"$(D": "iso2022_jp_2"}

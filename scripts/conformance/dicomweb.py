@@ -1,0 +1,123 @@
+"""DICOMweb: the resources of the web side, with what each takes and gives (PS3.18)."""
+
+from collections.abc import Hashable, Iterable, Iterator
+from http import HTTPStatus
+from typing import TypeVar
+
+from archimage import errors
+from archimage.errors import ArchimageError
+from archimage.web.dicomweb.errors import answer_to
+from archimage.web.dicomweb.resources import Parameter, Resource
+from archimage.web.dicomweb.table import RESOURCES
+from scripts.conformance.markdown import code, paragraph, table
+
+Common = TypeVar("Common", bound=Hashable)
+
+_ELSEWHERE = (
+    errors.ProtocolError,
+    errors.AssociationError,
+    errors.ConfigError,
+    errors.MergeConflictError,
+    errors.UnknownDestinationError,
+    errors.NotAuthorisedError,
+    errors.CancelledError,
+)
+"""Errors that no web request meets."""
+
+
+def resources() -> Iterator[str]:
+    """Yield the resources, their media types, parameters and statuses."""
+    yield "## 4 DICOMweb"
+    yield paragraph(
+        f"""The archive is an origin server of the Studies Service of PS3.18; it is no user agent. Each line of
+        the table is a transaction. GET answers HEAD as well. The same is told by `/openapi.json`, and by
+        `OPTIONS {RESOURCES[0].root}` (PS3.18 §8.9). `docs/dicomweb.md` shows them with their answers."""
+    )
+    yield "### 4.1 Resources"
+    yield table(("method", "address", "does"), (_line(found) for found in RESOURCES))
+    yield "### 4.2 Media types"
+    yield paragraph(
+        """The first media type given is the default. `Accept` may name ranges with `q`; the parameter `accept`
+        stands in for the header."""
+    )
+    yield table(("resources", "takes", "gives"), _media_types())
+    yield "### 4.3 Query parameters"
+    yield from _parameters()
+    yield "### 4.4 Status codes"
+    yield table(("resources", "statuses"), _statuses())
+    yield paragraph(
+        """A request that fails is answered with a JSON object: `error` says what is wrong, `next` what to do about it.
+        These are the causes:"""
+    )
+    yield table(("status", "when"), _causes())
+    yield paragraph(
+        """Beside these, at any address: 400 for a Host that is not this server's or a page of a foreign origin,
+        404 where nothing is served, 405 for a method that is not offered there, 431 for a head of a request that is too large,
+        503 for too many connections."""
+    )
+
+
+def _line(found: Resource) -> tuple[str, ...]:
+    return found.method, code(address(found)), found.summary
+
+
+def address(found: Resource) -> str:
+    """Return where a resource stands, from the root of the server."""
+    return f"{found.root}{found.path}".replace(":path}", "}")
+
+
+def _grouped(pairs: Iterable[tuple[str, Common]]) -> Iterator[tuple[str, Common]]:
+    """Yield names with what they have in common, in the order in which they come."""
+    groups: dict[Common, list[str]] = {}
+    for name, common in pairs:
+        groups.setdefault(common, []).append(name)
+    for common, names in groups.items():
+        yield "<br>".join(dict.fromkeys(names)), common
+
+
+def _label(found: Resource) -> str:
+    return code(f"{found.method} {address(found)}")
+
+
+def _media_types() -> Iterator[tuple[str, str, str]]:
+    kinds = ((_label(found), (found.consumes, found.produces)) for found in RESOURCES)
+    for names, (consumes, produces) in _grouped(kinds):
+        yield names, "<br>".join(map(code, consumes)), "<br>".join(map(code, produces))
+
+
+def _statuses() -> Iterator[tuple[str, str]]:
+    for names, statuses in _grouped((_label(found), found.statuses) for found in RESOURCES):
+        yield names, ", ".join(map(str, statuses))
+
+
+def _parameters() -> Iterator[str]:
+    sets: dict[tuple[str, ...], tuple[list[str], tuple[Parameter, ...]]] = {}
+    for found in RESOURCES:
+        if found.parameters:
+            names = tuple(parameter.name for parameter in found.parameters)
+            sets.setdefault(names, ([], found.parameters))[0].append(_label(found))
+    for addresses, parameters in sets.values():
+        yield ", ".join(dict.fromkeys(addresses)) + ":"
+        yield table(("parameter", "means"), ((code(parameter.name), parameter.description) for parameter in parameters))
+
+
+def _causes() -> Iterator[tuple[str, str]]:
+    """Yield each status with the errors that lead to it."""
+    causes: dict[HTTPStatus, list[str]] = {}
+    for kind in _leaves(ArchimageError):
+        if not issubclass(kind, _ELSEWHERE):
+            causes.setdefault(answer_to(kind("")).status, []).append(_told(kind))
+    for status in sorted(causes):
+        yield f"{status.value} {status.phrase}", " ".join(causes[status])
+
+
+def _leaves(kind: type[ArchimageError]) -> Iterator[type[ArchimageError]]:
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    if not children:
+        yield kind
+    for child in children:
+        yield from _leaves(child)
+
+
+def _told(kind: type[ArchimageError]) -> str:
+    return " ".join((kind.__doc__ or "").split())

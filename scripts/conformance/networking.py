@@ -1,0 +1,290 @@
+"""DIMSE: application entities, associations, presentation contexts, negotiation and statuses (PS3.2, Networking)."""
+
+from collections.abc import Iterator, Mapping
+
+from archimage import errors
+from archimage.config import Config
+from archimage.errors import ArchimageError
+from archimage.net import admission
+from archimage.net.client import ClientSettings
+from archimage.net.dispatch import Registry
+from archimage.net.proposals import MAX_CONTEXTS, for_services, for_storage
+from archimage.net.statuses import status_of
+from archimage.protocol.command import CommandField
+from archimage.protocol.items import ExtendedNegotiation
+from archimage.protocol.machine import State
+from archimage.protocol.negotiation import ANY, SupportedContext
+from archimage.protocol.settings import AssociationSettings
+from archimage.protocol.status import Category, Service, Status, category, describe
+from archimage.protocol.uids import (
+    APPLICATION_CONTEXT,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    JPEG_2000_LOSSLESS,
+    PATIENT_ROOT_FIND,
+    PATIENT_ROOT_GET,
+    PATIENT_ROOT_MOVE,
+    PATIENT_STUDY_ONLY_FIND,
+    PATIENT_STUDY_ONLY_GET,
+    PATIENT_STUDY_ONLY_MOVE,
+    STORAGE_SOP_CLASSES,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+    TRANSFER_SYNTAXES,
+    VERIFICATION,
+)
+from scripts.conformance.markdown import bullets, code, paragraph, table, yes
+
+_CT = "1.2.840.10008.5.1.4.1.1.2"
+_NAMES: Mapping[str, str] = {
+    VERIFICATION: "Verification",
+    PATIENT_ROOT_FIND: "Patient Root Query/Retrieve - FIND",
+    PATIENT_ROOT_MOVE: "Patient Root Query/Retrieve - MOVE",
+    PATIENT_ROOT_GET: "Patient Root Query/Retrieve - GET",
+    STUDY_ROOT_FIND: "Study Root Query/Retrieve - FIND",
+    STUDY_ROOT_MOVE: "Study Root Query/Retrieve - MOVE",
+    STUDY_ROOT_GET: "Study Root Query/Retrieve - GET",
+    PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
+    PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
+    PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+}
+_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
+"""What the commands of `archimage` ask peers for, beside storage."""
+
+_REFUSALS: Mapping[str, admission.Refusal] = {
+    "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
+    "such as `/` or `$`": admission.CALLING_AE_TITLE,
+    "the called AE title is not one of this archive": admission.CALLED_AE_TITLE,
+    "`dicom.max_associations` are open": admission.LIMIT,
+    "`dicom.max_associations_per_ae` of this calling AE title are open": admission.CONGESTION,
+}
+_RESULTS: Mapping[int, str] = {1: "1, permanent", 2: "2, transient"}
+
+_Causes = tuple[tuple[type[ArchimageError] | Status, str], ...]
+_STORE: _Causes = (
+    (Status.SUCCESS, "The object is kept and survives a power cut, or the same bytes were kept already."),
+    (errors.DuplicateInstanceError, "Another object is kept under this SOP Instance UID (`storage.duplicates`)."),
+    (errors.InvalidInstanceUIDError, "A UID is malformed."),
+    (
+        errors.UnsupportedTransferSyntaxError,
+        "The transfer syntax of the context is not one of DICOM's own (section 6).",
+    ),
+    (errors.IdentityMismatchError, "The command and the data set name different objects, or UIDs are missing."),
+    (errors.InvalidDatasetError, "The data set cannot be read."),
+    (errors.ExcessiveDatasetError, "The data set is beyond a limit (Annex C)."),
+    (errors.OutOfResourcesError, "The disk is full."),
+    (errors.StorageError, "The disk failed, or the index does not answer."),
+)
+_QUERY: _Causes = (
+    (Status.SUCCESS, "All matches have been returned."),
+    (Status.PENDING, "A match; every key is supported."),
+    (Status.PENDING_WITH_UNSUPPORTED_KEYS, "A match; some keys are neither matched nor returned."),
+    (Status.CANCEL, "The peer sent C-CANCEL."),
+    (errors.InvalidQueryError, "The level is missing or not of the model, or a value does not fit its VR."),
+    (errors.InvalidDatasetError, "The identifier cannot be read."),
+    (errors.ExcessiveDatasetError, "The identifier is beyond a limit (Annex C)."),
+    (errors.OutOfResourcesError, "There are more matches than `query.max_results`; those have been returned."),
+    (errors.IndexUnavailableError, "The index does not answer."),
+)
+_RETRIEVE: _Causes = (
+    (Status.SUCCESS, "All objects were sent, or there were none."),
+    (Status.PENDING, "An object was sent, or failed; the counts say so."),
+    (Status.CANCEL, "The peer sent C-CANCEL; what was not sent is counted as remaining."),
+    (Status.SUBOPERATIONS_WITH_FAILURES, "Some objects were not sent; Failed SOP Instance UID List names them."),
+    (Status.UNABLE_TO_PERFORM_SUBOPERATIONS, "No object was sent."),
+    (errors.InvalidQueryError, "The level, or the unique key of the level, is missing or malformed."),
+    (errors.InvalidDatasetError, "The identifier cannot be read."),
+    (errors.IndexUnavailableError, "The index does not answer."),
+)
+_MOVE: _Causes = (*_RETRIEVE, (errors.UnknownDestinationError, "The move destination is not among the nodes."))
+_ANY_OPERATION: _Causes = (
+    (Status.DUPLICATE_INVOCATION, "An operation with this Message ID is still being done."),
+    (Status.UNRECOGNISED_OPERATION, "The operation is not one of the SOP class, or the role was not agreed on."),
+    (Status.PROCESSING_FAILURE, "The archive failed; its log says how."),
+)
+_SERVICES = (
+    ("C-STORE", Service.STORE, CommandField.C_STORE_RQ, _STORE),
+    ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
+    ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
+    ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
+)
+
+
+def services(registry: Registry) -> str:
+    """List the SOP classes with the roles in which they are supported; those of storage in one row."""
+    others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
+    rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
+    stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
+    rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
+    return table(("SOP class", "name", "SCU", "SCP"), rows)
+
+
+def name(uid: str) -> str:
+    """Return the name of a SOP class."""
+    return _NAMES.get(uid) or STORAGE_SOP_CLASSES[uid]
+
+
+def acceptor(registry: Registry, config: Config, association: AssociationSettings) -> Iterator[str]:
+    """Yield how associations are accepted, and what is done on them."""
+    yield "### 3.2 Associations that are accepted"
+    yield _association_table(config, association)
+    yield paragraph(
+        f"""The upper layer is the state machine of PS3.8 §9.2, with the standard's {len(State)} states (Sta1 to
+        Sta{len(State)}, not eight, as is sometimes said) and its table of events and actions. What the
+        standard leaves open is bounded: ARTIM also runs while a requestor waits for
+        the answer to its request or to its release."""
+    )
+    yield "An association is rejected (A-ASSOCIATE-RJ) when"
+    yield table(
+        ("when", "result", "source", "reason"),
+        ((when, _RESULTS[result], source, reason) for when, (result, source, reason) in _REFUSALS.items()),
+    )
+    yield "#### Presentation contexts"
+    yield paragraph(
+        """Every proposed context is answered by itself. Of several transfer syntaxes the archive takes the first of its
+        own list; for storage it takes the requestor's first, whatever it is, and stores the object in it."""
+    )
+    yield table(("abstract syntax", "name", "transfer syntaxes", "role"), _contexts(registry))
+    yield from _negotiation(registry, association)
+
+
+def _association_table(config: Config, association: AssociationSettings) -> str:
+    dicom = config.dicom
+    rows = (
+        ("Application context", code(APPLICATION_CONTEXT), ""),
+        ("Implementation Class UID", code(IMPLEMENTATION_CLASS_UID), ""),
+        ("Implementation Version Name", code(IMPLEMENTATION_VERSION_NAME), ""),
+        ("AE title", code(dicom.ae_title), "`dicom.ae_title`"),
+        ("TCP port", dicom.port, "`dicom.port`"),
+        ("Largest P-DATA-TF, bytes", association.max_pdu_length, "`dicom.max_pdu_length`"),
+        ("Largest A-ASSOCIATE-RQ, bytes", association.max_request_length, ""),
+        ("Largest command set, bytes", association.max_command_length, ""),
+        ("Associations at once", dicom.max_associations, "`dicom.max_associations`"),
+        ("of one calling AE title", dicom.max_associations_per_ae or "no limit", "`dicom.max_associations_per_ae`"),
+        (
+            "Operations outstanding on one (asynchronous window)",
+            association.max_operations_performed,
+            "`dicom.max_operations`",
+        ),
+        ("ARTIM timer, s", f"{association.artim_timeout_s:g}", "`dicom.artim_timeout_s`"),
+        ("Silence before an abort, s", f"{association.idle_timeout_s:g}", "`dicom.idle_timeout_s`"),
+    )
+    return table(("", "default", "setting"), rows)
+
+
+def _contexts(registry: Registry) -> Iterator[tuple[str, ...]]:
+    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORAGE_SOP_CLASSES]
+    for context in registry.contexts.values():
+        if context.abstract_syntax not in STORAGE_SOP_CLASSES:
+            yield code(context.abstract_syntax), name(context.abstract_syntax), _syntaxes(context), _roles(context)
+    kinds = {(_syntaxes(context), _roles(context)) for context in stored}
+    yield from (("every SOP class of Annex A", "Storage", *kind) for kind in sorted(kinds))
+
+
+def _syntaxes(context: SupportedContext) -> str:
+    if context.transfer_syntaxes == ANY:
+        return "any"
+    return "; ".join(TRANSFER_SYNTAXES[uid] for uid in context.transfer_syntaxes)
+
+
+def _roles(context: SupportedContext) -> str:
+    roles = [role for role, taken in (("SCP", context.scp_role), ("SCU", context.scu_role)) if taken]
+    return " and ".join(roles)
+
+
+def _negotiation(registry: Registry, association: AssociationSettings) -> Iterator[str]:
+    (agreed,) = registry.agree([ExtendedNegotiation(STUDY_ROOT_FIND, b"\1" * 4)])
+    flags = ("relational queries", "combined date and time", "fuzzy matching of names", "timezone adjustment")
+    kept = [flag for flag, value in zip(flags, agreed.information, strict=True) if value]
+    refused = [flag for flag in flags if flag not in kept]
+    yield "#### Extended negotiation"
+    yield bullets(
+        (
+            (
+                f"**FIND (SOP Class Extended Negotiation)**: {', '.join(kept)} are agreed to when proposed; "
+                f"{', '.join(refused)} is not. Queries are answered as relational ones in any case."
+            ),
+            "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs it.",
+            (
+                f"**Asynchronous operations window**: answered with at most {association.max_operations_performed} "
+                f"operations performed and {association.max_operations_invoked} invoked; without a proposal it is "
+                "synchronous."
+            ),
+            "**User identity**: may be proposed; it is neither asked for, nor checked, nor answered.",
+            "**SOP Class Common Extended Negotiation**: may be proposed, and is not needed.",
+        )
+    )
+
+
+def behaviour() -> Iterator[str]:
+    """Yield what each service does, and the statuses that it answers with."""
+    yield "### 3.3 Services"
+    for title, service, field, causes in _SERVICES:
+        yield f"#### {title}"
+        yield paragraph(_BEHAVIOUR[title])
+        yield table(("status", "meaning", "when"), _statuses(causes, field, service))
+    yield "#### Any operation"
+    yield table(("status", "meaning", "when"), _statuses(_ANY_OPERATION, 0, None))
+
+
+def _statuses(causes: _Causes, field: int, service: Service | None) -> Iterator[tuple[str, ...]]:
+    for cause, when in causes:
+        status = int(cause) if isinstance(cause, Status) else int(status_of(cause(""), field))
+        kind = category(status)
+        meaning = describe(status, service)
+        shown = meaning if kind in {Category.SUCCESS, Category.PENDING} else f"{kind.value}: {meaning}"
+        yield code(f"{status:04X}H"), shown, when
+
+
+_BEHAVIOUR: Mapping[str, str] = {
+    "C-STORE": """An object is kept as it was sent: no attribute is changed, added or removed, known or not, private or
+        not. The answer 0000H is given only when the object survives a power cut (`storage.durability`). The same object
+        sent again is answered 0000H and not stored twice; another object under the same SOP Instance UID is refused, or
+        replaces the first, as `storage.duplicates` says. This is level 2 (full) conformance.""",
+    "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
+        (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
+        says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
+        ONLINE. Priority is not heeded.""",
+    "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to AE titles in the
+        settings (`nodes`), over associations that the archive opens, each object in the context that fits it. A
+        response is sent for each object. A C-CANCEL ends the operation within a second, also if the destination has
+        fallen silent.""",
+    "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
+        takes, and the SCP role for them.""",
+}
+
+
+def requestor() -> Iterator[str]:
+    """Yield how associations are asked for."""
+    client = ClientSettings()
+    own = [TRANSFER_SYNTAXES[uid] for uid in for_services(VERIFICATION)[0].transfer_syntaxes]
+    proposed = for_storage([(_CT, JPEG_2000_LOSSLESS)])
+    yield "### 3.4 Associations that are asked for"
+    yield paragraph(
+        f"""The archive asks for associations to send what a C-MOVE names; the commands `archimage echo`, `store`,
+        `find`, `move` and `get` ask for them as a user wants. C-ECHO, C-FIND, C-MOVE and C-GET propose
+        {" and ".join(own)} in one context. For objects, each pair of SOP class and transfer syntax that is to be sent
+        is proposed in a context of its own, up to {MAX_CONTEXTS} on one association; more are sent over several. For a
+        CT image in {TRANSFER_SYNTAXES[JPEG_2000_LOSSLESS]}, for example, these contexts are proposed:"""
+    )
+    yield table(
+        ("context", "abstract syntax", "transfer syntaxes"),
+        (
+            (
+                one.context_id,
+                name(one.abstract_syntax),
+                "; ".join(TRANSFER_SYNTAXES[uid] for uid in one.transfer_syntaxes),
+            )
+            for one in proposed
+        ),
+    )
+    yield table(
+        ("time, s", ""),
+        (
+            ("until the TCP connection stands", f"{client.connect_timeout_s:g}"),
+            ("until the peer accepts, rejects or releases", f"{client.acse_timeout_s:g}"),
+            ("until the peer's next message", f"{client.dimse_timeout_s:g}"),
+            ("for which the peer may take nothing of what is sent", f"{client.write_timeout_s:g}"),
+        ),
+    )
