@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Install the real peers of the tests and the bench, Debian's DCMTK, Orthanc and dicom3tools, and the C compiler that
-# makes the faulty disk of tests/attacks.
+# Install the real peers of the tests and the bench, Debian's DCMTK, Orthanc with DICOMweb and dicom3tools, and the C
+# compiler that makes the faulty disk of tests/attacks.
 # Without apt, or without the right to use it, say which command installs them; the tests that need one then skip.
 set -euo pipefail
 
-packages=(dcmtk dicom3tools gcc libc6-dev orthanc)
+packages=(dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb)
 
 missing=()
 for package in "${packages[@]}"; do

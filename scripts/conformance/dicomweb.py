@@ -52,8 +52,8 @@ def resources() -> Iterator[str]:
     yield table(("status", "when"), _causes())
     yield paragraph(
         """Beside these, at any address: 400 for a Host that is not this server's or a page of a foreign origin,
-        404 where nothing is served, 405 for a method that is not offered there, 431 for a head of a request that is too large,
-        503 for too many connections."""
+        404 where nothing is served, 405 for a method that is not offered there, 431 for a request's head that is too
+        large, 503 for too many connections."""
     )
 
 

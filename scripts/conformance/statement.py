@@ -50,8 +50,8 @@ def _parts(app: App, registry: Registry) -> Iterator[str]:
 def _overview(registry: Registry) -> Iterator[str]:
     yield paragraph(
         f"""Version {__version__}. This statement says which parts of the DICOM standard archimage implements, so that
-        the engineers of a hospital can tell what will work together with it before they connect anything. It follows the
-        order of PS3.2. Every table is made from those that the server runs on."""
+        the engineers of a hospital can tell what will work together with it before they connect anything. It follows
+        the order of PS3.2. Every table is made from those that the server runs on."""
     )
     yield "## 1 Overview"
     yield paragraph(
@@ -105,8 +105,8 @@ def _configuration() -> Iterator[str]:
             "The archive listens on loopback only, until `dicom.host` and `http.host` say otherwise.",
             "Peers that the archive may call stand in `nodes`: AE title, address and port. Nobody else is ever called.",
             (
-                "`dicom.accepted_called_ae_titles`, `dicom.any_called_ae_title` and `dicom.allowed_calling_ae_titles` say "
-                "who may ask for an association, and under which name."
+                "`dicom.accepted_called_ae_titles`, `dicom.any_called_ae_title` and `dicom.allowed_calling_ae_titles` "
+                "say who may ask for an association, and under which name."
             ),
         )
     )
