@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -25,22 +27,34 @@ PATIENT_ID = "BENCH-0001"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a set of objects is made of: square images of 16 bit."""
+    """What a set of objects is made of: square images of 16 bit, dealt to so many studies.
+
+    scanned gives them the header of a real CT, of 250 elements and 6 KB, instead of the forty that an archive needs.
+    """
 
     name: str
     count: int
     edge: int
     frames: int = 1
+    studies: int = GROUPS
+    scanned: bool = False
 
     @property
     def pixel_bytes(self) -> int:
         """Size of one object's pixels."""
         return self.edge * self.edge * 2 * self.frames
 
+    def group(self, number: int) -> int:
+        """Return which study an object is of."""
+        return number * min(self.studies, self.count) // self.count
+
 
 CT_512K = Shape("ct-512k", 400, 512)
 SMALL_8K = Shape("small-8k", 5000, 60)
 BIG_1G = Shape("big-1g", 1, 512, frames=2048)
+SERIES_600 = Shape("series-600", 600, 512, studies=1, scanned=True)
+STUDY_1G = Shape("study-1g", 2000, 512, studies=1)
+STUDIES_8 = Shape("studies-8", 80, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,23 @@ class Objects:
     def total_bytes(self) -> int:
         """Bytes of all the PDUs."""
         return sum(length for group in self.spans for _, length in group)
+
+    @property
+    def files(self) -> list[Path]:
+        """The Part 10 files in the order of their numbers."""
+        return [path for group in self.groups for path in sorted(group.iterdir())]
+
+    def study(self, number: int) -> str:
+        """Return the path of an object's study below the root of DICOMweb."""
+        return f"studies/{uid(self.shape, 'study', self.shape.group(number))}"
+
+    def series(self, number: int) -> str:
+        """Return the path of an object's series."""
+        return f"{self.study(number)}/series/{uid(self.shape, 'series', self.shape.group(number))}"
+
+    def instance(self, number: int) -> str:
+        """Return the path of an object."""
+        return f"{self.series(number)}/instances/{uid(self.shape, 'instance', number)}"
 
     def warm(self) -> None:
         """Read everything once, so that no server waits for the disk of its client, and make free memory ready for it.
@@ -111,11 +142,10 @@ def prepare(root: Path, shape: Shape) -> Objects:
 
 
 def _write(folder: Path, shape: Shape) -> list[list[tuple[int, int]]]:
-    groups = min(GROUPS, shape.count)
-    spans: list[list[tuple[int, int]]] = [[] for _ in range(groups)]
+    spans: list[list[tuple[int, int]]] = [[] for _ in range(min(shape.studies, shape.count))]
     with (folder / "objects.pdus").open("wb") as pdus:
         for number in range(shape.count):
-            group = number * groups // shape.count
+            group = shape.group(number)
             target = folder / f"group{group}"
             target.mkdir(exist_ok=True)
             header = _header(shape, group, number)
@@ -130,7 +160,7 @@ def _write(folder: Path, shape: Shape) -> list[list[tuple[int, int]]]:
 
 def _header(shape: Shape, group: int, number: int) -> bytes:
     """Encode everything before the pixels, Part 10 header included."""
-    dataset = _dataset(shape, group, number)
+    dataset = describe(shape, group, number)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -140,12 +170,13 @@ def _header(shape: Shape, group: int, number: int) -> bytes:
     return buffer.getvalue() + b"\xe0\x7f\x10\x00OW\0\0" + shape.pixel_bytes.to_bytes(4, "little")
 
 
-def _dataset(shape: Shape, group: int, number: int) -> Dataset:
-    dataset = Dataset()
+def describe(shape: Shape, group: int, number: int) -> Dataset:
+    """Return everything of an object but its pixels."""
+    dataset = _scanned() if shape.scanned else Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     dataset.SOPClassUID = CT if shape.frames == 1 else MULTI_FRAME_WORD
-    dataset.SOPInstanceUID = _uid(shape, "instance", number)
+    dataset.SOPInstanceUID = uid(shape, "instance", number)
     dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = f"202401{group + 1:02d}"
     dataset.StudyTime = dataset.ContentTime = "101500"
     dataset.AccessionNumber = f"A{group:07d}"
@@ -158,14 +189,20 @@ def _dataset(shape: Shape, group: int, number: int) -> Dataset:
     dataset.PatientID = PATIENT_ID
     dataset.PatientBirthDate = "19600101"
     dataset.PatientSex = "O"
-    dataset.StudyInstanceUID = _uid(shape, "study", group)
-    dataset.SeriesInstanceUID = _uid(shape, "series", group)
-    dataset.FrameOfReferenceUID = _uid(shape, "frame", group)
+    dataset.StudyInstanceUID = uid(shape, "study", group)
+    dataset.SeriesInstanceUID = uid(shape, "series", group)
+    dataset.FrameOfReferenceUID = uid(shape, "frame", group)
     dataset.StudyID = str(group)
     dataset.SeriesNumber = 1
     dataset.InstanceNumber = number + 1
     _describe_image(dataset, shape, number)
     return dataset
+
+
+def _scanned() -> Dataset:
+    """Read the header of the CT that pydicom ships."""
+    dataset = dcmread(str(get_testdata_file("CT_small.dcm", download=False)), stop_before_pixels=True)
+    return Dataset({element.tag: element for element in dataset})
 
 
 def _describe_image(dataset: Dataset, shape: Shape, number: int) -> None:
@@ -185,7 +222,8 @@ def _describe_image(dataset: Dataset, shape: Shape, number: int) -> None:
     dataset.WindowCenter, dataset.WindowWidth = "40", "400"
 
 
-def _uid(shape: Shape, kind: str, number: int) -> str:
+def uid(shape: Shape, kind: str, number: int) -> str:
+    """Make the UID of a study, series, instance or frame of reference: the same in every run."""
     return str(generate_uid(prefix="2.25.", entropy_srcs=["archimage bench", shape.name, kind, str(number)]))
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import data
@@ -30,7 +30,7 @@ class Bench:
         count = max(shape.count // 10, 1) if self.quick else shape.count
         frames = max(shape.frames // 10, 1) if self.quick else shape.frames
         name = f"{shape.name}-quick" if self.quick else shape.name
-        return data.prepare(self.out / "data", Shape(name, count, shape.edge, frames))
+        return data.prepare(self.out / "data", replace(shape, name=name, count=count, frames=frames))
 
     def expect(self, targets: Sequence[Target]) -> None:
         """State what is wanted of the cases to come."""

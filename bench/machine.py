@@ -43,6 +43,19 @@ def touch_memory(size_bytes: int) -> None:
             memory[offset] = 1
 
 
+def forget_files(directory: Path) -> str:
+    """Have what is in a directory read from the disk again, as after a restart; return how, to be told."""
+    os.sync()
+    with suppress(PermissionError):
+        Path("/proc/sys/vm/drop_caches").write_text("3\n")
+        return "sync, then 3 written to /proc/sys/vm/drop_caches: no file, name or inode is in memory"
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return "sync, then POSIX_FADV_DONTNEED for each file; names and inodes stay in memory where root does not run this"
+
+
 def foreign_cpu_percent(window_s: float = 2.0) -> float:
     """Return how much of the processor is busy while the bench itself does nothing, percent of all cores."""
     psutil.cpu_percent()

@@ -17,6 +17,7 @@ from bench.process import Running
 
 Starter = Callable[[Path], AbstractContextManager[Running]]
 MOVE_DESTINATION = "BENCHDEST"
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 MODULES = {"floor": "floor", "ready": "ready", "sink": "sink", "pynetdicom": "pynetdicom_scp"}
 ARCHIMAGE_COMMAND = (sys.executable, "-m", "archimage")
 
@@ -58,13 +59,55 @@ def dcmqrscp(root: Path, destination_port: int = 11999) -> Iterator[Running]:
 @contextmanager
 def orthanc(root: Path, destination_port: int = 11999) -> Iterator[Running]:
     """Run Orthanc on SQLite without plugins, compression or the waits of its defaults."""
-    program, port = process.require("Orthanc", "orthanc"), process.free_port()
-    with process.fresh_directory(root, "orthanc") as directory:
-        settings = directory / "orthanc.json"
-        settings.write_text(json.dumps(_orthanc_settings(directory, port, destination_port)))
-        with process.launched([program, str(settings)], directory) as running:
-            process.wait_until(partial(process.answers_echo, port, "ORTHANC"), running, "Orthanc")
-            yield Running("Orthanc", running, port, "ORTHANC", directory)
+    port = process.free_port()
+    with (
+        process.fresh_directory(root, "orthanc") as directory,
+        _orthanc(directory, _orthanc_settings(directory, port, destination_port)) as running,
+    ):
+        yield Running("Orthanc", running, port, "ORTHANC", directory)
+
+
+@contextmanager
+def orthanc_web(directory: Path) -> Iterator[Running]:
+    """Run Orthanc with its DICOMweb plugin on a directory that may hold an archive of its own already."""
+    if not DICOMWEB_PLUGIN.exists():
+        raise process.ServerError("Orthanc has no DICOMweb: apt-get install orthanc-dicomweb")
+    port, http_port = process.free_port(), process.free_port()
+    settings = {**_orthanc_settings(directory, port, 11999), **_web_settings(http_port)}
+    with _orthanc(directory, settings) as running:
+        process.wait_until(partial(process.listens, http_port), running, "Orthanc")
+        yield Running("Orthanc", running, port, "ORTHANC", directory, http_port)
+
+
+@contextmanager
+def _orthanc(directory: Path, settings: Mapping[str, object]) -> Iterator[subprocess.Popen[str]]:
+    file = directory / "orthanc.json"
+    file.write_text(json.dumps(settings))
+    with process.launched([process.require("Orthanc", "orthanc"), str(file)], directory) as running:
+        port = settings["DicomPort"]
+        assert isinstance(port, int)
+        process.wait_until(partial(process.answers_echo, port, "ORTHANC"), running, "Orthanc")
+        yield running
+
+
+def _web_settings(http_port: int) -> dict[str, object]:
+    """Serve whole metadata, as archimage does; compressing for loopback would only cost time."""
+    return {
+        "Plugins": [str(DICOMWEB_PLUGIN)],
+        "HttpServerEnabled": True,
+        "HttpPort": http_port,
+        "HttpThreadsCount": 50,
+        "HttpCompressionEnabled": False,
+        "KeepAlive": True,
+        "TcpNoDelay": True,
+        "AuthenticationEnabled": False,
+        "DicomWeb": {
+            "Enable": True,
+            "Root": "/dicom-web/",
+            "StudiesMetadata": "Full",
+            "SeriesMetadata": "Full",
+        },
+    }
 
 
 def _orthanc_settings(directory: Path, port: int, destination_port: int) -> dict[str, object]:
@@ -134,20 +177,30 @@ def archimage(
     with process.fresh_directory(root, "archimage") as directory:
         if prepare:
             prepare(directory)
-        command = [
-            *ARCHIMAGE_COMMAND, "serve", "--data", str(directory), "--dicom-port", "0", "--http-port", "0",
-            "--node", f"{MOVE_DESTINATION}=127.0.0.1:{destination_port}",
-        ]  # fmt: skip
-        with process.launched(command, directory, settings, stdout=subprocess.PIPE) as running:
-            port, called = _ready(running, directory)
-            yield Running("archimage", running, port, called, directory)
+        with archimage_on(directory, destination_port, settings) as running:
+            yield running
 
 
-def _ready(running: subprocess.Popen[str], directory: Path) -> tuple[int, str]:
+@contextmanager
+def archimage_on(
+    directory: Path, destination_port: int = 11999, settings: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run the archive on a directory that may hold one already."""
+    command = [
+        *ARCHIMAGE_COMMAND, "serve", "--data", str(directory), "--dicom-port", "0", "--http-port", "0",
+        "--node", f"{MOVE_DESTINATION}=127.0.0.1:{destination_port}",
+    ]  # fmt: skip
+    with process.launched(command, directory, settings, stdout=subprocess.PIPE) as running:
+        port, http_port, called = _ready(running, directory)
+        yield Running("archimage", running, port, called, directory, http_port)
+
+
+def _ready(running: subprocess.Popen[str], directory: Path) -> tuple[int, int, str]:
     """Read the line that tells where it listens; other lines before it are passed over."""
     for line in running.stdout or ():
         if line.startswith("ready "):
             fields = dict(field.split("=", 1) for field in line.split()[1:4])
-            return int(fields["dicom"].rpartition(":")[2]), fields["ae"]
+            dicom, http = (int(fields[door].rpartition(":")[2]) for door in ("dicom", "http"))
+            return dicom, http, fields["ae"]
     said = directory.with_suffix(".log").read_text().strip().splitlines()
     raise process.ServerError(f"archimage did not start: {said[-1] if said else 'it said nothing'}")

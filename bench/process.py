@@ -37,11 +37,19 @@ class Running:
     port: int
     ae_title: str
     directory: Path
+    http_port: int = 0
 
-    def processes(self) -> list[psutil.Process]:
-        """Return its main process and the children that live."""
+    def processes(self, without: str = "") -> list[psutil.Process]:
+        """Return its main process and the children that live, but those whose command line has an argument without."""
         main = psutil.Process(self.process.pid)
-        return [main, *main.children(recursive=True)]
+        return [main, *(child for child in main.children(recursive=True) if not _has_argument(child, without))]
+
+    def pin(self, core: int) -> None:
+        """Let every thread that it has run on one core only, and so those that they start."""
+        for process in self.processes():
+            for thread in process.threads():
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread.id, {core})
 
     def cpu_s(self) -> float:
         """Return the processor time used so far by it and the children that live, seconds."""
@@ -52,10 +60,10 @@ class Running:
                 total += times.user + times.system
         return total
 
-    def rss_bytes(self) -> int:
-        """Return the resident memory of all its processes."""
+    def rss_bytes(self, without: str = "") -> int:
+        """Return the resident memory of its processes."""
         total = 0
-        for process in self.processes():
+        for process in self.processes(without):
             with suppress(psutil.NoSuchProcess):
                 total += process.memory_info().rss
         return total
@@ -66,14 +74,20 @@ class Running:
             with suppress(*_GONE):
                 Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
-    def peak_bytes(self) -> int:
+    def peak_bytes(self, without: str = "") -> int:
         """Return the peak of resident memory, summed over its processes."""
         total = 0
-        for process in self.processes():
+        for process in self.processes(without):
             with suppress(*_GONE):
                 status = Path(f"/proc/{process.pid}/status").read_text()
                 total += 1024 * int(status.split("VmHWM:")[1].split()[0])
         return total
+
+
+def _has_argument(process: psutil.Process, argument: str) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return argument in process.cmdline()
+    return False
 
 
 def free_port() -> int:

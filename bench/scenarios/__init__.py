@@ -3,7 +3,19 @@
 from collections.abc import Callable, Mapping
 
 from bench.harness import Bench
-from bench.scenarios import find, full_index, idle, pool, retrieve, send, store
+from bench.scenarios import (
+    find,
+    full_index,
+    idle,
+    pool,
+    retrieve,
+    send,
+    store,
+    web_frames,
+    web_metadata,
+    web_query,
+    web_transfer,
+)
 
 ALL: Mapping[str, Callable[[Bench], None]] = {
     "store_ct": store.store_ct,
@@ -16,4 +28,13 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "idle": idle.idle,
     "full_index": full_index.full_index,
     "pool": pool.pool,
+    "web_metadata": web_metadata.web_metadata,
+    "web_query": web_query.web_query,
+    "web_rate": web_query.web_rate,
+    "web_native": web_frames.web_native,
+    "web_encapsulated": web_frames.web_encapsulated,
+    "web_rendered": web_frames.web_rendered,
+    "web_wado": web_transfer.web_wado,
+    "web_stow": web_transfer.web_stow,
+    "web_memory": web_transfer.web_memory,
 }

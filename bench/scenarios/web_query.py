@@ -1,0 +1,88 @@
+"""QIDO-RS: the study list over 100,000 studies, and how many such requests an archive of 8 studies answers.
+
+The request is the one that OHIF sends for its study list: 101 studies, ten attributes, fuzzy matching.
+"""
+
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from bench import archives, filled, peers, process, web, wire
+from bench.archives import ARCHIVES
+from bench.data import STUDIES_8
+from bench.figures import OURS, Sample, Target
+from bench.filled import FilledIndex, Study
+from bench.harness import Bench
+
+PAGE = 101
+RETURNED = "includefield=00081030,00080060,00080090,00100030,00080061,00201208"
+KINDS: Mapping[str, Callable[[Study], str]] = {
+    "first page": lambda _: "",
+    "by Patient ID": lambda study: f"&PatientID={study.patient_id}",
+    "by Accession Number": lambda study: f"&AccessionNumber={study.accession_number}",
+    "by Study Instance UID": lambda study: f"&StudyInstanceUID={study.study_instance_uid}",
+    "by name prefix": lambda study: f"&PatientName={study.name_prefix}",
+    "by date range": lambda study: f"&StudyDate={study.date_range}",
+    "by date range and modality": lambda study: f"&StudyDate={study.date_range}&ModalitiesInStudy=CT",
+    "newest first": lambda _: "&orderby=-StudyDate",
+}
+STUDIES = 100_000
+MEASURED_S = 3.0
+
+
+def web_query(bench: Bench) -> None:
+    """Ask for pages of a long study list."""
+    studies = STUDIES // 10 if bench.quick else STUDIES
+    index = filled.prepare(bench.out / "data", studies, 1)
+    chosen = index.pick(20 if bench.quick else 200)
+    case = f"QIDO-RS study list over {studies:,} studies"
+    bench.expect([Target(f"{case}, {kind}, p95", 20, at_most=True) for kind in (*KINDS, "any page")])
+    bench.alternate(case, {OURS: partial(_list, bench, case, index, chosen)}, rounds=1)
+
+
+def web_rate(bench: Bench) -> None:
+    """Ask an archive of 8 studies for its study list, one request after another."""
+    objects = bench.objects(STUDIES_8)
+    case = "QIDO-RS study list over 8 studies"
+    bench.expect((Target(case, 20, "Orthanc"),))
+    fill = archives.by_dimse(objects)
+
+    def measure(name: str) -> Iterator[Sample]:
+        with archives.holding(name, bench.work, fill) as server, web.Connection(server) as connection:
+            found = json.loads(connection.get(_path(""), web.JSON, keep=True).require().body)
+            if len(found) != 8:
+                raise wire.WireError(f"{len(found)} of 8 studies came")
+            count, before, start = 0, server.cpu_s(), time.perf_counter()
+            while (seconds := time.perf_counter() - start) < MEASURED_S:
+                connection.get(_path(""), web.JSON).require()
+                count += 1
+            yield Sample(case, name, count / seconds, "requests/s", 1000 * (server.cpu_s() - before) / count)
+
+    bench.alternate(case, {name: partial(measure, name) for name in ARCHIVES})
+
+
+def _list(bench: Bench, case: str, index: FilledIndex, chosen: Sequence[Study]) -> Iterator[Sample]:
+    with process.fresh_directory(bench.work, "archimage") as directory:
+        index.install(directory)
+        with peers.archimage_on(directory) as server, web.Connection(server) as connection:
+            for kind, filtered in KINDS.items():
+                paths = [_path(filtered(study)) for study in chosen]
+                yield from _percentiles(connection, f"{case}, {kind}", paths)
+            dice = random.Random(1)  # noqa: S311  # the same pages in every run
+            pages = [_path("", offset=PAGE * dice.randrange(len(chosen))) for _ in chosen]
+            yield from _percentiles(connection, f"{case}, any page", pages)
+
+
+def _percentiles(connection: web.Connection, case: str, paths: Sequence[str]) -> Iterator[Sample]:
+    """Measure one kind of request; the first is left out, as it warms the statement."""
+    answers = [connection.get(path, web.JSON).require(100) for path in (paths[0], *paths)][1:]
+    times = sorted(1000 * answer.seconds for answer in answers)
+    yield Sample(f"{case}, p50", OURS, statistics.median(times), "ms")
+    yield Sample(f"{case}, p95", OURS, times[int(0.95 * (len(times) - 1))], "ms")
+
+
+def _path(filtered: str, offset: int = 0) -> str:
+    return f"studies?limit={PAGE}&offset={offset}&fuzzymatching=true&{RETURNED}{filtered}"

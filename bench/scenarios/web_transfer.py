@@ -1,0 +1,101 @@
+"""WADO-RS of whole studies and STOW-RS, and the memory that 1 GB takes on its way in and out."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from bench import archives, web
+from bench.archives import ARCHIVES
+from bench.data import BIG_1G, CT_512K, STUDY_1G, Objects
+from bench.figures import OURS, Sample, Target
+from bench.harness import Bench
+from bench.process import Running
+
+OBJECTS = web.multipart("application/dicom")
+PIXEL_WORKER = "archimage.imaging.worker"  # what a process of ours is called that touches pixels only
+ONE_BY_ONE = 200
+
+
+def web_wado(bench: Bench) -> None:
+    """Fetch each study of 512 KB CT, first as filling and a restart left the page cache, then again."""
+    objects = bench.objects(CT_512K)
+    first, again = "WADO-RS study of 512 KB CT, first", "WADO-RS study of 512 KB CT, again"
+    bench.expect((Target(first, 5, "Orthanc"), Target(again, 5, "Orthanc")))
+    studies = list(dict.fromkeys(objects.study(number) for number in range(objects.count)))
+
+    def measure(name: str) -> Iterator[Sample]:
+        with (
+            archives.holding(name, bench.work, archives.by_dimse(objects)) as server,
+            web.Connection(server) as connection,
+        ):
+            for case in (first, again):
+                before = server.cpu_s()
+                answers = [connection.get(study, OBJECTS) for study in studies]
+                got = sum(answer.require(objects.shape.pixel_bytes).length for answer in answers)
+                cpu_ms = 1000 * (server.cpu_s() - before) / objects.count
+                yield Sample(case, name, got / 1e6 / sum(answer.seconds for answer in answers), "MB/s", cpu_ms)
+
+    bench.alternate("WADO-RS study of 512 KB CT", {name: partial(measure, name) for name in ARCHIVES})
+
+
+def web_stow(bench: Bench) -> None:
+    """Store 512 KB CT, a study a request and an object a request."""
+    objects = bench.objects(CT_512K)
+    by_study = [sorted(folder.iterdir()) for folder in objects.groups]
+    requests = {
+        "STOW-RS of 512 KB CT, a study a request": by_study,
+        "STOW-RS of 512 KB CT, an object a request": [[file] for file in objects.files[:ONE_BY_ONE]],
+    }
+    for case, bodies in requests.items():
+        bench.expect((Target(case, 5, "Orthanc"),))
+        bench.alternate(case, {name: partial(_store, bench.work, case, name, objects, bodies) for name in ARCHIVES})
+
+
+def _store(work: Path, case: str, name: str, objects: Objects, bodies: Sequence[Sequence[Path]]) -> Sequence[Sample]:
+    with archives.empty(name, work) as server, web.Connection(server) as connection:
+        objects.warm()
+        before = server.cpu_s()
+        seconds = sum(connection.store(files).require().seconds for files in bodies)
+        cpu_s = server.cpu_s() - before
+    count = sum(len(files) for files in bodies)
+    return (Sample(case, name, count / seconds, "objects/s", 1000 * cpu_s / count),)
+
+
+def web_memory(bench: Bench) -> None:
+    """Let 1 GB in and out, as one object and as many; Orthanc once, for what it takes."""
+    for shape, kind in ((BIG_1G, "a 1 GB object"), (STUDY_1G, "a 1 GB study of CT")):
+        objects = bench.objects(shape)
+        going = {"out": partial(_out, bench, objects), "in": partial(_in, bench, objects)}
+        for direction, measure in going.items():
+            case = f"memory above idle, {kind} {direction}"
+            bench.expect((Target(case, 64, at_most=True),))
+            bench.alternate(case, {OURS: partial(measure, OURS, case)})
+            bench.alternate(case, {"Orthanc": partial(measure, "Orthanc", case)}, rounds=1)
+
+
+def _out(bench: Bench, objects: Objects, name: str, case: str) -> Iterator[Sample]:
+    fill = archives.by_dimse(objects)
+    with archives.holding(name, bench.work, fill) as server, web.Connection(server) as connection:
+        idle = _begin(server)
+        answer = connection.get(objects.study(0), OBJECTS).require(objects.count * objects.shape.pixel_bytes)
+        yield from _grown(server, idle, case, answer.length / 1e6 / answer.seconds)
+
+
+def _in(bench: Bench, objects: Objects, name: str, case: str) -> Iterator[Sample]:
+    with archives.empty(name, bench.work) as server, web.Connection(server) as connection:
+        objects.warm()
+        idle = _begin(server)
+        answer = connection.store(objects.files).require()
+        yield from _grown(server, idle, case, objects.count * objects.shape.pixel_bytes / 1e6 / answer.seconds)
+
+
+def _begin(server: Running) -> int:
+    """Forget the peak so far; return what it takes now, bytes."""
+    server.reset_peak()
+    return server.rss_bytes(PIXEL_WORKER)
+
+
+def _grown(server: Running, idle: int, case: str, speed: float) -> Iterator[Sample]:
+    peak = server.peak_bytes(PIXEL_WORKER)
+    yield Sample(case, server.name, (peak - idle) / 2**20, "MB")
+    yield Sample(case.replace("memory above idle, ", "speed of "), server.name, speed, "MB/s")
