@@ -115,7 +115,7 @@ class FrameService:
             ExcessiveDatasetError: it is longer than max_header_bytes.
         """
         start, end = instance.data_set_offset, self._anatomy(instance).header_end
-        with self._open(instance) as file:
+        with self.open(instance) as file:
             reader = self._reader(instance, file)
             return self._read(reader, start, end - start)
 
@@ -129,7 +129,7 @@ class FrameService:
         length = self._limits.max_header_bytes if deflated else instance.size_bytes - start
         if length <= 0:
             return b""
-        with self._open(instance) as file:
+        with self.open(instance) as file:
             reader = self._reader(instance, file)
             return reader.read(start, length) if deflated else self._read(reader, start, length)
 
@@ -138,7 +138,7 @@ class FrameService:
         table = self._anatomy(instance).table
         if table is None:
             return None
-        with self._open(instance) as file:
+        with self.open(instance) as file:
             reader = self._reader(instance, file)
             return _pixel_element(instance, table, reader)
 
@@ -163,7 +163,7 @@ class FrameService:
         """
         table = _with_frames(instance, self._anatomy(instance).table)
         read = encapsulated_frame if table.encapsulated else native_frame
-        with self._open(instance) as file:
+        with self.open(instance) as file:
             reader = self._reader(instance, file)
             for number in numbers:
                 if not 1 <= number <= table.count:
@@ -176,7 +176,7 @@ class FrameService:
         Raises:
             NotFoundError: there is no such value, or the instance was removed meanwhile.
         """
-        file = self._open(instance)
+        file = self.open(instance)
         try:
             reader = self._reader(instance, file)
             data_set = _DataSet(reader, instance.data_set_offset)
@@ -194,7 +194,13 @@ class FrameService:
             raise
         return BulkValue(file, reader, extents, found.vr, little=found.little)
 
-    def _open(self, instance: StoredInstance) -> BlobReader:
+    def open(self, instance: StoredInstance) -> BlobReader:
+        """Open the stored file; the data set begins at data_set_offset.
+
+        Raises:
+            NotFoundError: the instance was removed meanwhile.
+            BlobNotFoundError: the file is gone that should be there.
+        """
         try:
             return self._blobs.open(instance.path)
         except BlobNotFoundError:
@@ -215,7 +221,7 @@ class FrameService:
         table = self._index.frames(instance.sop_instance_uid)
         if table is not None and table.element_offset and is_grouped(table):
             return Anatomy(table.element_offset, table)
-        with self._open(instance) as file:
+        with self.open(instance) as file:
             reader = self._reader(instance, file)
             return examine(reader, instance, self._limits)
 

@@ -38,10 +38,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An offer that is taken, and the transfer syntax that is asked for: a UID, `*` for any, or "" for the default."""
+    """An offer that is taken, and the transfer syntax that is asked for: a UID, `*` for any, or "" for the default.
+
+    quality is how much the client likes it, 1 at most.
+    """
 
     offer: Offer
     transfer_syntax: str = ""
+    quality: float = field(default=1.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def _accepted(ranges: Sequence[MediaRange], offer: Offer) -> Iterator[tuple[int,
     for place, entry in matching:
         syntax = entry.parameters.get("transfer-syntax", "") if offer.transfer_syntaxes else ""
         if entry.quality > 0 and entry.specificity == closest and _given(syntax, offer):
-            yield place, entry, Choice(offer, syntax)
+            yield place, entry, Choice(offer, syntax, entry.quality)
 
 
 def _given(syntax: str, offer: Offer) -> bool:

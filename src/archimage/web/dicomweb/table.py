@@ -2,9 +2,17 @@
 
 from typing import Final
 
-from archimage.web.dicomweb import capabilities, qido, removal, stow
+from archimage.web.dicomweb import bulkdata, capabilities, frames, metadata, qido, removal, stow, wado
 from archimage.web.dicomweb.resources import Resource
 
-_SERVED: Final = (*qido.RESOURCES, *stow.RESOURCES, *removal.RESOURCES)
+_SERVED: Final = (
+    *qido.RESOURCES,
+    *wado.RESOURCES,
+    *metadata.RESOURCES,
+    *frames.RESOURCES,
+    *bulkdata.RESOURCES,
+    *stow.RESOURCES,
+    *removal.RESOURCES,
+)
 
 RESOURCES: Final[tuple[Resource, ...]] = (*_SERVED, *capabilities.resources(_SERVED))

@@ -1,0 +1,205 @@
+"""WADO-RS, frames: one by one as they are stored, by one read of the file, or decoded or encoded as is asked for.
+
+Ref: PS3.18 §10.4.1.1.6 (pixel data), §8.7.3.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from archimage.dicom.layout import PIXEL_DATA
+from archimage.errors import NotAcceptableError, NotFoundError
+from archimage.model.records import StoredInstance
+from archimage.web.dicomweb import found, transcoded
+from archimage.web.dicomweb.answers import (
+    Open,
+    Part,
+    ReadableBytes,
+    WholeAnswer,
+    not_modified,
+    of_bytes,
+    of_file,
+    several,
+    single,
+)
+from archimage.web.dicomweb.forms import BYTES, PICTURES, choices, frame_form, frame_offers, frame_syntax, video_type
+from archimage.web.dicomweb.negotiation import Choice, Offer
+from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.multipart import MultipartWriter
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Bytes in memory, to be read like a file."""
+
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the frames of one instance are given; location is the address of the instance."""
+
+    instance: StoredInstance
+    offer: Offer
+    syntax: str
+    location: str
+
+    @property
+    def content_type(self) -> str:
+        return f"{self.offer.media_type}; transfer-syntax={self.syntax}"
+
+    def label(self, number: int) -> dict[str, str]:
+        """Return the headers of a frame's part, its Content-Type aside."""
+        return {"Content-Location": f"{self.location}/frames/{number}"}
+
+
+async def _retrieve(request: DicomWebRequest) -> ASGIApp:
+    return await request.run(_frames, request)
+
+
+def _frames(request: DicomWebRequest) -> ASGIApp:
+    numbers = found.frame_numbers(request.variables["frames"])
+    instance = found.instance(request)
+    ranked = choices(request, frame_offers(instance.transfer_syntax_uid, alone=len(numbers) == 1))
+    form = _form(request, instance, ranked)
+    etag = found.etag((instance,), form.content_type, form.offer.multipart, numbers)
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
+    if len(numbers) > 1:
+        count = request.services.frames.frame_count(instance)
+        if count and max(numbers) > count:
+            raise NotFoundError(f"there is no frame {max(numbers)}: the instance has {count}")
+    data = _frame(request, form, numbers[0])
+    if not form.offer.multipart:
+        return single(request, partial(_held, data), form.content_type, etag)
+    if len(numbers) == 1:
+        return _one_part(form, numbers[0], data, etag)
+    first = of_bytes(data, form.content_type, form.label(numbers[0]))
+    return several(request, form.offer.media_type, chain((first,), _parts(request, form, numbers[1:])), {"ETag": etag})
+
+
+def _one_part(form: _Form, number: int, data: bytes, etag: str) -> ASGIApp:
+    """Answer with one frame in a multipart: what viewers ask for all the time."""
+    writer = MultipartWriter(form.content_type)
+    pieces = (writer.head(form.label(number)), data, writer.end())
+    return WholeAnswer(
+        pieces, {"Content-Type": writer.content_type, "ETag": etag, "Cache-Control": "private, no-cache"}
+    )
+
+
+def _form(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> _Form:
+    offer, syntax = frame_form(instance.transfer_syntax_uid, ranked, partial(transcoded.can, request))
+    return _Form(instance, offer, syntax, _location(request))
+
+
+def _location(request: DicomWebRequest) -> str:
+    named = request.variables
+    start = f"{request.base_url}/studies/{named['study']}"
+    if "instance" not in named:
+        return start
+    return f"{start}/series/{named['series']}/instances/{named['instance']}"
+
+
+def _held(data: bytes) -> AbstractContextManager[ReadableBytes]:
+    return nullcontext(_Held(data))
+
+
+def _frame(request: DicomWebRequest, form: _Form, number: int) -> bytes:
+    if form.syntax == frame_syntax(form.instance.transfer_syntax_uid):
+        return request.services.frames.frame(form.instance, number).data
+    return transcoded.frame(request, form.instance, number, form.syntax)
+
+
+def _parts(request: DicomWebRequest, form: _Form, numbers: Sequence[int]) -> Iterator[Part]:
+    if form.syntax == frame_syntax(form.instance.transfer_syntax_uid):
+        frames = (frame.data for frame in request.services.frames.frames(form.instance, numbers))
+    else:
+        frames = (transcoded.frame(request, form.instance, number, form.syntax) for number in numbers)
+    for number, data in zip(numbers, frames, strict=False):
+        yield of_bytes(data, form.content_type, form.label(number))
+
+
+async def _retrieve_all(request: DicomWebRequest) -> ASGIApp:
+    return await request.run(_all_frames, request)
+
+
+def _all_frames(request: DicomWebRequest) -> ASGIApp:
+    """Answer with the pixels of an instance: every frame, or the stream of a video."""
+    instance = found.instance(request)
+    kind = video_type(instance.transfer_syntax_uid)
+    ranked = choices(request, frame_offers(instance.transfer_syntax_uid, alone=kind is not None))
+    count = request.services.frames.frame_count(instance)
+    if kind is not None:
+        return _video(request, instance, ranked)
+    if not count:
+        raise NotAcceptableError("the object has no pixels, or they are not what its header describes")
+    form = _form(request, instance, ranked)
+    etag = found.etag((instance,), form.content_type)
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
+    first = of_bytes(_frame(request, form, 1), form.content_type, form.label(1))
+    rest = _parts(request, form, range(2, count + 1))
+    return several(request, form.offer.media_type, chain((first,), rest), {"ETag": etag})
+
+
+def _video(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> ASGIApp:
+    """Answer with the stream as it is stored; players ask for ranges of it."""
+    form = _form(request, instance, ranked)
+    etag = found.etag((instance,), form.content_type, "stream")
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
+    stream: Open = partial(request.services.frames.bulk, instance, (PIXEL_DATA,))
+    if not form.offer.multipart:
+        return single(request, stream, form.content_type, etag)
+    with stream() as value:
+        part = of_file(stream, value.size_bytes, form.content_type)
+    return several(request, form.offer.media_type, [part], {"ETag": etag})
+
+
+_INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
+_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
+_KINDS: Final = (BYTES, *PICTURES)
+_PRODUCED: Final = (*(f'multipart/related; type="{kind}"' for kind in _KINDS), *_KINDS)
+
+_RETRIEVE: Final = Resource(
+    "RetrieveFrames",
+    "GET",
+    f"{_INSTANCE}/frames/{{frames}}",
+    _retrieve,
+    "Retrieve frames, counted from 1, several with commas",
+    (_ACCEPT,),
+    _PRODUCED,
+    statuses=(200, 206, 304, 400, 404, 406, 416, 503),
+)
+
+RESOURCES: Final = (
+    _RETRIEVE,
+    replace(
+        _RETRIEVE,
+        name="RetrieveAllFrames",
+        path=f"{_INSTANCE}/frames",
+        handler=_retrieve_all,
+        summary="Retrieve every frame of an object, or the stream of a video",
+        produces=(*_PRODUCED, "video/mp4", "video/mpeg", "video/h265"),
+    ),
+    replace(
+        _RETRIEVE,
+        name="RetrievePixelData",
+        path=f"{_INSTANCE}/pixeldata",
+        handler=_retrieve_all,
+        summary="Retrieve the pixels of an object, each frame in a part",
+        produces=(*_PRODUCED, "video/mp4", "video/mpeg", "video/h265"),
+    ),
+)

@@ -1,0 +1,170 @@
+"""WADO-RS, objects: studies, series and instances as DICOM files, in parts, alone, or in a ZIP archive.
+
+Ref: PS3.18 §10.4.1.1.1, §10.4.3.
+"""
+
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from archimage.errors import DicomError, NotAcceptableError
+from archimage.model.records import StoredInstance
+from archimage.web.dicomweb import found, transcoded
+from archimage.web.dicomweb.answers import (
+    PIECE_BYTES,
+    Open,
+    Part,
+    Piece,
+    not_modified,
+    of_file,
+    read_ahead,
+    several,
+    single,
+)
+from archimage.web.dicomweb.archive import ZipWriter, archive_size
+from archimage.web.dicomweb.errors import warning
+from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
+from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.responses import StreamedResponse
+
+Wanted = tuple[StoredInstance, str]
+"""An instance, and the transfer syntax to give it in."""
+
+
+async def _retrieve(request: DicomWebRequest) -> ASGIApp:
+    return await request.run(_answer, request)
+
+
+def _answer(request: DicomWebRequest) -> ASGIApp:
+    instances = found.instances(request)
+    ranked = choices(request, object_offers(len(instances)))
+    offer = ranked[0].offer
+    ranked = tuple(choice for choice in ranked if choice.offer == offer)
+    can = partial(transcoded.can, request)
+    syntaxes = [object_syntax(instance.transfer_syntax_uid, ranked, can) for instance in instances]
+    wanted = [(instance, syntax) for instance, syntax in zip(instances, syntaxes, strict=True) if syntax is not None]
+    if not wanted:
+        raise NotAcceptableError(
+            f"nothing of this can be given in transfer syntax {ranked[0].transfer_syntax}; it is stored in "
+            f"{', '.join(sorted({instance.transfer_syntax_uid for instance in instances}))}"
+        )
+    etag = found.etag((instance for instance, _ in wanted), offer, [syntax for _, syntax in wanted])
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
+    if offer.media_type == DICOM and not offer.multipart:
+        ((instance, syntax),) = wanted
+        return single(request, opener(request, instance, syntax), _label(syntax), etag)
+    status, headers = HTTPStatus.OK, {"ETag": etag}
+    if missing := len(instances) - len(wanted):
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Warning"] = warning(
+            request.base_url, f"{missing} of {len(instances)} instances cannot be given in that transfer syntax."
+        )
+    if offer.media_type == ZIP:
+        return _zipped(request, wanted, headers, status)
+    return several(request, DICOM, _parts(request, wanted), headers, status)
+
+
+def opener(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> Open:
+    """Return what opens an instance as a file in a transfer syntax."""
+    if syntax == instance.transfer_syntax_uid:
+        return partial(request.services.frames.open, instance)
+    return transcoded.opener(request, instance, syntax)
+
+
+def _label(syntax: str) -> str:
+    return f"{DICOM}; transfer-syntax={syntax}"
+
+
+def _is_stored(wanted: Wanted) -> bool:
+    instance, syntax = wanted
+    return instance.transfer_syntax_uid == syntax
+
+
+def _stored(request: DicomWebRequest, instance: StoredInstance) -> Part:
+    syntax = instance.transfer_syntax_uid
+    return of_file(opener(request, instance, syntax), instance.size_bytes, _label(syntax))
+
+
+def _parts(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Sequence[Part] | Iterator[Part]:
+    if all(map(_is_stored, wanted)):
+        return [_stored(request, instance) for instance, _ in wanted]
+    if len(wanted) == 1:
+        return [_transcoded(request, *wanted[0])]
+    return (_prepared(request, one) for one in wanted)
+
+
+def _prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
+    """Make the part of one object; one that turns out to have no way to its syntax goes as it is stored."""
+    instance, syntax = wanted
+    if _is_stored(wanted):
+        return _stored(request, instance)
+    try:
+        return _transcoded(request, instance, syntax)
+    except (DicomError, NotAcceptableError):
+        return _stored(request, instance)
+
+
+def _transcoded(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> Part:
+    open_file = opener(request, instance, syntax)
+    with open_file() as file:
+        return of_file(open_file, file.size_bytes, _label(syntax))
+
+
+def _zipped(request: DicomWebRequest, wanted: Sequence[Wanted], headers: dict[str, str], status: HTTPStatus) -> ASGIApp:
+    headers |= {
+        "Content-Type": ZIP,
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{list(request.variables.values())[-1]}.zip"',
+    }
+    if all(map(_is_stored, wanted)):
+        files = [(_name(instance), instance.size_bytes) for instance, _ in wanted]
+        headers["Content-Length"] = str(archive_size(files))
+    return StreamedResponse(read_ahead(request, _archived(request, wanted)), headers, status)
+
+
+def _name(instance: StoredInstance) -> str:
+    return f"{instance.sop_instance_uid}.dcm"
+
+
+def _archived(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Generator[Piece, None, None]:
+    writer = ZipWriter()
+    for one in wanted:
+        part = _prepared(request, one)
+        size = part.size_bytes or 0
+        if size <= PIECE_BYTES:
+            data = b"".join(part.pieces())
+            yield writer.head(_name(one[0]), size, zlib.crc32(data)) + data
+        else:
+            crc32 = 0
+            for piece in part.pieces():  # twice: the second time it comes out of memory
+                crc32 = zlib.crc32(piece, crc32)
+            yield writer.head(_name(one[0]), size, crc32)
+            yield from part.pieces()
+    yield writer.end()
+
+
+_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
+_ADDRESSES: Final = (
+    ("RetrieveStudy", "/studies/{study}", "Retrieve the objects of a study"),
+    ("RetrieveSeries", "/studies/{study}/series/{series}", "Retrieve the objects of a series"),
+    ("RetrieveInstance", "/studies/{study}/series/{series}/instances/{instance}", "Retrieve an object"),
+)
+
+RESOURCES: Final = tuple(
+    Resource(
+        name,
+        "GET",
+        path,
+        _retrieve,
+        summary,
+        (_ACCEPT,),
+        (f'multipart/related; type="{DICOM}"', DICOM, ZIP),
+        statuses=(200, 206, 304, 400, 404, 406, 416, 503),
+    )
+    for name, path, summary in _ADDRESSES
+)
