@@ -20,6 +20,7 @@ AS_STORED = web.multipart("application/octet-stream")
 DECODED = 'multipart/related; type="application/octet-stream"'
 CONNECTIONS = 4
 RENDERED = 50
+ENOUGH_S = 10.0
 LEAST_BYTES = 1000  # of anything that shows an image
 
 
@@ -80,24 +81,27 @@ def web_encapsulated(bench: Bench) -> None:
     large = encapsulated.prepare(bench.out / "data", 8 if bench.quick else 88)
     case = f"a frame of an encapsulated {large.megabytes:.0f} MB, {large.frames}-frame object"
     bench.expect((Target(f"{case}, p50", 10, at_most=True), Target(f"{case}, p95", 10, at_most=True)))
-    bench.alternate(case, {name: partial(_any_frames, bench, name, case, large) for name in ARCHIVES})
+    for kind, accept in ((case, AS_STORED), (f"{case}, decoded", DECODED)):
+        bench.alternate(kind, {name: partial(_any_frames, bench, name, kind, (large, accept)) for name in ARCHIVES})
 
 
-def _any_frames(bench: Bench, name: str, case: str, large: Encapsulated) -> Iterator[Sample]:
+def _any_frames(bench: Bench, name: str, case: str, asked: tuple[Encapsulated, str]) -> Iterator[Sample]:
+    """Fetch frames in the same random order in every run; a few where each takes a second."""
+    large, accept = asked
     order = list(range(1, large.frames + 1))
-    random.Random(1).shuffle(order)  # noqa: S311  # the same order in every run
-    few = order[:5] if name == "Orthanc" else order
+    random.Random(1).shuffle(order)  # noqa: S311  # nothing is secret here
+    times: list[float] = []
     with (
         archives.holding(name, bench.work, archives.by_web(large.path)) as server,
         web.Connection(server) as connection,
     ):
-        for kind, accept, numbers in (("", AS_STORED, few), (", decoded", DECODED, few[:20])):
-            times = []
-            for number in numbers:
-                answer = connection.get(f"{large.instance}/frames/{number}", accept)
-                times.append(1000 * answer.require(large.frame_bytes).seconds)
-            yield Sample(f"{case}{kind}, first", name, times[0], "ms")
-            yield from _spread(f"{case}{kind}", name, times)
+        for number in order:
+            answer = connection.get(f"{large.instance}/frames/{number}", accept)
+            times.append(1000 * answer.require(large.frame_bytes).seconds)
+            if sum(times) > 1000 * ENOUGH_S:
+                break
+    yield Sample(f"{case}, first", name, times[0], "ms")
+    yield from _spread(case, name, times)
 
 
 def web_rendered(bench: Bench) -> None:
