@@ -31,7 +31,7 @@ def resources(described: Sequence[Resource]) -> tuple[Resource, ...]:
     async def handle(request: DicomWebRequest) -> ASGIApp:
         offer = request.choose(_OFFERS).offer
         tree = {"resources": describe(described, request.base_url)}
-        body = orjson.dumps({"application": tree}) if offer is _JSON else _xml(tree)
+        body = orjson.dumps({"application": tree}) if offer == _JSON else _xml(tree)
         return Response(body, 200, media_type=offer.media_type, headers={"Cache-Control": "no-cache"})
 
     return tuple(

@@ -32,12 +32,12 @@ async def _retrieve(request: DicomWebRequest) -> ASGIApp:
 def _answer(request: DicomWebRequest) -> ASGIApp:
     offer = request.choose(_OFFERS).offer
     metadata = _metadata(request)
-    packed = offer is not _XML and takes_gzip(request.header("accept-encoding"))
-    etag = f'"{metadata.etag}{"-xml" if offer is _XML else "-gzip" if packed else ""}"'
+    packed = offer != _XML and takes_gzip(request.header("accept-encoding"))
+    etag = f'"{metadata.etag}{"-xml" if offer == _XML else "-gzip" if packed else ""}"'
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     headers = {"ETag": etag, "Vary": "Accept, Accept-Encoding", "Cache-Control": "private, no-cache"}
-    if offer is _XML:
+    if offer == _XML:
         parts = (of_bytes(model_xml(model), _XML.media_type) for model in models(metadata.json()))
         return several(request, _XML.media_type, parts, headers)
     headers["Content-Type"] = offer.media_type

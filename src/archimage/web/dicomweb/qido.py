@@ -112,7 +112,7 @@ class _Results:
 def _searching(level: Level) -> Handler:
     async def handle(request: DicomWebRequest) -> ASGIApp:
         offer = request.choose((_JSON, _PLAIN_JSON, _XML)).offer
-        form: _Form = _XmlParts() if offer is _XML else _JsonArray(offer.media_type)
+        form: _Form = _XmlParts() if offer == _XML else _JsonArray(offer.media_type)
         search, warnings = _read(request, level)
         found, headers = await request.run(_search, request, search, warnings, form)
         if found.rest is not None:

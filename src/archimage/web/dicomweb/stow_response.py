@@ -37,7 +37,7 @@ def response(
     stored = [answer for answer in answers if isinstance(answer, Stored)]
     failed = [answer for answer in answers if isinstance(answer, Failed)]
     model = _report(request, stored, failed, broken)
-    body = model_xml(model) if form is XML else orjson.dumps(model)
+    body = model_xml(model) if form == XML else orjson.dumps(model)
     status = _status(stored, failed, broken)
     headers = {"Cache-Control": "no-store"}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
