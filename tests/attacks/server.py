@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +19,9 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import StoredInstance
 from tests.attacks.wire import Peer
 
-READY: Final = re.compile(r"ready dicom=\S+:(\d+) ")
+READY: Final = re.compile(r"ready dicom=\S+:(\d+) http=\S+:(\d+) ")
 MAX_GROWTH_BYTES: Final = 64 << 20
-ECHO_WITHIN_S: Final = 1.0
+ANSWERS_WITHIN_S: Final = 1.0
 _START_WITHIN_S: Final = 30.0
 _OURS: Final = ("objects", "incoming", "journal")
 
@@ -53,6 +54,7 @@ class Server:
         self.process = process
         self.directory = directory
         self.port = 0
+        self.http_port = 0
         self._log = log
         self._seen = psutil.Process(process.pid)
 
@@ -62,7 +64,7 @@ class Server:
         return self._log.read_text("utf-8", "surrogateescape")
 
     def wait_until_ready(self, within_s: float = _START_WITHIN_S) -> None:
-        """Wait for the line that tells the port."""
+        """Wait for the line that tells the ports."""
 
         def told() -> bool:
             return self.process.poll() is not None or READY.search(self.log) is not None
@@ -71,7 +73,7 @@ class Server:
         ready = READY.search(self.log)
         if ready is None:
             raise TimeoutError(f"the server was not ready within {within_s} s: {self.log}")
-        self.port = int(ready[1])
+        self.port, self.http_port = int(ready[1]), int(ready[2])
 
     def echo(self) -> float:
         """C-ECHO on an association of its own; return the seconds that it took."""
@@ -79,6 +81,16 @@ class Server:
         with Peer.associated(self.port) as peer:
             assert peer.echo() == 0
             peer.release()
+        return time.monotonic() - started
+
+    def search(self) -> float:
+        """Search over HTTP, on a connection of its own; return the seconds that it took."""
+        started = time.monotonic()
+        with closing(HTTPConnection("127.0.0.1", self.http_port, timeout=10)) as connection:
+            for path in ("/ready", "/dicom-web/studies?limit=1"):
+                connection.request("GET", path)
+                response = connection.getresponse()
+                assert (response.status, response.read()[:1]) in ((200, b"{"), (200, b"[")), path
         return time.monotonic() - started
 
     def footprint(self) -> Footprint:
@@ -103,7 +115,8 @@ class Server:
     def check_answers(self, before: Footprint) -> None:
         """Assert that the server answers and is no larger than before."""
         assert self.process.poll() is None, self.log
-        assert self.echo() <= ECHO_WITHIN_S
+        assert self.echo() <= ANSWERS_WITHIN_S
+        assert self.search() <= ANSWERS_WITHIN_S
         assert wait_until(lambda: self._as_small_as(before), 10.0), (before, self.footprint())
 
     def check_unharmed(self, before: Footprint) -> None:

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,16 +19,13 @@ STUDY: Final = "1.2.826.0.1.3680043.8.499.1"
 REFERENCED: Final = "00081199"
 FAILED: Final = "00081198"
 OTHER: Final = "0008119A"
-_READY: Final = re.compile(r"ready dicom=\S+ http=\S+:(\d+) ")
 
 Part = tuple[str, bytes] | tuple[str, bytes, Mapping[str, str]]
 
 
 def http_port(server: Server) -> int:
     """Return the port that a server listens on for HTTP."""
-    ready = _READY.search(server.log)
-    assert ready is not None
-    return int(ready[1])
+    return server.http_port
 
 
 def part10(data: bytes, uid: str, syntax: str = EXPLICIT_VR_LITTLE_ENDIAN, preamble: bytes = b"") -> bytes:

@@ -31,7 +31,9 @@ def build(checks: Mapping[str, Check], *, timeout_s: float = 5.0) -> Starlette:
         body = {"status": "ready" if works else "not ready", "version": __version__, "checks": results}
         return JSONResponse(body, status_code=200 if works else 503, headers={"Cache-Control": "no-store"})
 
-    return Starlette(routes=[Route("/live", live), Route("/ready", ready), Route("/health", ready)])
+    application = Starlette(routes=[Route("/live", live), Route("/ready", ready), Route("/health", ready)])
+    application.router.redirect_slashes = False  # nobody is sent anywhere, for an address with a slash too many neither
+    return application
 
 
 async def _run(checks: Mapping[str, Check], timeout_s: float) -> dict[str, str]:

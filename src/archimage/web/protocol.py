@@ -2,6 +2,7 @@
 
 - The head of a request has a time and a size; so has the time between two requests, whatever is dripped into it.
 - A client that leaves its answer unread is cut off.
+- Of requests that come before the answers to others only so many wait, and no more is read while they do.
 
 What a body may cost is told in `receiving`.
 """
@@ -15,6 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 96 << 10
+MAX_PIPELINED: Final = 64
+"""Requests of one connection that may wait for the answers to those before them."""
 _TOO_SLOW: Final = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: 87\r\nconnection: close\r\n\r\n"
     b'{"error":"the request did not come in time","next":"Send the request again, faster."}\r\n'
@@ -44,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -54,6 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Let go of the timers."""
         self._stop_head_timer()
         self._stop_send_timer()
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True  # uvicorn tells only the request that came last
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -74,12 +81,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the wait for a head."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError(f"more than {MAX_PIPELINED} requests unanswered")  # answered 400
         self._stop_head_timer()
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """See that the answer is taken."""
+        """See that the answer is taken, and read no further while requests wait."""
+        self._answering = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
         if self.transport.is_closing():
             self._expect_reading()
 
