@@ -11,10 +11,7 @@ from archimage.dicom.part10 import decode_file_meta
 from tests.attacks.datasets import new_uid
 from tests.attacks.server import Server, running
 from tests.web.stowing import STUDY, http_port, image, store
-from tests.web.wadoing import ANY_OBJECT, Kept, get, head_of, parts, store_real_files
-
-SERIES = "1.2.826.0.1.3680043.8.499.2"
-"""The series of every data set of `tests.attacks.datasets`."""
+from tests.web.wadoing import ANY_OBJECT, SERIES, Kept, get, head_of, parts, store_real_files
 
 
 @pytest.fixture(scope="module")

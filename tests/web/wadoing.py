@@ -17,6 +17,8 @@ from tests.web.stowing import Answer, ask, store
 ANY_OBJECT: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 ANY_FRAME: Final = 'multipart/related; type="application/octet-stream"; transfer-syntax="*"'
 """As OHIF asks."""
+SERIES: Final = "1.2.826.0.1.3680043.8.499.2"
+"""The series of every data set of `tests.attacks.datasets`."""
 
 
 @dataclass(frozen=True)

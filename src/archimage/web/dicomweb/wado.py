@@ -138,7 +138,8 @@ def _archived(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Generator[P
         size = part.size_bytes or 0
         if size <= PIECE_BYTES:
             data = b"".join(part.pieces())
-            yield writer.head(_name(one[0]), size, zlib.crc32(data)) + data
+            yield writer.head(_name(one[0]), size, zlib.crc32(data))
+            yield data
         else:
             crc32 = 0
             for piece in part.pieces():  # twice: the second time it comes out of memory
