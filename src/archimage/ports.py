@@ -114,6 +114,35 @@ class DerivedCache(Protocol):
         """Forget everything whose name begins so; absent is fine."""
 
 
+class DerivedWriter(Protocol):
+    """One derived object on its way; nobody else sees it until it is kept. Either `keep` or `discard` ends it."""
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append pieces; OutOfResourcesError when the disk refuses them."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read back what was written."""
+
+    def keep(self) -> BlobReader:
+        """Make it visible under its name, instead of what is there, and return it open."""
+
+    def discard(self) -> None:
+        """Drop it; after either end this does nothing."""
+
+
+class DerivedFiles(Protocol):
+    """Keeps what can be made again and is too large for memory: anything may be gone at any time, but not once open.
+
+    Names are made by the archive, of letters and digits.
+    """
+
+    def open(self, name: str) -> BlobReader | None:
+        """Open what is kept under name, or return None."""
+
+    def create(self, name: str) -> DerivedWriter:
+        """Begin an object; OutOfResourcesError when the disk refuses it."""
+
+
 Replay = Iterator[tuple[bytes, bytes]]
 """Committed entries, oldest first: payload and data."""
 

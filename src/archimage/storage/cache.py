@@ -1,19 +1,23 @@
 """Derived data as files that may be deleted at any time: `{name[:2]}/{name}` under one directory.
 
 What was not asked for longest goes first when there is too much. Several processes may share the directory: files are
-replaced by rename, and each process counts anew what is there when it has added a share of the limit itself.
+replaced by rename, and each process counts anew what is there when it has added a share of the limit itself. Files on
+their way are locked by who writes them, so that those of a process that has died can be told and removed.
 """
 
+import fcntl
 import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from archimage.storage.files import write_all
+from archimage.errors import BlobNotFoundError
+from archimage.storage.files import storage_errors, write_all
+from archimage.storage.filesystem import FileReader
 
 _MODE: Final = 0o640
 _SHARE: Final = 16
@@ -25,8 +29,66 @@ _ABANDONED_AFTER_S: Final = 3600.0
 _UNFINISHED: Final = ".part"
 
 
+class CacheWriter:
+    """One object on its way, under a name of its own beside its place. Implements `ports.DerivedWriter`."""
+
+    def __init__(self, path: Path, kept: Callable[[int, Path], None]) -> None:
+        self._path = path
+        self._kept = kept
+        self._size_bytes = 0
+        self._unfinished = _unfinished(path)
+        with storage_errors("create a derived object"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = self._create()
+
+    def _create(self) -> int:
+        """Create the file and lock it; again if another process took it for abandoned in between."""
+        while True:
+            fd = os.open(self._unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink:
+                return fd
+            os.close(fd)
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append pieces; OutOfResourcesError when the disk refuses them."""
+        with storage_errors("write a derived object"):
+            self._size_bytes += write_all(self._fd, pieces)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read back what was written."""
+        return os.pread(self._fd, length, offset)
+
+    def keep(self) -> FileReader:
+        """Make it visible under its name, instead of what is there, and return it open."""
+        reader = FileReader(self._unfinished)
+        try:
+            with storage_errors("keep a derived object"):
+                self._unfinished.replace(self._path)
+        except BaseException:
+            reader.close()
+            raise
+        self._close()
+        self._kept(self._size_bytes, self._path)
+        return reader
+
+    def discard(self) -> None:
+        """Drop it; after either end this does nothing."""
+        if self._fd >= 0:
+            with suppress(OSError):
+                self._unfinished.unlink(missing_ok=True)
+            self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+
+
 class FilesystemCache:
-    """Implements `ports.DerivedCache`; max_bytes is about what all files together may have."""
+    """Implements `ports.DerivedCache` and `ports.DerivedFiles`; max_bytes is about what all files together may have.
+
+    Of what is larger than that, the last object stays until another one comes.
+    """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
@@ -49,7 +111,7 @@ class FilesystemCache:
     def write(self, name: str, data: bytes) -> None:
         """Keep data under name, instead of what is there; on a disk that refuses it is not kept."""
         path = self._path(name)
-        unfinished = path.with_name(f"{name}.{secrets.token_hex(8)}{_UNFINISHED}")
+        unfinished = _unfinished(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
@@ -64,6 +126,28 @@ class FilesystemCache:
             return
         self._count(len(data))
 
+    def open(self, name: str) -> FileReader | None:
+        """Open what is kept under name, or return None."""
+        path = self._path(name)
+        try:
+            reader = FileReader(path)
+        except (OSError, BlobNotFoundError):
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return reader
+
+    def create(self, name: str) -> CacheWriter:
+        """Begin an object; OutOfResourcesError when the disk refuses it."""
+        return CacheWriter(self._path(name), self._count)
+
+    def clean(self) -> None:
+        """Remove what writers of `create` left that died."""
+        for path in self._directory.glob(f"*/*{_UNFINISHED}"):
+            with suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+
     def remove(self, start: str) -> None:
         """Forget everything whose name begins so, two characters at least; absent is fine."""
         with suppress(OSError):
@@ -74,24 +158,25 @@ class FilesystemCache:
     def _path(self, name: str) -> Path:
         return self._directory / name[:2] / name
 
-    def _count(self, added_bytes: int) -> None:
-        """Look now and then whether there is too much."""
+    def _count(self, added_bytes: int, spared: Path | None = None) -> None:
+        """Look now and then whether there is too much; what is spared stays."""
         with self._lock:
             self._added_bytes += added_bytes
             if self._added_bytes < self._max_bytes // _SHARE:
                 return
             self._added_bytes = 0
-        self._evict()
+        self._evict(spared)
 
-    def _evict(self) -> None:
+    def _evict(self, spared: Path | None) -> None:
         """Remove the oldest files until there is room, and what writers left that died."""
         files = sorted(self._files())
         excess = sum(size for _, size, _ in files) - self._max_bytes
         if excess > 0:
             excess += int(self._max_bytes * (1 - _KEPT))
         for modified, size, path in files:
-            abandoned = path.name.endswith(_UNFINISHED) and time.time() - modified > _ABANDONED_AFTER_S
-            if excess > 0 or abandoned:
+            unfinished = path.name.endswith(_UNFINISHED)
+            gone = time.time() - modified > _ABANDONED_AFTER_S if unfinished else excess > 0 and path != spared
+            if gone:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
                 excess -= size
@@ -104,3 +189,8 @@ class FilesystemCache:
                 with suppress(OSError):
                     status = path.stat()
                     yield status.st_mtime, status.st_size, path
+
+
+def _unfinished(path: Path) -> Path:
+    """Return a name beside path for what is to be moved there once it is complete."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")
