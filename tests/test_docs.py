@@ -1,0 +1,120 @@
+"""The examples of docs/dicomweb.md are run, in their order, and give the answers that the page shows."""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from archimage.web.dicomweb.table import RESOURCES
+from tests.interop.peers import free_port, listener
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "dicomweb.md"
+ADDRESS: Final = "127.0.0.1:8042"
+_BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Lines to copy, and what they are said to print; `...` stands for anything."""
+
+    line: int
+    language: str
+    code: str
+    shown: str
+
+    def gives(self, printed: str) -> bool:
+        """Tell whether this is what is shown."""
+        pattern = re.escape(self.shown.strip()).replace(re.escape("..."), ".*?")
+        return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+def examples() -> list[Example]:
+    """Read the page; a block of code without one of text after it prints nothing."""
+    text = PAGE.read_text("utf-8")
+    blocks = [(text[: found.start()].count("\n") + 1, *found.groups()) for found in _BLOCK.finditer(text)]
+    found = []
+    for place, (line, language, code) in enumerate(blocks):
+        if language in {"sh", "python"}:
+            after = blocks[place + 1 :][:1]
+            found.append(Example(line, language, code, after[0][2] if after and after[0][1] == "text" else ""))
+    return found
+
+
+class Reader:
+    """Someone who copies every example into a shell and into Python, both open all the time."""
+
+    def __init__(self, address: str, directory: Path) -> None:
+        self._address = address
+        self._directory = directory
+        self._shell = ""
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+
+    def run(self, example: Example) -> str:
+        """Run an example; return what it prints, addresses as on the page."""
+        code = example.code.replace(ADDRESS, self._address)
+        printed = self._sh(code) if example.language == "sh" else self._python(code)
+        return printed.replace(self._address, ADDRESS).replace("\r", "")
+
+    def _sh(self, code: str) -> str:
+        if not self._shell:
+            self._shell = code  # the first block names what the others use
+        result = subprocess.run(
+            ["bash", "-euc", f"{self._shell}\n{code}"],
+            cwd=self._directory,
+            env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
+            encoding="utf-8",
+        )
+        return result.stdout
+
+    def _python(self, code: str) -> str:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.chdir(self._directory):
+            exec(compile(code, str(PAGE), "exec"), self._names)  # noqa: S102 - a page of our own
+        return printed.getvalue()
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """A reader beside an archive that `make serve` would have started."""
+    if shutil.which("curl") is None and not os.environ.get("CI"):
+        pytest.skip("curl is missing: apt-get install curl")
+    data, port = tmp_path / "data", free_port()
+    program = [sys.executable, "-m", "archimage"]
+    subprocess.run([*program, "demo", "--if-empty", "--data", data], check=True, capture_output=True, timeout=60)
+    arguments = [*program, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
+    work = tmp_path / "work"
+    work.mkdir()
+    with listener(arguments, port, tmp_path / "serve.log"):
+        yield Reader(f"127.0.0.1:{port}", work)
+
+
+def test_every_example_gives_what_the_page_shows(reader: Reader) -> None:
+    for example in examples():
+        printed = reader.run(example)
+        assert example.gives(printed), f"line {example.line}:\n{example.code}\nprinted\n{printed}"
+
+
+def test_every_resource_has_an_example() -> None:
+    text = "\n".join(example.code for example in examples() if example.language == "sh")
+    variables = {"study": "$STUDY", "series": "$SERIES", "instance": "$IMAGE", "frames": "1", "path:path": "7FE00010"}
+    missing = []
+    for resource in RESOURCES:
+        path = re.sub(r"\{([\w:]+)\}", lambda found: variables[found[1]], resource.path).rstrip("/")
+        named = f"$W{path}" if resource.root == RESOURCES[0].root else resource.root + path
+        method = "" if resource.method == "GET" else rf"-X {resource.method} "
+        if not re.search(rf"{method}(-\S+ )*\"?{re.escape(named)}[\"?\s]", text):
+            missing.append(f"{resource.method} {named}")
+    assert missing == []
