@@ -1,6 +1,7 @@
 """The composition root: the only place that wires adapters to services."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -14,6 +15,8 @@ import structlog
 from archimage.config import Config
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
+from archimage.imaging.pool import WorkerPool
+from archimage.imaging.process import WorkerSettings
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.net.admission import AdmissionPolicy
@@ -35,9 +38,11 @@ from archimage.services.metadata import MetadataService
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
+from archimage.services.rendering import RenderingService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.store import Durability, StoreService
-from archimage.storage.cache import FilesystemCache
+from archimage.services.transcoding import TranscodingService
+from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
@@ -67,6 +72,8 @@ class Services:
     frames: FrameService
     removal: RemovalService
     metadata: MetadataService
+    rendering: RenderingService
+    transcoding: TranscodingService
 
 
 class App:
@@ -91,13 +98,17 @@ class App:
         )
         self._intake = Intake(self.blobs, self._journal, self.index, replace=config.storage.duplicates == "replace")
         self._checkpointer = Checkpointer(self._journal, self.blobs, self.index)
+        self.pixels = _worker_pool(config)
+        frames = FrameService(self.index, self.blobs)
+        transcoded = FilesystemCache(directory / "cache" / "transcoded", config.pixels.cache_bytes)
+        transcoded.clean()
         self.services = Services(
             store=StoreService(
                 self.blobs, self._intake, durability, Layout(config.storage.layout), ScanLimits(), _publish
             ),
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),
-            frames=FrameService(self.index, self.blobs),
+            frames=frames,
             removal=RemovalService(self.index, self.blobs, lambda: committed(directory)),
             metadata=MetadataService(
                 self.index,
@@ -105,11 +116,14 @@ class App:
                 FilesystemCache(directory / "cache" / "metadata", config.storage.metadata_cache_bytes),
                 root=config.http.public_url + SERVICE_ROOT,
             ),
+            rendering=RenderingService(frames, self.pixels),
+            transcoding=TranscodingService(frames, self.pixels, transcoded, boot_id()),
         )
         self.services.removal.resume()
 
     def close(self) -> None:
         """Finish what was submitted, make it durable in its place, and let go of everything."""
+        self.pixels.close()
         self.services.removal.close()
         self._intake.close()
         self._checkpointer.close()
@@ -138,6 +152,7 @@ class App:
             await stopped.wait()
         finally:
             await asyncio.gather(dicom.close(), http.close())
+            self.pixels.close()  # so that no thread waits for an image
             ingest.close()
             readers.shutdown()
             web.shutdown()
@@ -151,6 +166,8 @@ class App:
             frames=self.services.frames,
             metadata=self.services.metadata,
             removal=self.services.removal,
+            rendering=self.services.rendering,
+            transcoding=self.services.transcoding,
         )
         limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
         return HttpServer(application.build(services, {"index": self._check_index}, http, threads), limits)
@@ -205,6 +222,12 @@ def build(config: Config, *, alone: bool = False) -> App:
         return App(config, alone=alone)
     except OSError as error:
         raise ConfigError(f"storage.directory = {directory}: {error}; choose one that can be written") from error
+
+
+def _worker_pool(config: Config) -> WorkerPool:
+    pixels = config.pixels
+    settings = WorkerSettings(timeout_s=pixels.timeout_s, memory_bytes=pixels.memory_bytes)
+    return WorkerPool(pixels.workers or os.cpu_count() or 1, settings)
 
 
 def _recover(directory: Path, index: SqliteIndex) -> None:

@@ -180,6 +180,19 @@ class QueryConfig(_Section):
     max_results: Count = Field(default=100_000, description="Matches that one query may return.")
 
 
+class PixelsConfig(_Section):
+    """Worker processes that decode, encode and render."""
+
+    workers: int = Field(default=0, ge=0, le=256, description="Worker processes; 0: as many as there are cores.")
+    timeout_s: Seconds = Field(default=30.0, description="Time a worker may take for one frame, seconds.")
+    memory_bytes: int = Field(
+        default=2 * 1024 * 1024 * 1024, ge=512 * 1024 * 1024, description="Address space of one worker, bytes."
+    )
+    cache_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=0, description="Room for objects in other transfer syntaxes, bytes."
+    )
+
+
 class LogConfig(_Section):
     """What is told on standard error."""
 
@@ -209,6 +222,7 @@ class Config(BaseSettings):
     http: HttpConfig = HttpConfig()
     storage: StorageConfig = StorageConfig()
     query: QueryConfig = QueryConfig()
+    pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."

@@ -191,6 +191,11 @@ class FilesystemCache:
                     yield status.st_mtime, status.st_size, path
 
 
+def boot_id() -> str:
+    """Return what is another text once the machine was started anew: what was not flushed may be broken then."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
 def _unfinished(path: Path) -> Path:
     """Return a name beside path for what is to be moved there once it is complete."""
     return path.with_name(f"{path.name}.{secrets.token_hex(8)}{_UNFINISHED}")

@@ -20,7 +20,9 @@ from archimage.services.frames import FrameService
 from archimage.services.metadata import MetadataService
 from archimage.services.query import QueryService
 from archimage.services.removal import RemovalService
+from archimage.services.rendering import RenderingService
 from archimage.services.store import StoreService
+from archimage.services.transcoding import TranscodingService
 from archimage.web.dicomweb.negotiation import Choice, Offer, choose
 from archimage.web.dicomweb.parameters import Parameters
 
@@ -41,6 +43,8 @@ class WebServices:
     frames: FrameService
     metadata: MetadataService
     removal: RemovalService
+    rendering: RenderingService
+    transcoding: TranscodingService
 
 
 @dataclass(frozen=True, slots=True)
