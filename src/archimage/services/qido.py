@@ -101,6 +101,8 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
     """
     if len(search.include) + len(search.matches) > MAX_FIELDS:
         raise InvalidQueryError(f"more than {MAX_FIELDS} attributes in one search")
+    if len(search.order_by) > MAX_SORT_KEYS:
+        raise InvalidQueryError(f"more than {MAX_SORT_KEYS} attributes to sort by")
     matches = [(name, parse_path(name), value) for name, value in search.matches]
     keys = _keys(((path, value) for _, path, value in matches), search.within)
     find = queries.prepare(
@@ -112,7 +114,7 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
         find.query,
         conditions=tuple(_each_value(conditions)) if search.all_values else conditions,
         requested=_requested(search, [path for _, path, _ in matches] + included),
-        order_by=tuple(_sort_key(name) for name in search.order_by[:MAX_SORT_KEYS]),
+        order_by=tuple(_sort_key(name) for name in search.order_by),
         limit=search.limit,
         offset=search.offset,
     )

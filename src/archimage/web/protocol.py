@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEADERS: Final = 128
@@ -58,9 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Let go of the timers."""
         self._stop_head_timer()
         self._stop_send_timer()
-        self.pipeline.clear()
-        if self._answering is not None:
-            self._answering.disconnected = True  # uvicorn tells only the request that came last
+        self._abandon()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -88,12 +87,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """See that the answer is taken, and read no further while requests wait."""
-        self._answering = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
         if self.transport.is_closing():
             self._expect_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; nothing can follow it."""
+        self._abandon()
+        super().send_400_response(msg)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, in bounded time."""
@@ -109,6 +112,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """End that wait."""
         super().resume_writing()
         self._stop_send_timer()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _abandon(self) -> None:
+        """Drop the requests that wait, and tell the one at work: uvicorn tells only the request that came last."""
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True
 
     def _is_idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

@@ -1,0 +1,134 @@
+"""Our web side on a loop in a thread of its own, over a small archive, so that a test may talk to it with sockets."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from archimage.app import App, build
+from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
+from archimage.model.records import InstanceRecord
+from archimage.web import application
+from archimage.web.dicomweb.resources import WebServices
+from archimage.web.protocol import HttpLimits
+from archimage.web.server import HttpServer
+
+_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, from JSON."""
+        return json.loads(self.body)
+
+
+class Client:
+    """Talks to a server, each request on a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | Iterable[bytes] | None = None, **headers: str
+    ) -> Answer:
+        """Send one request; headers with underscores for hyphens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_WITHIN_S)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes and read until the server closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=_WITHIN_S) as connection:
+            connection.sendall(data)
+            return read_all(connection)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Read until the peer closes."""
+    pieces = []
+    try:
+        while piece := connection.recv(1 << 16):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pass
+    return b"".join(pieces)
+
+
+def config(directory: Path, http: HttpConfig | None = None, query: QueryConfig | None = None) -> Config:
+    """Return settings on free ports."""
+    return Config(
+        dicom=DicomConfig(port=0),
+        http=http or HttpConfig(port=0),
+        query=query or QueryConfig(),
+        storage=StorageConfig(directory=directory, durability="os"),
+    )
+
+
+@contextmanager
+def serving(
+    settings: Config, records: Iterable[InstanceRecord] = (), limits: HttpLimits | None = None
+) -> Iterator[Client]:
+    """Serve an archive that holds rows of these records."""
+    app = build(settings)
+    app.index.add(list(records))
+    loop = uvloop.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    with ThreadPoolExecutor(4) as executor, socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _listen(loop, app, executor, listener, limits)
+        try:
+            yield Client(listener.getsockname()[1])
+        finally:
+            asyncio.run_coroutine_threadsafe(server.close(), loop).result(_WITHIN_S)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+    app.close()
+
+
+def _listen(
+    loop: asyncio.AbstractEventLoop,
+    app: App,
+    executor: ThreadPoolExecutor,
+    listener: socket.socket,
+    limits: HttpLimits | None,
+) -> HttpServer:
+    services = WebServices(
+        query=app.services.query,
+        store=app.services.store,
+        frames=app.services.frames,
+        metadata=app.services.metadata,
+        removal=app.services.removal,
+        rendering=app.services.rendering,
+        transcoding=app.services.transcoding,
+    )
+    served = application.build(services, {"index": lambda: None}, app.config.http, executor)
+
+    async def listen() -> HttpServer:
+        server = HttpServer(served, limits)
+        server.listen(listener)
+        return server
+
+    return asyncio.run_coroutine_threadsafe(listen(), loop).result(_WITHIN_S)
