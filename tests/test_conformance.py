@@ -29,7 +29,7 @@ def test_every_uid_has_its_line(made: str, uids: dict[str, str]) -> None:
 def test_every_resource_has_its_line_and_every_parameter_is_told(made: str) -> None:
     for resource in RESOURCES:
         address = f"{resource.root}{resource.path}".replace(":path}", "}")
-        assert f"| {resource.method} | `{address}` | {resource.summary} |" in made
+        assert f"| {resource.method} | `{address}` | {resource.summary} | " in made
         assert [found.name for found in resource.parameters if f"| `{found.name}` | " not in made] == []
 
 

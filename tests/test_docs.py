@@ -1,4 +1,4 @@
-"""The examples of docs/dicomweb.md are run, in their order, and give the answers that the page shows."""
+"""The examples of docs/dicomweb.md and of the README are run, in their order, and give the answers that stand there."""
 
 import contextlib
 import io
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ import pytest
 from archimage.web.dicomweb.table import RESOURCES
 from tests.interop.peers import free_port, listener
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "dicomweb.md"
+ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = ROOT / "docs" / "dicomweb.md"
 ADDRESS: Final = "127.0.0.1:8042"
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -29,7 +30,7 @@ class Example:
     line: int
     language: str
     code: str
-    shown: str
+    shown: str = ""
 
     def gives(self, printed: str) -> bool:
         """Tell whether this is what is shown."""
@@ -40,13 +41,23 @@ class Example:
 def examples() -> list[Example]:
     """Read the page; a block of code without one of text after it prints nothing."""
     text = PAGE.read_text("utf-8")
-    blocks = [(text[: found.start()].count("\n") + 1, *found.groups()) for found in _BLOCK.finditer(text)]
-    found = []
-    for place, (line, language, code) in enumerate(blocks):
-        if language in {"sh", "python"}:
-            after = blocks[place + 1 :][:1]
-            found.append(Example(line, language, code, after[0][2] if after and after[0][1] == "text" else ""))
+    found: list[Example] = []
+    for block in _BLOCK.finditer(text):
+        language, content = block.groups()
+        if language == "text":
+            found[-1] = replace(found[-1], shown=content)
+        else:
+            found.append(Example(text[: block.start()].count("\n") + 1, language, content))
     return found
+
+
+def readme() -> Example:
+    """Read the section of the README: what stands after a dollar sign, and what it prints."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    lines = re.findall("^    (.+)$", text.partition("\n## DICOMweb\n")[2].partition("\n## ")[0], re.MULTILINE)
+    code = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    shown = [line for line in lines if not line.startswith("$ ")]
+    return Example(text[: text.index("\n## DICOMweb")].count("\n") + 2, "sh", "\n".join(code), "\n".join(shown))
 
 
 class Reader:
@@ -65,8 +76,6 @@ class Reader:
         return printed.replace(self._address, ADDRESS).replace("\r", "")
 
     def _sh(self, code: str) -> str:
-        if not self._shell:
-            self._shell = code  # the first block names what the others use
         result = subprocess.run(
             ["bash", "-euc", f"{self._shell}\n{code}"],
             cwd=self._directory,
@@ -77,6 +86,7 @@ class Reader:
             check=False,
             encoding="utf-8",
         )
+        self._shell = self._shell or code  # the first block names what the others use
         return result.stdout
 
     def _python(self, code: str) -> str:
@@ -94,7 +104,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     data, port = tmp_path / "data", free_port()
     program = [sys.executable, "-m", "archimage"]
     subprocess.run([*program, "demo", "--if-empty", "--data", data], check=True, capture_output=True, timeout=60)
-    arguments = [*program, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
+    arguments: list[str | Path | int] = [*program, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
     work = tmp_path / "work"
     work.mkdir()
     with listener(arguments, port, tmp_path / "serve.log"):
@@ -105,6 +115,10 @@ def test_every_example_gives_what_the_page_shows(reader: Reader) -> None:
     for example in examples():
         printed = reader.run(example)
         assert example.gives(printed), f"line {example.line}:\n{example.code}\nprinted\n{printed}"
+
+
+def test_the_readme_shows_what_is_true(reader: Reader) -> None:
+    assert reader.run(readme()).split() == readme().shown.split()
 
 
 def test_every_resource_has_an_example() -> None:

@@ -1,6 +1,7 @@
 """DICOMweb: the resources of the web side, with what each takes and gives (PS3.18)."""
 
-from collections.abc import Hashable, Iterable, Iterator
+import re
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -12,6 +13,8 @@ from archimage.web.dicomweb.table import RESOURCES
 from scripts.conformance.markdown import code, paragraph, table
 
 Common = TypeVar("Common", bound=Hashable)
+
+_PARTS = re.compile(r'multipart/related; type="([^"]+)"')
 
 _ELSEWHERE = (
     errors.ProtocolError,
@@ -34,17 +37,17 @@ def resources() -> Iterator[str]:
         `OPTIONS {RESOURCES[0].root}` (PS3.18 §8.9). `docs/dicomweb.md` shows them with their answers."""
     )
     yield "### 4.1 Resources"
-    yield table(("method", "address", "does"), (_line(found) for found in RESOURCES))
+    yield table(("method", "address", "does", "statuses", "name"), (_line(found) for found in RESOURCES))
     yield "### 4.2 Media types"
     yield paragraph(
-        """The first media type given is the default. `Accept` may name ranges with `q`; the parameter `accept`
-        stands in for the header."""
+        """*In parts* is `multipart/related` of that type, *alone* a single part. What is given is chosen by `Accept`,
+        ranges and `q` included, or by the parameter `accept` in its place; without either it is the first of the list,
+        in parts where it can be."""
     )
-    yield table(("resources", "takes", "gives"), _media_types())
+    yield table(("names", "takes", "gives"), _media_types())
     yield "### 4.3 Query parameters"
     yield from _parameters()
     yield "### 4.4 Status codes"
-    yield table(("resources", "statuses"), _statuses())
     yield paragraph(
         """A request that fails is answered with a JSON object: `error` says what is wrong, `next` what to do about it.
         These are the causes:"""
@@ -58,7 +61,8 @@ def resources() -> Iterator[str]:
 
 
 def _line(found: Resource) -> tuple[str, ...]:
-    return found.method, code(address(found)), found.summary
+    statuses = ", ".join(map(str, found.statuses))
+    return found.method, code(address(found)), found.summary, statuses, found.name
 
 
 def address(found: Resource) -> str:
@@ -72,22 +76,25 @@ def _grouped(pairs: Iterable[tuple[str, Common]]) -> Iterator[tuple[str, Common]
     for name, common in pairs:
         groups.setdefault(common, []).append(name)
     for common, names in groups.items():
-        yield "<br>".join(dict.fromkeys(names)), common
-
-
-def _label(found: Resource) -> str:
-    return code(f"{found.method} {address(found)}")
+        yield ", ".join(names), common
 
 
 def _media_types() -> Iterator[tuple[str, str, str]]:
-    kinds = ((_label(found), (found.consumes, found.produces)) for found in RESOURCES)
+    kinds = ((found.name, (found.consumes, found.produces)) for found in RESOURCES)
     for names, (consumes, produces) in _grouped(kinds):
-        yield names, "<br>".join(map(code, consumes)), "<br>".join(map(code, produces))
+        yield names, _kinds(consumes), _kinds(produces)
 
 
-def _statuses() -> Iterator[tuple[str, str]]:
-    for names, statuses in _grouped((_label(found), found.statuses) for found in RESOURCES):
-        yield names, ", ".join(map(str, statuses))
+def _kinds(kinds: Sequence[str]) -> str:
+    """List media types by how they come: in the parts of a multipart, or alone."""
+    inner = {kind: (found[1] if (found := _PARTS.fullmatch(kind)) else kind) for kind in kinds}
+    parts = {one for kind, one in inner.items() if kind != one}
+    alone = {one for kind, one in inner.items() if kind == one}
+    groups: dict[str, list[str]] = {}
+    for one in dict.fromkeys(inner.values()):
+        how = "in parts or alone" if one in parts & alone else "in parts" if one in parts else "alone"
+        groups.setdefault(how, []).append(code(one))
+    return "<br>".join(f"{how}: {', '.join(ones)}" for how, ones in groups.items())
 
 
 def _parameters() -> Iterator[str]:
@@ -95,9 +102,9 @@ def _parameters() -> Iterator[str]:
     for found in RESOURCES:
         if found.parameters:
             names = tuple(parameter.name for parameter in found.parameters)
-            sets.setdefault(names, ([], found.parameters))[0].append(_label(found))
+            sets.setdefault(names, ([], found.parameters))[0].append(found.name)
     for addresses, parameters in sets.values():
-        yield ", ".join(dict.fromkeys(addresses)) + ":"
+        yield paragraph(", ".join(addresses) + ":")
         yield table(("parameter", "means"), ((code(parameter.name), parameter.description) for parameter in parameters))
 
 

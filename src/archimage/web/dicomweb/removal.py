@@ -32,7 +32,7 @@ def _removing(remove: Remove, *variables: str) -> Handler:
 
 def _resource(what: str, path: str, remove: Remove, *variables: str) -> Resource:
     return Resource(
-        f"delete-{what}",
+        f"Delete{what.capitalize()}",
         "DELETE",
         path,
         _removing(remove, *variables),

@@ -311,8 +311,8 @@ _CONSUMES: Final = (
     XML.media_type,
 )
 _ADDRESSES: Final = (
-    ("store-instances", "/studies", "Store instances"),
-    ("store-instances-of-study", "/studies/{study}", "Store instances of one study"),
+    ("StoreInstances", "/studies", "Store instances"),
+    ("StoreInstancesOfStudy", "/studies/{study}", "Store instances of one study"),
 )
 
 RESOURCES: Final = tuple(
