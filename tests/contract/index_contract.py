@@ -1,6 +1,7 @@
 """What every adapter of `ports.Index` does; a test module derives from IndexContract and gives it an empty `index`."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ from archimage.model.query import (
     UIDList,
     Wildcard,
 )
-from archimage.model.records import InstanceRecord, Removed, StoredInstance
+from archimage.model.records import Compressible, FrameTable, InstanceRecord, Original, Removed, StoredInstance
 from archimage.ports import Index
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -367,6 +368,35 @@ class IndexContract:
             writer.forget_removals(3)
             assert not writer.is_removed("1.1.1.2", 0)
             assert writer.removals == 3
+
+    def test_what_waits_to_be_compressed_is_found_until_it_is_settled(self, index: Index) -> None:
+        waiting = [replace(record("P", 1, 1, number), compress_to="1.2.3") for number in (1, 2, 3)]
+        index.add([*waiting, record("P", 1, 1, 4)])
+        assert len(index.awaiting_compression(2)) == 2
+        found = index.awaiting_compression(10)
+        assert found[0] == Compressible(index.lookup("1.1.1.1") or found[1].stored, "1.2.3", 1e9, "MOD")
+        with index.writing() as writer:
+            writer.keep_uncompressed("1.1.1.1", "another.dcm")
+            writer.keep_uncompressed("1.1.1.2", "1.1.1.2.dcm")
+        assert {one.stored.sop_instance_uid for one in index.awaiting_compression(10)} == {"1.1.1.1", "1.1.1.3"}
+
+    def test_what_an_instance_was_before_it_was_compressed_is_kept(self, index: Index) -> None:
+        original = Original("1.2.840.10008.1.2", 99, b"\2" * 32)
+        index.add([replace(record("P", 1, 1, 1), original=original), record("P", 1, 1, 2)])
+        with index.writing() as writer:
+            assert [writer.original(f"1.1.1.{number}") for number in (1, 2, 3)] == [original, None, None]
+
+    def test_frames_are_those_of_the_object_that_is_meant(self, index: Index) -> None:
+        table = FrameTable(False, (10,), (20,), 5, 1, 160)
+        index.add([replace(record("P", 1, 1, 1), frames=table)])
+        assert [index.frames("1.1.1.1", path=path) for path in ("1.1.1.1.dcm", "old.dcm")] == [table, None]
+
+    def test_the_old_file_of_a_replaced_object_may_be_due(self, index: Index) -> None:
+        index.add([record("P", 1, 1, 1)])
+        with index.writing() as writer:
+            assert writer.note_replaced("1.1.1.1", due="old.dcm") == 1
+            assert writer.note_replaced("1.1.1.1") == 2
+            assert writer.due(0, 10) == [(1, "old.dcm")]
 
     def test_an_undone_removal_has_not_happened(self, index: Index) -> None:
         index.add([record("P", 1, 1, 1)])

@@ -1,17 +1,35 @@
 """Tests of services.intake: groups, duplicates, replacement, and what a fault in the middle leaves behind."""
 
+import hashlib
 import shutil
 import sqlite3
 import threading
 from contextlib import closing
+from queue import SimpleQueue
 
 import pytest
 
-from archimage.errors import DuplicateInstanceError, IndexUnavailableError, OutOfResourcesError, StorageError
+from archimage.dicom.scan import scan
+from archimage.errors import (
+    DuplicateInstanceError,
+    IndexUnavailableError,
+    NotFoundError,
+    OutOfResourcesError,
+    StorageError,
+)
+from archimage.model.records import InstanceRecord, Original, StoredInstance
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.attributes import WANTED, index_values
+from archimage.services.content import StreamedContent
+from archimage.services.intake import Arrival, Outcome
+from archimage.services.layout import replacement_path
+from archimage.services.removal import sweep
 from archimage.storage.journal import segments
 from tests.attacks.datasets import dataset, new_uid
 from tests.services.parts import LIMIT, Open, Parts, expected
 from tests.storage.faults import divert
+
+COMPRESSED = "1.2.840.10008.1.2.5"
 
 
 def _store_all(parts: Parts, objects: list[tuple[str, bytes]]) -> list[object]:
@@ -132,3 +150,74 @@ def test_a_kept_file_that_is_gone_does_not_end_the_intake(parts: Parts) -> None:
         parts.service.store(expected(uid), [dataset(uid)])
     fresh = new_uid()
     assert parts.service.store(expected(fresh), [dataset(fresh)]).kind == "stored"
+
+
+def supersede(parts: Parts, uid: str, kept: StoredInstance, data: bytes) -> object:
+    """Offer another form of an object that is kept; return what became of it."""
+    content = StreamedContent(parts.blobs.create())
+    content.complete([data], sync=True)
+    before = Original(kept.transfer_syntax_uid, len(dataset(uid)), hashlib.sha256(dataset(uid)).digest())
+    record = InstanceRecord(
+        index_values(scan(dataset(uid), EXPLICIT_VR_LITTLE_ENDIAN, WANTED)),
+        COMPRESSED,
+        replacement_path(kept.path, b"\1" * 8),
+        len(data),
+        0,
+        b"\1" * 16,
+        1e9,
+        "SENDER",
+        original=before,
+    )
+    answers: SimpleQueue[object] = SimpleQueue()
+    parts.intake.submit(Arrival(record, content, answers.put, supersedes=kept))
+    return answers.get(timeout=10)
+
+
+def kept_row(parts: Parts, uid: str) -> StoredInstance:
+    """Return the row of an instance that is kept."""
+    stored = parts.index.lookup(uid)
+    assert stored is not None
+    return stored
+
+
+def test_another_form_of_an_object_takes_its_place_and_the_old_file_is_due(parts: Parts) -> None:
+    uid = new_uid()
+    parts.service.store(expected(uid), [dataset(uid)])
+    first = kept_row(parts, uid)
+    answer = supersede(parts, uid, first, b"smaller")
+    assert isinstance(answer, Outcome)
+    assert answer.kind == "replaced"
+    assert kept_row(parts, uid).transfer_syntax_uid == COMPRESSED
+    with parts.blobs.open(kept_row(parts, uid).path) as reader:
+        assert reader.read(0, 100) == b"smaller"
+    parts.blobs.open(first.path).close()
+    assert sweep(parts.index, parts.blobs) == 0
+    parts.assert_agreement()
+
+
+def test_what_was_compressed_is_a_duplicate_when_it_comes_again_and_nothing_else_is(parts: Parts) -> None:
+    uid = new_uid()
+    parts.service.store(expected(uid), [dataset(uid)])
+    supersede(parts, uid, kept_row(parts, uid), b"smaller")
+    assert parts.service.store(expected(uid), [dataset(uid)]).kind == "duplicate"
+    for other in (b"\1\2\3\5" * 64, b"\1" * 8):
+        with pytest.raises(DuplicateInstanceError):
+            parts.service.store(expected(uid), [dataset(uid, pixels=other)])
+
+
+def test_another_form_of_what_is_not_there_any_more_is_dropped(opened: Open) -> None:
+    parts = opened(replace=True)
+    removed, replaced = new_uid(), new_uid()
+    rows = []
+    for uid in (removed, replaced):
+        parts.service.store(expected(uid), [dataset(uid)])
+        rows.append(kept_row(parts, uid))
+    with parts.index.writing() as writer:
+        writer.remove("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", removed)
+    parts.service.store(expected(replaced), [dataset(replaced, pixels=b"12")])
+    answers = [supersede(parts, uid, row, b"smaller") for uid, row in zip((removed, replaced), rows, strict=True)]
+    assert all(isinstance(answer, NotFoundError) for answer in answers)
+    assert parts.kept(removed) is None
+    assert parts.kept(replaced) == dataset(replaced, pixels=b"12")
+    sweep(parts.index, parts.blobs)
+    parts.assert_agreement()

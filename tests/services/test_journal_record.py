@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archimage.model.records import FrameTable, InstanceRecord
+from archimage.model.records import FrameTable, InstanceRecord, Original
 from archimage.services.journal_record import JournalRecord
 
 _NUMBERS = st.integers(0, 1 << 40)
@@ -20,6 +20,8 @@ _RECORDS = st.builds(
     digest=st.binary(min_size=16, max_size=16),
     received_at=st.floats(0, 1e10),
     source_ae_title=_TEXT,
+    original=st.none() | st.builds(Original, _TEXT, _NUMBERS, st.binary(min_size=32, max_size=32)),
+    compress_to=_TEXT,
     frames=st.none() | st.builds(FrameTable, st.booleans(), _OFFSETS, _OFFSETS, _NUMBERS, _NUMBERS, _NUMBERS, _OFFSETS),
 )
 
@@ -42,5 +44,6 @@ def test_a_record_of_the_first_release_is_still_read() -> None:
     record = InstanceRecord({}, "1.2", "p", 1, 2, b"\1" * 16, 3.0, "AE", frames)
     body = orjson.loads(JournalRecord(record, "name", None).encode())
     del body["removals"]
+    del body["record"]["original"], body["record"]["compress_to"]
     body["record"]["frames"] = {"encapsulated": True, "offsets": [10, 20], "lengths": [5, 5]}
     assert JournalRecord.decode(orjson.dumps(body)) == JournalRecord(record, "name", None, 0)

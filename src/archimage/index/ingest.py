@@ -346,6 +346,7 @@ def _person(values: Values) -> dict[str, str]:
 def _row(record: InstanceRecord, values: Values, series_key: int) -> dict[str, object]:
     """Make the row of an instance; what belongs to the levels above rides along unused."""
     taken = values.get("acquisition_date_time")
+    original = record.original
     return {
         **_BLANK,
         **values,
@@ -359,4 +360,8 @@ def _row(record: InstanceRecord, values: Values, series_key: int) -> dict[str, o
         "source_ae_title": record.source_ae_title,
         "acquisition_utc": patterns.to_utc(taken) if taken and patterns.has_offset(taken) else None,
         "frames": encode_frames(record.frames),
+        "original_transfer_syntax_uid": original and original.transfer_syntax_uid,
+        "original_size_bytes": original and original.size_bytes,
+        "original_sha256": original and original.sha256,
+        "compress_to": record.compress_to or None,
     }

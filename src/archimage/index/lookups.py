@@ -13,7 +13,7 @@ _SERIES_OF: Final = series.join(study, series.c.study_pk == study.c.pk)
 
 
 class Lookups:
-    """The statements; parameters are `study`, `series` and `instance` UIDs."""
+    """The statements; parameters are `study`, `series` and `instance` UIDs, and the `path` of a file."""
 
     def __init__(self, dialect: Dialect) -> None:
         within = instance.join(_SERIES_OF, instance.c.series_pk == series.c.pk)
@@ -30,6 +30,7 @@ class Lookups:
         self.stored_in_study = text(select(*STORED).select_from(within), this, in_study)
         self.stored_in_series = text(select(*STORED).select_from(within), this, in_study, in_series)
         self.frames = text(select(instance.c.frames), this)
+        self.frames_at = text(select(instance.c.frames), this, instance.c.file_path == bindparam("path"))
         content = series_content.join(_SERIES_OF, series_content.c.series_pk == series.c.pk)
         changes = select(series.c.series_instance_uid, series_content.c.change).select_from(content)
         changes = changes.order_by(series_content.c.series_pk, series_content.c.sop_class_uid)

@@ -76,14 +76,14 @@ class Removals:
         emptied = self._ingest.delete(cursor, found)
         return Removed(emptied[Level.STUDY], emptied[Level.SERIES], len(found))
 
-    def note_replaced(self, cursor: Cursor, sop_instance_uid: str, number: int | None) -> int:
+    def note_replaced(self, cursor: Cursor, sop_instance_uid: str, number: int | None, due: str | None) -> int:
         """Note that another object takes the place of an instance, under a number or the next one; return it.
 
-        Its old file is no business of the list: whoever replaces deletes it.
+        due is the path of its old file, None where that is no business of the list: whoever replaces deletes it.
         """
         number = self.last(cursor) + 1 if number is None else number
         cursor.execute(
-            self._note_replaced, {"pk": number, "sop_instance_uid": clean(sop_instance_uid), "file_path": None}
+            self._note_replaced, {"pk": number, "sop_instance_uid": clean(sop_instance_uid), "file_path": due}
         )
         return number
 

@@ -13,11 +13,23 @@ of it from before is void, and its file is to be deleted. It is kept until neith
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -100,8 +112,13 @@ instance: Final = Table(
     Column("source_ae_title", Text, nullable=False),
     Column("acquisition_utc", Text),  # Acquisition DateTime in UTC, only where it carries an offset
     Column("frames", LargeBinary),
+    Column("original_transfer_syntax_uid", Text),  # these three only where the archive has compressed it
+    Column("original_size_bytes", Integer),
+    Column("original_sha256", LargeBinary),
+    Column("compress_to", Text),  # transfer syntax that it waits to be compressed to
     UniqueConstraint("sop_instance_uid"),
     Index(None, "series_pk"),
+    Index(None, "compress_to", sqlite_where=text("compress_to IS NOT NULL")),
 )
 series_content: Final = Table(
     "series_content",

@@ -3,20 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
+from archimage.index.compression import Compression
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.removals import Removals
-from archimage.model.records import InstanceRecord, Removed, StoredInstance
+from archimage.model.records import InstanceRecord, Original, Removed, StoredInstance
 
 
 class Writing:
     """Implements `ports.IndexWriter`; answering turns what the database raises into our own errors."""
 
     def __init__(
-        self, cursor: Cursor, ingest: Ingest, removals: Removals, answering: Callable[[], AbstractContextManager[None]]
+        self,
+        cursor: Cursor,
+        parts: tuple[Ingest, Removals, Compression],
+        answering: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._cursor = cursor
-        self._ingest = ingest
-        self._removals = removals
+        self._ingest, self._removals, self._compression = parts
         self._answering = answering
         self._absent: set[str] = set()
 
@@ -48,10 +51,23 @@ class Writing:
         with self._answering():
             return self._removals.remove(self._cursor, [uid for uid in uids if uid is not None])
 
-    def note_replaced(self, sop_instance_uid: str, number: int | None = None) -> int:
-        """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number."""
+    def note_replaced(self, sop_instance_uid: str, number: int | None = None, due: str | None = None) -> int:
+        """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number.
+
+        due is the path of the file that is to be deleted later, as that of a removal.
+        """
         with self._answering():
-            return self._removals.note_replaced(self._cursor, sop_instance_uid, number)
+            return self._removals.note_replaced(self._cursor, sop_instance_uid, number, due)
+
+    def original(self, sop_instance_uid: str) -> Original | None:
+        """Return what an instance was before it was compressed, None where it was not."""
+        with self._answering():
+            return self._compression.original(self._cursor, sop_instance_uid)
+
+    def keep_uncompressed(self, sop_instance_uid: str, path: str) -> None:
+        """Note that the object at path does not wait to be compressed any more."""
+        with self._answering():
+            self._compression.keep(self._cursor, sop_instance_uid, path)
 
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""

@@ -36,12 +36,25 @@ class FrameTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """What the data set of an instance was when it came, where the archive has compressed it since.
+
+    sha256 is that of its size_bytes bytes: nobody can make another object that has the same.
+    """
+
+    transfer_syntax_uid: str
+    size_bytes: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceRecord:
     """The index's view of one instance, made once at ingest.
 
     values maps columns of `model.attributes` to decoded text, several values joined with a backslash; absent and empty
     attributes do not stand in it. size_bytes is that of the file as kept, data_set_offset the length of its preamble
     and File Meta Information, digest xxh3-128 over the data set after it. received_at: seconds since 1970, UTC.
+    compress_to is the transfer syntax that it waits to be compressed to, empty where it does not.
     """
 
     values: Mapping[str, str]
@@ -53,6 +66,8 @@ class InstanceRecord:
     received_at: float
     source_ae_title: str
     frames: FrameTable | None = None
+    original: Original | None = None
+    compress_to: str = ""
 
     @property
     def sop_instance_uid(self) -> str:
@@ -71,6 +86,16 @@ class StoredInstance:
     size_bytes: int
     data_set_offset: int
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Compressible:
+    """An instance that waits to be compressed to a transfer syntax, and when and from whom it came."""
+
+    stored: StoredInstance
+    compress_to: str
+    received_at: float
+    source_ae_title: str
 
 
 @dataclass(frozen=True, slots=True)

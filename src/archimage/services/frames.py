@@ -1,7 +1,7 @@
 """Parts of stored objects, each by the few bytes that it takes: frames, headers, bulk values (PS3.18 §10.4)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Final
 
@@ -46,7 +46,8 @@ _DELIMITER_BYTES: Final = 8
 class FrameBytes:
     """One frame as it is stored: native pixels in their byte order, or a codestream.
 
-    A native frame of single bits begins with a byte of its own, whatever it shared with its neighbour.
+    A native frame of single bits begins with a byte of its own, whatever it shared with its neighbour; one of big
+    endian words ends with a whole word.
     """
 
     data: bytes
@@ -218,7 +219,7 @@ class FrameService:
 
     def _examined(self, instance: StoredInstance) -> Anatomy:
         """Take the index's word where it has one; otherwise look into the file."""
-        table = self._index.frames(instance.sop_instance_uid)
+        table = self._index.frames(instance.sop_instance_uid, path=instance.path)
         if table is not None and table.element_offset and is_grouped(table):
             return Anatomy(table.element_offset, table)
         with self.open(instance) as file:
@@ -250,9 +251,11 @@ def _with_frames(instance: StoredInstance, table: FrameTable | None) -> FrameTab
         raise NotAcceptableError("a video has no frames that stand alone: ask for all of it")
     if not table.count:
         raise InvalidPixelDataError("the pixels are not as many as the header says, or the object is no image")
-    if table.frame_bits % 16 and table.count > 1 and _is_big(instance):
+    if table.encapsulated or not (table.frame_bits % 16 and _is_big(instance)):
+        return table
+    if table.count > 1:
         raise NotAcceptableError("frames of this size share 16-bit words, whose bytes are swapped in big endian")
-    return table
+    return replace(table, frame_bits=table.frame_bits + -table.frame_bits % 16)  # its last byte may be the word's last
 
 
 def native_frame(reader: Reader, table: FrameTable, index: int) -> bytes:

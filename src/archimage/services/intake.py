@@ -3,6 +3,7 @@
 One thread does it. While it works on a group the next one gathers, so the cost of a flush is shared by all who wait.
 """
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -10,8 +11,14 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Final, Literal
 
-from archimage.errors import ArchimageError, DuplicateInstanceError, IndexUnavailableError, StorageError
-from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.errors import (
+    ArchimageError,
+    DuplicateInstanceError,
+    IndexUnavailableError,
+    NotFoundError,
+    StorageError,
+)
+from archimage.model.records import InstanceRecord, Original, StoredInstance
 from archimage.ports import BlobStore, Index, IndexWriter, Journal, JournalCommit, JournalEntry
 from archimage.services.content import Content
 from archimage.services.journal_record import JournalRecord
@@ -37,12 +44,18 @@ Done = Callable[[Answer], None]
 
 @dataclass(eq=False, slots=True)
 class Arrival:
-    """A checked object that waits to be made durable."""
+    """A checked object that waits to be made durable.
+
+    supersedes is the object of which it is another form, and whose place it takes if that is still there; its file is
+    then left to be deleted later, as that of the removal of this number: those who have begun to read it shall end.
+    """
 
     record: InstanceRecord
     content: Content
     done: Done
+    supersedes: StoredInstance | None = None
     replaces: StoredInstance | None = None
+    removal: int = 0
 
 
 class Intake:
@@ -98,7 +111,7 @@ class Intake:
         for arrival, answer in answers.items():
             if not isinstance(answer, Outcome) or answer.kind == "duplicate":
                 arrival.content.discard()
-            elif arrival.replaces is not None and arrival.replaces.path != arrival.record.path:
+            elif arrival.supersedes is None and arrival.replaces is not None:
                 self._drop(arrival.replaces)
             arrival.done(answer)
 
@@ -121,7 +134,7 @@ class Intake:
         try:
             with self._index.writing() as index:
                 stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
-                fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, answers)]
+                fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, index, answers)]
                 if fresh:
                     index.add([arrival.record for arrival in fresh])
                     commit = self._journal.commit(_journal_entries(fresh, index))
@@ -135,13 +148,22 @@ class Intake:
         answers.update(kept)
 
     def _is_wanted(
-        self, arrival: Arrival, stored: Mapping[str, StoredInstance], answers: dict[Arrival, Answer]
+        self,
+        arrival: Arrival,
+        stored: Mapping[str, StoredInstance],
+        index: IndexWriter,
+        answers: dict[Arrival, Answer],
     ) -> bool:
         """Tell whether the object is new or replaces another; answer it when not."""
         other = stored.get(arrival.record.sop_instance_uid)
+        if arrival.supersedes is not None:
+            arrival.replaces = other
+            if other != arrival.supersedes:
+                answers[arrival] = NotFoundError("the object was removed or replaced meanwhile")
+            return other == arrival.supersedes
         if other is None:
             return True
-        if self._same(other, arrival):
+        if self._same(other, arrival, index):
             answers[arrival] = Outcome(arrival.record, "duplicate")
         elif self._replace:
             arrival.replaces = other
@@ -152,7 +174,14 @@ class Intake:
             answers[arrival] = DuplicateInstanceError(f"another object is kept as {other.sop_instance_uid}")
         return False
 
-    def _same(self, stored: StoredInstance, arrival: Arrival) -> bool:
+    def _same(self, stored: StoredInstance, arrival: Arrival, index: IndexWriter) -> bool:
+        """Tell whether an object is the one that is kept, or what that was before it was compressed."""
+        if self._is_copy(stored, arrival):
+            return True
+        original = index.original(stored.sop_instance_uid)
+        return original is not None and _came_as(original, arrival)
+
+    def _is_copy(self, stored: StoredInstance, arrival: Arrival) -> bool:
         """Compare digests, then bytes: a digest that a peer can choose collisions of proves nothing."""
         record = arrival.record
         if (stored.digest, stored.transfer_syntax_uid) != (record.digest, record.transfer_syntax_uid):
@@ -182,6 +211,18 @@ class Intake:
                 commit.revoke()
 
 
+def _came_as(original: Original, arrival: Arrival) -> bool:
+    """Compare the SHA-256 of an object whose bytes are kept no more; of that nobody can choose a collision."""
+    record = arrival.record
+    length = record.size_bytes - record.data_set_offset
+    if (original.transfer_syntax_uid, original.size_bytes) != (record.transfer_syntax_uid, length):
+        return False
+    digest = hashlib.sha256()
+    for offset in range(record.data_set_offset, record.size_bytes, _COMPARE_BYTES):
+        digest.update(arrival.content.read(offset, _COMPARE_BYTES))
+    return digest.digest() == original.sha256
+
+
 def _next_group(arrivals: Iterable[Arrival], max_bytes: int) -> tuple[list[Arrival], list[Arrival]]:
     """Split into the first arrivals of each SOP Instance UID, as many as one commit may hold, and the rest."""
     group: dict[str, Arrival] = {}
@@ -200,11 +241,14 @@ def _journal_entries(group: Iterable[Arrival], index: IndexWriter) -> list[Journ
     """Make the records of a group; whoever replaces another object has a number of its own among the removals."""
     removals = index.removals
     return [
-        _journal_entry(
-            arrival, removals if arrival.replaces is None else index.note_replaced(arrival.record.sop_instance_uid)
-        )
-        for arrival in group
+        _journal_entry(arrival, removals if arrival.replaces is None else _noted(arrival, index)) for arrival in group
     ]
+
+
+def _noted(arrival: Arrival, index: IndexWriter) -> int:
+    due = None if arrival.supersedes is None else arrival.supersedes.path
+    arrival.removal = index.note_replaced(arrival.record.sop_instance_uid, due=due)
+    return arrival.removal
 
 
 def _journal_entry(arrival: Arrival, removals: int) -> JournalEntry:

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import orjson
 
-from archimage.model.records import FrameTable, InstanceRecord
+from archimage.model.records import FrameTable, InstanceRecord, Original
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class JournalRecord:
     removals: int = 0
 
     def encode(self) -> bytes:
-        """Return the JSON form; the digest is written in hexadecimal."""
+        """Return the JSON form; digests are written in hexadecimal."""
         return orjson.dumps(self, default=bytes.hex)
 
     @classmethod
@@ -33,7 +33,10 @@ class JournalRecord:
         frames = fields.pop("frames")
         digest = bytes.fromhex(fields.pop("digest"))
         table = frames and FrameTable(**{name: _hashable(value) for name, value in frames.items()})
-        record = InstanceRecord(**fields, digest=digest, frames=table)
+        original = fields.pop("original", None)
+        if original is not None:
+            original = Original(**original | {"sha256": bytes.fromhex(original["sha256"])})
+        record = InstanceRecord(**fields, digest=digest, frames=table, original=original)
         return cls(record, body["name"], body["replaces"], body.get("removals", 0))
 
 
