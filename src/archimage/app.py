@@ -47,13 +47,15 @@ from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.web import application
-from archimage.web.dicomweb.resources import SERVICE_ROOT, WebServices
+from archimage.web.dicomweb.resources import SERVICE_ROOT, Executors, WebServices
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
 _WEB_THREADS: Final = 8
+_IMAGE_THREADS: Final = 2 * (os.cpu_count() or 1) + 2
+"""They wait for the worker processes, each for one frame or object at a time."""
 _INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = structlog.get_logger()
 
@@ -141,7 +143,7 @@ class App:
             loop.add_signal_handler(number, stopped.set)
         ingest = WorkerThreads(_INGEST_THREADS, "ingest")
         readers = ThreadPoolExecutor(_READ_THREADS, "read")
-        web = ThreadPoolExecutor(_WEB_THREADS, "web")
+        web = Executors(ThreadPoolExecutor(_WEB_THREADS, "web"), ThreadPoolExecutor(_IMAGE_THREADS, "image"))
         dicom = DicomServer(self.association_settings(), self.registry(ingest, readers), self._policy())
         http = self._http(web)
         try:
@@ -155,10 +157,11 @@ class App:
             self.pixels.close()  # so that no thread waits for an image
             ingest.close()
             readers.shutdown()
-            web.shutdown()
+            web.quick.shutdown()
+            web.slow.shutdown()
             self.close()
 
-    def _http(self, threads: ThreadPoolExecutor) -> HttpServer:
+    def _http(self, threads: Executors) -> HttpServer:
         http = self.config.http
         services = WebServices(
             query=self.services.query,

@@ -18,7 +18,7 @@ from archimage.app import App, build
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
 from archimage.web import application
-from archimage.web.dicomweb.resources import WebServices
+from archimage.web.dicomweb.resources import Executors, WebServices
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
@@ -124,7 +124,7 @@ def _listen(
         rendering=app.services.rendering,
         transcoding=app.services.transcoding,
     )
-    served = application.build(services, {"index": lambda: None}, app.config.http, executor)
+    served = application.build(services, {"index": lambda: None}, app.config.http, Executors(executor, executor))
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

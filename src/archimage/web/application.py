@@ -1,7 +1,6 @@
 """The web side as one ASGI application: probes, DICOMweb and its description."""
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -10,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from archimage.config import HttpConfig
 from archimage.web import openapi, probes
 from archimage.web.cors import allow_origins
-from archimage.web.dicomweb.resources import WebServices
+from archimage.web.dicomweb.resources import Executors, WebServices
 from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.hosts import HostGuard
@@ -34,10 +33,10 @@ class Application:
         return await (document or self.pages)(scope, receive, send)
 
 
-def build(services: WebServices, checks: Mapping[str, Check], settings: HttpConfig, executor: Executor) -> ASGIApp:
-    """Make the application; executor runs what blocks."""
+def build(services: WebServices, checks: Mapping[str, Check], settings: HttpConfig, executors: Executors) -> ASGIApp:
+    """Make the application; executors run what blocks."""
     dicomweb = DicomWebService(
-        RESOURCES, services, executor, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
+        RESOURCES, services, executors, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
     described = Response(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}

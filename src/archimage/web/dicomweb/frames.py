@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from archimage.dicom.layout import PIXEL_DATA
 from archimage.errors import NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
+from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found, transcoded
 from archimage.web.dicomweb.answers import (
     Open,
@@ -30,6 +31,7 @@ from archimage.web.dicomweb.answers import (
 from archimage.web.dicomweb.forms import BYTES, PICTURES, choices, frame_form, frame_offers, frame_syntax, video_type
 from archimage.web.dicomweb.negotiation import Choice, Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.dicomweb.transcoded import Slow, answered
 from archimage.web.multipart import MultipartWriter
 
 
@@ -57,6 +59,10 @@ class _Form:
     location: str
 
     @property
+    def is_stored(self) -> bool:
+        return self.syntax == frame_syntax(self.instance.transfer_syntax_uid)
+
+    @property
     def content_type(self) -> str:
         return f"{self.offer.media_type}; transfer-syntax={self.syntax}"
 
@@ -66,10 +72,10 @@ class _Form:
 
 
 async def _retrieve(request: DicomWebRequest) -> ASGIApp:
-    return await request.run(_frames, request)
+    return await answered(request, _frames)
 
 
-def _frames(request: DicomWebRequest) -> ASGIApp:
+def _frames(request: DicomWebRequest) -> ASGIApp | Slow:
     numbers = found.frame_numbers(request.variables["frames"])
     instance = found.instance(request)
     ranked = choices(request, frame_offers(instance.transfer_syntax_uid, alone=len(numbers) == 1))
@@ -81,6 +87,11 @@ def _frames(request: DicomWebRequest) -> ASGIApp:
         count = request.services.frames.frame_count(instance)
         if count and max(numbers) > count:
             raise NotFoundError(f"there is no frame {max(numbers)}: the instance has {count}")
+    send = partial(_sent, request, form, numbers, etag)
+    return send() if form.is_stored else Slow(send)
+
+
+def _sent(request: DicomWebRequest, form: _Form, numbers: Sequence[int], etag: str) -> ASGIApp:
     data = _frame(request, form, numbers[0])
     if not form.offer.multipart:
         return single(request, partial(_held, data), form.content_type, etag)
@@ -100,7 +111,7 @@ def _one_part(form: _Form, number: int, data: bytes, etag: str) -> ASGIApp:
 
 
 def _form(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> _Form:
-    offer, syntax = frame_form(instance.transfer_syntax_uid, ranked, partial(transcoded.can, request))
+    offer, syntax = frame_form(instance.transfer_syntax_uid, ranked, has_way)
     return _Form(instance, offer, syntax, _location(request))
 
 
@@ -117,13 +128,13 @@ def _held(data: bytes) -> AbstractContextManager[ReadableBytes]:
 
 
 def _frame(request: DicomWebRequest, form: _Form, number: int) -> bytes:
-    if form.syntax == frame_syntax(form.instance.transfer_syntax_uid):
+    if form.is_stored:
         return request.services.frames.frame(form.instance, number).data
     return transcoded.frame(request, form.instance, number, form.syntax)
 
 
 def _parts(request: DicomWebRequest, form: _Form, numbers: Sequence[int]) -> Iterator[Part]:
-    if form.syntax == frame_syntax(form.instance.transfer_syntax_uid):
+    if form.is_stored:
         frames = (frame.data for frame in request.services.frames.frames(form.instance, numbers))
     else:
         frames = (transcoded.frame(request, form.instance, number, form.syntax) for number in numbers)
@@ -132,10 +143,10 @@ def _parts(request: DicomWebRequest, form: _Form, numbers: Sequence[int]) -> Ite
 
 
 async def _retrieve_all(request: DicomWebRequest) -> ASGIApp:
-    return await request.run(_all_frames, request)
+    return await answered(request, _all_frames)
 
 
-def _all_frames(request: DicomWebRequest) -> ASGIApp:
+def _all_frames(request: DicomWebRequest) -> ASGIApp | Slow:
     """Answer with the pixels of an instance: every frame, or the stream of a video."""
     instance = found.instance(request)
     kind = video_type(instance.transfer_syntax_uid)
@@ -149,9 +160,8 @@ def _all_frames(request: DicomWebRequest) -> ASGIApp:
     etag = found.etag((instance,), form.content_type)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
-    first = of_bytes(_frame(request, form, 1), form.content_type, form.label(1))
-    rest = _parts(request, form, range(2, count + 1))
-    return several(request, form.offer.media_type, chain((first,), rest), {"ETag": etag})
+    send = partial(_sent, request, form, range(1, count + 1), etag)
+    return send() if form.is_stored else Slow(send)
 
 
 def _video(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> ASGIApp:

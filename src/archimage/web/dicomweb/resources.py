@@ -48,6 +48,14 @@ class WebServices:
 
 
 @dataclass(frozen=True, slots=True)
+class Executors:
+    """Threads for what blocks: quick for files and index, slow for what waits for worker processes."""
+
+    quick: Executor
+    slow: Executor
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """A query parameter, as the description tells it; schema is JSON Schema."""
 
@@ -82,7 +90,7 @@ class Resource:
 class DicomWebRequest:
     """A request as a handler sees it; what it reads from the peer is bounded."""
 
-    __slots__ = ("_executor", "_query", "_receive", "base_url", "resource", "scope", "services", "variables")
+    __slots__ = ("_executors", "_query", "_receive", "base_url", "resource", "scope", "services", "slow", "variables")
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place, on the hot path
         self,
@@ -91,7 +99,7 @@ class DicomWebRequest:
         scope: Scope,
         receive: Receive,
         services: WebServices,
-        executor: Executor,
+        executors: Executors,
         base_url: str,
     ) -> None:
         self.resource = resource
@@ -102,7 +110,9 @@ class DicomWebRequest:
         self.base_url = base_url
         """Address of the service root as the client sees it, without a slash at the end."""
         self._receive = receive
-        self._executor = executor
+        self.slow = False
+        """Whether what blocks waits for worker processes."""
+        self._executors = executors
         self._query: Parameters | None = None
 
     @property
@@ -131,7 +141,8 @@ class DicomWebRequest:
         self, work: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Returned:
         """Do what blocks in a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
+        executor = self._executors.slow if self.slow else self._executors.quick
+        return await asyncio.get_running_loop().run_in_executor(executor, partial(work, *args, **kwargs))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes.

@@ -4,7 +4,6 @@ Ref: PS3.18 §8.
 """
 
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Final
 
@@ -14,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError, ExcessiveRequestError, InvalidRequestError
 from archimage.web.dicomweb import errors
-from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Resource, WebServices
+from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Executors, Resource, WebServices
 from archimage.web.dicomweb.routes import Route, Routes
 from archimage.web.receiving import TimedReceive
 
@@ -27,21 +26,21 @@ class DicomWebService:
     """Serves a table of resources.
 
     public_url is the address of the server as clients see it, empty for that of each request's Host header.
-    executor runs what blocks; body_timeout_s bounds the wait for a request's body, seconds.
+    executors run what blocks; body_timeout_s bounds the wait for a request's body, seconds.
     """
 
     def __init__(
         self,
         resources: Iterable[Resource],
         services: WebServices,
-        executor: Executor,
+        executors: Executors,
         *,
         public_url: str = "",
         body_timeout_s: float = 30.0,
     ) -> None:
         self._routes = Routes(resources)
         self._services = services
-        self._executor = executor
+        self._executors = executors
         self._public_url = public_url.rstrip("/")
         self._body_timeout_s = body_timeout_s
 
@@ -79,7 +78,7 @@ class DicomWebService:
             return await _no_method(scope["method"], route)(scope, body, send)
         _check_length(scope, resource)
         request = DicomWebRequest(
-            resource, route.variables, scope, body, self._services, self._executor, self._base_url(scope)
+            resource, route.variables, scope, body, self._services, self._executors, self._base_url(scope)
         )
         answer = await resource.handler(request)
         return await answer(scope, body, send)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.web.dicomweb import bulkdata, capabilities, frames, metadata, qido, removal, stow, wado
+from archimage.web.dicomweb import bulkdata, capabilities, frames, metadata, qido, removal, rendered, stow, wado
 from archimage.web.dicomweb.resources import Resource
 
 _SERVED: Final = (
@@ -11,6 +11,7 @@ _SERVED: Final = (
     *metadata.RESOURCES,
     *frames.RESOURCES,
     *bulkdata.RESOURCES,
+    *rendered.RESOURCES,
     *stow.RESOURCES,
     *removal.RESOURCES,
 )

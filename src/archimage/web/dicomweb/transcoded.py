@@ -1,21 +1,68 @@
-"""What goes out in another transfer syntax than it is stored in: the web side's way to `services.transcoding`."""
+"""What takes worker processes: objects and frames in other transfer syntaxes, pictures.
 
-from archimage.errors import NotAcceptableError
+Such work may take long, whatever a codestream does to its decoder: it waits in threads of its own, so that what needs
+no worker is answered meanwhile.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from archimage.errors import DicomError, ExcessiveRequestError, NotAcceptableError
 from archimage.model.records import StoredInstance
-from archimage.web.dicomweb.answers import Open
+from archimage.ports import BlobReader
 from archimage.web.dicomweb.resources import DicomWebRequest
 
 
-def can(_request: DicomWebRequest, _source: str, _target: str) -> bool:
-    """Tell whether there is a way from one transfer syntax to another."""
-    return False
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The rest of an answer, which takes a worker process."""
+
+    work: Callable[[], ASGIApp]
 
 
-def opener(_request: DicomWebRequest, instance: StoredInstance, target: str) -> Open:
-    """Return what opens an instance in a transfer syntax, as a file."""
-    raise NotAcceptableError(f"there is no way from {instance.transfer_syntax_uid} to {target}")
+async def answered(request: DicomWebRequest, work: Callable[[DicomWebRequest], ASGIApp | Slow]) -> ASGIApp:
+    """Have an answer made in a thread, and what is slow of it in one of those for slow work."""
+    answer = await request.run(work, request)
+    if isinstance(answer, Slow):
+        request.slow = True
+        return await request.run(answer.work)
+    return answer
 
 
-def frame(_request: DicomWebRequest, instance: StoredInstance, _number: int, target: str) -> bytes:
-    """Return a frame in a transfer syntax."""
-    raise NotAcceptableError(f"there is no way from {instance.transfer_syntax_uid} to {target}")
+@contextmanager
+def unless_impossible() -> Iterator[None]:
+    """Say of stored objects that cannot be read that they are not acceptable: the request is not to blame.
+
+    Raises:
+        NotAcceptableError: in place of any DicomError.
+    """
+    try:
+        yield
+    except (DicomError, ExcessiveRequestError) as error:
+        raise NotAcceptableError(str(error)) from error
+
+
+@contextmanager
+def opened(request: DicomWebRequest, instance: StoredInstance, target: str) -> Generator[BlobReader, None, None]:
+    """Open an instance as a file in another transfer syntax.
+
+    Raises:
+        NotAcceptableError: it cannot be had in that.
+    """
+    with unless_impossible():
+        made = request.services.transcoding.transcode(instance, target)
+    with made.file:
+        yield made.file
+
+
+def frame(request: DicomWebRequest, instance: StoredInstance, number: int, target: str) -> bytes:
+    """Return a frame in another transfer syntax.
+
+    Raises:
+        NotAcceptableError: it cannot be had in that.
+    """
+    with unless_impossible():
+        return request.services.transcoding.frame(instance, number, target)

@@ -11,9 +11,10 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from archimage.errors import DicomError, NotAcceptableError
+from archimage.errors import NotAcceptableError
 from archimage.model.records import StoredInstance
-from archimage.web.dicomweb import found, transcoded
+from archimage.services.transcoding import has_way
+from archimage.web.dicomweb import found
 from archimage.web.dicomweb.answers import (
     PIECE_BYTES,
     Open,
@@ -28,7 +29,9 @@ from archimage.web.dicomweb.answers import (
 from archimage.web.dicomweb.archive import ZipWriter, archive_size
 from archimage.web.dicomweb.errors import warning
 from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
+from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.dicomweb.transcoded import Slow, answered, opened
 from archimage.web.responses import StreamedResponse
 
 Wanted = tuple[StoredInstance, str]
@@ -36,16 +39,15 @@ Wanted = tuple[StoredInstance, str]
 
 
 async def _retrieve(request: DicomWebRequest) -> ASGIApp:
-    return await request.run(_answer, request)
+    return await answered(request, _answer)
 
 
-def _answer(request: DicomWebRequest) -> ASGIApp:
+def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
     instances = found.instances(request)
     ranked = choices(request, object_offers(len(instances)))
     offer = ranked[0].offer
     ranked = tuple(choice for choice in ranked if choice.offer == offer)
-    can = partial(transcoded.can, request)
-    syntaxes = [object_syntax(instance.transfer_syntax_uid, ranked, can) for instance in instances]
+    syntaxes = [object_syntax(instance.transfer_syntax_uid, ranked, has_way) for instance in instances]
     wanted = [(instance, syntax) for instance, syntax in zip(instances, syntaxes, strict=True) if syntax is not None]
     if not wanted:
         raise NotAcceptableError(
@@ -55,15 +57,20 @@ def _answer(request: DicomWebRequest) -> ASGIApp:
     etag = found.etag((instance for instance, _ in wanted), offer, [syntax for _, syntax in wanted])
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
+    send = partial(_sent, request, offer, wanted, {"ETag": etag}, len(instances) - len(wanted))
+    return send() if all(map(_is_stored, wanted)) else Slow(send)
+
+
+def _sent(
+    request: DicomWebRequest, offer: Offer, wanted: Sequence[Wanted], headers: dict[str, str], missing: int
+) -> ASGIApp:
     if offer.media_type == DICOM and not offer.multipart:
         ((instance, syntax),) = wanted
-        return single(request, opener(request, instance, syntax), _label(syntax), etag)
-    status, headers = HTTPStatus.OK, {"ETag": etag}
-    if missing := len(instances) - len(wanted):
-        status = HTTPStatus.PARTIAL_CONTENT
-        headers["Warning"] = warning(
-            request.base_url, f"{missing} of {len(instances)} instances cannot be given in that transfer syntax."
-        )
+        return single(request, opener(request, instance, syntax), _label(syntax), headers["ETag"])
+    status = HTTPStatus.PARTIAL_CONTENT if missing else HTTPStatus.OK
+    if missing:
+        left_out = f"{missing} of {len(wanted) + missing} instances cannot be given in that transfer syntax."
+        headers["Warning"] = warning(request.base_url, left_out)
     if offer.media_type == ZIP:
         return _zipped(request, wanted, headers, status)
     return several(request, DICOM, _parts(request, wanted), headers, status)
@@ -73,7 +80,7 @@ def opener(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> O
     """Return what opens an instance as a file in a transfer syntax."""
     if syntax == instance.transfer_syntax_uid:
         return partial(request.services.frames.open, instance)
-    return transcoded.opener(request, instance, syntax)
+    return partial(opened, request, instance, syntax)
 
 
 def _label(syntax: str) -> str:
@@ -105,7 +112,7 @@ def _prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
         return _stored(request, instance)
     try:
         return _transcoded(request, instance, syntax)
-    except (DicomError, NotAcceptableError):
+    except NotAcceptableError:
         return _stored(request, instance)
 
 

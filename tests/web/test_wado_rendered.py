@@ -1,0 +1,186 @@
+"""Pictures over HTTP: every real image is shown or the reason is told (PS3.18 §10.4.1.1.3)."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.attacks.datasets import dataset, new_uid
+from tests.attacks.server import Server, running
+from tests.dicom.files import real_file
+from tests.web.stowing import STUDY, Answer, http_port, part10, store
+from tests.web.wadoing import SERIES, Kept, get, identified, parts, store_real_files
+
+_CINE = "examples_ybr_color.dcm"
+_CT = "CT_small.dcm"
+_PLAN = "rtplan.dcm"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the module."""
+    with running(tmp_path_factory.mktemp("wado") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def port(server: Server) -> int:
+    """Where it listens for HTTP."""
+    return http_port(server)
+
+
+@pytest.fixture(scope="module")
+def real(port: int) -> list[Kept]:
+    """Every real object that can be stored."""
+    return store_real_files(port)
+
+
+def one(real: list[Kept], name: str) -> Kept:
+    """Return the real object of a file, or one that has its UID."""
+    wanted = identified(real_file(name))
+    assert wanted is not None
+    (kept,) = [kept for kept in real if kept.uid == wanted.uid]
+    return kept
+
+
+def picture(answer: Answer) -> Image.Image:
+    """Return the picture of an answer."""
+    assert answer.status == 200, answer.body
+    return Image.open(io.BytesIO(answer.body))
+
+
+def test_every_real_image_is_shown_or_the_reason_is_told(port: int, real: list[Kept]) -> None:
+    shown = 0
+    for kept in real:
+        answer = get(port, f"{kept.address}/rendered", "image/jpeg, application/pdf, video/mp4, */*;q=0.1")
+        assert answer.status in {200, 406}, (kept.path.name, answer.body)
+        if answer.headers["content-type"] == "image/jpeg":
+            (model,) = json.loads(get(port, f"{kept.address}/metadata").body)
+            assert picture(answer).size == (model["00280011"]["Value"][0], model["00280010"]["Value"][0])
+            shown += 1
+        elif answer.status == 406:
+            assert len(answer.model["error"]) > 10
+    assert shown > 90
+
+
+def test_every_real_image_has_a_thumbnail(port: int, real: list[Kept]) -> None:
+    for kept in real:
+        answer = get(port, f"{kept.address}/thumbnail?accept=image%2Fjpeg", "*/*")
+        rendered = get(port, f"{kept.address}/rendered", "image/jpeg")
+        assert answer.status == rendered.status, kept.path.name
+        if answer.status == 200:
+            assert max(picture(answer).size) == 200
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance", "frame"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "jp2"])
+def test_a_picture_alone_at_every_level(port: int, real: list[Kept], level: str, kind: str) -> None:
+    kept = one(real, _CT)
+    study = f"/studies/{kept.study}"
+    paths = {"study": study, "series": f"{study}/series/{kept.series}", "frame": f"{kept.address}/frames/1"}
+    answer = get(port, f"{paths.get(level, kept.address)}/rendered", f"image/{kind}")
+    assert answer.headers["content-type"] == f"image/{kind}"
+    assert picture(answer).format in {kind.upper(), "JPEG2000"}
+    thumbnail = get(port, f"{paths.get(level, kept.address)}/thumbnail?viewport=64,32", f"image/{kind}")
+    assert picture(thumbnail).size == (32, 32)
+
+
+def test_pictures_of_all_frames_in_parts_or_as_a_loop(port: int, real: list[Kept]) -> None:
+    kept = one(real, _CINE)
+    found = parts(get(port, f"{kept.address}/rendered", 'multipart/related; type="image/jpeg"'))
+    loop = picture(get(port, f"{kept.address}/rendered", "image/gif"))
+    assert len(found) == 30 >= getattr(loop, "n_frames", 1) > 20
+    two = parts(get(port, f"{kept.address}/frames/2,1/rendered", 'multipart/related; type="image/jpeg"'))
+    assert [part.body for part in two] == [found[1].body, found[0].body]
+    assert get(port, f"{kept.address}/frames/2,1/rendered", "image/jpeg").status == 406
+
+
+def test_a_series_in_parts_has_a_picture_of_each_image(port: int, real: list[Kept]) -> None:
+    kept = one(real, _CT)
+    answer = get(port, f"/studies/{kept.study}/series/{kept.series}/rendered", "*/*")
+    assert [part.headers["content-type"] for part in parts(answer)] == ["image/jpeg"] * len(parts(answer))
+
+
+def test_window_viewport_quality_and_annotation_change_the_picture(port: int, real: list[Kept]) -> None:
+    kept = one(real, _CT)
+    address = f"{kept.address}/rendered"
+    plain = picture(get(port, address, "image/png"))
+    wide = picture(get(port, f"{address}?window=0,4000,linear", "image/png"))
+    assert np.ptp(np.asarray(wide)) < np.ptp(np.asarray(plain))
+    assert picture(get(port, f"{address}?viewport=64,64", "image/png")).size == (64, 64)
+    cut = picture(get(port, f"{address}?viewport=32,32,10,20,32,32", "image/png"))
+    assert np.array_equal(np.asarray(cut), np.asarray(plain)[20:52, 10:42])
+    flipped = picture(get(port, f"{address}?viewport=128,128,0,0,-128,128", "image/png"))
+    assert np.array_equal(np.asarray(flipped), np.asarray(plain)[:, ::-1])
+    assert len(get(port, f"{address}?quality=10", "image/jpeg").body) < len(get(port, address, "image/jpeg").body)
+    noted = picture(get(port, f"{address}?annotation=patient,technique", "image/png"))
+    assert not np.array_equal(np.asarray(noted), np.asarray(plain))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "quality=0",
+        "quality=101",
+        "quality=x",
+        "viewport=1",
+        "viewport=0,5",
+        "viewport=a,b",
+        "viewport=99999,99999",
+        "viewport=1,2,3,4,5,6,7",
+        "viewport=10,10,5000,5000,10,10",
+        "viewport=٣,٣",
+        "window=1",
+        "window=1,0,linear",
+        "window=1,2,cubic",
+        "window=1,2,linear,3",
+        "window=nan,inf,linear",
+        "annotation=all",
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(port: int, real: list[Kept], query: str) -> None:
+    from urllib.parse import quote
+
+    answer = get(port, f"{one(real, _CT).address}/rendered?{quote(query, safe='=,')}", "image/png")
+    assert (answer.status, set(answer.model)) == (400, {"error", "next"})
+
+
+def test_an_object_without_pixels_tells_so(port: int, real: list[Kept]) -> None:
+    kept = one(real, _PLAN)
+    series = f"/studies/{kept.study}/series/{kept.series}"
+    for address in (kept.address, f"{kept.address}/frames/1", f"/studies/{kept.study}", series):
+        for what in ("rendered", "thumbnail"):
+            answer = get(port, f"{address}/{what}", "*/*")
+            assert (answer.status, "no" in answer.model["error"]) == (406, True)
+
+
+def test_pictures_that_a_client_has_are_not_drawn_again(port: int, real: list[Kept]) -> None:
+    address = f"{one(real, _CT).address}/rendered"
+    etag = get(port, address, "image/png").headers["etag"]
+    assert get(port, address, "image/png", If_None_Match=etag).status == 304
+    assert get(port, f"{address}?quality=50", "image/png", If_None_Match=etag).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("frames/99999", 404), ("frames/0", 400), ("frames/x", 400), ("frames/1,99999", 404)]
+)
+def test_pictures_of_frames_that_are_not_there(port: int, real: list[Kept], path: str, status: int) -> None:
+    assert get(port, f"{one(real, _CINE).address}/{path}/rendered").status == status
+
+
+def test_documents_are_handed_through_and_in_ranges(port: int) -> None:
+    uid, document = new_uid(), b"%PDF-1.4 " + bytes(3_000) + b"."
+    more = ((0x00420011, "OB", document), (0x00420012, "LO", b"application/pdf "))
+    pdf = b"1.2.840.10008.5.1.4.1.1.104.1\0"
+    data = dataset(uid, more=more, replaced={0x00080016: pdf}, left_out=frozenset({0x7FE00010}))
+    assert store(port, [part10(data, uid)]).status == 200
+    address = f"/studies/{STUDY}/series/{SERIES}/instances/{uid}"
+    for accept in ("application/pdf", "*/*"):
+        answer = get(port, f"{address}/rendered", accept)
+        assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/pdf", document)
+    assert get(port, f"{address}/rendered", "*/*", Range="bytes=0-7").body == document[:8]
+    assert get(port, f"{address}/rendered", "image/jpeg").status == 406
+    assert get(port, f"{address}/thumbnail", "image/jpeg").status == 406
