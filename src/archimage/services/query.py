@@ -3,10 +3,10 @@
 Ref: PS3.4 §C.4.1 (C-FIND), §C.6 (information models).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from archimage.errors import InvalidQueryError, OutOfResourcesError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
@@ -14,12 +14,17 @@ from archimage.model.query import Condition, DateTimeRange, Query, Range, Univer
 from archimage.ports import Index
 from archimage.services.identifiers import Identifier, Key, flatten
 from archimage.services.matching import parse_match
+from archimage.services.remembered import Remembered
+
+T = TypeVar("T")
 
 Row = Mapping[str, str]
 """Columns of `model.attributes` to text; absent values left out."""
 
 ALWAYS_RETURNED: Final = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title and Instance Availability stand in every response."""
+_REMEMBERED_COUNTS: Final = 1_024
+_REMEMBERED_ANSWERS: Final = 64
 _UNLIMITED: Final = 1 << 62
 _CONTEXT_COLUMNS: Final = frozenset({"timezone_offset_from_utc", "available_transfer_syntax_uid"})
 _SEQUENCE_ATTRIBUTES: Final[Mapping[int, tuple[Attribute, ...]]] = {
@@ -73,6 +78,8 @@ class QueryService:
     def __init__(self, index: Index, *, max_results: int | None = None) -> None:
         self._index = index
         self._max_results = max_results
+        self._counts = Remembered[int](index.generation, _REMEMBERED_COUNTS)
+        self._answers = Remembered[object](index.generation, _REMEMBERED_ANSWERS)
 
     @property
     def max_results(self) -> int:
@@ -111,7 +118,15 @@ class QueryService:
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""
-        return self._index.count(query)
+        counted = Query(query.level, query.conditions, fuzzy=query.fuzzy)
+        return self._counts.get(counted, lambda: self._index.count(counted))
+
+    def remember(self, key: Hashable, make: Callable[[], T], worth: Callable[[T], bool]) -> T:
+        """Return what make returns, or did when key was last asked for if nothing has changed since.
+
+        Of small answers that are asked for again and again; worth tells whether one is to be kept.
+        """
+        return cast("T", self._answers.get(key, make, cast("Callable[[object], bool]", worth)))
 
     def pages(self, query: Query) -> Iterator[Sequence[Row]]:
         """Yield the matches page by page; blocks.

@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Protocol
 
 import orjson
@@ -25,6 +26,8 @@ from archimage.web.multipart import MultipartWriter
 from archimage.web.responses import Pieces, StreamedResponse
 
 TOTAL_COUNT: Final = "X-Total-Count"
+_REMEMBERED_BYTES: Final = 128 << 10
+"""Answers up to this length are worth keeping: a worklist on many screens asks for the same all the time."""
 _PIECE_BYTES: Final = 512 << 10
 """Results up to this much are sent at once, with their length; more are streamed, so that memory stays bounded."""
 _MAX_OFFSET: Final = 1 << 40
@@ -114,7 +117,8 @@ def _searching(level: Level) -> Handler:
         offer = request.choose((_JSON, _PLAIN_JSON, _XML)).offer
         form: _Form = _XmlParts() if offer == _XML else _JsonArray(offer.media_type)
         search, warnings = _read(request, level)
-        found, headers = await request.run(_search, request, search, warnings, form)
+        find = partial(_search, request, search, warnings, form)
+        found, headers = await request.run(find if offer.multipart else partial(_remembered, request, form, find))
         if found.rest is not None:
             return StreamedResponse(_pieces(request, found), {"Content-Type": form.content_type, **headers})
         if not found.count and offer.multipart:
@@ -169,9 +173,21 @@ def _ignored(prepared: PreparedSearch) -> list[str]:
     return [f"The attribute {name} is not indexed here and was not matched." for name in prepared.ignored[:8]]
 
 
-def _search(
-    request: DicomWebRequest, search: Search, warnings: list[str], form: _Form
-) -> tuple[_Results, dict[str, str]]:
+_Found = tuple[_Results, dict[str, str]]
+
+
+def _remembered(request: DicomWebRequest, form: _Form, find: Callable[[], _Found]) -> _Found:
+    """Find what was asked for, unless the same was found before and nothing has changed since; blocks."""
+    asked = (request.resource.name, *request.variables.values(), request.scope["query_string"])
+    return request.services.query.remember((*asked, request.base_url, form.content_type), find, _is_small)
+
+
+def _is_small(found: _Found) -> bool:
+    results, _ = found
+    return results.rest is None and len(results.first) <= _REMEMBERED_BYTES
+
+
+def _search(request: DicomWebRequest, search: Search, warnings: list[str], form: _Form) -> _Found:
     """Find the first results, and tell of all; blocks."""
     queries = request.services.query
     prepared = prepare(queries, search)
