@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from archimage.model.query import Query
-from archimage.model.records import FrameTable, InstanceRecord, Removed, StoredInstance
+from archimage.model.records import Compressible, FrameTable, InstanceRecord, Original, Removed, StoredInstance
 
 
 class BlobReader(Protocol):
@@ -226,11 +226,18 @@ class IndexWriter(Protocol):
     ) -> Removed:
         """Remove an instance, series or study for good, and what becomes empty above it."""
 
-    def note_replaced(self, sop_instance_uid: str, number: int | None = None) -> int:
+    def note_replaced(self, sop_instance_uid: str, number: int | None = None, due: str | None = None) -> int:
         """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number.
 
-        number is that of a note which a crash may have lost: it is made again, or is there.
+        number is that of a note which a crash may have lost: it is made again, or is there. due is the path of the file
+        that is to be deleted later, as that of a removal.
         """
+
+    def original(self, sop_instance_uid: str) -> Original | None:
+        """Return what an instance was before it was compressed, None where it was not."""
+
+    def keep_uncompressed(self, sop_instance_uid: str, path: str) -> None:
+        """Note that the object at path does not wait to be compressed any more."""
 
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""
@@ -265,8 +272,14 @@ class Index(Protocol):
     ) -> StoredInstance | None:
         """Return one instance, or None; also where it does not belong to the study and series that are given."""
 
-    def frames(self, sop_instance_uid: str) -> FrameTable | None:
-        """Return where the frames of one instance lie; None where it has none, or they were not noted."""
+    def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None:
+        """Return where the frames of one instance lie; None where it has none, or they were not noted.
+
+        path is that of the object which is meant: another one may have taken its place since.
+        """
+
+    def awaiting_compression(self, limit: int) -> Sequence[Compressible]:
+        """Return some of the instances that wait to be compressed, at most limit."""
 
     def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
         """Map the UID of each series of a study to a text that is another one after any change of its instances."""

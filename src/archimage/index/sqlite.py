@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from archimage.errors import IndexUnavailableError, OutOfResourcesError
 from archimage.index import statements
+from archimage.index.compression import Compression, compressible
 from archimage.index.frames import decode_frames
 from archimage.index.ingest import Ingest
 from archimage.index.lookups import Lookups, versions
@@ -29,7 +30,7 @@ from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.index.writing import Writing
 from archimage.model.query import Query
-from archimage.model.records import FrameTable, InstanceRecord, StoredInstance
+from archimage.model.records import Compressible, FrameTable, InstanceRecord, StoredInstance
 from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
@@ -55,6 +56,7 @@ class SqliteIndex:
         self._dialect = SqliteDialect()
         self._ingest = Ingest(self._dialect)
         self._removals = Removals(self._dialect, self._ingest)
+        self._compression = Compression(self._dialect)
         self._lookups = Lookups(self._dialect)
         self._writing_lock = threading.Lock()
         self._syncing_lock = threading.Lock()
@@ -77,7 +79,7 @@ class SqliteIndex:
     def writing(self) -> Iterator[IndexWriter]:
         """Keep every other writer out, in this process and all others; an exception undoes what was added."""
         with self._transaction() as cursor:
-            yield Writing(cursor, self._ingest, self._removals, self._answering)
+            yield Writing(cursor, (self._ingest, self._removals, self._compression), self._answering)
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
@@ -102,10 +104,18 @@ class SqliteIndex:
         rows = self._fetch(statement, uids)
         return StoredInstance(*rows[0]) if rows else None
 
-    def frames(self, sop_instance_uid: str) -> FrameTable | None:
-        """Return where the frames of one instance lie; None where it has none, or they were not noted."""
-        rows = self._fetch(self._lookups.frames, {"instance": sop_instance_uid})
+    def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None:
+        """Return where the frames of one instance lie; None where it has none, or they were not noted.
+
+        path is that of the object which is meant: another one may have taken its place since.
+        """
+        statement = self._lookups.frames if path is None else self._lookups.frames_at
+        rows = self._fetch(statement, {"instance": sop_instance_uid, "path": path})
         return decode_frames(rows[0][0]) if rows else None
+
+    def awaiting_compression(self, limit: int) -> Sequence[Compressible]:
+        """Return some of the instances that wait to be compressed, at most limit."""
+        return [compressible(row) for row in self._fetch(self._compression.waiting, {"limit": limit})]
 
     def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
         """Map the UID of each series of a study to a text that is another one after any change of its instances."""
@@ -186,9 +196,9 @@ class SqliteIndex:
             with self._engine.connect() as connection:
                 yield connection
 
-    def _fetch(self, statement: str, uids: Mapping[str, str | None]) -> list[Any]:
-        """Execute a statement of `lookups` on a connection of the pool."""
-        cleaned = {name: uid and clean(uid) for name, uid in uids.items()}
+    def _fetch(self, statement: str, parameters: Mapping[str, str | int | None]) -> list[Any]:
+        """Execute a statement that was compiled ahead on a connection of the pool."""
+        cleaned = {name: clean(value) if isinstance(value, str) else value for name, value in parameters.items()}
         with self._answering():
             self._check_file()
             with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
