@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from archimage.storage.cache import FilesystemCache
+from archimage.errors import StorageError
+from archimage.storage.cache import FilesystemCache, boot_id
 
 
 @pytest.fixture
@@ -98,3 +99,79 @@ def test_with_no_room_nothing_is_kept(tmp_path: Path) -> None:
     cache = FilesystemCache(tmp_path / "cache", 0)
     cache.write("ab1", b"x")
     assert cache.read("ab1") is None
+
+
+# Files
+
+
+def test_a_file_is_seen_once_it_is_kept_and_can_be_read_back_before(cache: FilesystemCache, tmp_path: Path) -> None:
+    writer = cache.create("ab1")
+    writer.write([b"one", b"two"])
+    assert writer.read(2, 3) == b"etw"
+    assert cache.open("ab1") is None
+    with writer.keep() as reader:
+        assert reader.read(0, 10) == b"onetwo"
+    writer.discard()
+    reader = cache.open("ab1") or pytest.fail("it is gone")
+    with reader:
+        assert reader.size_bytes == 6
+    assert sorted(files(tmp_path)) == ["ab1"]
+
+
+def test_what_is_discarded_leaves_nothing(cache: FilesystemCache, tmp_path: Path) -> None:
+    writer = cache.create("ab1")
+    writer.write([b"x"])
+    writer.discard()
+    writer.discard()
+    assert files(tmp_path) == {}
+
+
+def test_leftovers_of_the_dead_go_and_files_of_the_living_stay(cache: FilesystemCache, tmp_path: Path) -> None:
+    living = cache.create("ab1")
+    living.write([b"x"])
+    (tmp_path / "cache" / "ab" / "ab2.0123.part").write_bytes(b"x")
+    cache.clean()
+    assert [name.partition(".")[0] for name in files(tmp_path)] == ["ab1"]
+    living.keep().close()
+    assert cache.open("ab1") is not None
+
+
+def test_files_on_their_way_outlive_an_eviction_and_the_last_one_stays_however_large(
+    cache: FilesystemCache, tmp_path: Path
+) -> None:
+    writing = cache.create("ab1")
+    writing.write([bytes(2000)])
+    cache.write("cd1", bytes(800))
+    other = cache.create("ef1")
+    other.write([bytes(3000)])
+    with other.keep() as reader:
+        assert reader.size_bytes == 3000
+    writing.keep().close()
+    assert sorted(files(tmp_path)) == ["ab1"]
+
+
+def test_what_was_opened_last_stays_longest(cache: FilesystemCache, tmp_path: Path) -> None:
+    for number in range(9):
+        cache.write(f"a{number}", bytes(100))
+        age(files(tmp_path)[f"a{number}"], 100 - number)
+    opened = cache.open("a0")
+    assert opened is not None
+    opened.close()
+    writer = cache.create("b0")
+    writer.write([bytes(200)])
+    writer.keep().close()
+    assert "a0" in files(tmp_path)
+    assert "a1" not in files(tmp_path)
+
+
+def test_a_disk_that_refuses_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_bytes(b"")
+    cache = FilesystemCache(tmp_path / "cache", 1000)
+    assert cache.open("ab1") is None
+    with pytest.raises(StorageError, match="create a derived object"):
+        cache.create("ab1")
+
+
+def test_the_boot_id_stays_while_the_machine_runs() -> None:
+    assert len(boot_id()) == 36
+    assert boot_id() == boot_id()
