@@ -40,6 +40,20 @@ def for_storage(pairs: Iterable[tuple[str, str]]) -> tuple[PresentationContext, 
     return propose((sop_class, (syntax,)) for sop_class, syntax in dict.fromkeys(pairs))
 
 
+def for_sending(pairs: Iterable[tuple[str, str]]) -> tuple[PresentationContext, ...]:
+    """Propose pairs as `for_storage` does, and each SOP class in the uncompressed syntaxes that every node must take.
+
+    An object is transcoded where its own pair is refused. There are at most two contexts for each pair.
+    """
+    wanted = dict.fromkeys(pairs)
+    own = [(sop_class, (syntax,)) for sop_class, syntax in wanted]
+    others = (
+        (sop_class, tuple(syntax for syntax in UNCOMPRESSED if (sop_class, syntax) not in wanted))
+        for sop_class in dict.fromkeys(sop_class for sop_class, _ in wanted)
+    )
+    return propose([*own, *((sop_class, syntaxes) for sop_class, syntaxes in others if syntaxes)])
+
+
 def as_receiver(contexts: Iterable[PresentationContext]) -> tuple[RoleSelection, ...]:
     """Select the SCP role, which C-GET needs, for the SOP classes of contexts."""
     uids = dict.fromkeys(context.abstract_syntax for context in contexts)

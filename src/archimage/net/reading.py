@@ -3,22 +3,39 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from archimage.buffers import BUFFER_BYTES, BufferPool
-from archimage.errors import StorageError
+from archimage.errors import ArchimageError, CancelledError, StorageError
 from archimage.ports import BlobReader
 
 _POOLED_BYTES: Final = range(128 << 10, BUFFER_BYTES + 1)
 """Sizes of data sets that are read into a buffer of the pool: for less it would be a waste, and of more, bytes may
 still be queued for a peer when reading on has failed."""
 
-_GROUP_ITEMS: Final = 32
+GROUP_ITEMS: Final = 32
 """How many objects are opened ahead, for the disk to fetch: what lies in memory by then is read without a thread."""
 
 _Item = TypeVar("_Item")
+
+
+class Readable(Protocol):
+    """The data set of one object, in a way that `ReadAhead` can handle."""
+
+    async def prepare(self) -> None:
+        """Have the first chunk at hand; ArchimageError or OSError where that cannot be."""
+
+    @property
+    def pieces(self) -> AsyncGenerator[memoryview, None] | memoryview:
+        """The bytes, once it is prepared."""
+
+    def close(self) -> None:
+        """Let the object go."""
+
+    def give_back(self) -> None:
+        """Let the object and its buffer go: nobody will look at its bytes again."""
 
 
 class Source:
@@ -97,21 +114,75 @@ class Source:
             self._buffers.give(buffer)
 
 
+class ComingSource:
+    """A source that others make while those before it are sent; stopped tells that nobody waits for it any more."""
+
+    def __init__(self, coming: Future[Source], stopped: asyncio.Event) -> None:
+        self._coming = coming
+        self._stopped = stopped
+        self._source: Source | None = None
+
+    async def prepare(self) -> None:
+        """Wait for the source and read its first chunk; raises what making it raised.
+
+        Raises:
+            CancelledError: nobody waits for it any more.
+        """
+        arriving = asyncio.wrap_future(self._coming)
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait((arriving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not arriving.done():
+                raise CancelledError("the operation was cancelled")
+            self._source = arriving.result()
+        finally:
+            stopping.cancel()
+            arriving.cancel()
+        await self._source.prepare()
+
+    @property
+    def pieces(self) -> AsyncGenerator[memoryview, None] | memoryview:
+        """The bytes, once it is prepared."""
+        return memoryview(b"") if self._source is None else self._source.pieces
+
+    def close(self) -> None:
+        """Let the object go, as soon as it is there."""
+        if self._source is not None:
+            self._source.close()
+        elif not self._coming.cancel():
+            self._coming.add_done_callback(_close_made)
+
+    def give_back(self) -> None:
+        """Let the object and its buffer go: nobody will look at its bytes again."""
+        if self._source is None:
+            self.close()
+        else:
+            self._source.give_back()
+
+
+def _close_made(coming: Future[Source]) -> None:
+    if not coming.cancelled() and coming.exception() is None:
+        coming.result().close()
+
+
 class ReadAhead(Generic[_Item]):
-    """Opens objects in their order, many ahead of the one in use; each is read when its turn comes.
+    """Opens objects in their order, up to two groups ahead of the one in use; each is read when its turn comes.
 
     Each yielded is done with at the next step, and then nobody may hold its bytes.
     """
 
-    def __init__(self, open_source: Callable[[_Item], Source], executor: Executor) -> None:
+    def __init__(
+        self, open_source: Callable[[_Item], Readable], executor: Executor, group_items: int = GROUP_ITEMS
+    ) -> None:
         self._open_source = open_source
         self._executor = executor
+        self._group_items = group_items
 
-    async def sources(self, items: Iterable[_Item]) -> AsyncGenerator[tuple[_Item, Source | StorageError], None]:
+    async def sources(self, items: Iterable[_Item]) -> AsyncGenerator[tuple[_Item, Readable | ArchimageError], None]:
         """Yield each item with its source, open until the next step, or with why it cannot be read."""
         waiting = iter(items)
         coming = self._start(waiting)
-        opened: deque[tuple[_Item, Source | StorageError]] = deque()
+        opened: deque[tuple[_Item, Readable | ArchimageError]] = deque()
         try:
             while group := await asyncio.shield(coming):
                 opened.extend(group)
@@ -120,37 +191,37 @@ class ReadAhead(Generic[_Item]):
                     item, source = opened[0]
                     yield item, await _prepared(source)
                     opened.popleft()
-                    if isinstance(source, Source):
+                    if not isinstance(source, ArchimageError):
                         source.give_back()
         finally:
             opened.extend(await coming)
             for _, source in opened:  # of one that was being sent, bytes may still be queued: its buffer is left alone
-                if isinstance(source, Source):
+                if not isinstance(source, ArchimageError):
                     source.close()
 
-    def _start(self, waiting: Iterator[_Item]) -> asyncio.Future[list[tuple[_Item, Source | StorageError]]]:
-        group = list(islice(waiting, _GROUP_ITEMS))
+    def _start(self, waiting: Iterator[_Item]) -> asyncio.Future[list[tuple[_Item, Readable | ArchimageError]]]:
+        group = list(islice(waiting, self._group_items))
         return asyncio.get_running_loop().run_in_executor(self._executor, self._open, group)
 
-    def _open(self, group: Sequence[_Item]) -> list[tuple[_Item, Source | StorageError]]:
+    def _open(self, group: Sequence[_Item]) -> list[tuple[_Item, Readable | ArchimageError]]:
         return [(item, self._attempt(item)) for item in group]
 
-    def _attempt(self, item: _Item) -> Source | StorageError:
+    def _attempt(self, item: _Item) -> Readable | ArchimageError:
         try:
             return self._open_source(item)
-        except StorageError as error:
+        except ArchimageError as error:
             return error
         except OSError as error:
             return StorageError(str(error))
 
 
-async def _prepared(source: Source | StorageError) -> Source | StorageError:
+async def _prepared(source: Readable | ArchimageError) -> Readable | ArchimageError:
     """Read the source's first chunk; return why that cannot be, if so."""
-    if isinstance(source, StorageError):
+    if isinstance(source, ArchimageError):
         return source
     try:
         await source.prepare()
-    except StorageError as error:
+    except ArchimageError as error:
         return error
     except OSError as error:
         return StorageError(str(error))

@@ -14,15 +14,23 @@ from typing import Final, Protocol
 
 import structlog
 
-from archimage.buffers import BufferPool
 from archimage.dicom.encode import encode_elements
-from archimage.errors import AssociationError, ContextNotAcceptedError, StorageError, UnknownDestinationError
+from archimage.errors import (
+    ArchimageError,
+    AssociationError,
+    ContextNotAcceptedError,
+    DicomError,
+    ServiceError,
+    StorageError,
+    UnknownDestinationError,
+)
 from archimage.model.records import StoredInstance
 from archimage.net.client import ClientAssociation, ClientSettings, OutgoingInstance, connect
 from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Pieces, Request, Response, ServiceClass
-from archimage.net.proposals import MAX_CONTEXTS, for_storage
-from archimage.net.reading import ReadAhead, Source
+from archimage.net.proposals import MAX_CONTEXTS, for_sending
+from archimage.net.reading import Readable
+from archimage.net.scp.outgoing import Outbound, Outgoing, Transcoder, plan
 from archimage.net.scp.query import IDENTIFIER_SYNTAXES
 from archimage.net.statuses import comment_of
 from archimage.protocol.command import CommandField, c_store_rq
@@ -88,17 +96,19 @@ class Destinations:
 
 
 class _Send(Protocol):
-    """Sends one object and returns the receiver's status.
+    """Sends one object, in a transfer syntax that the receiver has accepted, and returns the receiver's status.
 
-    Raises ContextNotAcceptedError where the receiver does not take its kind, another AssociationError at the end.
+    Raises AssociationError at the association's end.
     """
 
-    async def __call__(self, instance: StoredInstance, pieces: Pieces) -> int: ...
+    async def __call__(self, instance: StoredInstance, transfer_syntax_uid: str, pieces: Pieces) -> int: ...
 
 
-def service(retrieves: RetrieveService, destinations: Destinations, executor: Executor) -> ServiceClass:
-    """Make the service; executor runs what blocks."""
-    retrieval = _Retrieval(retrieves, destinations, executor)
+def service(
+    retrieves: RetrieveService, destinations: Destinations, executor: Executor, transcoder: Transcoder | None = None
+) -> ServiceClass:
+    """Make the service; executor runs what blocks. Without a transcoder objects go out only as they are stored."""
+    retrieval = _Retrieval(retrieves, destinations, executor, transcoder)
     return ServiceClass(
         tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in _ROOTS),
         {
@@ -111,12 +121,17 @@ def service(retrieves: RetrieveService, destinations: Destinations, executor: Ex
 class _Retrieval:
     """Both services, on what they share."""
 
-    def __init__(self, retrieves: RetrieveService, destinations: Destinations, executor: Executor) -> None:
+    def __init__(
+        self,
+        retrieves: RetrieveService,
+        destinations: Destinations,
+        executor: Executor,
+        transcoder: Transcoder | None,
+    ) -> None:
         self._retrieves = retrieves
         self._destinations = destinations
         self._executor = executor
-        self._buffers = BufferPool()
-        self._ahead = ReadAhead(self._open, executor)
+        self._outbound = Outbound(retrieves, executor, transcoder)
 
     async def move(self, request: Request) -> AsyncGenerator[Response, None]:
         """Serve a C-MOVE: over one association, and a further one for every 128 presentation contexts."""
@@ -124,7 +139,7 @@ class _Retrieval:
         instances = await self._select(request)
         tally = Tally(len(instances))
         comment = ""
-        for batch in batches(instances, MAX_CONTEXTS):
+        for batch in batches(instances, MAX_CONTEXTS // 2):  # as proposed, and uncompressed
             if request.cancelled.is_set():
                 break
             before = tally.remaining
@@ -132,7 +147,7 @@ class _Retrieval:
                 async with (
                     await self._connect(node, batch) as association,
                     _cut_short(request, association),
-                    aclosing(self._send(request, batch, tally, _over(association, request))) as responses,
+                    aclosing(self._send_over(association, request, batch, tally)) as responses,
                 ):
                     async for response in responses:
                         yield response
@@ -149,7 +164,9 @@ class _Retrieval:
         """Serve a C-GET."""
         instances = await self._select(request)
         tally = Tally(len(instances))
-        async with aclosing(self._send(request, instances, tally, _back(request))) as responses:
+        planned = plan(instances, request.channel.contexts.values())
+        sending = self._send(request, planned, tally, request.calling_ae_title, _back(request))
+        async with aclosing(sending) as responses:
             async for response in responses:
                 yield response
         yield _final(request, tally, "")
@@ -167,22 +184,28 @@ class _Retrieval:
         return await connect(
             node,
             calling_ae_title=destinations.calling_ae_title,
-            contexts=for_storage(pairs),
+            contexts=for_sending(pairs),
             settings=destinations.settings,
         )
 
-    def _open(self, instance: StoredInstance) -> Source:
-        return Source(self._retrieves.open(instance), instance.data_set_offset, self._executor, self._buffers)
+    def _send_over(
+        self, association: ClientAssociation, request: Request, batch: Sequence[StoredInstance], tally: Tally
+    ) -> AsyncGenerator[Response, None]:
+        """Send over an association to the destination of a C-MOVE."""
+        planned = plan(batch, association.contexts)
+        return self._send(request, planned, tally, str(association.node), _over(association, request))
 
     async def _send(
-        self, request: Request, instances: Sequence[StoredInstance], tally: Tally, send: _Send
+        self, request: Request, planned: Sequence[Outgoing], tally: Tally, receiver: str, send: _Send
     ) -> AsyncGenerator[Response, None]:
         """Send objects until all are sent or the operation is cancelled; yield a pending response for each."""
-        async with aclosing(self._ahead.sources(instances)) as sources:
-            async for instance, source in sources:
+        ahead = self._outbound.ahead(planned, receiver, request.cancelled)
+        async with aclosing(ahead.sources(planned)) as sources:
+            async for outgoing, source in sources:
                 if request.cancelled.is_set():
                     return
-                tally.count(instance.sop_instance_uid, await _sub_operation(request, instance, source, send))
+                outcome = await _sub_operation(request, outgoing, source, send)
+                tally.count(outgoing.instance.sop_instance_uid, outcome)
                 yield _pending(tally)
 
 
@@ -207,20 +230,19 @@ async def _cut_short(request: Request, association: ClientAssociation) -> AsyncG
 
 
 async def _sub_operation(
-    request: Request, instance: StoredInstance, source: Source | StorageError, send: _Send
+    request: Request, outgoing: Outgoing, source: Readable | ArchimageError, send: _Send
 ) -> Outcome:
+    instance, syntax = outgoing.instance, outgoing.transfer_syntax_uid
     try:
-        if isinstance(source, StorageError):
+        if isinstance(source, ArchimageError):
             raise source
-        status = await send(instance, source.pieces)
+        status = await send(instance, syntax or instance.transfer_syntax_uid, source.pieces)
         if is_success(status):
             return Outcome.COMPLETED
         if is_warning(status):
             return Outcome.WARNING
         reason = f"the receiver answered {status:04X}H"
-    except ContextNotAcceptedError as error:
-        reason = f"{error}; it would have to be transcoded, which is not done"
-    except StorageError as error:
+    except (ContextNotAcceptedError, DicomError, ServiceError, StorageError) as error:
         reason = str(error)
     _log.warning("instance not sent", peer=request.calling_ae_title, instance=instance.sop_instance_uid, reason=reason)
     return Outcome.FAILED
@@ -230,9 +252,9 @@ def _over(association: ClientAssociation, request: Request) -> _Send:
     """Send over an association to the destination of a C-MOVE."""
     originator = (request.calling_ae_title, request.command.message_id or 0)
 
-    async def send(instance: StoredInstance, pieces: Pieces) -> int:
+    async def send(instance: StoredInstance, transfer_syntax_uid: str, pieces: Pieces) -> int:
         outgoing = OutgoingInstance(
-            instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid, pieces, originator
+            instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid, pieces, originator
         )
         return await association.store(outgoing)
 
@@ -248,11 +270,8 @@ def _back(request: Request) -> _Send:
     }
     message_ids = count(1)
 
-    async def send(instance: StoredInstance, pieces: Pieces) -> int:
-        context_id = contexts.get((instance.sop_class_uid, instance.transfer_syntax_uid))
-        if context_id is None:
-            kind = f"SOP class {instance.sop_class_uid} in transfer syntax {instance.transfer_syntax_uid}"
-            raise ContextNotAcceptedError(f"{request.calling_ae_title} does not take {kind}")
+    async def send(instance: StoredInstance, transfer_syntax_uid: str, pieces: Pieces) -> int:
+        context_id = contexts[instance.sop_class_uid, transfer_syntax_uid]
         message_id = next(message_ids) % _MAX_MESSAGE_ID + 1
         command = c_store_rq(message_id, instance.sop_class_uid, instance.sop_instance_uid)
         return await request.channel.store(context_id, command, pieces)

@@ -1,0 +1,92 @@
+"""In which transfer syntax an object goes out, and its bytes in that one: as they are stored, or transcoded ahead.
+
+Ref: PS3.4 §C.4.2.2.1, §C.4.3.2: what presentation contexts the receiver has accepted decides.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from archimage.buffers import BufferPool
+from archimage.errors import ContextNotAcceptedError
+from archimage.model.records import StoredInstance
+from archimage.net.reading import GROUP_ITEMS, ComingSource, Readable, ReadAhead, Source
+from archimage.protocol.negotiation import NegotiatedContext
+from archimage.services.retrieve import RetrieveService
+from archimage.services.transcoding import TranscodingService, substitutes
+
+_TRANSCODED_AHEAD: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An instance, and the transfer syntax to send it in; None where the receiver takes none that it can be had in."""
+
+    instance: StoredInstance
+    transfer_syntax_uid: str | None
+
+    @property
+    def transcoded(self) -> bool:
+        """Tell whether it is not sent as it is stored."""
+        return self.transfer_syntax_uid not in {None, self.instance.transfer_syntax_uid}
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoder:
+    """What makes objects of other transfer syntaxes, in threads of its own: those wait for worker processes."""
+
+    service: TranscodingService
+    executor: Executor
+
+
+def plan(instances: Iterable[StoredInstance], contexts: Iterable[NegotiatedContext]) -> list[Outgoing]:
+    """Choose for each instance: as it is stored if that was accepted, else what was accepted that loses nothing."""
+    taken: dict[str, set[str]] = {}
+    for context in contexts:
+        if context.accepted and context.as_scu:
+            taken.setdefault(context.abstract_syntax, set()).add(context.transfer_syntax)
+    return [Outgoing(instance, _choose(instance, taken.get(instance.sop_class_uid, set()))) for instance in instances]
+
+
+def _choose(instance: StoredInstance, accepted: set[str]) -> str | None:
+    if instance.transfer_syntax_uid in accepted:
+        return instance.transfer_syntax_uid
+    return next(iter(substitutes(instance.transfer_syntax_uid, accepted)), None)
+
+
+class Outbound:
+    """Opens what was planned, in its order and ahead."""
+
+    def __init__(self, retrieves: RetrieveService, executor: Executor, transcoder: Transcoder | None) -> None:
+        self._retrieves = retrieves
+        self._executor = executor
+        self._transcoder = transcoder
+        self._buffers = BufferPool()
+
+    def ahead(self, planned: Sequence[Outgoing], receiver: str, stopped: asyncio.Event) -> ReadAhead[Outgoing]:
+        """Return what reads planned for a receiver, until it is stopped; of transcoded objects only a few at once."""
+
+        def open_source(outgoing: Outgoing) -> Readable:
+            return self._open(outgoing, receiver, stopped)
+
+        few = any(outgoing.transcoded for outgoing in planned)
+        return ReadAhead(open_source, self._executor, _TRANSCODED_AHEAD if few else GROUP_ITEMS)
+
+    def _open(self, outgoing: Outgoing, receiver: str, stopped: asyncio.Event) -> Readable:
+        instance, target, transcoder = outgoing.instance, outgoing.transfer_syntax_uid, self._transcoder
+        if target == instance.transfer_syntax_uid:
+            return Source(self._retrieves.open(instance), instance.data_set_offset, self._executor, self._buffers)
+        if target is None or transcoder is None:
+            kind = f"SOP class {instance.sop_class_uid} in transfer syntax {instance.transfer_syntax_uid}"
+            raise ContextNotAcceptedError(f"{receiver} does not take {kind}, nor in one that it could be given in")
+        return ComingSource(transcoder.executor.submit(self._transcode, transcoder, instance, target), stopped)
+
+    def _transcode(self, transcoder: Transcoder, instance: StoredInstance, target: str) -> Source:
+        made = transcoder.service.transcode(instance, target)
+        try:
+            return Source(made.file, made.data_set_offset, self._executor, self._buffers)
+        except BaseException:
+            made.file.close()
+            raise
