@@ -1,33 +1,52 @@
 #!/usr/bin/env bash
-# Install the real peers of the tests and the bench, Debian's DCMTK, Orthanc with DICOMweb and dicom3tools, and the C
-# compiler that makes the faulty disk of tests/attacks.
-# Without apt, or without the right to use it, say which command installs them; the tests that need one then skip.
+# Install the real peers of the tests and the bench: Debian's DCMTK, Orthanc with DICOMweb and dicom3tools, the C compiler
+# that makes the faulty disk of tests/attacks, and what a DICOMweb client in JavaScript needs, below node_modules.
+# Without apt, npm, or the right to use them, say which command installs them; the tests that need one then skip.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
-packages=(dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb)
+debian_packages=(dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb)
+npm_packages=(dicomweb-client@0.11.3 xhr2@0.2.1)
 
-missing=()
-for package in "${packages[@]}"; do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-done
-[ ${#missing[@]} -eq 0 ] && exit 0
+install_debian_packages() {
+    local package missing=() as_root=()
+    for package in "${debian_packages[@]}"; do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
 
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    as_root=(sudo -n)
-fi
-if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
-    echo "peers missing, their tests are skipped; install them with: sudo apt-get install ${missing[*]}" >&2
-    exit 0
-fi
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+    if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
+        echo "peers missing, their tests are skipped; install them with: sudo apt-get install ${missing[*]}" >&2
+        return
+    fi
 
-install() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    install() {
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    }
+    # The package lists may be old or not there yet: then fetch them and try once more.
+    install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
+
+    # Debian starts Orthanc as a service, on the port that archimage's HTTP side uses; the tests start their own.
+    if [[ " ${missing[*]} " == *" orthanc "* ]] && command -v systemctl >/dev/null; then
+        "${as_root[@]}" systemctl disable --now orthanc >/dev/null 2>&1 || true
+    fi
 }
-# The package lists may be old or not there yet: then fetch them and try once more.
-install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
 
-# Debian starts Orthanc as a service, on the port that archimage's HTTP side uses; the tests start their own.
-if [[ " ${missing[*]} " == *" orthanc "* ]] && command -v systemctl >/dev/null; then
-    "${as_root[@]}" systemctl disable --now orthanc >/dev/null 2>&1 || true
+install_npm_packages() {
+    local package
+    for package in "${npm_packages[@]}"; do
+        if ! grep -qs "\"version\": \"${package#*@}\"" "node_modules/${package%@*}/package.json"; then
+            npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent "${npm_packages[@]}" ||
+                echo "npm packages missing, their tests are skipped; install them with: npm install --no-save ${npm_packages[*]}" >&2
+            return
+        fi
+    done
+}
+
+install_debian_packages
+if command -v npm >/dev/null; then
+    install_npm_packages
+else
+    echo "npm missing, its tests are skipped; install it with: sudo apt-get install nodejs npm" >&2
 fi

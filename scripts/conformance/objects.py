@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from archimage.dicom.layout import layout_of
-from archimage.dicom.pixels import DECODABLE, ENCODABLE, LOSSY, NATIVE, VIDEO
+from archimage.dicom.pixels import DECODABLE, ENCODABLE, LOSSY, NATIVE, VIDEO, Quality
 from archimage.dicom.text import CHARACTER_SETS
 from archimage.errors import InvalidQueryError, UnsupportedTransferSyntaxError
 from archimage.model.attributes import ATTRIBUTES, Attribute, Level
@@ -41,6 +41,28 @@ def transfer_syntaxes() -> Iterator[str]:
         ),
     )
 
+    yield "When pixels are given in another transfer syntax than they are stored in:"
+    quality = Quality()
+    yield bullets(
+        (
+            (
+                "Frames are decoded and encoded one by one. Where the new syntax has a lossless way that is taken, unless a "
+                "loss is asked for; with JPEG Baseline and Extended it cannot be avoided (quality "
+                f"{quality.jpeg_quality} of 100)."
+            ),
+            (
+                "Without loss, Transfer Syntax UID, Photometric Interpretation and Planar Configuration change, if they "
+                "have to, and nothing else."
+            ),
+            (
+                "With loss the object is another one: it has a new SOP Instance UID, the same each time, and says so by "
+                "Lossy Image Compression, its Ratio and Method, Derivation Description and Code, Source Image Sequence and "
+                "Image Type DERIVED."
+            ),
+            "What is stored is not touched.",
+        )
+    )
+
 
 def _kept(uid: str) -> bool:
     try:
@@ -66,8 +88,8 @@ def storage_classes() -> Iterator[str]:
     yield paragraph(
         f"""{len(STORAGE_SOP_CLASSES)} SOP classes of the Storage Service Class, retired ones included. Objects of any
         other SOP class are taken when `dicom.accept_unknown_sop_classes` is set, and always by DICOMweb and `archimage
-        import`. The {len(NON_PATIENT_STORAGE_SOP_CLASSES)} SOP classes of Non-Patient Object Storage are not taken by
-        C-STORE unless that is set: their objects belong to no patient and no study."""
+        import`, as long as they belong to a study and a series. Those of the {len(NON_PATIENT_STORAGE_SOP_CLASSES)} SOP
+        classes of Non-Patient Object Storage do not, and are refused."""
     )
     yield table(("UID", "name"), ((code(uid), name) for uid, name in STORAGE_SOP_CLASSES.items()))
 
