@@ -27,6 +27,7 @@ from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
 from archimage.net.scp import storage as storage_scp
 from archimage.net.scp import verification as verification_scp
+from archimage.net.scp.outgoing import Transcoder
 from archimage.net.server import DicomServer, bind
 from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
@@ -54,6 +55,7 @@ from archimage.web.server import HttpServer
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
 _WEB_THREADS: Final = 8
+_TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
 _IMAGE_THREADS: Final = 2 * (os.cpu_count() or 1) + 2
 """They wait for the worker processes, each for one frame or object at a time."""
 _INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
@@ -101,6 +103,7 @@ class App:
         self._intake = Intake(self.blobs, self._journal, self.index, replace=config.storage.duplicates == "replace")
         self._checkpointer = Checkpointer(self._journal, self.blobs, self.index)
         self.pixels = _worker_pool(config)
+        self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         frames = FrameService(self.index, self.blobs)
         transcoded = FilesystemCache(directory / "cache" / "transcoded", config.pixels.cache_bytes)
         transcoded.clean()
@@ -126,6 +129,7 @@ class App:
     def close(self) -> None:
         """Finish what was submitted, make it durable in its place, and let go of everything."""
         self.pixels.close()
+        self._transcoding.shutdown(cancel_futures=True)
         self.services.removal.close()
         self._intake.close()
         self._checkpointer.close()
@@ -179,12 +183,13 @@ class App:
         """Return the DICOM services; their work is done in these threads."""
         nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}
         destinations = retrieve_scp.Destinations(nodes, self.config.dicom.ae_title, ClientSettings())
+        transcoder = Transcoder(self.services.transcoding, self._transcoding)
         unknown = self.config.dicom.accept_unknown_sop_classes
         return Registry(
             verification_scp.service(),
             storage_scp.service(self.services.store, ingest, unknown_sop_classes=unknown),
             query_scp.service(self.services.query, readers),
-            retrieve_scp.service(self.services.retrieve, destinations, readers),
+            retrieve_scp.service(self.services.retrieve, destinations, readers, transcoder),
         )
 
     def association_settings(self) -> AssociationSettings:
