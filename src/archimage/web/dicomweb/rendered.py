@@ -101,7 +101,7 @@ def _frames(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool
     offer = request.choose(_ALONE if thumbnail else _ALONE + _PARTS if len(numbers) == 1 else _PARTS).offer
     check_frame(request, instance, max(numbers))
     shown = [(instance, number) for number in numbers]
-    return _pictures(request, offer, options, shown[:1] if thumbnail else shown)
+    return pictures(request, offer, options, shown[:1] if thumbnail else shown)
 
 
 def _instance(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool) -> ASGIApp | Slow:
@@ -116,11 +116,11 @@ def _instance(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bo
     count = check_frame(request, shown[0], max(1, shown[1]))
     offer = request.choose(_ALONE if thumbnail else _ALONE + _PARTS).offer
     if offer.multipart and not shown[1]:
-        return _pictures(request, offer, options, [(instance, number) for number in range(1, count + 1)])
+        return pictures(request, offer, options, [(instance, number) for number in range(1, count + 1)])
     if offer.media_type == GIF and count > 1 and not thumbnail:
         return _loop(request, options, shown[0])
     number = shown[1] or representative_frame(request, shown[0])
-    return _pictures(request, offer, options, [(shown[0], number)])
+    return pictures(request, offer, options, [(shown[0], number)])
 
 
 def _collection(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool) -> ASGIApp | Slow:
@@ -133,7 +133,7 @@ def _collection(request: DicomWebRequest, options: RenderOptions, *, thumbnail: 
         shown = [(one, representative_frame(request, one)) for one in islice(images, 1)]
     if not shown:
         raise NotAcceptableError("nothing of this has pixels that can be shown")
-    return _pictures(request, offer, options, shown)
+    return pictures(request, offer, options, shown)
 
 
 def _from_the_middle(instances: Sequence[StoredInstance]) -> list[StoredInstance]:
@@ -188,8 +188,8 @@ def _loop(request: DicomWebRequest, options: RenderOptions, instance: StoredInst
     return Slow(lambda: picture.answer(picture.loop(instance), etag))
 
 
-def _pictures(request: DicomWebRequest, offer: Offer, options: RenderOptions, shown: Sequence[Shown]) -> ASGIApp | Slow:
-    """Answer with pictures of frames, the first one made before the answer begins."""
+def pictures(request: DicomWebRequest, offer: Offer, options: RenderOptions, shown: Sequence[Shown]) -> ASGIApp | Slow:
+    """Answer with pictures of frames, the first one made before the answer begins; blocks."""
     picture = Picture(request, options, offer.media_type)
     etag = found.etag((one for one, _ in shown), options, offer, [number for _, number in shown])
     if (unchanged := not_modified(request, etag)) is not None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.web.dicomweb import bulkdata, capabilities, frames, metadata, qido, removal, rendered, stow, wado
+from archimage.web.dicomweb import bulkdata, capabilities, frames, metadata, qido, removal, rendered, stow, uri, wado
 from archimage.web.dicomweb.resources import Resource
 
 _SERVED: Final = (
@@ -12,6 +12,7 @@ _SERVED: Final = (
     *frames.RESOURCES,
     *bulkdata.RESOURCES,
     *rendered.RESOURCES,
+    *uri.RESOURCES,
     *stow.RESOURCES,
     *removal.RESOURCES,
 )

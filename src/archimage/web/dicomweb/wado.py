@@ -66,7 +66,7 @@ def _sent(
 ) -> ASGIApp:
     if offer.media_type == DICOM and not offer.multipart:
         ((instance, syntax),) = wanted
-        return single(request, opener(request, instance, syntax), _label(syntax), headers["ETag"])
+        return single(request, opener(request, instance, syntax), label(syntax), headers["ETag"])
     status = HTTPStatus.PARTIAL_CONTENT if missing else HTTPStatus.OK
     if missing:
         left_out = f"{missing} of {len(wanted) + missing} instances cannot be given in that transfer syntax."
@@ -83,7 +83,8 @@ def opener(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> O
     return partial(opened, request, instance, syntax)
 
 
-def _label(syntax: str) -> str:
+def label(syntax: str) -> str:
+    """Return the Content-Type of an object in a transfer syntax."""
     return f"{DICOM}; transfer-syntax={syntax}"
 
 
@@ -94,7 +95,7 @@ def _is_stored(wanted: Wanted) -> bool:
 
 def _stored(request: DicomWebRequest, instance: StoredInstance) -> Part:
     syntax = instance.transfer_syntax_uid
-    return of_file(opener(request, instance, syntax), instance.size_bytes, _label(syntax))
+    return of_file(opener(request, instance, syntax), instance.size_bytes, label(syntax))
 
 
 def _parts(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Sequence[Part] | Iterator[Part]:
@@ -119,7 +120,7 @@ def _prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
 def _transcoded(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> Part:
     open_file = opener(request, instance, syntax)
     with open_file() as file:
-        return of_file(open_file, file.size_bytes, _label(syntax))
+        return of_file(open_file, file.size_bytes, label(syntax))
 
 
 def _zipped(request: DicomWebRequest, wanted: Sequence[Wanted], headers: dict[str, str], status: HTTPStatus) -> ASGIApp:

@@ -1,0 +1,143 @@
+"""WADO-URI: one object by query parameters (PS3.18 §9)."""
+
+import io
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from archimage.dicom.part10 import decode_file_meta
+from tests.attacks.server import Server, running
+from tests.dicom.files import real_file
+from tests.web.serving import Answer, Client
+from tests.web.stowing import http_port, store
+from tests.web.wadoing import Kept, identified
+
+_NAMES = ("CT_small.dcm", "examples_ybr_color.dcm", "rtplan.dcm", "SC_rgb_jpeg_gdcm.dcm")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the module, with a few objects."""
+    with running(tmp_path_factory.mktemp("wado") / "data") as server:
+        store(http_port(server), [real_file(name).read_bytes() for name in _NAMES])
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Client:
+    """Who asks."""
+    return Client(http_port(server))
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Kept]:
+    """What is there."""
+    found = {name: identified(real_file(name)) for name in _NAMES}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def wado(client: Client, kept: Kept, **parameters: object) -> Answer:
+    """Ask for an object; parameters of None are left out."""
+    uids = {"requestType": "WADO", "studyUID": kept.study, "seriesUID": kept.series, "objectUID": kept.uid}
+    asked = {name: value for name, value in (uids | parameters).items() if value is not None}
+    return client.ask(f"/wado?{urlencode(asked)}")
+
+
+def picture(answer: Answer) -> Image.Image:
+    """Return the picture of an answer."""
+    assert answer.status == 200, answer.body
+    return Image.open(io.BytesIO(answer.body))
+
+
+def test_a_single_frame_is_a_jpeg_and_anything_else_a_file(client: Client, kept: dict[str, Kept]) -> None:
+    assert picture(wado(client, kept["CT_small.dcm"])).size == (128, 128)
+    for name in ("examples_ybr_color.dcm", "rtplan.dcm"):
+        assert wado(client, kept[name]).headers["content-type"].startswith("application/dicom;")
+
+
+def test_a_file_comes_as_it_is_stored_or_in_another_transfer_syntax(client: Client, kept: dict[str, Kept]) -> None:
+    one = kept["SC_rgb_jpeg_gdcm.dcm"]
+    for syntax, expected in (
+        ("*", one.meta.transfer_syntax_uid),
+        (one.meta.transfer_syntax_uid, one.meta.transfer_syntax_uid),
+        (None, "1.2.840.10008.1.2.1"),
+        ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.80"),
+    ):
+        answer = wado(client, one, contentType="application/dicom", transferSyntax=syntax)
+        meta, offset = decode_file_meta(answer.body)
+        assert (answer.status, meta.transfer_syntax_uid) == (200, expected)
+        assert expected != one.meta.transfer_syntax_uid or answer.body[offset:] == one.data
+
+
+def test_size_region_window_and_quality_are_heeded(client: Client, kept: dict[str, Kept]) -> None:
+    one = kept["CT_small.dcm"]
+    whole = np.asarray(picture(wado(client, one, contentType="image/png")))
+    assert picture(wado(client, one, rows=64)).size == (64, 64)
+    assert picture(wado(client, one, columns=32, rows=64)).size == (32, 32)
+    cut = np.asarray(picture(wado(client, one, contentType="image/png", region="0.25,0.5,0.5,1")))
+    assert np.array_equal(cut, whole[64:, 32:64])
+    assert picture(wado(client, one, region="0,0,0.5,0.5", columns=100)).size == (100, 100)
+    wide = np.asarray(picture(wado(client, one, contentType="image/png", windowCenter=0, windowWidth=4000)))
+    assert np.ptp(wide) < np.ptp(whole)
+    assert len(wado(client, one, imageQuality=5).body) < len(wado(client, one, imageQuality=95).body)
+    noted = np.asarray(picture(wado(client, one, contentType="image/png", annotation="patient")))
+    assert not np.array_equal(noted, whole)
+
+
+def test_a_frame_by_its_number(client: Client, kept: dict[str, Kept]) -> None:
+    one = kept["examples_ybr_color.dcm"]
+    first, second = (picture(wado(client, one, contentType="image/png", frameNumber=number)) for number in (1, 30))
+    assert not np.array_equal(np.asarray(first), np.asarray(second))
+    assert wado(client, one, contentType="image/png", frameNumber=31).status == 404
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ({"requestType": None}, 400),
+        ({"requestType": "wado"}, 400),
+        ({"studyUID": None}, 400),
+        ({"objectUID": ""}, 400),
+        ({"objectUID": "../../x"}, 400),
+        ({"studyUID": "1.2\0"}, 400),
+        ({"objectUID": "9.9"}, 404),
+        ({"seriesUID": "9.9"}, 404),
+        ({"contentType": "text/html"}, 406),
+        ({"contentType": "///"}, 400),
+        ({"contentType": "application/dicom", "transferSyntax": "1.2.3"}, 406),
+        ({"anonymize": "yes"}, 406),
+        ({"rows": "0"}, 400),
+        ({"rows": "x"}, 400),
+        ({"region": "0,0,2,1"}, 400),
+        ({"region": "1,1,0,0"}, 400),
+        ({"region": "nan,0,1,1"}, 400),
+        ({"windowCenter": "1"}, 400),
+        ({"windowCenter": "1", "windowWidth": "0"}, 400),
+        ({"imageQuality": "0"}, 400),
+        ({"imageQuality": "101"}, 400),
+        ({"annotation": "all"}, 400),
+        ({"frameNumber": "0"}, 400),
+        ({"frameNumber": "2"}, 404),
+        ({"presentationUID": "9.9", "presentationSeriesUID": "9"}, 404),
+        ({"presentationUID": "9.9"}, 400),
+    ],
+)
+def test_what_cannot_be_given_is_told(
+    client: Client, kept: dict[str, Kept], parameters: dict[str, str | None], status: int
+) -> None:
+    answer = wado(client, kept["CT_small.dcm"], **parameters)
+    assert (answer.status, set(answer.json)) == (status, {"error", "next"})
+
+
+def test_an_object_without_pixels_is_no_picture(client: Client, kept: dict[str, Kept]) -> None:
+    answer = wado(client, kept["rtplan.dcm"], contentType="image/jpeg")
+    assert (answer.status, "no pixels" in answer.json["error"]) == (406, True)
+
+
+def test_a_presentation_state_has_to_be_one(client: Client, kept: dict[str, Kept]) -> None:
+    one = kept["CT_small.dcm"]
+    answer = wado(client, one, presentationUID=one.uid, presentationSeriesUID=one.series)
+    assert (answer.status, "presentation state" in answer.json["error"]) == (406, True)
