@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the real peers of the tests and the bench: Debian's DCMTK, Orthanc with DICOMweb and dicom3tools, the C compiler
-# that makes the faulty disk of tests/attacks, and what a DICOMweb client in JavaScript needs, below node_modules.
+# Install the real peers of the tests and the bench: Debian's DCMTK, Orthanc with DICOMweb and dicom3tools, the C
+# compiler that makes the faulty disk of tests/attacks, and a DICOMweb client in JavaScript, below node_modules.
 # Without apt, npm, or the right to use them, say which command installs them; the tests that need one then skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,8 +37,9 @@ install_npm_packages() {
     local package
     for package in "${npm_packages[@]}"; do
         if ! grep -qs "\"version\": \"${package#*@}\"" "node_modules/${package%@*}/package.json"; then
-            npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent "${npm_packages[@]}" ||
-                echo "npm packages missing, their tests are skipped; install them with: npm install --no-save ${npm_packages[*]}" >&2
+            npm install --prefix . --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent \
+                "${npm_packages[@]}" || echo "npm packages missing, their tests are skipped; install them with:" \
+                "npm install --prefix . --no-save ${npm_packages[*]}" >&2
             return
         fi
     done

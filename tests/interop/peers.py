@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import pytest
 from pydicom.datadict import tag_for_keyword
@@ -96,11 +96,15 @@ def tool(name: str) -> str:
     """Return the path of a DCMTK program; where it is missing, CI fails and others skip."""
     found = shutil.which(name)
     if found is None:
-        message = f"{name} is missing: apt-get install dcmtk"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"{name} is missing: apt-get install dcmtk")
     return found
+
+
+def missing(message: str) -> NoReturn:
+    """Do without a peer: CI fails, others skip and say which command installs it."""
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def run(*arguments: str | Path | int, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -164,8 +168,23 @@ def listener(arguments: Sequence[str | Path | int], port: int, log: Path) -> Ite
         yield
 
 
+@dataclass(frozen=True)
+class Served:
+    """Our server: where it is called over DICOM, and the address of its DICOMweb service."""
+
+    node: RemoteNode
+    dicomweb_url: str
+
+
 @contextmanager
 def serve(directory: Path, *options: str) -> Iterator[RemoteNode]:
+    """Run our server for peers that speak DICOM."""
+    with serve_both(directory, *options) as served:
+        yield served.node
+
+
+@contextmanager
+def serve_both(directory: Path, *options: str) -> Iterator[Served]:
     """Run our server on free ports and wait for its line."""
     log = directory.with_suffix(".log")
     command: list[str | Path | int] = [
@@ -184,7 +203,7 @@ def serve(directory: Path, *options: str) -> Iterator[RemoteNode]:
         wait_until(running, lambda: _READY.search(log.read_text()) is not None, log)
         ready = _READY.search(log.read_text())
         assert ready is not None
-        yield RemoteNode(ready[5], ready[1], int(ready[2]))
+        yield Served(RemoteNode(ready[5], ready[1], int(ready[2])), f"http://{ready[3]}:{ready[4]}/dicom-web")
 
 
 @contextmanager
