@@ -127,15 +127,6 @@ def test_getscu_brings_an_uncompressed_object_bit_for_bit(filled: Archive, kept:
     assert _received(tmp_path) == {plain.sop_instance_uid: plain.dataset}
 
 
-def test_getscu_is_told_which_object_it_cannot_take(filled: Archive, kept: list[Sample], tmp_path: Path) -> None:
-    jpeg = next(sample for sample in kept if sample.pair[1].startswith("1.2.840.10008.1.2.4"))
-    keys = ["-k", "QueryRetrieveLevel=IMAGE", "-k", f"SOPInstanceUID={jpeg.sop_instance_uid}"]
-    answer = run("getscu", "-d", "-S", *keys, "-od", tmp_path, *_peer(filled))
-    assert "0xa702" in answer.stdout.lower()
-    assert f"[{jpeg.sop_instance_uid}" in answer.stdout
-    assert not list(tmp_path.iterdir())
-
-
 def test_getscu_of_nothing_succeeds(filled: Archive, tmp_path: Path) -> None:
     keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2.3.4.5"]
     answer = run("getscu", "-v", "-S", *keys, "-od", tmp_path, *_peer(filled))
