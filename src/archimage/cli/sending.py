@@ -1,21 +1,28 @@
 """Sending many files to one peer over several associations, each file's fate counted."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from archimage.cli import peer
 from archimage.errors import ArchimageError, AssociationError, ContextNotAcceptedError
 from archimage.net.client import ClientAssociation, OutgoingInstance
 from archimage.net.conversation import Pieces, RemoteNode
-from archimage.net.proposals import MAX_CONTEXTS, for_storage
+from archimage.net.proposals import MAX_CONTEXTS, for_sending
 from archimage.protocol.status import Service, is_failure, is_warning
 from archimage.services.sources import HEAD_BYTES, Identity, Source, identify, read_pieces
 
+if TYPE_CHECKING:
+    from archimage.cli.transcoding import FileTranscoder
+    from archimage.services.transcoding import Transcoded
+
 _WHOLE_BYTES: Final = 32 << 20  # larger files are streamed
 _PIECE_BYTES: Final = 1 << 20
+_BATCH_PAIRS: Final = MAX_CONTEXTS // 2  # each is proposed as it is, and uncompressed
 _LOSSES: Final = 3  # associations lost one after the other before a job gives up
 
 
@@ -80,7 +87,7 @@ def plan(found: Iterable[Source], sent: Sent) -> list[Planned]:
 
 
 class Sender:
-    """Sends to one peer; tell hears of every file."""
+    """Sends to one peer; tell hears of every file. What the peer does not take as it is, is transcoded if it can be."""
 
     def __init__(self, node: RemoteNode, calling: str, sent: Sent, tell: Callable[[], None]) -> None:
         self._node = node
@@ -88,9 +95,15 @@ class Sender:
         self._sent = sent
         self._tell = tell
         self._waiting: dict[int, Planned] = {}
+        self._transcoder: FileTranscoder | None = None
+        self._held = ExitStack()
 
     async def send(self, planned: Sequence[Planned], jobs: int) -> None:
         """Send planned over jobs associations; what could not be sent is counted as failed."""
+        with self._held:
+            await self._send(planned, jobs)
+
+    async def _send(self, planned: Sequence[Planned], jobs: int) -> None:
         for batch in _batches(planned):
             self._waiting = dict(enumerate(batch))
             queue: asyncio.Queue[tuple[int, Pieces] | None] = asyncio.Queue(2 * jobs)
@@ -116,7 +129,7 @@ class Sender:
 
     async def _work(self, batch: Sequence[Planned], queue: "asyncio.Queue[tuple[int, Pieces] | None]") -> None:
         """Send what comes out of queue; after a lost association try another, unless none can be made."""
-        contexts = for_storage(item.pair for item in batch)
+        contexts = for_sending(item.pair for item in batch)
         for _ in range(_LOSSES):
             try:
                 association = await peer.associate(self._node, self._calling, contexts)
@@ -132,19 +145,36 @@ class Sender:
                 self._sent.error = error
 
     async def _store(self, association: ClientAssociation, number: int, pieces: Pieces) -> None:
-        identity = self._waiting[number].identity
-        instance = OutgoingInstance(
-            identity.sop_class_uid, identity.sop_instance_uid, identity.transfer_syntax_uid, pieces
-        )
+        item = self._waiting[number]
         try:
-            status = await association.store(instance)
+            target = _target(association, item)
+            if target == item.identity.transfer_syntax_uid:
+                status = await association.store(_outgoing(item, target, pieces))
+            else:
+                status = await self._store_transcoded(association, item, target)
         except ContextNotAcceptedError as error:
             self._count(number, "refused", str(error))
         except AssociationError as error:
             self._count(number, "failed", str(error))
             raise
+        except (ArchimageError, OSError) as error:
+            self._count(number, "failed", f"the peer does not take it as it is, and it cannot be transcoded: {error}")
         else:
             self._answered(number, status)
+
+    async def _store_transcoded(self, association: ClientAssociation, item: Planned, target: str) -> int:
+        transcoder = self._opened_transcoder()
+        made = await asyncio.to_thread(transcoder.transcode, item.source, item.identity, target)
+        with made.file:
+            return await association.store(_outgoing(item, target, _read(made)))
+
+    def _opened_transcoder(self) -> "FileTranscoder":
+        """Return what transcodes; most runs do without it, and without what it takes to be loaded."""
+        from archimage.cli.transcoding import FileTranscoder
+
+        if self._transcoder is None:
+            self._transcoder = self._held.enter_context(FileTranscoder(os.cpu_count() or 1))
+        return self._transcoder
 
     def _answered(self, number: int, status: int) -> None:
         if is_failure(status):
@@ -165,13 +195,34 @@ def _batches(planned: Sequence[Planned]) -> Iterator[list[Planned]]:
     batch: list[Planned] = []
     pairs: set[tuple[str, str]] = set()
     for item in planned:
-        if item.pair not in pairs and len(pairs) == MAX_CONTEXTS:
+        if item.pair not in pairs and len(pairs) == _BATCH_PAIRS:
             yield batch
             batch, pairs = [], set()
         batch.append(item)
         pairs.add(item.pair)
     if batch:
         yield batch
+
+
+def _target(association: ClientAssociation, item: Planned) -> str:
+    """Return the transfer syntax to send a file in; its own where the peer takes that, or nothing better."""
+    sop_class, stored = item.pair
+    accepted = [c.transfer_syntax for c in association.contexts if c.accepted and c.abstract_syntax == sop_class]
+    if stored in accepted or not accepted:
+        return stored
+    from archimage.services.transcoding import substitutes
+
+    return next(iter(substitutes(stored, accepted)), stored)
+
+
+def _outgoing(item: Planned, transfer_syntax_uid: str, pieces: Pieces) -> OutgoingInstance:
+    identity = item.identity
+    return OutgoingInstance(identity.sop_class_uid, identity.sop_instance_uid, transfer_syntax_uid, pieces)
+
+
+async def _read(made: "Transcoded") -> AsyncIterator[bytes]:
+    for offset in range(made.data_set_offset, made.file.size_bytes, _PIECE_BYTES):
+        yield await asyncio.to_thread(made.file.read, offset, _PIECE_BYTES)
 
 
 def _load(item: Planned) -> Pieces:

@@ -1,9 +1,9 @@
 """Parts of stored objects, each by the few bytes that it takes: frames, headers, bulk values (PS3.18 §10.4)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 
 from archimage.dicom.bulk import BulkPath
 from archimage.dicom.codecs.syntaxes import VIDEO
@@ -23,7 +23,7 @@ from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, Query
 from archimage.model.records import FrameTable, StoredInstance
-from archimage.ports import BlobReader, BlobStore, Index
+from archimage.ports import BlobReader
 from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
 from archimage.services.anatomy import (
     Anatomy,
@@ -63,10 +63,28 @@ class PixelElement:
     encapsulated: bool
 
 
+class Known(Protocol):
+    """What an index tells of instances; see `ports.Index`."""
+
+    def lookup(
+        self, sop_instance_uid: str, *, study_instance_uid: str | None = None, series_instance_uid: str | None = None
+    ) -> StoredInstance | None: ...
+
+    def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None: ...
+
+    def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]: ...
+
+
+class Opens(Protocol):
+    """What opens objects; see `ports.BlobStore`."""
+
+    def open(self, path: str) -> BlobReader: ...
+
+
 class FrameService:
     """Finds instances and reads parts of them; all of it blocks."""
 
-    def __init__(self, index: Index, blobs: BlobStore, limits: ScanLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, index: Known, blobs: Opens, limits: ScanLimits = DEFAULT_LIMITS) -> None:
         self._index = index
         self._blobs = blobs
         self._limits = limits

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final
 
 from archimage.dicom.codecs.description import Quality
@@ -121,7 +121,10 @@ class TranscodingService:
         for _ in range(_ATTEMPTS):
             if (kept := self._files.open(name)) is not None:
                 return _opened(kept)
-            self._flight.run(name, partial(self._make, name, instance, target, quality))
+            made: list[BlobReader] = []
+            self._flight.run(name, lambda: made.append(self._make(name, instance, target, quality)))  # noqa: B023
+            if made:  # it was done here
+                return _opened(made.pop())
         raise UnavailableError("there is too little room for transcoded objects; try again later")
 
     def frame(self, instance: StoredInstance, number: int, target: str, quality: Quality | None = None) -> bytes:
@@ -150,8 +153,8 @@ class TranscodingService:
         wanted = [target, None if quality is None else quality.to_json(), _VERSION, self._epoch]
         return hashlib.blake2b(json.dumps([stored, wanted], sort_keys=True).encode(), digest_size=20).hexdigest()
 
-    def _make(self, name: str, instance: StoredInstance, target: str, quality: Quality | None) -> None:
-        """Make the file of an object and keep it."""
+    def _make(self, name: str, instance: StoredInstance, target: str, quality: Quality | None) -> BlobReader:
+        """Make the file of an object, keep it, and return it open."""
         transcoding = self._transcoding(instance, target, quality)
         uid = transcoding.sop_instance_uid or instance.sop_instance_uid
         meta = FileMeta(instance.sop_class_uid, uid, target, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
@@ -159,7 +162,7 @@ class TranscodingService:
         try:
             file.write([encode_file_meta(meta)])
             self._write(file, name, instance, transcoding)
-            file.keep().close()
+            return file.keep()
         finally:
             file.discard()
 
