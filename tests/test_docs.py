@@ -20,6 +20,7 @@ from tests.interop.peers import free_port, listener
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "dicomweb.md"
 ADDRESS: Final = "127.0.0.1:8042"
+_PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -96,15 +97,22 @@ class Reader:
         return printed.getvalue()
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of an archive that holds what `make serve` puts into an empty one."""
+    data = tmp_path_factory.mktemp("demo") / "data"
+    subprocess.run([*_PROGRAM, "demo", "--if-empty", "--data", data], check=True, capture_output=True, timeout=90)
+    return data
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
     """A reader beside an archive that `make serve` would have started."""
     if shutil.which("curl") is None and not os.environ.get("CI"):
         pytest.skip("curl is missing: apt-get install curl")
     data, port = tmp_path / "data", free_port()
-    program = [sys.executable, "-m", "archimage"]
-    subprocess.run([*program, "demo", "--if-empty", "--data", data], check=True, capture_output=True, timeout=60)
-    arguments: list[str | Path | int] = [*program, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
+    shutil.copytree(demo, data)
+    arguments: list[str | Path | int] = [*_PROGRAM, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
     work = tmp_path / "work"
     work.mkdir()
     with listener(arguments, port, tmp_path / "serve.log"):

@@ -14,12 +14,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def paragraph(text: str) -> str:
     """Join the lines of a text, and break it anew."""
-    return fill(" ".join(text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return _filled(text)
 
 
 def bullets(items: Iterable[str]) -> str:
-    """Format a list."""
-    return "\n".join(f"- {item}" for item in items)
+    """Format a list; its items are broken anew, too."""
+    return "\n".join(_filled(f"- {item}", "  ") for item in items)
 
 
 def code(text: str) -> str:
@@ -35,6 +35,12 @@ def yes(holds: bool) -> str:
 def page(*parts: str) -> str:
     """Join the parts of a page with empty lines."""
     return "\n\n".join(parts) + "\n"
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return fill(
+        " ".join(text.split()), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _row(cells: Sequence[object]) -> str:

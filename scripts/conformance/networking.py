@@ -8,7 +8,7 @@ from archimage.errors import ArchimageError
 from archimage.net import admission
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry
-from archimage.net.proposals import MAX_CONTEXTS, for_services, for_storage
+from archimage.net.proposals import MAX_CONTEXTS, for_sending, for_services
 from archimage.net.statuses import status_of
 from archimage.protocol.command import CommandField
 from archimage.protocol.items import ExtendedNegotiation
@@ -247,9 +247,10 @@ _BEHAVIOUR: Mapping[str, str] = {
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
         ONLINE. Priority is not heeded.""",
     "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to AE titles in the
-        settings (`nodes`), over associations that the archive opens, each object in the context that fits it. A
-        response is sent for each object. A C-CANCEL ends the operation within a second, also if the destination has
-        fallen silent.""",
+        settings (`nodes`), over associations that the archive opens. An object goes out as it is stored; where the
+        receiver does not take that, it is transcoded into a syntax that was accepted and loses nothing, first of all
+        an uncompressed one; where there is none, it counts as failed. A response is sent for each object. A C-CANCEL
+        ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them.""",
 }
@@ -259,14 +260,15 @@ def requestor() -> Iterator[str]:
     """Yield how associations are asked for."""
     client = ClientSettings()
     own = [TRANSFER_SYNTAXES[uid] for uid in for_services(VERIFICATION)[0].transfer_syntaxes]
-    proposed = for_storage([(_CT, JPEG_2000_LOSSLESS)])
+    proposed = for_sending([(_CT, JPEG_2000_LOSSLESS)])
     yield "### 3.4 Associations that are asked for"
     yield paragraph(
         f"""The archive asks for associations to send what a C-MOVE names; the commands `archimage echo`, `store`,
         `find`, `move` and `get` ask for them as a user wants. C-ECHO, C-FIND, C-MOVE and C-GET propose
-        {" and ".join(own)} in one context. For objects, each pair of SOP class and transfer syntax that is to be sent
-        is proposed in a context of its own, up to {MAX_CONTEXTS} on one association; more are sent over several. For a
-        CT image in {TRANSFER_SYNTAXES[JPEG_2000_LOSSLESS]}, for example, these contexts are proposed:"""
+        {" and ".join(own)} in one context. For a C-MOVE each pair of SOP class and transfer syntax that is to be sent
+        is proposed in a context of its own, and each SOP class uncompressed in another, up to {MAX_CONTEXTS} on one
+        association; more are sent over several. For a CT image in {TRANSFER_SYNTAXES[JPEG_2000_LOSSLESS]},
+        for example:"""
     )
     yield table(
         ("context", "abstract syntax", "transfer syntaxes"),

@@ -42,24 +42,16 @@ def transfer_syntaxes() -> Iterator[str]:
     )
 
     yield "When pixels are given in another transfer syntax than they are stored in:"
-    quality = Quality()
     yield bullets(
         (
-            (
-                "Frames are decoded and encoded one by one. Where the new syntax has a lossless way that is taken, unless a "
-                "loss is asked for; with JPEG Baseline and Extended it cannot be avoided (quality "
-                f"{quality.jpeg_quality} of 100)."
-            ),
-            (
-                "Without loss, Transfer Syntax UID, Photometric Interpretation and Planar Configuration change, if they "
-                "have to, and nothing else."
-            ),
-            (
-                "With loss the object is another one: it has a new SOP Instance UID, the same each time, and says so by "
-                "Lossy Image Compression, its Ratio and Method, Derivation Description and Code, Source Image Sequence and "
-                "Image Type DERIVED."
-            ),
-            "What is stored is not touched.",
+            f"""Frames are decoded and encoded one by one. Where the new syntax has a lossless way that is taken,
+            unless a loss is asked for; with JPEG Baseline and Extended it cannot be avoided (quality
+            {Quality().jpeg_quality} of 100).""",
+            """Without loss, Transfer Syntax UID, Photometric Interpretation and Planar Configuration change, if
+            they have to, and nothing else.""",
+            """With loss the object is another one: it has a new SOP Instance UID, the same each time, and says so
+            by Lossy Image Compression, its Ratio and Method, Derivation Description and Code, Source Image Sequence
+            and Image Type DERIVED.""",
         )
     )
 
