@@ -265,8 +265,8 @@ def requestor() -> Iterator[str]:
     yield paragraph(
         f"""The archive asks for associations to send what a C-MOVE names; the commands `archimage echo`, `store`,
         `find`, `move` and `get` ask for them as a user wants. C-ECHO, C-FIND, C-MOVE and C-GET propose
-        {" and ".join(own)} in one context. For objects, each pair of SOP class and transfer syntax that is to be sent is
-        proposed in a context of its own, and each SOP class uncompressed in another, up to {MAX_CONTEXTS} on one
+        {" and ".join(own)} in one context. For objects, each pair of SOP class and transfer syntax that is to be sent
+        is proposed in a context of its own, and each SOP class uncompressed in another, up to {MAX_CONTEXTS} on one
         association; more are sent over several. For a CT image in {TRANSFER_SYNTAXES[JPEG_2000_LOSSLESS]},
         for example:"""
     )
