@@ -35,6 +35,19 @@ def transcode(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[d
     return {}, bytes(FrameTranscoding.from_json(options).apply(frame))
 
 
+def compare(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Tell whether two frames decode to the same samples, bit for bit.
+
+    Options: `syntaxes` of both, and `descriptions` as `PixelDescription.to_json` has them.
+    """
+    (first, meaning), (second, other_meaning) = (
+        decode_frame(frame, syntax, PixelDescription.from_json(description))
+        for frame, syntax, description in zip(data, options["syntaxes"], options["descriptions"], strict=True)
+    )
+    alike = (first.shape, first.dtype, meaning) == (second.shape, second.dtype, other_meaning)
+    return {"same": alike and first.tobytes() == second.tobytes()}, b""
+
+
 def render(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Make a picture of a frame; data are the header and the frame.
 
@@ -76,4 +89,6 @@ def _pictures(
         yield render_frame(header, array, photometric, number, wanted)
 
 
-TASKS: Final[Mapping[str, Task]] = MappingProxyType({"transcode": transcode, "render": render, "animate": animate})
+TASKS: Final[Mapping[str, Task]] = MappingProxyType(
+    {"transcode": transcode, "compare": compare, "render": render, "animate": animate}
+)

@@ -28,6 +28,7 @@ from archimage.services.journal_record import JournalRecord
 _GROUP: Final = 64  # files deleted while writers wait
 _SWEPT_AT_ONCE: Final = 500  # instances
 _REMEMBERED: Final = 10_000  # removals, until the journals are asked which of them still matter
+_NEWEST: Final = 1 << 62
 _log = structlog.get_logger()
 
 Payloads = Callable[[], Iterable[bytes]]
@@ -127,8 +128,10 @@ class RemovalService:
         return True
 
 
-def sweep(index: Index, blobs: BlobStore, after: int = 0, ended: threading.Event | None = None) -> int:
-    """Delete the files that are due since the removal of a number; return how many could not be deleted.
+def sweep(
+    index: Index, blobs: BlobStore, after: int = 0, ended: threading.Event | None = None, through: int = _NEWEST
+) -> int:
+    """Delete the files that are due of the removals after a number; return how many could not be deleted.
 
     Others get their turn at the index between two groups. Ends early when ended is set.
     """
@@ -138,7 +141,7 @@ def sweep(index: Index, blobs: BlobStore, after: int = 0, ended: threading.Event
     while not pause.is_set():
         started = time.monotonic()
         with index.writing() as writer:
-            due = writer.due(after, _GROUP)
+            due = [(number, path) for number, path in writer.due(after, _GROUP) if number <= through]
             gone = [number for number, path in due if path is None or _is_deleted(path, blobs)]
         if not due:
             break

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import xxhash
@@ -18,6 +18,7 @@ from archimage.model.records import InstanceRecord
 from archimage.ports import BlobStore
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.attributes import WANTED, frame_table, index_values
+from archimage.services.compression_rules import CompressionRules
 from archimage.services.content import HeldContent, StreamedContent
 from archimage.services.intake import Arrival, Done, Intake, Outcome
 from archimage.services.layout import Layout
@@ -62,6 +63,7 @@ class StoreService:
     layout: Layout
     limits: ScanLimits
     publish: Publish
+    compression: CompressionRules = field(default_factory=CompressionRules)
 
     def begin(self, expected: Expected) -> "Reception":
         """Begin to receive one object.
@@ -221,6 +223,7 @@ class Reception:
             received_at=received_at,
             source_ae_title=expected.source_ae_title,
             frames=frames,
+            compress_to=self._service.compression.target(header, values, expected.transfer_syntax_uid),
         )
 
     def _telling(self, done: Done) -> Done:

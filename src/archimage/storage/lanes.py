@@ -67,6 +67,29 @@ class Lane:
         os.close(self._fd)
 
 
+class Turn:
+    """What one process at a time does in an archive; the kernel lets go of it when the process ends."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @classmethod
+    def take(cls, path: Path) -> Self | None:
+        """Take the turn that the lock at path stands for; None while another process has it."""
+        with storage_errors(f"open {path.name}"):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return cls(fd)
+
+    def close(self) -> None:
+        """Let others have it."""
+        os.close(self._fd)
+
+
 def take_free_lane(directory: Path) -> Lane:
     """Hold the first lane that nobody holds."""
     for number in range(_MAX_LANES):

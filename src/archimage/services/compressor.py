@@ -1,0 +1,208 @@
+"""One stored object compressed: frame by frame into a new file, read back and compared with the original.
+
+Frames go through worker processes (`ports.PixelWork`), one at a time, so that an object of any size costs the memory of
+a frame and those who wait for an image share the workers with one task of ours at most.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import xxhash
+
+from archimage.dicom.encode import decode_identifier
+from archimage.dicom.layout import PIXEL_DATA
+from archimage.dicom.limits import DEFAULT_LIMITS
+from archimage.dicom.part10 import FileMeta, encode_file_meta
+from archimage.dicom.pixels import PixelDescription
+from archimage.dicom.scan import HeaderScanner
+from archimage.dicom.transcode import Piece, Transcoding
+from archimage.errors import IntegrityError, InvalidPixelDataError, NotAcceptableError
+from archimage.model.records import Compressible, InstanceRecord, Original, StoredInstance
+from archimage.ports import BlobStore, JsonValue, PixelWork
+from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archimage.services.attributes import WANTED, frame_table, index_values
+from archimage.services.content import StreamedContent
+from archimage.services.frames import FrameService, encapsulated_frame
+from archimage.services.layout import replacement_path
+from archimage.services.spool import Spool
+
+_PIECE_BYTES: Final = 1 << 20
+_PADDING_TAG: Final = sorted(bytes.fromhex("fcfffcff"))
+"""Data Set Trailing Padding, in any byte order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """The compressed form of an object, verified, in a file that has no place yet."""
+
+    record: InstanceRecord
+    content: StreamedContent
+
+
+class Compressor:
+    """Makes compressed forms; all of it blocks. With flush they are on the disk when it returns."""
+
+    def __init__(self, frames: FrameService, blobs: BlobStore, work: PixelWork, *, flush: bool) -> None:
+        self._frames = frames
+        self._blobs = blobs
+        self._work = work
+        self._flush = flush
+
+    def compress(self, wanted: Compressible) -> Compressed:
+        """Compress an object and compare the result with it, every sample of every frame.
+
+        Raises:
+            NotAcceptableError: it does not become smaller, or the target cannot hold it.
+            InvalidPixelDataError: it cannot be decoded, or what was encoded decodes to something else.
+            DicomError: its data set cannot be read.
+            IntegrityError: its file is not what was stored.
+            NotFoundError, BlobNotFoundError: it was removed meanwhile.
+            OutOfResourcesError, StorageError: the disk refuses.
+            UnavailableError: too many images wait to be processed.
+        """
+        stored = wanted.stored
+        original = self._original(stored)
+        transcoding = self._transcoding(stored, wanted.compress_to)
+        spool = Spool(self._blobs)
+        try:
+            lengths = self._encode(stored, transcoding, spool)
+            pieces = transcoding.pieces(_read(spool, lengths), lengths, self._trailer(stored))
+            compressed = self._write(wanted, original, pieces)
+        finally:
+            spool.discard()
+        try:
+            self._check(stored, transcoding, compressed)
+        except BaseException:
+            compressed.content.discard()
+            raise
+        return compressed
+
+    def _original(self, stored: StoredInstance) -> Original:
+        """Read the whole data set as it came; one that the disk has damaged is left to whoever mends it."""
+        proof, digest = hashlib.sha256(), xxhash.xxh3_128()
+        with closing(self._frames.open(stored)) as file:
+            for offset in range(stored.data_set_offset, stored.size_bytes, _PIECE_BYTES):
+                piece = file.read(offset, _PIECE_BYTES)
+                proof.update(piece)
+                digest.update(piece)
+        if digest.digest() != stored.digest:
+            raise IntegrityError("the file is not what was stored")
+        return Original(stored.transfer_syntax_uid, stored.size_bytes - stored.data_set_offset, proof.digest())
+
+    def _transcoding(self, stored: StoredInstance, target: str) -> Transcoding:
+        pixel = self._frames.pixel(stored)
+        if pixel is None or pixel.tag != PIXEL_DATA or pixel.encapsulated:
+            raise NotAcceptableError("it has no native Pixel Data")
+        element = (pixel.tag, pixel.vr)
+        transcoding = Transcoding(self._frames.header(stored), stored.transfer_syntax_uid, target, None, element)
+        described = _description(transcoding).total_bytes
+        with closing(self._frames.bulk(stored, (PIXEL_DATA,))) as value:
+            if value.size_bytes != described + described % 2:
+                raise NotAcceptableError(f"Pixel Data has {value.size_bytes} bytes, {described} are described")
+        if transcoding.needs_new_uid:
+            raise NotAcceptableError("something would be lost")
+        return transcoding
+
+    def _trailer(self, stored: StoredInstance) -> bytes:
+        trailer = self._frames.trailer(stored)
+        if trailer and sorted(trailer[:4]) != _PADDING_TAG:
+            raise NotAcceptableError("it is signed: what follows its pixels is more than padding")
+        return trailer
+
+    def _encode(self, stored: StoredInstance, transcoding: Transcoding, spool: Spool) -> list[int]:
+        """Encode every frame into spool; return their lengths."""
+        assert transcoding.frames is not None  # noqa: S101 - there is a description
+        description = _description(transcoding)
+        options = transcoding.frames.to_json()
+        lengths = []
+        for frame in self._frames.frames(stored, range(1, description.number_of_frames + 1)):
+            _, data = self._work.submit("transcode", options, [frame.data]).result()
+            lengths.append(len(data))
+            spool.write(memoryview(data))
+            if spool.error is not None:
+                raise spool.error
+            if spool.size_bytes >= description.total_bytes:
+                raise NotAcceptableError("it does not become smaller")
+        spool.finish()
+        return lengths
+
+    def _write(self, wanted: Compressible, original: Original, pieces: Iterable[Piece]) -> Compressed:
+        stored = wanted.stored
+        meta = encode_file_meta(_file_meta(wanted))
+        scanner, digest = HeaderScanner(wanted.compress_to, WANTED), xxhash.xxh3_128()
+        writer = self._blobs.create()
+        content, size = StreamedContent(writer), len(meta)
+        try:
+            writer.write([meta])
+            for piece in pieces:
+                writer.write([piece])
+                scanner.feed(piece)
+                digest.update(piece)
+                size += len(piece)
+            header = scanner.finish()
+        except BaseException:
+            writer.discard()
+            raise
+        content.complete([], sync=self._flush)
+        record = InstanceRecord(
+            values=index_values(header),
+            transfer_syntax_uid=wanted.compress_to,
+            path=replacement_path(stored.path, digest.digest()),
+            size_bytes=size,
+            data_set_offset=len(meta),
+            digest=digest.digest(),
+            received_at=wanted.received_at,
+            source_ae_title=wanted.source_ae_title,
+            frames=frame_table(header, len(meta)),
+            original=original,
+        )
+        return Compressed(record, content)
+
+    def _check(self, stored: StoredInstance, transcoding: Transcoding, compressed: Compressed) -> None:
+        """Read what was written and compare it with the original."""
+        record, content, description = compressed.record, compressed.content, _description(transcoding)
+        if record.size_bytes >= stored.size_bytes:
+            raise NotAcceptableError("it does not become smaller")
+        table, count = record.frames, description.number_of_frames
+        named = (record.sop_instance_uid, record.values["sop_class_uid"])
+        if table is None or table.count != count or named != (stored.sop_instance_uid, stored.sop_class_uid):
+            raise NotAcceptableError("its frames cannot be told apart any more")
+        start = record.data_set_offset
+        head = content.read(start, table.element_offset - start)
+        header = decode_identifier(head, record.transfer_syntax_uid, DEFAULT_LIMITS)
+        found = PixelDescription.of(header, "OB", PIXEL_DATA)
+        options: dict[str, JsonValue] = {
+            "syntaxes": [stored.transfer_syntax_uid, record.transfer_syntax_uid],
+            "descriptions": [description.to_json(), found.to_json()],
+        }
+        for number, frame in enumerate(self._frames.frames(stored, range(1, count + 1))):
+            encoded = encapsulated_frame(content, table, number)
+            answer, _ = self._work.submit("compare", options, [frame.data, encoded]).result()
+            if answer.get("same") is not True:
+                raise InvalidPixelDataError(f"frame {number + 1} does not decode to the samples that it had")
+
+
+def _description(transcoding: Transcoding) -> PixelDescription:
+    assert transcoding.description is not None  # noqa: S101 - it was made of an object with pixels
+    return transcoding.description
+
+
+def _read(spool: Spool, lengths: Sequence[int]) -> Iterator[bytes]:
+    offset = 0
+    for length in lengths:
+        yield b"".join(spool.pieces(offset, length))
+        offset += length
+
+
+def _file_meta(wanted: Compressible) -> FileMeta:
+    return FileMeta(
+        media_storage_sop_class_uid=wanted.stored.sop_class_uid,
+        media_storage_sop_instance_uid=wanted.stored.sop_instance_uid,
+        transfer_syntax_uid=wanted.compress_to,
+        implementation_class_uid=IMPLEMENTATION_CLASS_UID,
+        implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        source_ae_title=wanted.source_ae_title,
+    )
