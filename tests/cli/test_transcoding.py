@@ -74,7 +74,7 @@ def test_what_cannot_be_transcoded_is_named_with_the_reason_and_the_rest_arrives
     (tmp_path / "broken.dcm").write_bytes(broken)
     video = pydicom.dcmread(real_file("MR_small_RLE.dcm"))
     video.file_meta.TransferSyntaxUID = pydicom.uid.UID(VIDEO)
-    video.SOPInstanceUID = video.file_meta.MediaStorageSOPInstanceUID = new_uid()
+    video.SOPInstanceUID = video.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(new_uid())
     video.save_as(tmp_path / "video.dcm")
     with storescp(node, tmp_path / "in", "+xi"):
         paths = (tmp_path / "broken.dcm", tmp_path / "video.dcm", real_file("MR_small_RLE.dcm"))
