@@ -43,7 +43,7 @@ def kept(client: Client) -> dict[str, str]:
 
 @SCHEMA.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_no_request_meets_a_fault(client: Client, kept: dict[str, str], case: schemathesis.Case) -> None:
+def test_no_request_meets_a_fault(client: Client, kept: dict[str, str], case: schemathesis.Case[Any]) -> None:
     address = f"http://127.0.0.1:{client.port}"
     case.call_and_validate(base_url=address, checks=[not_a_server_error], timeout=20)
     if case.method != "DELETE" and case.path_parameters:
