@@ -7,9 +7,12 @@ from typing import TypeVar
 
 from archimage import errors
 from archimage.errors import ArchimageError
+from archimage.protocol.status import Status
+from archimage.services.stow_object import failure_reason
 from archimage.web.dicomweb.errors import answer_to
 from archimage.web.dicomweb.resources import Parameter, Resource
 from archimage.web.dicomweb.table import RESOURCES
+from scripts.conformance import networking
 from scripts.conformance.markdown import code, paragraph, table
 
 Common = TypeVar("Common", bound=Hashable)
@@ -58,6 +61,13 @@ def resources() -> Iterator[str]:
         404 where nothing is served, 405 for a method that is not offered there, 431 for a request's head that is too
         large, 503 for too many connections."""
     )
+    yield "### 4.5 Failure reasons of objects that are stored"
+    yield paragraph(
+        """The answer to a STOW-RS request names every object: in Referenced SOP Sequence those that are kept, in
+        Failed SOP Sequence those that are not, with a Failure Reason (0008,1197), and in Other Failures Sequence parts
+        that are no object. A Warning header says in words why the first one failed."""
+    )
+    yield table(("reason", "when"), _failure_reasons())
 
 
 def _line(found: Resource) -> tuple[str, ...]:
@@ -116,6 +126,20 @@ def _causes() -> Iterator[tuple[str, str]]:
             causes.setdefault(answer_to(kind("")).status, []).append(_told(kind))
     for status in sorted(causes):
         yield f"{status.value} {status.phrase}", " ".join(causes[status])
+
+
+def _failure_reasons() -> Iterator[tuple[str, str]]:
+    others = (
+        (errors.InvalidFileError, "The part is not a Part 10 file."),
+        (errors.UnsupportedMediaTypeError, "The part is of no media type that is stored."),
+        (
+            errors.InvalidRequestError,
+            "The metadata cannot be read, or refers to a value that the request does not hold.",
+        ),
+    )
+    for cause, when in (*networking.STORE, *others):
+        if not isinstance(cause, Status):
+            yield code(f"{failure_reason(cause('')):04X}H"), when
 
 
 def _leaves(kind: type[ArchimageError]) -> Iterator[type[ArchimageError]]:

@@ -62,13 +62,13 @@ _REFUSALS: Mapping[str, admission.Refusal] = {
 _RESULTS: Mapping[int, str] = {1: "1, permanent", 2: "2, transient"}
 
 _Causes = tuple[tuple[type[ArchimageError] | Status, str], ...]
-_STORE: _Causes = (
+STORE: _Causes = (
     (Status.SUCCESS, "The object is kept and survives a power cut, or the same bytes were kept already."),
     (errors.DuplicateInstanceError, "Another object is kept under this SOP Instance UID (`storage.duplicates`)."),
     (errors.InvalidInstanceUIDError, "A UID is malformed."),
     (
         errors.UnsupportedTransferSyntaxError,
-        "The transfer syntax of the context is not one of DICOM's own (section 6).",
+        "The transfer syntax is not one of DICOM's own (section 6).",
     ),
     (errors.IdentityMismatchError, "The command and the data set name different objects, or UIDs are missing."),
     (errors.InvalidDatasetError, "The data set cannot be read."),
@@ -104,7 +104,7 @@ _ANY_OPERATION: _Causes = (
     (Status.PROCESSING_FAILURE, "The archive failed; its log says how."),
 )
 _SERVICES = (
-    ("C-STORE", Service.STORE, CommandField.C_STORE_RQ, _STORE),
+    ("C-STORE", Service.STORE, CommandField.C_STORE_RQ, STORE),
     ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
