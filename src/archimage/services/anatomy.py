@@ -49,6 +49,18 @@ class Reader(Protocol):
     def read(self, offset: int, length: int) -> bytes: ...
 
 
+class DataSetReader:
+    """The bytes of a stored object from its data set on."""
+
+    def __init__(self, reader: Reader, start: int) -> None:
+        self._reader = reader
+        self._start = start
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        """Read length bytes at offset; fewer only at the end."""
+        return self._reader.read(self._start + offset, length)
+
+
 class InflatingReader:
     """Reads a deflated object as if its data set were inflated: forward as it goes on, backward from the start."""
 

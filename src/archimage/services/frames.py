@@ -28,6 +28,7 @@ from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
 from archimage.services.anatomy import (
     Anatomy,
     AnatomyMemory,
+    DataSetReader,
     InflatingReader,
     Reader,
     examine,
@@ -185,9 +186,21 @@ class FrameService:
         with self.open(instance) as file:
             reader = self._reader(instance, file)
             for number in numbers:
-                if not 1 <= number <= table.count:
-                    raise NotFoundError(f"there is no frame {number}: the instance has {table.count}")
+                _check_number(table, number)
                 yield FrameBytes(read(reader, table, number - 1), instance.transfer_syntax_uid)
+
+    def frame_value(self, instance: StoredInstance, number: int) -> BulkValue | None:
+        """Open one frame, counted from 1, for reading in ranges; None where it does not begin and end with a byte.
+
+        Raises what `frames` raises.
+        """
+        table = _with_frames(instance, self._anatomy(instance).table)
+        _check_number(table, number)
+        extents = _frame_extents(table, number - 1)
+        if extents is None:
+            return None
+        file = self.open(instance)
+        return BulkValue(file, self._reader(instance, file), extents, "OB", little=True)
 
     def bulk(self, instance: StoredInstance, path: BulkPath) -> BulkValue:
         """Open one value for reading in ranges; of encapsulated pixels it is all fragments, one after the other.
@@ -198,7 +211,7 @@ class FrameService:
         file = self.open(instance)
         try:
             reader = self._reader(instance, file)
-            data_set = _DataSet(reader, instance.data_set_offset)
+            data_set = DataSetReader(reader, instance.data_set_offset)
             found = locate(data_set, instance.transfer_syntax_uid, path, self._limits)
             if found is None:
                 raise NotFoundError("the instance has no such value")
@@ -250,18 +263,6 @@ class FrameService:
         return _exactly(reader, start, length)
 
 
-class _DataSet:
-    """The bytes of an object from its data set on."""
-
-    def __init__(self, reader: Reader, start: int) -> None:
-        self._reader = reader
-        self._start = start
-
-    def read(self, offset: int, length: int, /) -> bytes:
-        """Read length bytes at offset; fewer only at the end."""
-        return self._reader.read(self._start + offset, length)
-
-
 def _with_frames(instance: StoredInstance, table: FrameTable | None) -> FrameTable:
     if table is None:
         raise NotAcceptableError("the object has no pixels")
@@ -274,6 +275,20 @@ def _with_frames(instance: StoredInstance, table: FrameTable | None) -> FrameTab
     if table.count > 1:
         raise NotAcceptableError("frames of this size share 16-bit words, whose bytes are swapped in big endian")
     return replace(table, frame_bits=table.frame_bits + -table.frame_bits % 16)  # its last byte may be the word's last
+
+
+def _check_number(table: FrameTable, number: int) -> None:
+    if not 1 <= number <= table.count:
+        raise NotFoundError(f"there is no frame {number}: the instance has {table.count}")
+
+
+def _frame_extents(table: FrameTable, index: int) -> Extents | None:
+    """Return where the bytes of a frame, counted from 0, stand; None where it shares one with its neighbour."""
+    if not table.encapsulated:
+        first, shift = divmod(index * table.frame_bits, 8)
+        length, rest = divmod(table.frame_bits, 8)
+        return None if shift or rest else ((table.offsets[0] + first, length),)
+    return tuple((table.offsets[number], table.lengths[number]) for number in _fragments(table, index))
 
 
 def native_frame(reader: Reader, table: FrameTable, index: int) -> bytes:
@@ -290,11 +305,7 @@ def native_frame(reader: Reader, table: FrameTable, index: int) -> bytes:
 
 def encapsulated_frame(reader: Reader, table: FrameTable, index: int) -> bytes:
     """Read the fragments of a frame, counted from 0, at once, and leave out the heads between them."""
-    fragments = table.fragments(index)
-    if not fragments:
-        raise InvalidPixelDataError(
-            f"which of {len(table.offsets)} fragments make up which of {table.count} frames cannot be told"
-        )
+    fragments = _fragments(table, index)
     start = table.offsets[fragments[0]]
     data = _exactly(reader, start, table.offsets[fragments[-1]] + table.lengths[fragments[-1]] - start)
     if len(fragments) == 1:
@@ -302,6 +313,15 @@ def encapsulated_frame(reader: Reader, table: FrameTable, index: int) -> bytes:
     view = memoryview(data)
     bounds = ((table.offsets[number] - start, table.lengths[number]) for number in fragments)
     return b"".join(view[offset : offset + length] for offset, length in bounds)
+
+
+def _fragments(table: FrameTable, index: int) -> range:
+    fragments = table.fragments(index)
+    if not fragments:
+        raise InvalidPixelDataError(
+            f"which of {len(table.offsets)} fragments make up which of {table.count} frames cannot be told"
+        )
+    return fragments
 
 
 def _exactly(reader: Reader, offset: int, length: int) -> bytes:

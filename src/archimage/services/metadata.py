@@ -25,7 +25,7 @@ from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, OrderBy, Query
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, BlobStore, DerivedCache, Index
-from archimage.services.anatomy import InflatingReader, Reader
+from archimage.services.anatomy import DataSetReader, InflatingReader, Reader
 from archimage.services.compressed import Part, compress, gzip_array, inflate
 from archimage.services.single_flight import SingleFlight
 
@@ -176,18 +176,7 @@ class MetadataService:
     def _source(self, instance: StoredInstance, file: Reader) -> Source:
         deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES
         reader = InflatingReader(file, instance.data_set_offset, self._limits) if deflated else file
-        return _DataSet(reader, instance.data_set_offset)
-
-
-class _DataSet:
-    """The bytes of a stored file from its data set on."""
-
-    def __init__(self, reader: Reader, start: int) -> None:
-        self._reader = reader
-        self._start = start
-
-    def read(self, offset: int, length: int, /) -> bytes:
-        return self._reader.read(self._start + offset, length)
+        return DataSetReader(reader, instance.data_set_offset)
 
 
 def _opened(
