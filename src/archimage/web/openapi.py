@@ -97,4 +97,6 @@ def _answer(resource: Resource, status: int) -> Json:
             answer["content"] = {kind: {} for kind in resource.produces}
     elif status >= HTTPStatus.BAD_REQUEST:
         answer["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        if resource.reports_failures:
+            answer["content"] |= {kind: {} for kind in resource.produces}
     return answer

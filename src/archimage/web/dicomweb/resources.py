@@ -71,7 +71,8 @@ class Resource:
     path is a template below root; `{study}`, `{series}` and `{instance}` are checked to be UIDs, `{name:path}` at the
     end takes all that is left, slashes too, and any other variable one segment. GET answers HEAD as well. produces and
     consumes are media types, `multipart/related; type="..."` where parts are; the first is the default.
-    max_body_bytes None leaves the limit to the handler.
+    max_body_bytes None leaves the limit to the handler. reports_failures says that what it produces may come with a
+    status of failure too.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Resource:
     produces: tuple[str, ...] = ()
     consumes: tuple[str, ...] = ()
     statuses: tuple[int, ...] = (200, 400, 404, 406)
+    reports_failures: bool = False
     max_body_bytes: int | None = MAX_BODY_BYTES
     root: str = SERVICE_ROOT
 

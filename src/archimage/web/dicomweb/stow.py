@@ -325,6 +325,7 @@ RESOURCES: Final = tuple(
         produces=tuple(offer.media_type for offer in OFFERS),
         consumes=_CONSUMES,
         statuses=(200, 202, 400, 406, 408, 409, 413, 415, 503, 507),
+        reports_failures=True,
         max_body_bytes=None,
     )
     for name, path, summary in _ADDRESSES
