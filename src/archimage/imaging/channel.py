@@ -12,13 +12,18 @@ from typing import Any, Final
 import orjson
 
 _LENGTHS: Final = Struct("<IQ")
+_TIMEVAL: Final = Struct("@ll")
+_FOR_EVER: Final = _TIMEVAL.pack(0, 0)
 _MAX_HEAD_BYTES: Final = 4 << 20
 
 Buffer = bytes | memoryview
 
 
 class Channel:
-    """One end. Each call may be given a deadline, seconds of the monotonic clock, and raises TimeoutError at it."""
+    """One end. Each call may be given a deadline, seconds of the monotonic clock, and raises TimeoutError at it.
+
+    While a message comes the kernel keeps the time: so one call brings a whole frame, into the bytes that are handed on.
+    """
 
     def __init__(self, end: socket.socket, max_data_bytes: int) -> None:
         self._end = end
@@ -33,7 +38,7 @@ class Channel:
         encoded = orjson.dumps(head)
         size = sum(memoryview(piece).nbytes for piece in data)
         for piece in (_LENGTHS.pack(len(encoded), size) + encoded, *data):
-            self._wait_until(deadline)
+            self._end.settimeout(None if deadline is None else _left_s(deadline))
             self._end.sendall(piece)
 
     def receive(self, deadline: float | None = None) -> tuple[dict[str, Any], bytes]:
@@ -54,9 +59,8 @@ class Channel:
 
     def is_silent(self) -> bool:
         """Tell whether the other side is there and nothing of it waits to be read."""
-        self._end.settimeout(0)
         try:
-            self._end.recv(1, socket.MSG_PEEK)
+            self._end.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
@@ -68,21 +72,29 @@ class Channel:
         self._end.close()
 
     def _read(self, size: int, deadline: float | None) -> bytes:
-        buffer = bytearray(size)  # not touched until bytes come: a length that lies costs address space only
-        rest = memoryview(buffer)
-        while rest:
-            self._wait_until(deadline)
-            count = self._end.recv_into(rest)
-            if not count:
+        self._end.settimeout(None)
+        parts: list[bytes] = []
+        while size:
+            limit = _FOR_EVER if deadline is None else _timeval(_left_s(deadline))
+            self._end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            try:
+                part = self._end.recv(size, socket.MSG_WAITALL)  # a length that lies costs address space only
+            except BlockingIOError:
+                raise TimeoutError from None
+            if not part:
                 raise EOFError
-            rest = rest[count:]
-        return bytes(buffer)
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _wait_until(self, deadline: float | None) -> None:
-        if deadline is None:
-            self._end.settimeout(None)
-            return
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        self._end.settimeout(left_s)
+
+def _left_s(deadline: float) -> float:
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
+
+
+def _timeval(seconds: float) -> bytes:
+    """Return a time, at least a microsecond, as setsockopt(2) takes it."""
+    return _TIMEVAL.pack(*divmod(int(seconds * 1e6) or 1, 1_000_000))
