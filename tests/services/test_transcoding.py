@@ -14,6 +14,7 @@ import pytest
 from archimage.dicom.codecs.description import Quality
 from archimage.dicom.codecs.syntaxes import (
     DEFLATED_LITTLE_ENDIAN,
+    ENCAPSULATED_UNCOMPRESSED,
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     HTJ2K_LOSSLESS,
@@ -32,6 +33,7 @@ from archimage.dicom.transcode import Transcoding
 from archimage.errors import (
     ArchimageError,
     DicomError,
+    ExcessiveDatasetError,
     InvalidPixelDataError,
     NotAcceptableError,
     NotFoundError,
@@ -211,8 +213,8 @@ def test_an_object_without_pixels_changes_its_encoding(
     assert work.tasks == 0
     with pytest.raises(NotAcceptableError, match="without pixels"):
         service.transcode(instance, RLE)
-    with pytest.raises(NotAcceptableError, match="without pixels"):
-        service.frame(instance, 1, RLE)
+    with pytest.raises(NotAcceptableError, match="no pixels"):
+        service.frame(instance, 1, EXPLICIT_BIG_ENDIAN)
 
 
 def test_what_is_asked_for_as_it_is_stored_is_the_stored_file(
@@ -322,6 +324,19 @@ def test_a_codestream_that_cannot_be_decoded_leaves_nothing(
     with pytest.raises(InvalidPixelDataError):
         service.frame(instance, 1, EXPLICIT_LITTLE_ENDIAN)
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("target", [EXPLICIT_LITTLE_ENDIAN, ENCAPSULATED_UNCOMPRESSED])
+def test_a_little_object_that_would_fill_the_disk_is_refused(
+    parts: Parts, service: TranscodingService, work: Counted, tmp_path: Path, target: str
+) -> None:
+    image = pydicom.dcmread(real_file("JPEG-LL.dcm"))
+    image.Rows = image.Columns = 65_535
+    image.save_as(tmp_path / "large.dcm")
+    instance = keep_data(parts, *real_dataset(tmp_path / "large.dcm"))
+    with pytest.raises(ExcessiveDatasetError, match="8191 MiB"):
+        service.transcode(instance, target)
+    assert (work.tasks, files(tmp_path)) == (0, [])
 
 
 def test_a_disk_that_refuses_is_told_and_nothing_stays(

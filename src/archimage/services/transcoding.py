@@ -33,7 +33,7 @@ from archimage.dicom.codecs.syntaxes import (
 from archimage.dicom.frametranscoding import FrameTranscoding, Way
 from archimage.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
 from archimage.dicom.transcode import Piece, Transcoding
-from archimage.errors import NotAcceptableError, UnavailableError
+from archimage.errors import ExcessiveDatasetError, NotAcceptableError, UnavailableError
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -44,6 +44,10 @@ _VERSION: Final = 1
 """Of what is kept: another one where objects are made differently."""
 _FRAMES_IN_FLIGHT: Final = 8
 _BYTES_IN_FLIGHT: Final = 16 << 20
+_LARGE_BYTES: Final = 4 << 30
+_MAX_RATIO: Final = 200
+"""Pixels of more than _LARGE_BYTES are transcoded where they are compressed by no more than this: images are by less,
+and what is made has to fit on a disk that others need."""
 _META_BYTES: Final = 4 << 10
 _ATTEMPTS: Final = 3
 _PLANS: Final = 256
@@ -156,6 +160,7 @@ class TranscodingService:
     def _make(self, name: str, instance: StoredInstance, target: str, quality: Quality | None) -> BlobReader:
         """Make the file of an object, keep it, and return it open."""
         transcoding = self._transcoding(instance, target, quality)
+        _check_size(instance, transcoding)
         uid = transcoding.sop_instance_uid or instance.sop_instance_uid
         meta = FileMeta(instance.sop_class_uid, uid, target, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
         file = self._files.create(name)
@@ -202,6 +207,12 @@ class TranscodingService:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _check_size(instance: StoredInstance, transcoding: Transcoding) -> None:
+    size = 0 if transcoding.description is None else transcoding.description.total_bytes
+    if size > max(_LARGE_BYTES, _MAX_RATIO * instance.size_bytes):
+        raise ExcessiveDatasetError(f"{size >> 20} MiB of pixels are compressed into {instance.size_bytes} bytes")
 
 
 def _opened(file: BlobReader) -> Transcoded:
