@@ -66,17 +66,25 @@ def babble(options: Options, _data: Data) -> Result:
 
 
 def answer(options: Options, _data: Data) -> Result:
-    """Answer with another head."""
-    Channel(socket.socket(fileno=int(sys.argv[1])), 0).send(options["head"], ())
+    """Answer with another head; `number` in it stands for that of the task."""
+    number = _number()
+    head = {key: number if value == "number" else value for key, value in options["head"].items()}
+    Channel(socket.socket(fileno=int(sys.argv[1])), 0).send(head, ())
     return hang({}, [])
 
 
-def answer_twice(_options: Options, _data: Data) -> Result:
+def answer_twice(options: Options, _data: Data) -> Result:
     """Prepare an answer to whatever is asked next."""
     channel = Channel(socket.socket(fileno=os.dup(int(sys.argv[1]))), 0)
-    for number in (1, 2):
+    now = _number()
+    for number in (now, now + 1):
         channel.send({"number": number, "result": {"forged": True}}, ())
-    return {}, b""
+    return options, b""
+
+
+def _number() -> int:
+    """Return the number of the task that is being done."""
+    return int(sys._getframe(2).f_locals["number"])
 
 
 TASKS = {

@@ -142,7 +142,7 @@ def test_a_worker_that_answers_nonsense_is_replaced(pool: WorkerPool, message: b
 
 @pytest.mark.parametrize(
     "head",
-    [{}, {"number": 2, "result": {}}, {"number": 1, "result": 3}, {"number": 1, "error": 3, "message": ""}],
+    [{}, {"number": 2, "result": {}}, {"number": "number", "result": 3}, {"number": "number", "error": 3}],
     ids=["empty", "of another task", "no result", "no error"],
 )
 def test_a_worker_that_answers_something_else_is_replaced(pool: WorkerPool, head: JsonValue) -> None:
@@ -158,8 +158,8 @@ def test_an_answer_prepared_for_the_next_task_is_never_taken(pool: WorkerPool) -
 
 
 def test_an_error_s_name_cannot_choose_any_class(pool: WorkerPool) -> None:
-    head: JsonValue = {"number": 1, "error": "SystemExit", "message": "0"}
-    with pytest.raises(InvalidPixelDataError):
+    head: JsonValue = {"number": "number", "error": "SystemExit", "message": "told"}
+    with pytest.raises(InvalidPixelDataError, match="told"):
         pool.submit("answer", {"head": head}, []).result(PATIENCE_S)
 
 

@@ -22,7 +22,7 @@ Buffer = bytes | memoryview
 class Channel:
     """One end. Each call may be given a deadline, seconds of the monotonic clock, and raises TimeoutError at it.
 
-    While a message comes the kernel keeps the time: so one call brings a whole frame, into the bytes that are handed on.
+    While a message comes the kernel keeps the time: one call then brings a whole frame, into the bytes handed on.
     """
 
     def __init__(self, end: socket.socket, max_data_bytes: int) -> None:

@@ -105,7 +105,7 @@ class WorkerPool:
         raise InvalidPixelDataError(f"the image cannot be processed: {answer.message}")
 
     def _ask(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Answer:
-        """Ask a worker; another one if the first had gone before it had the whole task."""
+        """Ask a worker; another one if the first was lost before it began."""
         try:
             return self._ask_one(task, options, data)
         except WorkerLostError as lost:

@@ -1,6 +1,7 @@
 """The server's side of one worker process: started, asked, and killed when it does not answer as it must."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -37,7 +38,10 @@ class WorkerSettings:
 
 
 class WorkerLostError(Exception):
-    """The worker did not answer as it must and is gone; the text says why. begun: it had the whole task."""
+    """The worker did not answer as it must and is gone; the text says why.
+
+    begun is false where that cannot be the task's fault: the worker did not have all of it, or answered another one.
+    """
 
     def __init__(self, reason: str, *, begun: bool) -> None:
         super().__init__(reason)
@@ -65,7 +69,6 @@ class WorkerProcess:
             UnavailableError: it did not start.
         """
         self._settings = settings
-        self._number = 0
         try:
             self._start()
         except OSError as error:
@@ -120,19 +123,20 @@ class WorkerProcess:
         Raises:
             WorkerLostError: it ended, took too long or answered something else; it has been killed.
         """
-        self._number += 1
+        number = secrets.randbits(63)  # so that nobody can have prepared an answer
         deadline = time.monotonic() + self._settings.timeout_s
-        request = {"number": self._number, "task": task, "options": options, "sizes": [*map(_size, data)]}
+        request = {"number": number, "task": task, "options": options, "sizes": [*map(_size, data)]}
         begun = False
         try:
             self._channel.send(request, data, deadline)
             begun = True
             head, content = self._channel.receive(deadline)
-            return self._answer(head, content)
+            begun = head.get("number") == number
+            return _answer(head, content, number)
         except TimeoutError:
             raise self._lost(f"it took longer than {self._settings.timeout_s:g} s", begun=True) from None
         except ValueError:
-            raise self._lost("the answer was none", begun=True) from None
+            raise self._lost("the answer was none", begun=begun) from None
         except ConnectionResetError:  # it went with something unread
             raise self._lost("the process ended", begun=False) from None
         except (EOFError, OSError):
@@ -153,13 +157,14 @@ class WorkerProcess:
         self.kill()
         return WorkerLostError(reason, begun=begun)
 
-    def _answer(self, head: dict[str, Any], data: bytes) -> Answer:
-        match head:
-            case {"number": self._number, "result": dict(result)}:
-                return Answer(result, data, None, "", last=False)
-            case {"number": self._number, "error": str(error), "message": str(message)}:
-                return Answer({}, b"", error, message, last=head.get("last") is True)
-        raise ValueError
+
+def _answer(head: dict[str, Any], data: bytes, number: int) -> Answer:
+    match head:
+        case {"number": told, "result": dict(result)} if told == number:
+            return Answer(result, data, None, "", last=False)
+        case {"number": told, "error": str(error), "message": str(message)} if told == number:
+            return Answer({}, b"", error, message, last=head.get("last") is True)
+    raise ValueError("no answer to the task")
 
 
 def _size(data: Buffer) -> int:
