@@ -11,6 +11,7 @@ from archimage.dicom.dictionary import dictionary_vr
 from archimage.dicom.layout import DEFLATED_SYNTAXES, KNOWN_VRS, PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.locate import locate
+from archimage.dicom.window import Held
 from archimage.errors import (
     BlobNotFoundError,
     ExcessiveDatasetError,
@@ -189,18 +190,21 @@ class FrameService:
                 _check_number(table, number)
                 yield FrameBytes(read(reader, table, number - 1), instance.transfer_syntax_uid)
 
-    def frame_value(self, instance: StoredInstance, number: int) -> BulkValue | None:
-        """Open one frame, counted from 1, for reading in ranges; None where it does not begin and end with a byte.
-
-        Raises what `frames` raises.
-        """
+    def frame_value(self, instance: StoredInstance, number: int) -> BulkValue:
+        """Open one frame, counted from 1, for reading in ranges; raises what `frames` raises."""
         table = _with_frames(instance, self._anatomy(instance).table)
         _check_number(table, number)
         extents = _frame_extents(table, number - 1)
-        if extents is None:
-            return None
         file = self.open(instance)
-        return BulkValue(file, self._reader(instance, file), extents, "OB", little=True)
+        try:
+            reader = self._reader(instance, file)
+            if extents is None:
+                data = native_frame(reader, table, number - 1)
+                extents, reader = ((0, len(data)),), Held(data)
+        except BaseException:
+            file.close()
+            raise
+        return BulkValue(file, reader, extents, "OB", little=True)
 
     def bulk(self, instance: StoredInstance, path: BulkPath) -> BulkValue:
         """Open one value for reading in ranges; of encapsulated pixels it is all fragments, one after the other.

@@ -81,9 +81,9 @@ def of_bytes(data: Piece, content_type: str, headers: Mapping[str, str] | None =
     return Part(content_type, lambda: iter((data,)), len(data), headers or {})
 
 
-def of_file(open_file: Open, size_bytes: int, content_type: str) -> Part:
+def of_file(open_file: Open, size_bytes: int, content_type: str, headers: Mapping[str, str] | None = None) -> Part:
     """Make a part of something that is opened when its turn has come."""
-    return Part(content_type, lambda: read_pieces(open_file, ByteRange(0, size_bytes)), size_bytes)
+    return Part(content_type, lambda: read_pieces(open_file, ByteRange(0, size_bytes)), size_bytes, headers or {})
 
 
 def read_pieces(open_file: Open, wanted: ByteRange) -> Generator[bytes, None, None]:

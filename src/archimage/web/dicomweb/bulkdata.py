@@ -13,7 +13,7 @@ from archimage.dicom.layout import PIXEL_DATA
 from archimage.errors import InvalidPathError, InvalidRequestError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.web.dicomweb import found
-from archimage.web.dicomweb.answers import Open, Part, not_modified, of_file, several, single
+from archimage.web.dicomweb.answers import Open, not_modified, of_file, several, single
 from archimage.web.dicomweb.forms import BYTES, video_type
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
@@ -44,8 +44,7 @@ def _answer(request: DicomWebRequest) -> ASGIApp:
     if not offer.multipart:
         return single(request, value, offer.media_type, etag)
     with value() as opened:
-        whole = of_file(value, opened.size_bytes, offer.media_type)
-    part = Part(whole.content_type, whole.pieces, whole.size_bytes, {"Content-Location": _location(request)})
+        part = of_file(value, opened.size_bytes, offer.media_type, {"Content-Location": _location(request)})
     return several(request, offer.media_type, [part], {"ETag": etag})
 
 

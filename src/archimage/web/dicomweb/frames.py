@@ -12,16 +12,16 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from archimage.dicom.layout import PIXEL_DATA
+from archimage.dicom.layout import DEFLATED_SYNTAXES, PIXEL_DATA
 from archimage.errors import NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found, transcoded
 from archimage.web.dicomweb.answers import (
+    PIECE_BYTES,
     Open,
     Part,
     ReadableBytes,
-    WholeAnswer,
     not_modified,
     of_bytes,
     of_file,
@@ -32,7 +32,6 @@ from archimage.web.dicomweb.forms import BYTES, PICTURES, choices, frame_form, f
 from archimage.web.dicomweb.negotiation import Choice, Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered
-from archimage.web.multipart import MultipartWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +91,15 @@ def _frames(request: DicomWebRequest) -> ASGIApp | Slow:
 
 
 def _sent(request: DicomWebRequest, form: _Form, numbers: Sequence[int], etag: str) -> ASGIApp:
-    data = _frame(request, form, numbers[0])
+    """Answer with frames; that the first cannot be had is told before the answer begins."""
+    value = _opener(request, form, numbers[0])
     if not form.offer.multipart:
-        return single(request, partial(_held, data), form.content_type, etag)
+        return single(request, value, form.content_type, etag)
+    first = _part(form, numbers[0], value)
     if len(numbers) == 1:
-        return _one_part(form, numbers[0], data, etag)
-    first = of_bytes(data, form.content_type, form.label(numbers[0]))
-    return several(request, form.offer.media_type, chain((first,), _parts(request, form, numbers[1:])), {"ETag": etag})
-
-
-def _one_part(form: _Form, number: int, data: bytes, etag: str) -> ASGIApp:
-    """Answer with one frame in a multipart: what viewers ask for all the time."""
-    writer = MultipartWriter(form.content_type)
-    pieces = (writer.head(form.label(number)), data, writer.end())
-    return WholeAnswer(
-        pieces, {"Content-Type": writer.content_type, "ETag": etag, "Cache-Control": "private, no-cache"}
-    )
+        return several(request, form.offer.media_type, (first,), {"ETag": etag})
+    rest = _parts(request, form, numbers[1:])
+    return several(request, form.offer.media_type, chain((first,), rest), {"ETag": etag})
 
 
 def _form(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> _Form:
@@ -127,19 +119,31 @@ def _held(data: bytes) -> AbstractContextManager[ReadableBytes]:
     return nullcontext(_Held(data))
 
 
-def _frame(request: DicomWebRequest, form: _Form, number: int) -> bytes:
+def _opener(request: DicomWebRequest, form: _Form, number: int) -> Open:
+    """Return what opens a frame; one in another transfer syntax is made now."""
     if form.is_stored:
-        return request.services.frames.frame(form.instance, number).data
-    return transcoded.frame(request, form.instance, number, form.syntax)
+        return partial(request.services.frames.frame_value, form.instance, number)
+    return partial(_held, transcoded.frame(request, form.instance, number, form.syntax))
+
+
+def _part(form: _Form, number: int, value: Open) -> Part:
+    """Make the part of a frame; one of a size that is read at once is read now."""
+    with value() as frame:
+        size = frame.size_bytes
+        data = frame.read(0, size) if size <= PIECE_BYTES else None
+    if data is None:
+        return of_file(value, size, form.content_type, form.label(number))
+    return of_bytes(data, form.content_type, form.label(number))
 
 
 def _parts(request: DicomWebRequest, form: _Form, numbers: Sequence[int]) -> Iterator[Part]:
-    if form.is_stored:
-        frames = (frame.data for frame in request.services.frames.frames(form.instance, numbers))
-    else:
-        frames = (transcoded.frame(request, form.instance, number, form.syntax) for number in numbers)
-    for number, data in zip(numbers, frames, strict=False):
-        yield of_bytes(data, form.content_type, form.label(number))
+    if form.is_stored and form.instance.transfer_syntax_uid in DEFLATED_SYNTAXES:
+        frames = request.services.frames.frames(form.instance, numbers)  # inflated once, not for each frame
+        for number, frame in zip(numbers, frames, strict=True):
+            yield of_bytes(frame.data, form.content_type, form.label(number))
+        return
+    for number in numbers:
+        yield _part(form, number, _opener(request, form, number))
 
 
 async def _retrieve_all(request: DicomWebRequest) -> ASGIApp:
