@@ -20,10 +20,12 @@ from archimage.errors import ConfigError
 from archimage.index.sqlite import SqliteIndex
 from archimage.protocol.pdu import Abort
 from archimage.protocol.status import Status
+from archimage.protocol.uids import RLE_LOSSLESS
 from tests.attacks.datasets import STUDY_INSTANCE_UID, dataset, new_uid
 from tests.attacks.server import wait_until
 from tests.attacks.wire import Peer
 from tests.processes import config, played
+from tests.services.compressing import image
 
 Returned = TypeVar("Returned")
 _STUDY = "1.2.826.0.1.3680043.8.499.1"
@@ -58,6 +60,14 @@ def _data(directory: Path, sop_instance_uid: str) -> bytes:
 
 
 # Serving and ending.
+
+
+def test_a_start_removes_what_was_left_of_objects_that_were_being_transcoded(tmp_path: Path) -> None:
+    left = tmp_path / "data" / "cache" / "transcoded" / "ab" / "ab12.34.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"x")
+    build(config(tmp_path / "data")).close()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -271,3 +281,24 @@ os._exit(9)
     assert "objects=3" in capsys.readouterr().out
     build(config(tmp_path)).close()
     assert "objects=" not in capsys.readouterr().out
+
+
+# Compression by rule.
+
+
+def test_what_a_rule_fits_is_compressed_while_the_archive_serves(tmp_path: Path) -> None:
+    uid = new_uid()
+
+    def syntax() -> str:
+        with closing(SqliteIndex(tmp_path / "index.db")) as index:
+            return (index.lookup(uid) or pytest.fail("not stored")).transfer_syntax_uid
+
+    def play(port: int) -> tuple[list[int], bool]:
+        statuses = _store(port, (uid, image(uid)))
+        done = wait_until(lambda: syntax() == RLE_LOSSLESS, 20)
+        return [*statuses, *_store(port, (uid, image(uid)))], done
+
+    assert _play(config(tmp_path, compress={"CT": "rle-lossless"}), play) == ([0, 0], True)
+    with closing(build(config(tmp_path))):
+        pass  # a start deletes what was kept for those who read
+    assert len(_paths(tmp_path)) == 1
