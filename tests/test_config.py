@@ -33,6 +33,25 @@ def test_the_file_is_found_through_the_environment_or_in_the_data_directory(tmp_
     assert load({}, {"ARCHIMAGE__STORAGE__DIRECTORY": str(tmp_path)}).http.port == 6
 
 
+def test_compression_is_set_by_modality(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[storage.compress]\nct = "htj2k-lossless"\n"*" = "none"\n')
+    assert load({}, {}, file).storage.compress == {"CT": "htj2k-lossless", "*": "none"}
+    named = load({}, {"ARCHIMAGE__STORAGE__COMPRESS__MR": "rle-lossless"}, file).storage.compress
+    assert named == {"CT": "htj2k-lossless", "*": "none", "MR": "rle-lossless"}
+    assert load({}, {"ARCHIMAGE__STORAGE__COMPRESS": '{"*": "rle-lossless"}'}).storage.compress == {"*": "rle-lossless"}
+    assert load({}, {}).storage.compress == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [({"CT": "jpeg"}, "storage.compress.CT.*htj2k-lossless"), ({"C/T": "none"}, "a modality is"), ("CT", "compress")],
+)
+def test_a_wrong_compression_is_refused(rules: object, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load({"storage": {"compress": rules}}, {})
+
+
 def test_a_value_is_read_from_a_file_when_the_variable_says_so(tmp_path: Path) -> None:
     secret = tmp_path / "title"
     secret.write_text("HIDDEN\n")

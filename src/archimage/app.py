@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,9 @@ from archimage.net.server import DicomServer, bind
 from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
 from archimage.services.checkpoint import Checkpointer
+from archimage.services.compression import CompressionService
+from archimage.services.compression_rules import CompressionRules
+from archimage.services.compressor import Compressor
 from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
@@ -46,7 +50,7 @@ from archimage.services.transcoding import TranscodingService
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
-from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
+from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.web import application
 from archimage.web.dicomweb.resources import SERVICE_ROOT, Executors, WebServices
 from archimage.web.protocol import HttpLimits
@@ -105,11 +109,18 @@ class App:
         self.pixels = _worker_pool(config)
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         frames = FrameService(self.index, self.blobs)
+        self.compression = self._compression(frames) if config.storage.compress else None
         transcoded = FilesystemCache(directory / "cache" / "transcoded", config.pixels.cache_bytes)
         transcoded.clean()
         self.services = Services(
             store=StoreService(
-                self.blobs, self._intake, durability, Layout(config.storage.layout), ScanLimits(), _publish
+                self.blobs,
+                self._intake,
+                durability,
+                Layout(config.storage.layout),
+                ScanLimits(),
+                self._publish,
+                CompressionRules(config.storage.compress),
             ),
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),
@@ -130,6 +141,8 @@ class App:
         """Finish what was submitted, make it durable in its place, and let go of everything."""
         self.pixels.close()
         self._transcoding.shutdown(cancel_futures=True)
+        if self.compression is not None:
+            self.compression.close()
         self.services.removal.close()
         self._intake.close()
         self._checkpointer.close()
@@ -154,6 +167,8 @@ class App:
             dicom_socket, http_socket = _bind_listeners(self.config)
             await dicom.listen(dicom_socket)
             http.listen(http_socket)
+            if self.compression is not None:
+                self.compression.start()
             on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
             await stopped.wait()
         finally:
@@ -215,6 +230,20 @@ class App:
             max_pending_per_address=dicom.max_pending_per_address,
         )
 
+    def _compression(self, frames: FrameService) -> CompressionService:
+        storage = self.config.storage
+        compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
+        turn = partial(Turn.take, storage.directory / "compressing.lock")
+        return CompressionService(self.index, self.blobs, self._intake, compressor, turn)
+
+    def _publish(self, event: InstanceStored | InstanceRefused) -> None:
+        if self.compression is not None:
+            self.compression.notice(event)
+        if isinstance(event, InstanceRefused):
+            _log.warning(
+                "object refused", sop_instance_uid=event.sop_instance_uid, ae=event.source_ae_title, reason=event.reason
+            )
+
     def _check_index(self) -> None:
         self.index.lookup("0")
 
@@ -275,10 +304,3 @@ def bind_listener(section: str, host: str, port: int, *, shared: bool) -> socket
         raise ConfigError(
             f"{section}.port = {port}: cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0"
         ) from error
-
-
-def _publish(event: InstanceStored | InstanceRefused) -> None:
-    if isinstance(event, InstanceRefused):
-        _log.warning(
-            "object refused", sop_instance_uid=event.sop_instance_uid, ae=event.source_ae_title, reason=event.reason
-        )

@@ -75,6 +75,25 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _check_modality(text: str) -> str:
+    """Let through a modality (PS3.3 §C.7.3.1.1.1), in upper case, or the asterisk of all others."""
+    if not re.fullmatch(r"\*|[A-Z0-9_ ]{1,16}", text.upper()):
+        raise ValueError("a modality is 1 to 16 letters, digits, spaces and underscores; or `*` for all others")
+    return text.upper()
+
+
+Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
+Compression = Literal[
+    "htj2k-lossless",
+    "jpeg-ls-lossless",
+    "jpeg-2000-lossless",
+    "jpeg-lossless",
+    "rle-lossless",
+    "jpeg-xl-lossless",
+    "none",
+]
+
+
 class DicomConfig(_Section):
     """The DICOM listener and what it lets in."""
 
@@ -165,6 +184,9 @@ class StorageConfig(_Section):
     )
     metadata_cache_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=0, description="Room for the compressed metadata of series, bytes."
+    )
+    compress: Mapping[Modality, Compression] = Field(
+        default={}, description="Modality to the lossless compression of its images; `*`: all others."
     )
 
     @model_validator(mode="after")

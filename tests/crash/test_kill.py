@@ -9,12 +9,14 @@ import pytest
 from archimage.app import build
 from archimage.config import Config, StorageConfig
 from tests.contract.index_contract import record
+from tests.crash.compressions import CompressionStorm
 from tests.crash.removals import RemovalStorm, Remover
 from tests.crash.storm import READY_WITHIN_S, Storm
 
 _KILLS = 100
 _KILLS_OF_WORKERS = 8
 _KILLS_OF_REMOVERS = 6
+_KILLS_OF_COMPRESSION = 4
 
 
 @pytest.mark.timeout(400)
@@ -40,6 +42,16 @@ def test_what_was_removed_stays_away_and_nothing_is_half_removed(tmp_path: Path,
     storm.run(_KILLS_OF_REMOVERS)
     assert storm.problems == []
     assert storm.removed > _KILLS_OF_REMOVERS
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_either_the_original_or_its_compressed_form_is_there_after_a_kill(tmp_path: Path, workers: int) -> None:
+    storm = CompressionStorm(tmp_path / "data", seed=25 + workers, workers=workers)
+    storm.run(_KILLS_OF_COMPRESSION)
+    assert storm.problems == []
+    assert storm.compressed > _KILLS_OF_COMPRESSION
+    assert storm.removed
 
 
 def test_a_large_removal_that_is_killed_while_files_are_deleted_is_completed_by_the_next_start(tmp_path: Path) -> None:
