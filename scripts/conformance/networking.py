@@ -241,7 +241,9 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-STORE": """An object is kept as it was sent: no attribute is changed, added or removed, known or not, private or
         not. The answer 0000H is given only when the object survives a power cut (`storage.durability`). The same object
         sent again is answered 0000H and not stored twice; another object under the same SOP Instance UID is refused, or
-        replaces the first, as `storage.duplicates` says. This is level 2 (full) conformance.""",
+        replaces the first, as `storage.duplicates` says. This is level 2 (full) conformance. Where `storage.compress`
+        has a rule for its modality, an uncompressed image is compressed without loss later on, and compared with the
+        original before that is deleted; it keeps its SOP Instance UID.""",
     "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
