@@ -46,7 +46,10 @@ class Rebuilt:
 
 
 def verify(index: Index, blobs: BlobStore, *, digests: bool = False) -> Iterator[Findings]:
-    """Compare rows with files, sizes, and with digests every byte; yield the same Findings as they grow."""
+    """Compare rows with files, sizes, and with digests every byte; yield the same Findings as they grow.
+
+    Others may store, compress and remove meanwhile.
+    """
     findings = Findings()
     known: set[str] = set()
     for page in index.all_instances():
@@ -54,7 +57,13 @@ def verify(index: Index, blobs: BlobStore, *, digests: bool = False) -> Iterator
             known.add(instance.path)
             _check(instance, blobs, findings, digests=digests)
         yield findings
-    findings.orphans.extend(path for path in blobs.paths() if path not in known)
+    if findings.missing:
+        kept = _paths(index)
+        findings.missing = [path for path in findings.missing if path in kept]
+    strays = [path for path in blobs.paths() if path not in known]
+    if strays:
+        known = _paths(index) | _due(index)
+    findings.orphans.extend(path for path in strays if path not in known)
     yield findings
 
 
@@ -88,6 +97,23 @@ def rebuild(index: Index, blobs: BlobStore) -> Iterator[Rebuilt]:
     index.sync()
     rebuilt.dropped = len(gone)
     yield rebuilt
+
+
+def _paths(index: Index) -> set[str]:
+    return {instance.path for page in index.all_instances() for instance in page}
+
+
+def _due(index: Index) -> set[str]:
+    """Return the paths of the files that are to be deleted."""
+    found: set[str] = set()
+    after = 0
+    while True:
+        with index.writing() as writer:
+            due = writer.due(after, _BATCH)
+        if not due:
+            return found
+        found.update(path for _, path in due if path is not None)
+        after = due[-1][0]
 
 
 def _add(index: Index, batch: list[InstanceRecord], rebuilt: Rebuilt) -> None:
