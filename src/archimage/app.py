@@ -109,7 +109,8 @@ class App:
         self.pixels = _worker_pool(config)
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         frames = FrameService(self.index, self.blobs)
-        self.compression = self._compression(frames) if config.storage.compress else None
+        removal = RemovalService(self.index, self.blobs, lambda: committed(directory))
+        self.compression = self._compression(frames, removal) if config.storage.compress else None
         transcoded = FilesystemCache(directory / "cache" / "transcoded", config.pixels.cache_bytes)
         transcoded.clean()
         self.services = Services(
@@ -125,7 +126,7 @@ class App:
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),
             frames=frames,
-            removal=RemovalService(self.index, self.blobs, lambda: committed(directory)),
+            removal=removal,
             metadata=MetadataService(
                 self.index,
                 self.blobs,
@@ -230,11 +231,11 @@ class App:
             max_pending_per_address=dicom.max_pending_per_address,
         )
 
-    def _compression(self, frames: FrameService) -> CompressionService:
+    def _compression(self, frames: FrameService, removal: RemovalService) -> CompressionService:
         storage = self.config.storage
         compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
         turn = partial(Turn.take, storage.directory / "compressing.lock")
-        return CompressionService(self.index, self.blobs, self._intake, compressor, turn)
+        return CompressionService(self.index, self._intake, compressor, removal, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:
         if self.compression is not None:

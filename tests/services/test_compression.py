@@ -21,6 +21,7 @@ from archimage.services.compression import CompressionService, Pauses
 from archimage.services.compression_rules import TARGETS, CompressionRules
 from archimage.services.compressor import Compressor
 from archimage.services.frames import FrameService
+from archimage.services.removal import RemovalService
 from archimage.services.store import Expected
 from archimage.storage.lanes import Turn
 from tests.attacks.datasets import new_uid
@@ -52,8 +53,9 @@ def start(pool: WorkerPool) -> Iterator[Start]:
             def take() -> Turn | None:
                 return Turn.take(parts.directory / "compressing.lock")
 
+            removal = RemovalService(parts.index, parts.blobs, lambda: iter(()))
             service = CompressionService(
-                parts.index, parts.blobs, parts.intake, compressor, take, Pauses(readers_s, back_off_s=0.02)
+                parts.index, parts.intake, compressor, removal, take, Pauses(readers_s, back_off_s=0.02)
             )
             held.enter_context(closing(service))
             service.start()

@@ -31,10 +31,10 @@ from archimage.errors import (
 )
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Compressible
-from archimage.ports import BlobStore, Index
+from archimage.ports import Index
 from archimage.services.compressor import Compressor
 from archimage.services.intake import Answer, Arrival, Intake, Outcome
-from archimage.services.removal import sweep
+from archimage.services.removal import RemovalService
 
 _PAGE: Final = 64  # objects
 _LOOK_EVERY_S: Final = 30.0
@@ -64,16 +64,16 @@ class CompressionService:
     def __init__(
         self,
         index: Index,
-        blobs: BlobStore,
         intake: Intake,
         compressor: Compressor,
+        removal: RemovalService,
         take_turn: Callable[[], Turn | None],
         pauses: Pauses | None = None,
     ) -> None:
         self._index = index
-        self._blobs = blobs
         self._intake = intake
         self._compressor = compressor
+        self._removal = removal
         self._take_turn = take_turn
         self._pauses = pauses or Pauses()
         self._turn: Turn | None = None
@@ -167,7 +167,7 @@ class CompressionService:
         while self._replaced and self._replaced[0][0] <= now:
             numbers.append(self._replaced.popleft()[1])
         if numbers:
-            sweep(self._index, self._blobs, numbers[0] - 1, self._ended, numbers[-1])
+            self._removal.delete_replaced(numbers[0], numbers[-1])
 
 
 def _is_passing(error: Exception) -> bool:

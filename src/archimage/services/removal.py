@@ -72,6 +72,11 @@ class RemovalService:
         self._attempt(lambda: not sweep(self._index, self._blobs, ended=self._ended))
         self._attempt(self._forget)
 
+    def delete_replaced(self, first: int, last: int) -> None:
+        """Delete the files of the objects that were replaced under these numbers, now that nobody reads them."""
+        self._attempt(lambda: not sweep(self._index, self._blobs, first - 1, self._ended, last))
+        self._attempt(self._forget)
+
     def close(self) -> None:
         """Stop deleting files; the next start goes on."""
         self._ended.set()
