@@ -1,9 +1,11 @@
-"""The time that each frame of a loop is shown, and what tasks make of options that cannot be."""
+"""The time that each frame of a loop is shown, and which frames are the same."""
 
 import pytest
 from pydicom.dataset import Dataset
 
-from archimage.dicom.pixelwork import TASKS, frame_time_ms
+from archimage.dicom.codecs.syntaxes import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN
+from archimage.dicom.pixels import PixelDescription
+from archimage.dicom.pixelwork import TASKS, compare, frame_time_ms
 from archimage.errors import InvalidDatasetError
 
 
@@ -37,4 +39,17 @@ def test_a_rate_that_is_no_number_is_told() -> None:
 
 
 def test_every_task_can_be_asked_for_by_name() -> None:
-    assert set(TASKS) >= {"transcode", "render", "animate"}
+    assert set(TASKS) >= {"transcode", "compare", "render", "animate"}
+
+
+@pytest.mark.parametrize(
+    ("second", "same"), [(b"\1\2\3\4", True), (b"\1\2\3\5", False)], ids=["the same samples", "one bit differs"]
+)
+def test_frames_are_the_same_whose_samples_are(second: bytes, same: bool) -> None:
+    description = PixelDescription(1, 2, 1, 16, 16, 15, 0, 0, "MONOCHROME2").to_json()
+    inverted = PixelDescription(1, 2, 1, 16, 16, 15, 0, 0, "MONOCHROME1").to_json()
+    frames = [memoryview(b"\2\1\4\3"), memoryview(second)]
+    syntaxes = [EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN]
+    options = {"syntaxes": syntaxes, "descriptions": [description, description]}
+    assert compare(options, frames) == ({"same": same}, b"")
+    assert compare(options | {"descriptions": [description, inverted]}, frames) == ({"same": False}, b"")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archimage.errors import StorageError
-from archimage.storage.lanes import Lane, recovery_turn, take_abandoned_lanes, take_free_lane
+from archimage.storage.lanes import Lane, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 
 
 def test_each_taker_gets_a_lane_of_its_own_and_one_that_was_let_go_is_taken_again(tmp_path: Path) -> None:
@@ -64,6 +64,18 @@ def test_lanes_are_recovered_by_one_at_a_time_and_the_dead_hold_nobody_up(tmp_pa
         seen.append("first")
     thread.join(10)
     assert seen == ["first", "second"]
+
+
+def test_one_at_a_time_has_a_turn(tmp_path: Path) -> None:
+    first = Turn.take(tmp_path / "turn.lock")
+    assert first is not None
+    assert Turn.take(tmp_path / "turn.lock") is None
+    first.close()
+    second = Turn.take(tmp_path / "turn.lock")
+    assert second is not None
+    second.close()
+    with pytest.raises(StorageError, match=r"open turn\.lock"):
+        Turn.take(tmp_path / "absent" / "turn.lock")
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
