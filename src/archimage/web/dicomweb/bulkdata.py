@@ -17,6 +17,7 @@ from archimage.web.dicomweb.answers import Open, not_modified, of_file, several,
 from archimage.web.dicomweb.forms import BYTES, video_type
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.dicomweb.transcoded import answered
 
 _ENCAPSULATED_DOCUMENT: Final = 0x00420011
 _MIME_TYPE: Final = 0x00420012
@@ -27,7 +28,7 @@ DOCUMENT_TYPES: Final = frozenset(
 
 
 async def _retrieve(request: DicomWebRequest) -> ASGIApp:
-    return await request.run(_answer, request)
+    return await answered(request, _answer)
 
 
 def _answer(request: DicomWebRequest) -> ASGIApp:

@@ -16,6 +16,7 @@ from archimage.services.metadata import CachedMetadata
 from archimage.web.dicomweb.answers import PIECE_BYTES, WholeAnswer, not_modified, of_bytes, read_ahead, several
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.dicomweb.transcoded import answered
 from archimage.web.responses import StreamedResponse
 
 _JSON: Final = Offer("application/dicom+json")
@@ -26,7 +27,7 @@ _CODINGS: Final = re.compile(r"\s*([a-z*-]+)\s*(?:;\s*q\s*=\s*([0-9.]{1,5})\s*)?
 
 
 async def _retrieve(request: DicomWebRequest) -> ASGIApp:
-    return await request.run(_answer, request)
+    return await answered(request, _answer)
 
 
 def _answer(request: DicomWebRequest) -> ASGIApp:

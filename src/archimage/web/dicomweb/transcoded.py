@@ -24,20 +24,27 @@ class Slow:
 
 
 async def answered(request: DicomWebRequest, work: Callable[[DicomWebRequest], ASGIApp | Slow]) -> ASGIApp:
-    """Have an answer made in a thread, and what is slow of it in one of those for slow work."""
-    answer = await request.run(work, request)
-    if isinstance(answer, Slow):
-        request.slow = True
-        return await request.run(answer.work)
+    """Have an answer made in a thread, and what is slow of it in one of those for slow work.
+
+    Raises:
+        NotAcceptableError: in place of any DicomError: what is stored is to blame, not the request.
+    """
+    try:
+        answer = await request.run(work, request)
+        if isinstance(answer, Slow):
+            request.slow = True
+            return await request.run(answer.work)
+    except DicomError as error:
+        raise NotAcceptableError(str(error)) from error
     return answer
 
 
 @contextmanager
 def unless_impossible() -> Iterator[None]:
-    """Say of stored objects that cannot be read that they are not acceptable: the request is not to blame.
+    """Say of what cannot be made of a stored object that it is not acceptable.
 
     Raises:
-        NotAcceptableError: in place of any DicomError.
+        NotAcceptableError: in place of any DicomError, and of ExcessiveRequestError: the object is too large.
     """
     try:
         yield
