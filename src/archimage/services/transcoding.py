@@ -1,5 +1,7 @@
 """Stored objects in other transfer syntaxes, made when they are asked for and kept for a while as files.
 
+Only what differs in its VRs alone is put together on its way out (`services.respelling`).
+
 Frames go through worker processes (`ports.PixelWork`), a few at a time and in their order, so that an object of any
 size costs the memory of some frames. What is kept is found by the bytes that it was made of: an instance that has
 changed is made again.
@@ -38,6 +40,7 @@ from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.frames import FrameBytes, FrameService
+from archimage.services.respelling import is_respelling, respelled
 from archimage.services.single_flight import SingleFlight
 
 _VERSION: Final = 1
@@ -120,6 +123,11 @@ class TranscodingService:
         if target == instance.transfer_syntax_uid:
             file = self._frames.open(instance)
             return Transcoded(file, instance.sop_instance_uid, target, instance.data_set_offset)
+        if is_respelling(instance.transfer_syntax_uid, target):
+            meta = _meta(instance, instance.sop_instance_uid, target)
+            spelled = respelled(self._frames, instance, target, meta)
+            if spelled is not None:
+                return Transcoded(spelled, instance.sop_instance_uid, target, len(meta))
         quality = quality if target in LOSSY else None
         name = self._name(instance, target, quality)
         for _ in range(_ATTEMPTS):
@@ -162,10 +170,9 @@ class TranscodingService:
         transcoding = self._transcoding(instance, target, quality)
         _check_size(instance, transcoding)
         uid = transcoding.sop_instance_uid or instance.sop_instance_uid
-        meta = FileMeta(instance.sop_class_uid, uid, target, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME)
         file = self._files.create(name)
         try:
-            file.write([encode_file_meta(meta)])
+            file.write([_meta(instance, uid, target)])
             self._write(file, name, instance, transcoding)
             return file.keep()
         finally:
@@ -213,6 +220,14 @@ def _check_size(instance: StoredInstance, transcoding: Transcoding) -> None:
     size = 0 if transcoding.description is None else transcoding.description.total_bytes
     if size > max(_LARGE_BYTES, _MAX_RATIO * instance.size_bytes):
         raise ExcessiveDatasetError(f"{size >> 20} MiB of pixels are compressed into {instance.size_bytes} bytes")
+
+
+def _meta(instance: StoredInstance, sop_instance_uid: str, target: str) -> bytes:
+    return encode_file_meta(
+        FileMeta(
+            instance.sop_class_uid, sop_instance_uid, target, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+        )
+    )
 
 
 def _opened(file: BlobReader) -> Transcoded:
