@@ -3,8 +3,8 @@
 - An object is asked for in a transfer syntax, in any (`*`), or without a word: then it is given in explicit VR little
   endian, and only what has no way there, videos for instance, as it is stored.
 - Frames are asked for as bytes (`application/octet-stream`: native, unless a transfer syntax is named) or as a picture
-  format that DICOM knows, which stands for several transfer syntaxes. Any media type, `*/*`, gets the codestream that is
-  stored, and of native frames little endian bytes.
+  format that DICOM knows, which stands for several transfer syntaxes. Any media type, `*/*`, gets the codestream that
+  is stored, and of native frames little endian bytes.
 - Of what the client likes equally, what is stored comes first: nothing has to be done, and nothing is lost.
 
 Ref: PS3.18 §8.7.3.
