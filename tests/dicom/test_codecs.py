@@ -112,6 +112,14 @@ def test_the_smallest_images_are_encoded(syntax: str, shape: tuple[int, int]) ->
         assert np.array_equal(decode_frame(encode_frame(image, syntax, description), syntax, target)[0], image)
 
 
+@pytest.mark.parametrize("syntax", [JPEG_2000_LOSSLESS, JPEG_2000])
+def test_noise_of_single_bits_is_encoded(syntax: str) -> None:
+    description = replace(described(64, 64, 3, allocated=8, stored_bits=1), photometric_interpretation="YBR_FULL")
+    image = noise(description)
+    target = inside(description, syntax)
+    assert np.array_equal(decode_frame(encode_frame(image, syntax, description), syntax, target)[0], image)
+
+
 LOSSY = [
     # syntax, description, quality, least PSNR in dB
     (JPEG_BASELINE, described(200, 200, allocated=8, stored_bits=8), Quality(), 44),

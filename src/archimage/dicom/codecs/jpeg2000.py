@@ -26,8 +26,9 @@ _SRGB: Final = 1
 _RESOLUTIONS: Final = 6
 _LEAST_SIDE: Final = 32
 """Samples of the shorter side that so many resolutions need."""
-_LEAST_OF_COLOUR: Final = 2
-"""Bits that the encoder needs to transform colour without loss."""
+_LEAST_OF_SEVERAL: Final = 2
+"""Bits that the encoder needs where a pixel has several samples: to transform colour without loss, and because it has
+too little room for noise of single bits."""
 _SMALL_LEVEL: Final = 50
 """Peak signal to noise ratio in dB."""
 _SEARCH_STEPS: Final = 8
@@ -49,7 +50,7 @@ def encode(array: Array, description: PixelDescription, transfer_syntax_uid: str
     """Encode a frame; RGB is transformed; lossy only where the syntax allows it and a quality is given."""
     colour = description.photometric_interpretation == "RGB"
     if quality is None or transfer_syntax_uid not in LOSSY:
-        precision = max(_LEAST_OF_COLOUR if colour else 1, precision_of(array, description))
+        precision = max(_LEAST_OF_SEVERAL if array.ndim > 2 else 1, precision_of(array, description))
         if transfer_syntax_uid in HTJ2K_FAMILY:
             return _htj2k_lossless(array, precision, colour=colour)
         return _jpeg_2000(array, precision, colour=colour)
