@@ -1,5 +1,6 @@
 """The archive as a whole: it listens, ends at once, keeps what it took, and tells what is wrong with its settings."""
 
+import resource
 import signal
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +18,7 @@ import uvloop
 from archimage.app import build
 from archimage.config import Config, HttpConfig
 from archimage.dicom.demo import demo_files
-from archimage.errors import ConfigError
+from archimage.errors import ArchimageError, ConfigError
 from archimage.index.sqlite import SqliteIndex
 from archimage.protocol.pdu import Abort
 from archimage.protocol.status import Status
@@ -68,6 +70,36 @@ def test_a_start_removes_what_was_left_of_objects_that_were_being_transcoded(tmp
     left.write_bytes(b"x")
     build(config(tmp_path / "data")).close()
     assert not left.exists()
+
+
+def test_a_start_that_fails_at_whichever_file_lets_go_of_everything(tmp_path: Path) -> None:
+    build(config(tmp_path)).close()
+    running, files, limits = (
+        _threads(),
+        len(list(Path("/proc/self/fd").iterdir())),
+        resource.getrlimit(resource.RLIMIT_NOFILE),
+    )
+    reasons: list[str] = []
+    for more in count():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files + more, limits[1]))
+        try:
+            app = build(config(tmp_path))
+        except ArchimageError as error:
+            reasons.append(str(error))
+        else:
+            break
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert _threads() == running
+        build(config(tmp_path), alone=True).close()
+    app.close()
+    app.close()  # whoever serves has closed it already
+    assert _threads() == running
+    assert any("boot_id" in reason for reason in reasons)  # the last file that is opened, when all threads run
+
+
+def _threads() -> set[int | None]:
+    return {thread.ident for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -158,8 +190,10 @@ def test_a_port_in_use_is_named(tmp_path: Path, section: str) -> None:
         base = config(tmp_path)
         sections = {"dicom": base.dicom.model_copy(update={"port": port}), "http": HttpConfig(port=port)}
         settings = base.model_copy(update={section: sections[section]})
+        running = _threads()
         with pytest.raises(ConfigError) as told:
             _play(settings, lambda _: None)
+        assert _threads() == running
     assert str(told.value) == (
         f"{section}.port = {port}: cannot listen on 127.0.0.1:{port}: Address already in use; choose another port, or 0"
     )

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,41 +89,48 @@ class App:
     """An open archive: the parts of one process, wired. `close` it."""
 
     def __init__(self, config: Config, *, alone: bool = False) -> None:
-        directory = config.storage.directory
-        directory.mkdir(parents=True, exist_ok=True)
-        self._occupancy = Occupancy(directory, alone=alone)
-        durable = config.storage.durability == "full"
-        durability = Durability(config.storage.journal_limit_bytes, flush=durable)
         self.config = config
+        with ExitStack() as opened:  # a start that fails leaves no thread behind, which would keep the process alive
+            self._open(opened, alone=alone)
+            self._held = opened.pop_all()
+
+    def _open(self, opened: ExitStack, *, alone: bool) -> None:
+        """Open the parts one after the other; opened closes them in the opposite order."""
+        storage = self.config.storage
+        directory, durable = storage.directory, storage.durability == "full"
+        directory.mkdir(parents=True, exist_ok=True)
+        opened.enter_context(closing(Occupancy(directory, alone=alone)))
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
+        opened.callback(self.index.close)
         with recovery_turn(directory):
             _recover(directory, self.index)
-        self._lane = take_free_lane(directory)
-        self.blobs = FilesystemBlobStore(directory, self._lane.name, direct=config.storage.direct_io)
-        self._journal = Journal(
-            self._lane.journal_directory,
-            segment_bytes=config.storage.journal_segment_bytes,
-            durable=durable,
-        )
-        self._intake = Intake(self.blobs, self._journal, self.index, replace=config.storage.duplicates == "replace")
-        self._checkpointer = Checkpointer(self._journal, self.blobs, self.index)
-        self.pixels = _worker_pool(config)
-        self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
+        lane = opened.enter_context(closing(take_free_lane(directory)))
+        self.blobs = FilesystemBlobStore(directory, lane.name, direct=storage.direct_io)
+        opened.callback(self.blobs.close)
+        journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
+        opened.callback(journal.close)
+        opened.callback(Checkpointer(journal, self.blobs, self.index).close)
+        intake = Intake(self.blobs, journal, self.index, replace=storage.duplicates == "replace")
+        opened.callback(intake.close)
+        self._serve_from(opened, intake)
+
+    def _serve_from(self, opened: ExitStack, intake: Intake) -> None:
+        """Make the services on what is open."""
+        config, directory = self.config, self.config.storage.directory
         frames = FrameService(self.index, self.blobs)
         removal = RemovalService(self.index, self.blobs, lambda: committed(directory))
-        self.compression = self._compression(frames, removal) if config.storage.compress else None
+        opened.callback(removal.close)
+        self.pixels = _worker_pool(config)
+        self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
+        if self.compression is not None:
+            opened.callback(self.compression.close)
+        self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
+        opened.callback(self._transcoding.shutdown, cancel_futures=True)
+        opened.callback(self.pixels.close)
         transcoded = FilesystemCache(directory / "cache" / "transcoded", config.pixels.cache_bytes)
         transcoded.clean()
         self.services = Services(
-            store=StoreService(
-                self.blobs,
-                self._intake,
-                durability,
-                Layout(config.storage.layout),
-                ScanLimits(),
-                self._publish,
-                CompressionRules(config.storage.compress),
-            ),
+            store=self._store_service(intake),
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),
             frames=frames,
@@ -136,22 +144,23 @@ class App:
             rendering=RenderingService(frames, self.pixels),
             transcoding=TranscodingService(frames, self.pixels, transcoded, boot_id()),
         )
-        self.services.removal.resume()
+        removal.resume()
+
+    def _store_service(self, intake: Intake) -> StoreService:
+        storage = self.config.storage
+        return StoreService(
+            self.blobs,
+            intake,
+            Durability(storage.journal_limit_bytes, flush=storage.durability == "full"),
+            Layout(storage.layout),
+            ScanLimits(),
+            self._publish,
+            CompressionRules(storage.compress),
+        )
 
     def close(self) -> None:
-        """Finish what was submitted, make it durable in its place, and let go of everything."""
-        self.pixels.close()
-        self._transcoding.shutdown(cancel_futures=True)
-        if self.compression is not None:
-            self.compression.close()
-        self.services.removal.close()
-        self._intake.close()
-        self._checkpointer.close()
-        self._journal.close()
-        self.index.close()
-        self.blobs.close()
-        self._lane.close()
-        self._occupancy.close()
+        """Finish what was submitted, make it durable in its place, and let go of everything; once is enough."""
+        self._held.close()
 
     async def serve(self, on_ready: OnReady) -> None:
         """Listen until SIGTERM or SIGINT, then close the archive."""
@@ -159,27 +168,31 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        ingest = WorkerThreads(_INGEST_THREADS, "ingest")
-        readers = ThreadPoolExecutor(_READ_THREADS, "read")
-        web = Executors(ThreadPoolExecutor(_WEB_THREADS, "web"), ThreadPoolExecutor(_IMAGE_THREADS, "image"))
-        dicom = DicomServer(self.association_settings(), self.registry(ingest, readers), self._policy())
-        http = self._http(web)
-        try:
-            dicom_socket, http_socket = _bind_listeners(self.config)
-            await dicom.listen(dicom_socket)
-            http.listen(http_socket)
-            if self.compression is not None:
-                self.compression.start()
-            on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
-            await stopped.wait()
-        finally:
-            await asyncio.gather(dicom.close(), http.close())
-            self.pixels.close()  # so that no thread waits for an image
-            ingest.close()
-            readers.shutdown()
-            web.quick.shutdown()
-            web.slow.shutdown()
-            self.close()
+        with ExitStack() as held:
+            held.callback(self.close)
+            web = Executors(ThreadPoolExecutor(_WEB_THREADS, "web"), ThreadPoolExecutor(_IMAGE_THREADS, "image"))
+            held.callback(web.slow.shutdown)
+            held.callback(web.quick.shutdown)
+            readers = ThreadPoolExecutor(_READ_THREADS, "read")
+            held.callback(readers.shutdown)
+            ingest = held.enter_context(closing(WorkerThreads(_INGEST_THREADS, "ingest")))
+            held.callback(self.pixels.close)  # so that no thread waits for an image
+            dicom = DicomServer(self.association_settings(), self.registry(ingest, readers), self._policy())
+            http = self._http(web)
+            try:
+                await self._listen(dicom, http, on_ready)
+                await stopped.wait()
+            finally:
+                await asyncio.gather(dicom.close(), http.close())
+
+    async def _listen(self, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
+        """Take the ports, last of all, and tell."""
+        dicom_socket, http_socket = _bind_listeners(self.config)
+        await dicom.listen(dicom_socket)
+        http.listen(http_socket)
+        if self.compression is not None:
+            self.compression.start()
+        on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
     def _http(self, threads: Executors) -> HttpServer:
         http = self.config.http
@@ -231,11 +244,11 @@ class App:
             max_pending_per_address=dicom.max_pending_per_address,
         )
 
-    def _compression(self, frames: FrameService, removal: RemovalService) -> CompressionService:
+    def _compression(self, frames: FrameService, removal: RemovalService, intake: Intake) -> CompressionService:
         storage = self.config.storage
         compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
         turn = partial(Turn.take, storage.directory / "compressing.lock")
-        return CompressionService(self.index, self._intake, compressor, removal, turn)
+        return CompressionService(self.index, intake, compressor, removal, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:
         if self.compression is not None:

@@ -150,7 +150,8 @@ def _work(config: Config, ready: Connection) -> None:
         ready.send(True)
         ready.close()
 
-    uvloop.run(build(config).serve(tell))
+    with contextlib.closing(build(config)) as archive:
+        uvloop.run(archive.serve(tell))
 
 
 def _end_with_parent() -> None:

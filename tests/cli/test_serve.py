@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from archimage.app import build
 from archimage.cli.serve import warn_if_open
+from archimage.config import Config, StorageConfig
 from tests.cli.conftest import Invoke
 
 READY = re.compile(r"ready dicom=127\.0\.0\.1:\d+ http=127\.0\.0\.1:\d+ ae=(\S+) data=(.+)\n")
@@ -54,6 +56,48 @@ def test_a_port_that_is_taken_is_named(archimage: Invoke, tmp_path: Path) -> Non
         result = archimage("serve", "--data", tmp_path / "data", "--dicom-port", port, "--http-port", 0)
     assert result.code == 2
     assert f"127.0.0.1:{port}" in result.err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("taken", ["dicom", "http"])
+def test_the_process_ends_where_one_of_its_ports_is_taken(tmp_path: Path, taken: str, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ports = {"dicom": "0", "http": "0", taken: str(port)}
+        options = [argument for name, number in ports.items() for argument in (f"--{name}-port", number)]
+        ended = _run("archimage", "serve", "--data", tmp_path, "--workers", workers, *options)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"archimage: {taken}.port = {port}: cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+_SHORT_OF_FILES = """
+import os, resource, sys
+import uvloop
+from archimage import app, workers
+from archimage.cli.main import main
+from archimage.observe import logs
+files = len(os.listdir("/proc/self/fd")) - 1 + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+main(["serve", "--data", sys.argv[2], "--dicom-port", "0", "--http-port", "0"])
+"""
+
+
+@pytest.mark.parametrize("files", [7, 9, 15], ids=["for its journal", "once its threads run", "for an event loop"])
+def test_the_process_ends_where_it_may_open_no_more_files(tmp_path: Path, files: int) -> None:
+    build(Config(storage=StorageConfig(directory=tmp_path))).close()
+    program = tmp_path / "program.py"
+    program.write_text(_SHORT_OF_FILES)
+    ended = _run(program, files, tmp_path)
+    assert (ended.returncode in {1, 2}, ended.stdout) == (True, "")
+    assert re.search(r"^archimage: .*Too many open files", ended.stderr, re.MULTILINE)
+
+
+def _run(program: str | Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a module or a file until it ends, as it does in time."""
+    start = [str(program)] if isinstance(program, Path) else ["-m", program]
+    return subprocess.run(
+        [sys.executable, *start, *map(str, arguments)], capture_output=True, text=True, timeout=30, check=False
+    )
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "archive.example"])  # noqa: S104 - what is warned about

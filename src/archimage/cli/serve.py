@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +11,10 @@ import typer
 
 from archimage.cli.options import ConfigFile, Data
 from archimage.cli.output import say
-from archimage.errors import ConfigError
+from archimage.errors import ArchimageError, ConfigError
 
 if TYPE_CHECKING:
+    from archimage.app import App, OnReady
     from archimage.config import Config
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")]
@@ -84,8 +86,6 @@ def _join(address: tuple[str, int]) -> str:
 
 
 def _run(settings: "Config") -> None:
-    import uvloop
-
     from archimage import workers
     from archimage.app import build
     from archimage.observe import logs
@@ -100,4 +100,14 @@ def _run(settings: "Config") -> None:
     if settings.dicom.workers > 1:
         workers.serve(settings, ready)
     else:
-        uvloop.run(build(settings).serve(ready))
+        with closing(build(settings)) as archive:
+            _serve(archive, ready)
+
+
+def _serve(archive: "App", ready: "OnReady") -> None:
+    import uvloop
+
+    try:
+        uvloop.run(archive.serve(ready))
+    except OSError as error:  # no event loop can be had
+        raise ArchimageError(f"cannot serve: {error.strerror}") from error
