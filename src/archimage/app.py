@@ -37,6 +37,7 @@ from archimage.services.checkpoint import Checkpointer
 from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.compressor import Compressor
+from archimage.services.derived import Derived
 from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
@@ -110,15 +111,18 @@ class App:
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
         opened.callback(journal.close)
         opened.callback(Checkpointer(journal, self.blobs, self.index).close)
-        intake = Intake(self.blobs, journal, self.index, replace=storage.duplicates == "replace")
+        caches = _caches(self.config)
+        derived = Derived(*caches)
+        intake = Intake(self.blobs, journal, self.index, derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
-        self._serve_from(opened, intake)
+        self._serve_from(opened, intake, caches)
 
-    def _serve_from(self, opened: ExitStack, intake: Intake) -> None:
+    def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
         config, directory = self.config, self.config.storage.directory
         frames = FrameService(self.index, self.blobs)
-        removal = RemovalService(self.index, self.blobs, lambda: committed(directory))
+        metadata, transcoded = caches
+        removal = RemovalService(self.index, self.blobs, Derived(*caches), lambda: committed(directory))
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
         self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
@@ -127,20 +131,13 @@ class App:
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
-        transcoded = FilesystemCache(directory / "cache" / "transcoded", config.pixels.cache_bytes)
-        transcoded.clean()
         self.services = Services(
             store=self._store_service(intake),
             query=QueryService(self.index, max_results=config.query.max_results),
             retrieve=RetrieveService(self.index, self.blobs),
             frames=frames,
             removal=removal,
-            metadata=MetadataService(
-                self.index,
-                self.blobs,
-                FilesystemCache(directory / "cache" / "metadata", config.storage.metadata_cache_bytes),
-                root=config.http.public_url + SERVICE_ROOT,
-            ),
+            metadata=MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT),
             rendering=RenderingService(frames, self.pixels),
             transcoding=TranscodingService(frames, self.pixels, transcoded, boot_id()),
         )
@@ -279,6 +276,16 @@ def _worker_pool(config: Config) -> WorkerPool:
     pixels = config.pixels
     settings = WorkerSettings(timeout_s=pixels.timeout_s, memory_bytes=pixels.memory_bytes)
     return WorkerPool(pixels.workers or os.cpu_count() or 1, settings)
+
+
+def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
+    """Return the caches of metadata and of objects in other transfer syntaxes, without what a crash has left."""
+    directory = config.storage.directory / "cache"
+    metadata = FilesystemCache(directory / "metadata", config.storage.metadata_cache_bytes)
+    transcoded = FilesystemCache(directory / "transcoded", config.pixels.cache_bytes)
+    metadata.clean()
+    transcoded.clean()
+    return metadata, transcoded
 
 
 def _recover(directory: Path, index: SqliteIndex) -> None:

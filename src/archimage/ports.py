@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from archimage.model.query import Query
 from archimage.model.records import Compressible, FrameTable, InstanceRecord, Original, Removed, StoredInstance
@@ -41,6 +41,25 @@ class BlobReader(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class FileSpan(NamedTuple):
+    """Bytes of an open file, by its descriptor; they can be handed to a socket without being read."""
+
+    descriptor: int
+    offset: int
+    length: int
+
+
+@runtime_checkable
+class FileBacked(Protocol):
+    """What something open is besides where its bytes lie in files of this machine; that of object storage is not."""
+
+    def spans(self, offset: int, length: int) -> Sequence[FileSpan] | None:
+        """Tell where length bytes at offset lie, for as long as it is open; None where they differ from the files'."""
+
+    def expect(self, offset: int, length: int) -> None:
+        """Tell that these bytes will be read soon."""
 
 
 class BlobWriter(Protocol):
@@ -111,7 +130,7 @@ class DerivedCache(Protocol):
         """Keep data under name, instead of what is there."""
 
     def remove(self, start: str) -> None:
-        """Forget everything whose name begins so; absent is fine."""
+        """Forget everything whose name begins so; absent is fine, StorageError when the disk refuses."""
 
 
 class DerivedWriter(Protocol):
@@ -141,6 +160,9 @@ class DerivedFiles(Protocol):
 
     def create(self, name: str) -> DerivedWriter:
         """Begin an object; OutOfResourcesError when the disk refuses it."""
+
+    def remove(self, start: str) -> None:
+        """Forget everything whose name begins so, what is on its way aside; StorageError when the disk refuses."""
 
 
 Replay = Iterator[tuple[bytes, bytes]]
@@ -224,7 +246,13 @@ class IndexWriter(Protocol):
     def remove(
         self, study_instance_uid: str, series_instance_uid: str | None = None, sop_instance_uid: str | None = None
     ) -> Removed:
-        """Remove an instance, series or study for good, and what becomes empty above it."""
+        """Remove an instance, series or study for good, and what becomes empty above it.
+
+        Files that were due because the instances had been replaced are due under the numbers of the removal.
+        """
+
+    def series_of(self, sop_instance_uid: str) -> tuple[str, str] | None:
+        """Return the UIDs of the study and the series that an instance belongs to, None where it is not there."""
 
     def note_replaced(self, sop_instance_uid: str, number: int | None = None, due: str | None = None) -> int:
         """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number.
@@ -242,8 +270,11 @@ class IndexWriter(Protocol):
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""
 
-    def due(self, after: int, limit: int) -> Sequence[tuple[int, str | None]]:
-        """Return the numbers of the next removals whose files are due, and the path, None where it is in use again."""
+    def due(self, after: int, limit: int) -> Sequence[tuple[int, str, str | None]]:
+        """Return the next removals whose files are due: number, SOP Instance UID, and path.
+
+        The path is None where it is in use again.
+        """
 
     def settle(self, numbers: Sequence[int]) -> None:
         """Note that the files of these removals are gone."""

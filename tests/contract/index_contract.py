@@ -356,13 +356,13 @@ class IndexContract:
             assert [writer.is_removed("1.1.1.3", after) for after in (0, 1, 2, 3)] == [True, True, True, False]
             assert not writer.is_removed("1.9", 0)
             everything = writer.due(0, 10)
-            assert everything[0] == (1, None)  # stored again under the same path
-            assert {path for _, path in everything[1:]} == {"1.1.1.1.dcm", "1.1.1.3.dcm"}
+            assert everything[0] == (1, "1.1.1.2", None)  # stored again under the same path
+            assert {path for _, _, path in everything[1:]} == {"1.1.1.1.dcm", "1.1.1.3.dcm"}
             assert writer.due(1, 1) == everything[1:2]
             writer.settle([1, 3])
-            assert [number for number, _ in writer.due(0, 10)] == [2]
+            assert [number for number, *_ in writer.due(0, 10)] == [2]
             writer.forget_removals(3)
-            assert writer.is_removed(everything[1][1].removesuffix(".dcm") if everything[1][1] else "", 0)
+            assert writer.is_removed(everything[1][1], 0)
             assert writer.removals == 3
             writer.settle([2])
             writer.forget_removals(3)
@@ -396,7 +396,25 @@ class IndexContract:
         with index.writing() as writer:
             assert writer.note_replaced("1.1.1.1", due="old.dcm") == 1
             assert writer.note_replaced("1.1.1.1") == 2
-            assert writer.due(0, 10) == [(1, "old.dcm")]
+            assert writer.due(0, 10) == [(1, "1.1.1.1", "old.dcm")]
+
+    def test_a_removal_hastens_what_was_due_of_the_same_instances(self, index: Index) -> None:
+        index.add([record("P", 1, 1, 1), record("P", 1, 2, 1)])
+        with index.writing() as writer:
+            writer.note_replaced("1.1.1.1", due="old.dcm")
+            writer.note_replaced("1.1.2.1", due="other.dcm")
+            writer.note_replaced("1.1.1.1")
+            writer.remove("1.1", "1.1.1")
+            assert [(uid, path) for _, uid, path in writer.due(3, 10)] == [
+                ("1.1.1.1", "old.dcm"),
+                ("1.1.1.1", "1.1.1.1.dcm"),
+            ]
+            assert writer.due(0, 1) == [(2, "1.1.2.1", "other.dcm")]
+
+    def test_study_and_series_of_an_instance_are_told(self, index: Index) -> None:
+        index.add([record("P", 1, 2, 3)])
+        with index.writing() as writer:
+            assert [writer.series_of(uid) for uid in ("1.1.2.3", "1.1.2.4")] == [("1.1", "1.1.2"), None]
 
     def test_an_undone_removal_has_not_happened(self, index: Index) -> None:
         index.add([record("P", 1, 1, 1)])

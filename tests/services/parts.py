@@ -10,9 +10,11 @@ from archimage.dicom.scan import ScanLimits
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.derived import Derived
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
 from archimage.services.store import Durability, Expected, StoreService
+from archimage.storage.cache import FilesystemCache
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal
 from tests.attacks.wire import CT
@@ -35,6 +37,7 @@ class Parts:
     index: SqliteIndex
     intake: Intake
     service: StoreService
+    derived: Derived
     events: list[InstanceStored | InstanceRefused] = field(default_factory=list)
 
     @property
@@ -66,7 +69,8 @@ def open_parts(held: ExitStack, directory: Path, *, replace: bool) -> Parts:
     index = held.enter_context(closing(SqliteIndex(directory / "index.db", busy_timeout_s=0.5)))
     blobs = held.enter_context(closing(FilesystemBlobStore(directory, "0")))
     journal = held.enter_context(closing(Journal(directory / "journal" / "0", segment_bytes=1 << 20)))
-    intake = held.enter_context(closing(Intake(blobs, journal, index, replace=replace)))
+    derived = Derived(FilesystemCache(directory / "cache", 1 << 20), FilesystemCache(directory / "transcoded", 1 << 30))
+    intake = held.enter_context(closing(Intake(blobs, journal, index, derived, replace=replace)))
     events: list[InstanceStored | InstanceRefused] = []
     service = StoreService(blobs, intake, Durability(LIMIT, flush=True), Layout.UID, ScanLimits(), events.append)
-    return Parts(directory, blobs, journal, index, intake, service, events)
+    return Parts(directory, blobs, journal, index, intake, service, derived, events)

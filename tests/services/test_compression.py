@@ -53,7 +53,7 @@ def start(pool: WorkerPool) -> Iterator[Start]:
             def take() -> Turn | None:
                 return Turn.take(parts.directory / "compressing.lock")
 
-            removal = RemovalService(parts.index, parts.blobs, lambda: iter(()))
+            removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
             service = CompressionService(
                 parts.index, parts.intake, compressor, removal, take, Pauses(readers_s, back_off_s=0.02)
             )

@@ -291,7 +291,7 @@ def test_a_file_that_was_cut_is_told(parts: Parts, service: FrameService) -> Non
 def test_an_instance_that_was_removed_meanwhile_is_not_found(parts: Parts, service: FrameService) -> None:
     stored, lost = keep(parts, *image(bytes(256))), keep(parts, *image(bytes(256)))
     service.frame(stored, 1)
-    with closing(RemovalService(parts.index, parts.blobs, lambda: ())) as removal:
+    with closing(RemovalService(parts.index, parts.blobs, parts.derived, lambda: ())) as removal:
         removal.remove_instance(STUDY, SERIES, stored.sop_instance_uid)
     for call in (service.header, lambda gone: service.frame(gone, 1), lambda gone: service.bulk(gone, (PIXEL_DATA,))):
         with pytest.raises(NotFoundError, match="removed"):

@@ -191,7 +191,7 @@ def test_another_form_of_an_object_takes_its_place_and_the_old_file_is_due(parts
     with parts.blobs.open(kept_row(parts, uid).path) as reader:
         assert reader.read(0, 100) == b"smaller"
     parts.blobs.open(first.path).close()
-    assert sweep(parts.index, parts.blobs) == 0
+    assert sweep(parts.index, parts.blobs, parts.derived) == 0
     parts.assert_agreement()
 
 
@@ -219,5 +219,5 @@ def test_another_form_of_what_is_not_there_any_more_is_dropped(opened: Open) -> 
     assert all(isinstance(answer, NotFoundError) for answer in answers)
     assert parts.kept(removed) is None
     assert parts.kept(replaced) == dataset(replaced, pixels=b"12")
-    sweep(parts.index, parts.blobs)
+    sweep(parts.index, parts.blobs, parts.derived)
     parts.assert_agreement()

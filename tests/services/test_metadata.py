@@ -42,7 +42,7 @@ class CountingBlobs(FilesystemBlobStore):
 
 
 def service(parts: Parts, blobs: FilesystemBlobStore | None = None, **options: Any) -> MetadataService:
-    cache = FilesystemCache(parts.directory / "cache" / "metadata", 1 << 20)
+    cache = FilesystemCache(parts.directory / "cache", 1 << 20)
     return MetadataService(parts.index, blobs or parts.blobs, cache, **options)
 
 
@@ -134,7 +134,7 @@ def test_a_replaced_instance_and_a_removed_one_are_noticed(opened: Open) -> None
     assert numbers(metadata.series(STUDY, SERIES)) == [1, 2]
     keep(parts, 9, uid=uid)
     assert numbers(metadata.series(STUDY, SERIES)) == [2, 9]
-    removal = RemovalService(parts.index, parts.blobs, lambda: iter(()))
+    removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
     removal.remove_instance(STUDY, SERIES, other)
     removal.close()
     assert numbers(metadata.series(STUDY, SERIES)) == [9]
@@ -150,7 +150,7 @@ def test_what_is_no_longer_there_is_not_found_and_leaves_nothing_behind(parts: P
     metadata = service(parts)
     metadata.study(STUDY)
     assert len(kept_files(parts)) == 2
-    removal = RemovalService(parts.index, parts.blobs, lambda: iter(()))
+    removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
     removal.remove_series(STUDY, SERIES)
     with pytest.raises(NotFoundError):
         metadata.series(STUDY, SERIES)
@@ -159,17 +159,6 @@ def test_what_is_no_longer_there_is_not_found_and_leaves_nothing_behind(parts: P
     removal.close()
     with pytest.raises(NotFoundError):
         metadata.study(STUDY)
-    assert kept_files(parts) == []
-
-
-def test_a_series_or_a_whole_study_can_be_forgotten(parts: Parts) -> None:
-    for number, series in enumerate((SERIES, "1.5", "1.6")):
-        keep(parts, number, series=series)
-    metadata = service(parts)
-    metadata.study(STUDY)
-    metadata.forget(STUDY, "1.5")
-    assert len(kept_files(parts)) == 2
-    metadata.forget(STUDY)
     assert kept_files(parts) == []
 
 
@@ -237,7 +226,7 @@ def test_what_changes_while_it_is_read_is_read_again(parts: Parts) -> None:
         def open(self, path: str) -> FileReader:
             if self.opened == 20:
                 self.opened += 1
-                removal = RemovalService(parts.index, parts.blobs, lambda: iter(()))
+                removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
                 removal.remove_instance(STUDY, SERIES, uids[30])
                 removal.close()
                 parts.blobs.delete(path_of[uids[30]])
@@ -278,7 +267,7 @@ def test_files_are_let_go_of(parts: Parts) -> None:
             return super().open(path)
 
     service(parts, Noting(parts.directory, "noting")).series(STUDY, SERIES)
-    service(parts).forget(STUDY)
+    parts.derived.forget_metadata(STUDY)
     with pytest.raises(BlobNotFoundError):
         service(parts, Failing(parts.directory, "failing")).series(STUDY, SERIES)
     assert len(readers) == 55

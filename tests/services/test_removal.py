@@ -43,7 +43,7 @@ def path_of(parts: Parts, uid: str) -> Path:
 def recover_all(parts: Parts) -> int:
     """Do what a start does after a crash; return how many objects were mended."""
     mended = recover(replay(parts.journal_directory), parts.blobs, parts.index)
-    assert sweep(parts.index, parts.blobs) == 0
+    assert sweep(parts.index, parts.blobs, parts.derived) == 0
     return mended
 
 
@@ -55,7 +55,7 @@ def payloads(parts: Parts) -> Iterator[bytes]:
 @pytest.fixture
 def removal(parts: Parts) -> Iterator[RemovalService]:
     """The service over an archive."""
-    with closing(RemovalService(parts.index, parts.blobs, lambda: payloads(parts))) as service:
+    with closing(RemovalService(parts.index, parts.blobs, parts.derived, lambda: payloads(parts))) as service:
         yield service
 
 
@@ -166,7 +166,7 @@ def test_a_replaced_object_does_not_come_back_in_place_of_the_removed_one(opened
     parts = opened(replace=True)
     uid = store(parts, size=100)
     store(parts, uid, size=200)
-    with closing(RemovalService(parts.index, parts.blobs, lambda: payloads(parts))) as removal:
+    with closing(RemovalService(parts.index, parts.blobs, parts.derived, lambda: payloads(parts))) as removal:
         removal.remove_study(STUDY)
     assert recover_all(parts) == 0
     assert parts.index.lookup(uid) is None
@@ -266,9 +266,9 @@ def test_many_files_are_deleted_after_the_answer_while_others_store(parts: Parts
 
 def test_what_a_stopped_sweep_leaves_is_deleted_by_the_next_start(parts: Parts) -> None:
     fill(parts, 1000)
-    with closing(RemovalService(parts.index, parts.blobs, lambda: payloads(parts))) as first:
+    with closing(RemovalService(parts.index, parts.blobs, parts.derived, lambda: payloads(parts))) as first:
         first.remove_study("1.1")
-    with closing(RemovalService(parts.index, parts.blobs, lambda: payloads(parts))) as second:
+    with closing(RemovalService(parts.index, parts.blobs, parts.derived, lambda: payloads(parts))) as second:
         second.resume()
     parts.assert_agreement()
 

@@ -53,7 +53,14 @@ class Removals:
         chain = instance.join(series, instance.c.series_pk == series.c.pk).join(study, series.c.study_pk == study.c.pk)
         below = select(*_BELOW).select_from(chain)
         self._below = [self._text(below.where(*levels[: depth + 1])) for depth in range(len(levels))]
-        self._note = self._text(_noting(dialect.among(instance.c.pk, "keys")))
+        chosen = dialect.among(instance.c.pk, "keys")
+        self._note = self._text(_noting(chosen))
+        again, settled = _hastening(chosen)
+        self._hasten, self._hastened = self._text(again), self._text(settled)
+        this = instance.c.sop_instance_uid == bindparam("uid")
+        self._series_of = self._text(
+            select(study.c.study_instance_uid, series.c.series_instance_uid).select_from(chain).where(this)
+        )
         self._note_replaced = self._text(dialect.insert_once(removal))
         self._last = self._text(select(func.coalesce(func.max(removal.c.pk), literal_column("0"))))
         self._is_removed = self._text(
@@ -72,9 +79,18 @@ class Removals:
         found = cursor.fetchall()
         if not found:
             return Removed(0, 0, 0)
-        cursor.execute(self._note, {"keys": self._dialect.pack([row[0] for row in found])})
+        keys = {"keys": self._dialect.pack([row[0] for row in found])}
+        before = self.last(cursor)
+        for statement in (self._hasten, self._hastened, self._note):
+            cursor.execute(statement, {**keys, "before": before})
         emptied = self._ingest.delete(cursor, found)
         return Removed(emptied[Level.STUDY], emptied[Level.SERIES], len(found))
+
+    def series_of(self, cursor: Cursor, sop_instance_uid: str) -> tuple[str, str] | None:
+        """Return the UIDs of the study and the series of an instance."""
+        cursor.execute(self._series_of, {"uid": clean(sop_instance_uid)})
+        row = cursor.fetchone()
+        return None if row is None else (row[0], row[1])
 
     def note_replaced(self, cursor: Cursor, sop_instance_uid: str, number: int | None, due: str | None) -> int:
         """Note that another object takes the place of an instance, under a number or the next one; return it.
@@ -97,8 +113,8 @@ class Removals:
         cursor.execute(self._is_removed, {"uid": clean(sop_instance_uid), "after": after})
         return bool(cursor.fetchone()[0])
 
-    def due(self, cursor: Cursor, after: int, limit: int) -> list[tuple[int, str | None]]:
-        """Return number and path of the next removals whose files are due; None for a path that is in use again."""
+    def due(self, cursor: Cursor, after: int, limit: int) -> list[tuple[int, str, str | None]]:
+        """Return number, UID and path of the next removals whose files are due; None for a path that is in use."""
         cursor.execute(self._due, {"after": after, "limit": limit})
         return cursor.fetchall()
 
@@ -120,10 +136,21 @@ def _noting(chosen: ColumnElement[bool]) -> Insert:
     return insert(removal).from_select(["sop_instance_uid", "file_path"], select(*columns).where(chosen))
 
 
+def _hastening(chosen: ColumnElement[bool]) -> tuple[Insert, Update]:
+    """Have the files due now that the chosen instances had before they were replaced: nobody is to read them."""
+    ours = removal.c.sop_instance_uid.in_(select(instance.c.sop_instance_uid).where(chosen))
+    waiting = (ours, removal.c.file_path.is_not(None), removal.c.pk <= bindparam("before"))
+    columns = (removal.c.sop_instance_uid, removal.c.file_path)
+    again = insert(removal).from_select(["sop_instance_uid", "file_path"], select(*columns).where(*waiting))
+    return again, update(removal).where(*waiting).values(file_path=null())
+
+
 def _due() -> Select[Any]:
     again = and_(instance.c.sop_instance_uid == removal.c.sop_instance_uid, instance.c.file_path == removal.c.file_path)
     path = case((exists().where(again).correlate(removal), cast(null(), Text)), else_=removal.c.file_path)
-    found = select(removal.c.pk, path).where(removal.c.pk > bindparam("after"), removal.c.file_path.is_not(None))
+    found = select(removal.c.pk, removal.c.sop_instance_uid, path).where(
+        removal.c.pk > bindparam("after"), removal.c.file_path.is_not(None)
+    )
     return found.order_by(removal.c.pk)
 
 

@@ -51,6 +51,11 @@ class Writing:
         with self._answering():
             return self._removals.remove(self._cursor, [uid for uid in uids if uid is not None])
 
+    def series_of(self, sop_instance_uid: str) -> tuple[str, str] | None:
+        """Return the UIDs of the study and the series that an instance belongs to, None where it is not there."""
+        with self._answering():
+            return self._removals.series_of(self._cursor, sop_instance_uid)
+
     def note_replaced(self, sop_instance_uid: str, number: int | None = None, due: str | None = None) -> int:
         """Make void what the ingest journals hold of an instance up to now, as a removal does; return its number.
 
@@ -74,8 +79,8 @@ class Writing:
         with self._answering():
             return self._removals.is_removed(self._cursor, sop_instance_uid, after)
 
-    def due(self, after: int, limit: int) -> Sequence[tuple[int, str | None]]:
-        """Return the numbers of the next removals whose files are due, and the path, None where it is in use again."""
+    def due(self, after: int, limit: int) -> Sequence[tuple[int, str, str | None]]:
+        """Return the next removals whose files are due: number, SOP Instance UID, path, None where it is used again."""
         with self._answering():
             return self._removals.due(self._cursor, after, limit)
 

@@ -112,7 +112,7 @@ def _due(index: Index) -> set[str]:
             due = writer.due(after, _BATCH)
         if not due:
             return found
-        found.update(path for _, path in due if path is not None)
+        found.update(path for *_, path in due if path is not None)
         after = due[-1][0]
 
 

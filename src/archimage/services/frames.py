@@ -244,6 +244,10 @@ class FrameService:
                 raise NotFoundError(f"instance {instance.sop_instance_uid} has been removed") from None
             raise
 
+    def is_current(self, instance: StoredInstance) -> bool:
+        """Tell whether an instance is still there, and still the same object in the same file."""
+        return self._index.lookup(instance.sop_instance_uid) == instance
+
     def _reader(self, instance: StoredInstance, file: BlobReader) -> Reader:
         """Return what reads a file as if its data set were not deflated."""
         deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES

@@ -21,6 +21,7 @@ from archimage.errors import (
 from archimage.model.records import InstanceRecord, Original, StoredInstance
 from archimage.ports import BlobStore, Index, IndexWriter, Journal, JournalCommit, JournalEntry
 from archimage.services.content import Content
+from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord
 from archimage.services.layout import replacement_path
 
@@ -48,6 +49,7 @@ class Arrival:
 
     supersedes is the object of which it is another form, and whose place it takes if that is still there; its file is
     then left to be deleted later, as that of the removal of this number: those who have begun to read it shall end.
+    replaced_in is the study and series of the other object that it replaces.
     """
 
     record: InstanceRecord
@@ -55,16 +57,18 @@ class Arrival:
     done: Done
     supersedes: StoredInstance | None = None
     replaces: StoredInstance | None = None
+    replaced_in: tuple[str, str] | None = None
     removal: int = 0
 
 
 class Intake:
     """Takes arrivals from any thread; calls each one's `done` from its own."""
 
-    def __init__(self, blobs: BlobStore, journal: Journal, index: Index, *, replace: bool) -> None:
+    def __init__(self, blobs: BlobStore, journal: Journal, index: Index, derived: Derived, *, replace: bool) -> None:
         self._blobs = blobs
         self._journal = journal
         self._index = index
+        self._derived = derived
         self._replace = replace
         self._queue: SimpleQueue[Arrival | None] = SimpleQueue()
         self._waiting: list[Arrival] = []
@@ -113,6 +117,7 @@ class Intake:
                 arrival.content.discard()
             elif arrival.supersedes is None and arrival.replaces is not None:
                 self._drop(arrival.replaces)
+                self._forget(arrival)
             arrival.done(answer)
 
     def _drop(self, replaced: StoredInstance) -> None:
@@ -125,6 +130,16 @@ class Intake:
             stored = index.lookup([uid]).get(uid)
             if stored is None or stored.path != replaced.path:
                 self._blobs.delete(replaced.path)
+
+    def _forget(self, arrival: Arrival) -> None:
+        """Forget what was made of the object that an arrival replaces, if it is another one.
+
+        Where that fails it lies there, but is not to be reached: it goes by what it was made of.
+        """
+        if arrival.replaced_in is not None:
+            with suppress(ArchimageError):
+                self._derived.forget_metadata(*arrival.replaced_in)
+                self._derived.forget_object(arrival.record.sop_instance_uid)
 
     def _keep(self, group: list[Arrival], answers: dict[Arrival, Answer]) -> None:
         """Decide, flush, place and index a group while every other writer waits; answers are given after."""
@@ -139,6 +154,8 @@ class Intake:
                     index.add([arrival.record for arrival in fresh])
                     commit = self._journal.commit(_journal_entries(fresh, index))
                     kept = {arrival: self._place(arrival, placed) for arrival in fresh}
+                    for arrival in fresh:
+                        self._forget(arrival)
         except BaseException:
             self._undo(commit, placed)
             raise
@@ -167,6 +184,7 @@ class Intake:
             answers[arrival] = Outcome(arrival.record, "duplicate")
         elif self._replace:
             arrival.replaces = other
+            arrival.replaced_in = index.series_of(other.sop_instance_uid)
             path = replacement_path(arrival.record.path, arrival.record.digest)
             arrival.record = replace(arrival.record, path=path)
             return True

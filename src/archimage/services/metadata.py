@@ -27,6 +27,7 @@ from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, BlobStore, DerivedCache, Index
 from archimage.services.anatomy import DataSetReader, InflatingReader, Reader
 from archimage.services.compressed import Part, compress, gzip_array, inflate
+from archimage.services.derived import series_name
 from archimage.services.single_flight import SingleFlight
 
 _FORMAT: Final = 1
@@ -83,7 +84,6 @@ class MetadataService:
         check_uid(study_instance_uid)
         parts = [self._series(study_instance_uid, *series) for series in self._versions(study_instance_uid)]
         if not parts:
-            self.forget(study_instance_uid)
             raise NotFoundError(f"no study {study_instance_uid} is kept")
         return _answer(parts)
 
@@ -93,7 +93,6 @@ class MetadataService:
         check_uid(series_instance_uid)
         version = self._index.series_version(study_instance_uid, series_instance_uid)
         if version is None:
-            self.forget(study_instance_uid, series_instance_uid)
             raise NotFoundError(f"no series {series_instance_uid} is kept in study {study_instance_uid}")
         return _answer([self._series(study_instance_uid, series_instance_uid, version)])
 
@@ -112,10 +111,6 @@ class MetadataService:
 
         return _answer([self._made(study_instance_uid, series_instance_uid, find)])
 
-    def forget(self, study_instance_uid: str, series_instance_uid: str = "") -> None:
-        """Drop what is kept of a series, or of a whole study: nothing of what was removed is to stay on the disk."""
-        self._cache.remove(_name(study_instance_uid, series_instance_uid))
-
     # Series
 
     def _versions(self, study_instance_uid: str) -> Iterator[tuple[str, str]]:
@@ -131,7 +126,7 @@ class MetadataService:
 
     def _series(self, study_instance_uid: str, series_instance_uid: str, version: str) -> Part:
         """Return a series as it is in the cache, or make it; version was taken before anything of it is read."""
-        name = _name(study_instance_uid, series_instance_uid)
+        name = series_name(study_instance_uid, series_instance_uid)
         label = f"{_FORMAT} {version} {self._root}"
         conditions = (Condition(_STUDY, Exact(study_instance_uid)), Condition(_SERIES, Exact(series_instance_uid)))
 
@@ -143,6 +138,8 @@ class MetadataService:
             if kept is None:
                 kept = self._made(study_instance_uid, series_instance_uid, find)
                 self._cache.write(name, _encoded(kept, label))
+                if version != self._index.series_version(study_instance_uid, series_instance_uid):
+                    self._cache.remove(name)  # of what was removed meanwhile nothing is to stay
             return kept
 
         return self._flights.run((name, label), get)
@@ -221,12 +218,6 @@ def _answer(parts: Sequence[Part]) -> CachedMetadata:
         digest.update(part.digest)
     count, size = sum(part.count for part in parts), sum(part.size_bytes for part in parts)
     return CachedMetadata(digest.hexdigest(), count, size + len(parts) + 1, gzip_array(parts))
-
-
-def _name(study_instance_uid: str, series_instance_uid: str) -> str:
-    """Return the name of a series in the cache; without series the beginning that all of a study have in common."""
-    uids = (uid.encode() for uid in (study_instance_uid, series_instance_uid) if uid)
-    return "".join(map(xxhash.xxh3_128_hexdigest, uids))
 
 
 def _encoded(part: Part, label: str) -> bytes:

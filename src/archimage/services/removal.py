@@ -6,6 +6,9 @@ journals, of this or any other process, hold of the instance from before, and th
 by the next start. Few files are deleted before the answer, many in a thread of their own, in small groups, so that what
 arrives meanwhile does not wait.
 
+What was made of the objects is forgotten with them (`services.derived`): metadata in the transaction and again after
+it, for those who have made it meanwhile; other forms before a removal is settled.
+
 A file is deleted while every other writer of the index is kept out, and only where no row names it: an object that is
 stored anew, under the same path, is never touched. After a power cut all journals have to be replayed before that can
 be told, which is why a start recovers first and sweeps then.
@@ -14,7 +17,7 @@ be told, which is why a start recovers first and sweeps then.
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -23,6 +26,7 @@ from archimage.errors import ArchimageError, NotFoundError
 from archimage.model.ids import check_uid
 from archimage.model.records import Removed
 from archimage.ports import BlobStore, Index
+from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord
 
 _GROUP: Final = 64  # files deleted while writers wait
@@ -38,9 +42,10 @@ Payloads = Callable[[], Iterable[bytes]]
 class RemovalService:
     """Removes; safe to call from several threads. `close` it."""
 
-    def __init__(self, index: Index, blobs: BlobStore, payloads: Payloads) -> None:
+    def __init__(self, index: Index, blobs: BlobStore, derived: Derived, payloads: Payloads) -> None:
         self._index = index
         self._blobs = blobs
+        self._derived = derived
         self._payloads = payloads
         self._lock = threading.Lock()
         self._due = threading.Event()
@@ -69,12 +74,12 @@ class RemovalService:
 
     def resume(self) -> None:
         """Delete the files that a crash has left; every abandoned lane must have been recovered."""
-        self._attempt(lambda: not sweep(self._index, self._blobs, ended=self._ended))
+        self._attempt(lambda: not self._sweep())
         self._attempt(self._forget)
 
     def delete_replaced(self, first: int, last: int) -> None:
         """Delete the files of the objects that were replaced under these numbers, now that nobody reads them."""
-        self._attempt(lambda: not sweep(self._index, self._blobs, first - 1, self._ended, last))
+        self._attempt(lambda: not self._sweep(first - 1, last))
         self._attempt(self._forget)
 
     def close(self) -> None:
@@ -90,13 +95,23 @@ class RemovalService:
         with self._index.writing() as index:
             before = index.removals
             removed = index.remove(*uids)
-        if not removed.instances:
-            raise NotFoundError(f"nothing is kept under {'/'.join(uids)}")
+            if not removed.instances:
+                raise NotFoundError(f"nothing is kept under {'/'.join(uids)}")
+            self._attempt(lambda: self._forget_metadata(*uids[:2]))
         self._index.sync()
+        forgotten = self._attempt(lambda: self._forget_metadata(*uids[:2]))
         if removed.instances <= _SWEPT_AT_ONCE:
-            return replace(removed, files_due=not self._attempt(lambda: not sweep(self._index, self._blobs, before)))
+            swept = self._attempt(lambda: not sweep(self._index, self._blobs, self._derived, Span(before)))
+            return replace(removed, files_due=not (forgotten and swept))
         self._sweep_later()
         return replace(removed, files_due=True)
+
+    def _forget_metadata(self, *uids: str) -> bool:
+        self._derived.forget_metadata(*uids)
+        return True
+
+    def _sweep(self, after: int = 0, through: int = _NEWEST) -> int:
+        return sweep(self._index, self._blobs, self._derived, Span(after, through, self._ended))
 
     def _sweep_later(self) -> None:
         """Wake the thread that sweeps; it lives from the first large removal on."""
@@ -110,7 +125,7 @@ class RemovalService:
         while not self._ended.is_set():
             self._due.wait()
             self._due.clear()
-            self._attempt(lambda: not sweep(self._index, self._blobs, ended=self._ended))
+            self._attempt(lambda: not self._sweep())
             self._attempt(self._forget)
 
     def _attempt(self, work: Callable[[], bool]) -> bool:
@@ -118,7 +133,7 @@ class RemovalService:
         try:
             return work()
         except Exception as error:  # a fault of ours must not end the only thread that deletes many files
-            _log.error("files of removed instances are left; the next start deletes them", reason=str(error))
+            _log.error("something is left of removed instances; the next start looks for it", reason=str(error))
             return False
 
     def _forget(self) -> bool:
@@ -133,28 +148,36 @@ class RemovalService:
         return True
 
 
-def sweep(
-    index: Index, blobs: BlobStore, after: int = 0, ended: threading.Event | None = None, through: int = _NEWEST
-) -> int:
-    """Delete the files that are due of the removals after a number; return how many could not be deleted.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Removals after a number, through another, and what ends the work on them early."""
 
-    Others get their turn at the index between two groups. Ends early when ended is set.
+    after: int = 0
+    through: int = _NEWEST
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+def sweep(index: Index, blobs: BlobStore, derived: Derived, span: Span | None = None) -> int:
+    """Delete the files that are due of removals, and what was made of them; return of how many that failed.
+
+    Others get their turn at the index between two groups.
     """
+    span = span or Span()
     settled: list[int] = []
-    failed = 0
-    pause = ended or threading.Event()
-    while not pause.is_set():
+    failed, after = 0, span.after
+    while not span.ended.is_set():
         started = time.monotonic()
         with index.writing() as writer:
-            due = [(number, path) for number, path in writer.due(after, _GROUP) if number <= through]
-            gone = [number for number, path in due if path is None or _is_deleted(path, blobs)]
+            due = [one for one in writer.due(after, _GROUP) if one[0] <= span.through]
+            deleted = [one for one in due if one[2] is None or _succeeds(blobs.delete, one[2])]
         if not due:
             break
+        gone = [number for number, uid, _ in deleted if _succeeds(derived.forget_object, uid)]
         settled += gone
         failed += len(due) - len(gone)
         after = due[-1][0]
         if len(due) == _GROUP:
-            pause.wait(time.monotonic() - started)
+            span.ended.wait(time.monotonic() - started)
     if settled:
         blobs.sync()  # or a power cut could bring back a file that nobody knows
         with index.writing() as writer:
@@ -162,9 +185,9 @@ def sweep(
     return failed
 
 
-def _is_deleted(path: str, blobs: BlobStore) -> bool:
+def _succeeds(delete: Callable[[str], None], name: str) -> bool:
     try:
-        blobs.delete(path)
+        delete(name)
     except ArchimageError as error:
         _log.error("the file of a removed instance cannot be deleted; the next start tries again", reason=str(error))
         return False

@@ -9,7 +9,6 @@ changed is made again.
 Ref: PS3.5 §8.2; PS3.18 §8.7.3.
 """
 
-import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -39,6 +38,7 @@ from archimage.errors import ExcessiveDatasetError, NotAcceptableError, Unavaila
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archimage.services.derived import object_name
 from archimage.services.frames import FrameBytes, FrameService
 from archimage.services.respelling import is_respelling, respelled
 from archimage.services.single_flight import SingleFlight
@@ -163,7 +163,7 @@ class TranscodingService:
     def _name(self, instance: StoredInstance, target: str, quality: Quality | None) -> str:
         stored = [instance.path, instance.sop_instance_uid, instance.digest.hex(), instance.transfer_syntax_uid]
         wanted = [target, None if quality is None else quality.to_json(), _VERSION, self._epoch]
-        return hashlib.blake2b(json.dumps([stored, wanted], sort_keys=True).encode(), digest_size=20).hexdigest()
+        return object_name(instance.sop_instance_uid, json.dumps([stored, wanted], sort_keys=True).encode())
 
     def _make(self, name: str, instance: StoredInstance, target: str, quality: Quality | None) -> BlobReader:
         """Make the file of an object, keep it, and return it open."""
@@ -174,9 +174,12 @@ class TranscodingService:
         try:
             file.write([_meta(instance, uid, target)])
             self._write(file, name, instance, transcoding)
-            return file.keep()
+            kept = file.keep()
         finally:
             file.discard()
+        if not self._frames.is_current(instance):
+            self._files.remove(name)  # of what was removed meanwhile nothing is to stay
+        return kept
 
     def _write(self, file: DerivedWriter, name: str, instance: StoredInstance, transcoding: Transcoding) -> None:
         """Write the data set; the lengths of codestreams have to be known first, so these are put aside."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from archimage.errors import BlobNotFoundError
+from archimage.errors import BlobNotFoundError, OutOfResourcesError, StorageError
 from archimage.storage.files import storage_errors, write_all
 from archimage.storage.filesystem import FileReader
 
@@ -110,21 +110,13 @@ class FilesystemCache:
 
     def write(self, name: str, data: bytes) -> None:
         """Keep data under name, instead of what is there; on a disk that refuses it is not kept."""
-        path = self._path(name)
-        unfinished = _unfinished(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
+        with suppress(StorageError, OutOfResourcesError):
+            writer = CacheWriter(self._path(name), lambda size, _path: self._count(size))
             try:
-                write_all(fd, [data])
+                writer.write([data])
+                writer.keep().close()
             finally:
-                os.close(fd)
-            unfinished.replace(path)
-        except OSError:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            return
-        self._count(len(data))
+                writer.discard()
 
     def open(self, name: str) -> FileReader | None:
         """Open what is kept under name, or return None."""
@@ -142,17 +134,21 @@ class FilesystemCache:
         return CacheWriter(self._path(name), self._count)
 
     def clean(self) -> None:
-        """Remove what writers of `create` left that died."""
+        """Remove what writers left that died."""
         for path in self._directory.glob(f"*/*{_UNFINISHED}"):
-            with suppress(OSError), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink(missing_ok=True)
+            _drop_abandoned(path)
 
     def remove(self, start: str) -> None:
-        """Forget everything whose name begins so, two characters at least; absent is fine."""
-        with suppress(OSError):
-            for path in (self._directory / start[:2]).iterdir():
-                if path.name.startswith(start):
+        """Forget everything whose name begins so, two characters at least; absent is fine.
+
+        What is on its way is left to its writer. StorageError when the disk refuses.
+        """
+        directory = self._directory / start[:2]
+        with storage_errors("delete a derived object"), suppress(FileNotFoundError, NotADirectoryError):
+            for path in [path for path in directory.iterdir() if path.name.startswith(start)]:
+                if path.name.endswith(_UNFINISHED):
+                    _drop_abandoned(path)
+                else:
                     path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
@@ -194,6 +190,13 @@ class FilesystemCache:
 def boot_id() -> str:
     """Return what is another text once the machine was started anew: what was not flushed may be broken then."""
     return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def _drop_abandoned(path: Path) -> None:
+    """Remove what a writer left that died: nobody holds its lock."""
+    with suppress(OSError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
 
 
 def _unfinished(path: Path) -> Path:
