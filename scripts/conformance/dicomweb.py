@@ -9,9 +9,9 @@ from archimage import errors
 from archimage.errors import ArchimageError
 from archimage.protocol.status import Status
 from archimage.services.stow_object import failure_reason
-from archimage.web.dicomweb.errors import answer_to
 from archimage.web.dicomweb.resources import Parameter, Resource
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.errors import answer_to
 from scripts.conformance import networking
 from scripts.conformance.markdown import code, paragraph, table
 

@@ -7,7 +7,7 @@ import pytest
 
 from archimage import errors
 from archimage.errors import ArchimageError
-from archimage.web.dicomweb.errors import answer_to, response, unforeseen, warning
+from archimage.web.errors import answer_to, response, unforeseen, warning
 
 STATUSES = {
     errors.LocalProtocolError: 500,

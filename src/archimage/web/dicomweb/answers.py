@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archimage.web.dicomweb import errors
+from archimage.web import errors
 from archimage.web.dicomweb.conditional import ByteRange, is_current, wanted_range
 from archimage.web.dicomweb.resources import DicomWebRequest
 from archimage.web.multipart import MultipartWriter

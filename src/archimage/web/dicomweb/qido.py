@@ -18,10 +18,10 @@ from archimage.dicom.xml import model_xml
 from archimage.model.attributes import Level
 from archimage.services.qido import PreparedSearch, ResultWriter, Search, prepare
 from archimage.services.query import QueryService, Row
-from archimage.web.dicomweb.errors import warning
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
+from archimage.web.errors import warning
 from archimage.web.multipart import MultipartWriter
 from archimage.web.responses import Pieces, StreamedResponse
 

@@ -5,21 +5,19 @@ Ref: PS3.18 §8.
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Final
 
 import structlog
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError, ExcessiveRequestError, InvalidRequestError
-from archimage.web.dicomweb import errors
+from archimage.web import errors
 from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Executors, Resource, WebServices
 from archimage.web.dicomweb.routes import Route, Routes
 from archimage.web.receiving import TimedReceive
+from archimage.web.sending import Sending, has_body
 
 _log = structlog.get_logger()
-_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
-_CLOSE: Final = (b"connection", b"close")
 
 
 class DicomWebService:
@@ -53,7 +51,7 @@ class DicomWebService:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         body = TimedReceive(receive, self._body_timeout_s)
-        sending = _Sending(send, has_body=_has_body(scope), body=body)
+        sending = Sending(send, has_body=has_body(scope), body=body)
         try:
             await self._answer(scope, body, sending)
         except ConnectionFailedError:
@@ -69,7 +67,7 @@ class DicomWebService:
             _log.exception("a request met a bug", path=scope["path"])
             await errors.unforeseen()(scope, receive, sending)
 
-    async def _answer(self, scope: Scope, body: TimedReceive, send: "_Sending") -> None:
+    async def _answer(self, scope: Scope, body: TimedReceive, send: Sending) -> None:
         route = self._routes.find(scope["raw_path"].decode("latin-1"))
         if route is None:
             return await _not_found()(scope, body, send)
@@ -83,7 +81,7 @@ class DicomWebService:
         answer = await resource.handler(request)
         return await answer(scope, body, send)
 
-    async def _fail(self, error: ArchimageError, scope: Scope, send: "_Sending") -> None:
+    async def _fail(self, error: ArchimageError, scope: Scope, send: Sending) -> None:
         status = errors.answer_to(error).status
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("a request failed", path=scope["path"], status=int(status), reason=f"{error!r}")
@@ -94,34 +92,6 @@ class DicomWebService:
             return self._public_url + SERVICE_ROOT
         host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
         return f"{scope['scheme']}://{host.decode('latin-1')}{SERVICE_ROOT}"
-
-
-class _Sending:
-    """An ASGI `send` that adds what every answer has, and knows whether one has begun."""
-
-    __slots__ = ("_has_body", "_send", "body", "started")
-
-    def __init__(self, send: Send, *, has_body: bool, body: TimedReceive) -> None:
-        self._send = send
-        self._has_body = has_body
-        self.body = body
-        self.started = False
-
-    async def __call__(self, message: Message) -> None:
-        if not self.started:
-            self.started = True
-            headers = [*message["headers"], _NOSNIFF]
-            if self._has_body and not self.body.finished:
-                headers.append(_CLOSE)  # what still comes is nobody's; the next request could not be told from it
-            message = {**message, "headers": headers}
-        await self._send(message)
-
-
-def _has_body(scope: Scope) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in scope["headers"]
-    )
 
 
 def _check_length(scope: Scope, resource: Resource) -> None:

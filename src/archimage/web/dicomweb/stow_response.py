@@ -11,9 +11,9 @@ from archimage.dicom.jsonmodel import Attribute, Model
 from archimage.dicom.xml import model_xml
 from archimage.errors import ArchimageError, ExcessiveRequestError
 from archimage.services.stow_object import Answer, Failed, Stored, failure_reason
-from archimage.web.dicomweb.errors import RETRY_AFTER_S, answer_to, warning
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest
+from archimage.web.errors import RETRY_AFTER_S, answer_to, warning
 
 JSON: Final = Offer("application/dicom+json")
 XML: Final = Offer("application/dicom+xml")
