@@ -25,7 +25,8 @@
     |    |- IdentityMismatchError     data set, command and SOP class do not agree
     |    |- NotFoundError
     |    |- DuplicateInstanceError    another object is already kept under this UID
-    |    |- UnknownDestinationError   C-MOVE to an AE title that is not configured
+    |    |- ConflictError             what is asked for does not go with what is there
+    |    |- UnknownDestinationError   C-MOVE to an AE title that is not known here
     |    |- NotAuthorisedError
     |    |- OutOfResourcesError       disk full, too many results
     |    |- InvalidRequestError       what a web client asks for cannot be read
@@ -70,14 +71,18 @@ class RemoteProtocolError(ProtocolError):
 
 
 class AssociationError(ArchimageError):
-    """An association could not be made or did not last."""
+    """An association could not be made or did not last; next_step says what a person can do about it, where known."""
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.next_step = next_step
 
 
 class AssociationRejectedError(AssociationError):
     """The peer answered A-ASSOCIATE-RJ; result, source and reason are those of PS3.8 Table 9-21."""
 
-    def __init__(self, message: str, *, result: int, source: int, reason: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, result: int, source: int, reason: int, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
         self.result = result
         self.source = source
         self.reason = reason
@@ -86,8 +91,8 @@ class AssociationRejectedError(AssociationError):
 class AssociationAbortedError(AssociationError):
     """The peer, or the provider, aborted (PS3.8 Table 9-26)."""
 
-    def __init__(self, message: str, *, source: int = 0, reason: int = 0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, source: int = 0, reason: int = 0, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
         self.source = source
         self.reason = reason
 
@@ -107,8 +112,8 @@ class ContextNotAcceptedError(AssociationError):
 class OperationFailedError(AssociationError):
     """The peer answered a request with a failure; status is the DIMSE status of its response."""
 
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
         self.status = status
 
 
@@ -168,8 +173,12 @@ class DuplicateInstanceError(ServiceError):
     """Another object is already kept under this SOP Instance UID."""
 
 
+class ConflictError(ServiceError):
+    """What is asked for does not go with what is there: the message says what is in the way."""
+
+
 class UnknownDestinationError(ServiceError):
-    """The move destination is not a configured node."""
+    """The move destination is not a node that is known here."""
 
 
 class NotAuthorisedError(ServiceError):

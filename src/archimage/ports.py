@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
+from archimage.model.nodes import Node
 from archimage.model.query import Query
 from archimage.model.records import Compressible, FrameTable, InstanceRecord, Original, Removed, StoredInstance
 
@@ -338,6 +339,31 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+class Nodes(Protocol):
+    """Keeps the remote nodes that were entered at run time, for every process; what returns is durable."""
+
+    def all(self) -> Sequence[Node]:
+        """Return all, by AE title."""
+
+    def get(self, ae_title: str) -> Node | None:
+        """Return the node of an AE title, or None."""
+
+    def count(self) -> int:
+        """Count them."""
+
+    def add(self, added: Node) -> bool:
+        """Keep a node; False where its AE title is taken."""
+
+    def change(self, ae_title: str, changed: Node) -> bool:
+        """Put changed, but for when it was created, in the place of the node of an AE title.
+
+        False where that is not there, or the new AE title is taken.
+        """
+
+    def remove(self, ae_title: str) -> bool:
+        """Forget a node; False where it is not there."""
 
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"

@@ -16,6 +16,7 @@ NEVER_ANSWERED = {
     errors.MergeConflictError,  # of a library function that no service uses on the wire
     errors.InvalidPathError,  # a path expression comes from a caller of the library
     errors.InvalidFileError,  # files come by import, not from a peer
+    errors.ConflictError,  # nodes are kept over HTTP
     errors.InvalidRequestError,  # these five are of HTTP alone
     errors.ExcessiveRequestError,
     errors.NotAcceptableError,

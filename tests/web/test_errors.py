@@ -30,6 +30,7 @@ STATUSES = {
     errors.IdentityMismatchError: 409,
     errors.NotFoundError: 404,
     errors.DuplicateInstanceError: 409,
+    errors.ConflictError: 409,
     errors.UnknownDestinationError: 404,
     errors.NotAuthorisedError: 403,
     errors.OutOfResourcesError: 507,

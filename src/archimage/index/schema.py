@@ -9,6 +9,8 @@ levels of the Query/Retrieve information model. Two more are derived:
 
 `removal` has a row for each instance that was removed on request, in their order: what the ingest journals still hold
 of it from before is void, and its file is to be deleted. It is kept until neither is true any more.
+
+`node` has the remote nodes that were entered at run time. It is not derived: no file tells what stands in it.
 """
 
 from typing import Final
@@ -29,7 +31,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -136,6 +138,18 @@ removal: Final = Table(
     Column("sop_instance_uid", Text, nullable=False),
     Column("file_path", Text),  # NULL once the file is deleted
     Index(None, "sop_instance_uid"),
+)
+node: Final = Table(
+    "node",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("ae_title", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("ae_title"),
 )
 name_key: Final = Table(
     "name_key",

@@ -22,7 +22,7 @@ from archimage.errors import IndexUnavailableError, OutOfResourcesError
 from archimage.index import statements
 from archimage.index.compression import Compression, compressible
 from archimage.index.frames import decode_frames
-from archimage.index.ingest import Ingest
+from archimage.index.ingest import Cursor, Ingest
 from archimage.index.lookups import Lookups, versions
 from archimage.index.matching import clean
 from archimage.index.removals import Removals
@@ -53,11 +53,11 @@ class SqliteIndex:
         self._path = path
         self._durable = durable
         self._busy_timeout_s = busy_timeout_s
-        self._dialect = SqliteDialect()
-        self._ingest = Ingest(self._dialect)
-        self._removals = Removals(self._dialect, self._ingest)
-        self._compression = Compression(self._dialect)
-        self._lookups = Lookups(self._dialect)
+        self.dialect = SqliteDialect()
+        self._ingest = Ingest(self.dialect)
+        self._removals = Removals(self.dialect, self._ingest)
+        self._compression = Compression(self.dialect)
+        self._lookups = Lookups(self.dialect)
         self._writing_lock = threading.Lock()
         self._syncing_lock = threading.Lock()
         self._anchor_lock = threading.Lock()
@@ -101,7 +101,7 @@ class SqliteIndex:
             inside = series_instance_uid is not None
             statement = self._lookups.stored_in_series if inside else self._lookups.stored_in_study
         uids = {"instance": sop_instance_uid, "study": study_instance_uid, "series": series_instance_uid}
-        rows = self._fetch(statement, uids)
+        rows = self.fetch(statement, uids)
         return StoredInstance(*rows[0]) if rows else None
 
     def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None:
@@ -110,33 +110,33 @@ class SqliteIndex:
         path is that of the object which is meant: another one may have taken its place since.
         """
         statement = self._lookups.frames if path is None else self._lookups.frames_at
-        rows = self._fetch(statement, {"instance": sop_instance_uid, "path": path})
+        rows = self.fetch(statement, {"instance": sop_instance_uid, "path": path})
         return decode_frames(rows[0][0]) if rows else None
 
     def awaiting_compression(self, limit: int) -> Sequence[Compressible]:
         """Return some of the instances that wait to be compressed, at most limit."""
-        return [compressible(row) for row in self._fetch(self._compression.waiting, {"limit": limit})]
+        return [compressible(row) for row in self.fetch(self._compression.waiting, {"limit": limit})]
 
     def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
         """Map the UID of each series of a study to a text that is another one after any change of its instances."""
-        return versions(self._fetch(self._lookups.study_changes, {"study": study_instance_uid}))
+        return versions(self.fetch(self._lookups.study_changes, {"study": study_instance_uid}))
 
     def series_version(self, study_instance_uid: str, series_instance_uid: str) -> str | None:
         """Return that text for one series, None where it is not there."""
         uids = {"study": study_instance_uid, "series": series_instance_uid}
-        return versions(self._fetch(self._lookups.series_changes, uids)).get(series_instance_uid)
+        return versions(self.fetch(self._lookups.series_changes, uids)).get(series_instance_uid)
 
     def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
         """Yield the matches in pages; each maps columns to text, absent values left out."""
         columns = [attribute.column for attribute in statements.columns_of(query)]
-        with self._reading() as connection, closing(connection.execute(statements.find(query, self._dialect))) as found:
+        with self._reading() as connection, closing(connection.execute(statements.find(query, self.dialect))) as found:
             while rows := found.fetchmany(_PAGE):
                 yield [{name: value for name, value in zip(columns, row, strict=True) if value} for row in rows]
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside."""
         with self._reading() as connection:
-            return int(connection.execute(statements.count(query, self._dialect)).scalar_one())
+            return int(connection.execute(statements.count(query, self.dialect)).scalar_one())
 
     def generation(self) -> str:
         """Return a text that is another one after any change, by whatever process."""
@@ -153,7 +153,7 @@ class SqliteIndex:
         What is removed meanwhile is left out.
         """
         with self._reading() as connection:
-            keys = array("q", connection.execute(statements.instance_keys(query, self._dialect)).scalars())
+            keys = array("q", connection.execute(statements.instance_keys(query, self.dialect)).scalars())
         for start in range(0, len(keys), _PAGE):
             yield from self._stored(keys[start : start + _PAGE].tolist())
 
@@ -186,6 +186,23 @@ class SqliteIndex:
         self._engine.dispose()
         self._drop_anchor()
 
+    # What other tables are kept by: `index.nodes.Database`
+
+    def fetch(self, statement: str, parameters: Mapping[str, str | int | None]) -> list[Any]:
+        """Execute a query that was compiled ahead on a connection of the pool."""
+        cleaned = {name: clean(value) if isinstance(value, str) else value for name, value in parameters.items()}
+        with self._answering():
+            self._check_file()
+            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(statement, cleaned)
+                return list(cursor.fetchall())
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Lend the writer's cursor in a transaction, which is undone by any exception."""
+        with self._transaction() as cursor, self._answering():
+            yield cursor
+
     # Reading
 
     @contextmanager
@@ -196,15 +213,6 @@ class SqliteIndex:
             with self._engine.connect() as connection:
                 yield connection
 
-    def _fetch(self, statement: str, parameters: Mapping[str, str | int | None]) -> list[Any]:
-        """Execute a statement that was compiled ahead on a connection of the pool."""
-        cleaned = {name: clean(value) if isinstance(value, str) else value for name, value in parameters.items()}
-        with self._answering():
-            self._check_file()
-            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-                cursor.execute(statement, cleaned)
-                return list(cursor.fetchall())
-
     def _keys_after(self, last: int) -> list[int]:
         """Return the keys of the next page of instances."""
         following = select(instance.c.pk).where(instance.c.pk > last).order_by(instance.c.pk).limit(_PAGE)
@@ -213,9 +221,9 @@ class SqliteIndex:
 
     def _stored(self, keys: Sequence[int]) -> Iterator[Sequence[StoredInstance]]:
         """Yield those of one page that are still there, in the order of keys."""
-        wanted = select(instance.c.pk, *statements.STORED).where(self._dialect.among(instance.c.pk, "keys"))
+        wanted = select(instance.c.pk, *statements.STORED).where(self.dialect.among(instance.c.pk, "keys"))
         with self._reading() as connection:
-            rows = connection.execute(wanted, {"keys": self._dialect.pack(keys)}).fetchall()
+            rows = connection.execute(wanted, {"keys": self.dialect.pack(keys)}).fetchall()
         found = {row[0]: StoredInstance(*row[1:]) for row in rows}
         page = [found[key] for key in keys if key in found]
         if page:

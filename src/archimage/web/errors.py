@@ -47,6 +47,7 @@ _TABLE: Final[Mapping[type[ArchimageError], Answer]] = MappingProxyType(
         errors.DuplicateInstanceError: Answer(
             HTTPStatus.CONFLICT, "Delete the object that is kept, or send this one under a UID of its own."
         ),
+        errors.ConflictError: Answer(HTTPStatus.CONFLICT, "Look at what is there, and ask for something else."),
         errors.UnknownDestinationError: Answer(HTTPStatus.NOT_FOUND, "Add the node to the settings."),
         errors.NotAuthorisedError: Answer(HTTPStatus.FORBIDDEN, "Ask whoever runs this archive for permission."),
         errors.OutOfResourcesError: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "Free space or narrow the request."),
