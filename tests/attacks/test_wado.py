@@ -74,14 +74,14 @@ def test_a_codestream_that_lies_is_kept_and_its_picture_refused(
     assert server.process.poll() is None
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(65_535, 65_535), (0, 16), (1, 1)])
+@pytest.mark.parametrize(("rows", "columns"), [(65_535, 65_535), (0, 16)])
 def test_a_header_that_lies_about_its_size_is_refused(port: int, rows: int, columns: int) -> None:
     uid = new_uid()
     lies = {ROWS: rows.to_bytes(2, "little"), COLUMNS: columns.to_bytes(2, "little")}
     assert store(port, [part10(dataset(uid, replaced=lies), uid)]).status == 200
     for path in ("rendered", "frames/1"):
         answer = get(port, f"{_ADDRESS}/{uid}/{path}", "*/*")
-        assert answer.status in {404, 406} or len(answer.body) < 10_000
+        assert (answer.status, "pixel" in answer.body.decode()) == (406, True), path
 
 
 def test_a_crowd_of_pictures_that_cannot_be_drawn_leaves_room_for_frames(server: Server, port: int) -> None:

@@ -1,6 +1,5 @@
 """The Native DICOM Model says what the JSON does, and comes back; what is no such model is refused."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from archimage.errors import ExcessiveRequestError, InvalidRequestError
 from tests.dicom.strategies import datasets
 from tests.dicom.test_json import EXPLICIT, WHOLE, inflated_dataset
 from tests.dicom.test_modelencode import model_of
+from tests.interop.peers import tool
 
 START = '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">'
 
@@ -191,11 +191,10 @@ def test_size_and_number_of_parts_are_bounded() -> None:
             parse_xml(attribute(values), ModelLimits(max_elements=10))
 
 
-@pytest.mark.skipif(shutil.which("dcm2xml") is None, reason="DCMTK is missing; make peers installs it")
 @pytest.mark.parametrize("name", ["CT_small.dcm", "rtplan.dcm", "reportsi.dcm", "chrFren.dcm", "MR_small_implicit.dcm"])
 def test_dcmtk_writes_the_same_attributes(name: str) -> None:
     path = next(path for path in WHOLE if path.name == name)
-    command = ["dcm2xml", "--native-format", "--convert-to-utf8", str(path)]
+    command = [tool("dcm2xml"), "--native-format", "--convert-to-utf8", str(path)]
     theirs = listed(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
     meta, data = inflated_dataset(path)
     ours = listed(model_xml(model_of(data, meta.transfer_syntax_uid)))

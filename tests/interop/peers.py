@@ -93,10 +93,10 @@ def free_port() -> int:
 
 
 def tool(name: str) -> str:
-    """Return the path of a DCMTK program; where it is missing, CI fails and others skip."""
+    """Return the path of a program of DCMTK or dicom3tools; where it is missing, CI fails and others skip."""
     found = shutil.which(name)
     if found is None:
-        missing(f"{name} is missing: apt-get install dcmtk")
+        missing(f"{name} is missing: apt-get install {'dicom3tools' if name == 'dciodvfy' else 'dcmtk'}")
     return found
 
 

@@ -48,6 +48,17 @@ IMAGES = (
 )  # fmt: skip
 
 
+_DEEP = {"CT_small.dcm", "693_UNCI.dcm", "SC_rgb_16bit.dcm"}
+_COLOUR = {"SC_rgb.dcm", "color-pl.dcm", "SC_ybr_full_uncompressed.dcm"}
+_PALETTE = {"OBXXXX1A.dcm"}
+REFUSED = {
+    JPEG_BASELINE: _DEEP | _PALETTE | {"MR2_UNCI.dcm", "emri_small.dcm", "examples_overlay.dcm"},
+    JPEG_EXTENDED: _DEEP | _PALETTE | _COLOUR,
+    JPEG_LS_NEAR: _PALETTE,
+    JPEG_2000: _PALETTE,
+}
+"""What transfer syntaxes may not hold: more than 8 or 12 bits, colour, indices that a loss would make others."""
+UNCOMPRESSED = {IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, DEFLATED_LITTLE_ENDIAN}
 CONVERTED = {(name, JPEG_BASELINE) for name in ("SC_rgb.dcm", "color-pl.dcm", "SC_ybr_full_uncompressed.dcm")}
 """Colour that DCMTK gives as YBR where it is asked not to convert, and we as RGB: see the test after the first."""
 
@@ -67,6 +78,11 @@ def qualities(target: str) -> tuple[Quality | None, ...]:
     return (Quality(),) if target in {JPEG_BASELINE, JPEG_EXTENDED} else (None, Quality())
 
 
+def is_refused(name: str, target: str) -> bool:
+    """Tell what cannot be encoded so; single bits in no codec."""
+    return name in REFUSED.get(target, ()) or (name == "liver.dcm" and target not in UNCOMPRESSED)
+
+
 @pytest.mark.parametrize(
     ("name", "target"),
     [(name, target) for name in IMAGES for target in sorted(DECODERS) if (name, target) not in CONVERTED],
@@ -76,10 +92,11 @@ def test_dcmtk_decodes_the_same_samples(name: str, target: str, tmp_path: Path) 
     assert image is not None
     ours, theirs = tmp_path / "ours.dcm", tmp_path / "theirs.dcm"
     for quality in qualities(target):
-        try:
-            written(image, target, quality, ours)
-        except NotAcceptableError:
-            return
+        if is_refused(name, target):
+            with pytest.raises(NotAcceptableError):
+                written(image, target, quality, ours)
+            continue
+        written(image, target, quality, ours)
         program, *options = DECODERS[target]
         finished = run(program, *options, ours, theirs)
         assert finished.returncode == 0, finished.stdout
@@ -109,18 +126,22 @@ def test_dcmtk_decodes_lossy_colour_to_nearly_the_same_rgb(tmp_path: Path) -> No
     assert difference.mean() < 1.5
 
 
-@pytest.mark.parametrize("target", VERIFIED)
-@pytest.mark.parametrize("name", sorted(set(IMAGES) - {"color-pl.dcm", "emri_small.dcm"}))
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        (name, target)
+        for name in sorted(set(IMAGES) - {"color-pl.dcm", "emri_small.dcm"})
+        for target in VERIFIED
+        if not is_refused(name, target)
+    ],
+)
 def test_dciodvfy_finds_no_new_fault(name: str, target: str, tmp_path: Path) -> None:
     """The two left out have faults that a new reference to them, or another Image Type, brings to light."""
     image = real_image(real_file(name))
     assert image is not None
     before = faults(real_file(name))
     for quality in qualities(target):
-        try:
-            written(image, target, quality, tmp_path / "ours.dcm")
-        except NotAcceptableError:
-            return
+        written(image, target, quality, tmp_path / "ours.dcm")
         assert faults(tmp_path / "ours.dcm") <= before
 
 
