@@ -40,11 +40,6 @@ def tag_of_keyword(keyword: str) -> int | None:
     return _TAGS.get(keyword)
 
 
-def keyword_of_tag(tag: int) -> str:
-    """Return the keyword of an attribute, empty where the dictionary has none."""
-    return _ENTRIES[tag][1] if tag in _ENTRIES else ""
-
-
 @lru_cache(maxsize=4096)
 def _other_vr(tag: int) -> str:
     """Return the VR of a group length, a private element, or one of a repeating group such as overlays."""

@@ -14,7 +14,6 @@ _LAST: Final = "\U0010ffff"
 _OFFSET: Final = re.compile(r"(.{4,})([+-])(\d\d)(\d\d)", re.ASCII | re.DOTALL)
 _DATE_TIME: Final = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?", re.ASCII)
 _YEARS: Final = range(2, 9999)  # room for an offset at both ends
-_ZERO_PAIRS: Final = re.compile(r"(?:00)+", re.ASCII)
 
 
 def successor(prefix: str) -> str | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-MEDIA_TYPE: Final = "application/zip"
 _LOCAL: Final = Struct("<4s5H3I2H")
 _CENTRAL: Final = Struct("<4s6H3I5H2I")
 _END: Final = Struct("<4s4H2IH")
