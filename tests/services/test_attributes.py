@@ -6,11 +6,14 @@ import pytest
 
 from archimage.dicom.scan import Header, scan
 from archimage.errors import IdentityMismatchError, InvalidInstanceUIDError
+from archimage.model.attributes import BY_COLUMN, Level
+from archimage.model.query import Condition, Exact, Query, Range
 from archimage.model.records import FrameTable
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.attributes import WANTED, frame_table, index_values
-from tests.attacks.datasets import PATIENT_NAME, PIXEL_DATA, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, dataset
+from tests.attacks.datasets import PATIENT_NAME, PIXEL_DATA, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, dataset, new_uid
 from tests.dicom.encoded import element, item, long_element, pixels, sequence
+from tests.services.parts import Parts, expected
 
 
 def _header(data: bytes) -> Header:
@@ -104,3 +107,36 @@ def test_more_fragments_than_can_be_kept_have_no_table() -> None:
 def test_an_object_without_pixels_has_no_table() -> None:
     data = dataset("1.2.3", left_out=frozenset({PIXEL_DATA})) + long_element(0x00420011, b"OB", b"%PDF")
     assert frame_table(_header(data), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        (b"1994.11.05", b"10:30:01.5", ("19941105", "103001.5")),
+        (b"1994.11.05", b"10:30 ", ("19941105", "1030")),
+        (b"19941105", b"103001", ("19941105", "103001")),
+        (b"unknown", b"noon", ("unknown", "noon")),
+        (b"1994.1105 ", b"1030.5", ("1994.1105", "1030.5")),
+    ],
+)
+def test_dates_and_times_of_before_dicom_are_kept_as_those_of_today(
+    date: bytes, time: bytes, expected: tuple[str, str]
+) -> None:
+    more = ((0x00080020, "DA", date), (0x00080030, "TM", time))
+    values = index_values(_header(dataset("1.2.3", more=more)))
+    assert (values["study_date"], values["study_time"]) == expected
+
+
+def test_a_study_of_before_dicom_is_found_by_its_date_and_its_object_is_as_it_came(parts: Parts) -> None:
+    uid = new_uid()
+    data = dataset(uid, more=((0x00080020, "DA", b"1994.11.05"), (0x00080030, "TM", b"10:30:01")))
+    parts.service.store(expected(uid), [data])
+    date, time = BY_COLUMN["study_date"], BY_COLUMN["study_time"]
+    for conditions in (
+        (Condition(date, Exact("19941105")),),
+        (Condition(date, Range("19941101", "19941130")), Condition(time, Range("10", "11"))),
+    ):
+        query = Query(Level.STUDY, conditions, (date, time))
+        (found,) = [row for page in parts.index.find(query) for row in page]
+        assert (found["study_date"], found["study_time"]) == ("19941105", "103001")
+    assert parts.kept(uid) == data

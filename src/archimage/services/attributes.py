@@ -4,6 +4,7 @@ from typing import Final
 
 from archimage.dicom.fragments import frames_of, parse_offsets
 from archimage.dicom.layout import SPECTROSCOPY_DATA
+from archimage.dicom.olddates import plain_date, plain_time
 from archimage.dicom.scan import Header, PixelData
 from archimage.errors import IdentityMismatchError, InvalidPixelDataError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN
@@ -29,6 +30,8 @@ _NESTED: Final = {
     sequence: tuple(attribute for attribute in _STORED if attribute.sequence_tag == sequence)
     for sequence in {attribute.sequence_tag for attribute in _STORED} - {None}
 }
+_PLAIN: Final = {"DA": plain_date, "TM": plain_time}
+_DATED: Final = tuple((attribute.column, _PLAIN[attribute.vr]) for attribute in _STORED if attribute.vr in _PLAIN)
 _MAX_FRAGMENTS: Final = 16_384
 _MAX_FRAMES: Final = (1 << 31) - 1  # what an IS can hold
 _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid")
@@ -36,6 +39,8 @@ _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_u
 
 def index_values(header: Header) -> dict[str, str]:
     """Return column -> text of every indexed attribute that has a value.
+
+    Dates and times in the forms of before DICOM 3.0 are kept in those of today, so that they are found.
 
     Raises:
         IdentityMismatchError: a UID that every composite object has is missing (PS3.3 §C.12.1).
@@ -49,6 +54,9 @@ def index_values(header: Header) -> dict[str, str]:
         for attribute in _NESTED[sequence]:
             if text := "\\".join(filter(None, header.texts(sequence, attribute.tag))):
                 values[attribute.column] = text
+    for column, plain in _DATED:
+        if column in values:
+            values[column] = plain(values[column])
     for column in _REQUIRED:
         if column not in values:
             raise IdentityMismatchError(f"the data set has no {BY_COLUMN[column].keyword}")

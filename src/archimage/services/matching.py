@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final
 
+from archimage.dicom.olddates import plain_date, plain_time
 from archimage.errors import InvalidQueryError
 from archimage.model.ids import is_uid
 from archimage.model.query import Exact, Match, Range, UIDList, Universal, Wildcard
@@ -96,7 +97,7 @@ def _ends(low: str, high: str, parse: Callable[[str], str | None]) -> Range | No
 
 def _date(text: str) -> str | None:
     """Return text as YYYYMMDD, also from the older YYYY.MM.DD; None when it is no date."""
-    plain = text.replace(".", "") if len(text) == 10 and text[4] == text[7] == "." else text
+    plain = plain_date(text)
     if len(plain) != 8 or not plain.isascii() or not plain.isdecimal():
         return None
     try:
@@ -108,7 +109,7 @@ def _date(text: str) -> str | None:
 
 def _time(text: str) -> str | None:
     """Return text as HH[MM[SS[.F]]], also from the older HH:MM:SS; None when it is no time."""
-    plain = text.replace(":", "") if text[2:3] == ":" else text
+    plain = plain_time(text)
     return plain if _TIME.fullmatch(plain) else None
 
 
