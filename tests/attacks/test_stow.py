@@ -189,7 +189,7 @@ def test_external_entities_are_not_read_and_not_expanded(port: int) -> None:
         text = f'<?xml version="1.0"?><!DOCTYPE x [{declared}]><NativeDicomModel>&e;&a9;</NativeDicomModel>'
         started = time.monotonic()
         answer = post(port, text.encode(), _XML)
-        assert (answer.status, answer.reasons(OTHER)) == (409, [Status.CANNOT_UNDERSTAND])
+        assert (answer.status, answer.reasons(OTHER)) == (400, [Status.CANNOT_UNDERSTAND])
         assert b"root:" not in answer.body
         assert time.monotonic() - started <= _ANSWERED_WITHIN_S
     with pytest.raises(TimeoutError):
@@ -202,7 +202,7 @@ def test_metadata_nested_too_deep_is_refused_at_once(port: int, depth: int) -> N
     text = '{"00400260":{"vr":"SQ","Value":[' * depth + "]}}" * depth
     started = time.monotonic()
     answer = post(port, text.encode(), _JSON)
-    assert (answer.status, answer.reasons(OTHER)) == (409, [Status.CANNOT_UNDERSTAND])
+    assert (answer.status, answer.reasons(OTHER)) == (400, [Status.CANNOT_UNDERSTAND])
     assert time.monotonic() - started <= _ANSWERED_WITHIN_S
 
 
@@ -221,7 +221,7 @@ def test_metadata_of_millions_of_parts_is_refused_and_not_held(server: Server, p
 )
 @pytest.mark.parametrize("form", [_JSON, _XML])
 def test_metadata_that_cannot_be_read_is_refused(port: int, text: bytes, form: str) -> None:
-    assert post(port, text, form).status in (400, 409)
+    assert post(port, text, form).status == 400
 
 
 # Row 46.

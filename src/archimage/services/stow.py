@@ -16,9 +16,9 @@ from archimage.dicom.modelencode import BulkValue, encode_json_pieces
 from archimage.dicom.xml import parse_xml
 from archimage.errors import (
     ArchimageError,
+    ConflictError,
     ExcessiveRequestError,
     IdentityMismatchError,
-    InvalidRequestError,
     UnsupportedMediaTypeError,
 )
 from archimage.model.ids import is_uid
@@ -193,20 +193,20 @@ class Upload:
         """Return the bulk value of a reference, a part for each frame where several parts have one name.
 
         Raises:
-            InvalidRequestError: no part of the request has that name. Nothing is ever fetched.
+            ConflictError: no part of the request has that name. Nothing is ever fetched.
         """
         if self._spool.error is not None:
             raise self._spool.error
         found = self._bulk.get(uri)
         if not found:
-            raise InvalidRequestError(f"no part of the request has the Content-Location {uri[:200]!r}")
+            raise ConflictError(f"no part of the request has the Content-Location {uri[:200]!r}")
         return [BulkValue(one.size_bytes, partial(self._spool.pieces, one.offset, one.size_bytes)) for one in found]
 
     def transfer_syntax(self, model: Model) -> str:
         """Return the syntax that an object is to have: that of its pixels, or what the metadata says of itself.
 
         Raises:
-            InvalidRequestError: its pixels are not among the parts.
+            ConflictError: its pixels are not among the parts.
             UnsupportedMediaTypeError: their media type does not tell how they are compressed.
         """
         stated = next((uid for tag in _SYNTAX_TAGS if (uid := _uid(model, tag))), "")

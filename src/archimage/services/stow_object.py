@@ -62,6 +62,7 @@ _REASONS: Final[Mapping[type[ArchimageError], Status]] = MappingProxyType(
         errors.DuplicateInstanceError: Status.DUPLICATE_SOP_INSTANCE,
         errors.OutOfResourcesError: Status.OUT_OF_RESOURCES,
         errors.ExcessiveRequestError: Status.OUT_OF_RESOURCES,
+        errors.ConflictError: Status.CANNOT_UNDERSTAND,
         errors.InvalidRequestError: Status.CANNOT_UNDERSTAND,
         errors.UnsupportedMediaTypeError: Status.CANNOT_UNDERSTAND,
         errors.UnavailableError: Status.OUT_OF_RESOURCES,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from archimage.dicom.jsonmodel import Attribute, Model
 from archimage.dicom.xml import model_xml
-from archimage.errors import ArchimageError, ExcessiveRequestError
+from archimage.errors import ArchimageError, ExcessiveRequestError, InvalidRequestError
 from archimage.services.stow_object import Answer, Failed, Stored, failure_reason
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest
@@ -53,8 +53,15 @@ def _status(stored: Sequence[Stored], failed: Sequence[Failed], broken: Archimag
         return answer_to(broken).status
     if stored:
         return HTTPStatus.ACCEPTED if failed or broken else HTTPStatus.OK
+    if failed and all(map(_is_unreadable, failed)):
+        return HTTPStatus.BAD_REQUEST
     statuses = {answer_to(answer.error).status for answer in failed}
     return statuses.pop() if len(statuses) == 1 and statuses <= _TOLD else HTTPStatus.CONFLICT
+
+
+def _is_unreadable(answer: Failed) -> bool:
+    """Tell of metadata that is none: what is wrong is the request, not an object of it."""
+    return isinstance(answer.error, InvalidRequestError) and not answer.sop_instance_uid
 
 
 def _notes(stored: Sequence[Stored], failed: Sequence[Failed], broken: ArchimageError | None) -> list[str]:
