@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from archimage.config import Config
 from archimage.dicom.limits import DEFAULT_LIMITS as DATA_SET
 from archimage.dicom.pixels import MAX_FRAME_BYTES
-from archimage.services import identifiers, matching, qido, stow
+from archimage.dicom.render.options import MAX_PIXELS, MAX_SIDE
+from archimage.services import identifiers, matching, qido, rendering, stow
 from archimage.web import multipart_parser, protocol, receiving
-from archimage.web.dicomweb import negotiation, parameters, resources, routes
+from archimage.web.dicomweb import found, negotiation, parameters, resources, routes
 from scripts.conformance.markdown import paragraph, table
 
 
@@ -19,6 +20,8 @@ def limits(config: Config) -> Iterator[str]:
     yield table(("what", "at most"), _shown(_data_sets()))
     yield "### Queries"
     yield table(("what", "at most"), _shown(_queries(config)))
+    yield "### Pictures"
+    yield table(("what", "at most"), _shown(_pictures(config)))
     yield "### Web requests"
     yield table(("what", "at most"), _shown(_web(config)))
 
@@ -47,6 +50,16 @@ def _queries(config: Config) -> Iterator[tuple[str, int | float | str]]:
     yield "wildcards `*` of one key", matching.MAX_WILDCARDS
     yield "attributes of a web search", qido.MAX_FIELDS
     yield "attributes to sort by", qido.MAX_SORT_KEYS
+
+
+def _pictures(config: Config) -> Iterator[tuple[str, int | float | str]]:
+    yield "pixels of a side", MAX_SIDE
+    yield "pixels in all", MAX_PIXELS
+    yield "frames of a loop", rendering.MAX_LOOP_FRAMES
+    yield "its frames as they are stored, bytes", rendering.MAX_LOOP_BYTES
+    yield "frames in the address of a request", found.MAX_FRAMES
+    yield "time for one frame, s (`pixels.timeout_s`)", config.pixels.timeout_s
+    yield "memory of a worker process, bytes (`pixels.memory_bytes`)", config.pixels.memory_bytes
 
 
 def _web(config: Config) -> Iterator[tuple[str, int | float | str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from archimage.dicom.layout import layout_of
-from archimage.dicom.pixels import DECODABLE, ENCODABLE, LOSSY, NATIVE, VIDEO, Quality
+from archimage.dicom.pixels import DECODABLE, LOSSY, NATIVE, VIDEO, Quality
 from archimage.dicom.text import CHARACTER_SETS
 from archimage.errors import InvalidQueryError, UnsupportedTransferSyntaxError
 from archimage.model.attributes import ATTRIBUTES, Attribute, Level
@@ -15,6 +15,7 @@ from archimage.protocol.uids import (
 )
 from archimage.services.matching import parse_match
 from archimage.services.query import QueryService
+from archimage.services.transcoding import has_way
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _SAMPLES = (
@@ -36,7 +37,7 @@ def transfer_syntaxes() -> Iterator[str]:
     yield table(
         ("UID", "name", "pixels", "kept as it is", "decoded, rendered", "encoded"),
         (
-            (code(uid), name, _pixels(uid), yes(_kept(uid)), yes(uid in DECODABLE), yes(uid in ENCODABLE))
+            (code(uid), name, _pixels(uid), yes(_kept(uid)), yes(uid in DECODABLE), _made(uid))
             for uid, name in TRANSFER_SYNTAXES.items()
         ),
     )
@@ -62,6 +63,12 @@ def _kept(uid: str) -> bool:
     except UnsupportedTransferSyntaxError:
         return False
     return True
+
+
+def _made(uid: str) -> str:
+    """Tell what images of other transfer syntaxes can be had in this one."""
+    sources = [TRANSFER_SYNTAXES[source] for source in TRANSFER_SYNTAXES if source != uid and has_way(source, uid)]
+    return yes(bool(sources)) if len(sources) != 1 else f"of {sources[0]}"
 
 
 def _pixels(uid: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from archimage.dicom.codecs.syntaxes import VIDEO
 from archimage.dicom.layout import PIXEL_DATA
-from archimage.dicom.render import RenderOptions
+from archimage.dicom.render.options import RenderOptions
 from archimage.errors import ExcessiveRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.ports import PixelWork
@@ -32,8 +32,8 @@ _DOCUMENTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 _MPEG_2: Final = frozenset({"1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.100.1", "1.2.840.10008.1.2.4.101",
                             "1.2.840.10008.1.2.4.101.1"})  # fmt: skip
-_LOOP_FRAMES: Final = 1_000
-_LOOP_BYTES: Final = 128 << 20
+MAX_LOOP_FRAMES: Final = 1_000
+MAX_LOOP_BYTES: Final = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +91,13 @@ class RenderingService:
         """
         asked = self._asked(instance, 1, options)
         count = self._frames.frame_count(instance)
-        if count > _LOOP_FRAMES:
-            raise ExcessiveRequestError(f"{count} frames; at most {_LOOP_FRAMES} are made into a GIF")
+        if count > MAX_LOOP_FRAMES:
+            raise ExcessiveRequestError(f"{count} frames; at most {MAX_LOOP_FRAMES} are made into a GIF")
         data, size = [self._frames.header(instance)], 0
         for frame in self._frames.frames(instance, range(1, count + 1)):
             size += len(frame.data)
-            if size > _LOOP_BYTES:
-                raise ExcessiveRequestError(f"its frames are larger than {_LOOP_BYTES >> 20} MiB; ask for single ones")
+            if size > MAX_LOOP_BYTES:
+                raise ExcessiveRequestError(f"its frames are larger than {MAX_LOOP_BYTES >> 20} MiB; ask for single ones")
             data.append(frame.data)
         return _data(self._work.submit("animate", asked, data))
 
