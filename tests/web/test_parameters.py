@@ -18,15 +18,22 @@ def test_what_is_encoded_is_read_back(pairs: list[tuple[str, str]]) -> None:
 
 
 def test_percent_signs_are_decoded_once() -> None:
-    assert Parameters.parse(b"a=%2525").last("a") == "%25"
+    assert Parameters.parse(b"a=%2525").one("a") == "%25"
 
 
-def test_the_last_of_several_counts_and_all_are_there() -> None:
+def test_of_several_values_all_are_there() -> None:
     query = Parameters.parse(b"a=1&b=2&a=3,4&&a")
-    assert query.last("a") == ""
     assert query.all("a") == ["1", "3,4", ""]
     assert query.split("a") == ["1", "3", "4"]
-    assert query.last("c") is None
+    assert query.joined("a") == "1, 3,4, "
+    assert (query.one("b"), query.one("c"), query.joined("c")) == ("2", None, None)
+
+
+def test_what_has_one_value_is_refused_when_it_is_given_twice() -> None:
+    query = Parameters.parse(b"a=1&a=1")
+    for read in (query.one, query.number, query.flag, lambda name: query.integer(name, default=0, low=0, high=9)):
+        with pytest.raises(InvalidRequestError, match="a is given 2 times"):
+            read("a")
 
 
 @pytest.mark.parametrize("query", [b"a=%ff", b"a=%00", b"%c3%28=1"])

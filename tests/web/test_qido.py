@@ -132,6 +132,8 @@ def test_nothing_found_is_an_empty_array(client: Client) -> None:
         ("ModalitiesInStudy=CT", ["1.0", "1.1", "1.2", "1.3"]),
         ("ModalitiesInStudy=MR", []),
         ("ModalitiesInStudy=CT%5CMR", ["1.0", "1.1", "1.2", "1.3"]),
+        ("ModalitiesInStudy=CT,MR", ["1.0", "1.1", "1.2", "1.3"]),
+        ("ModalitiesInStudy=MR%2CUS", []),
         ("ModalitiesInStudy=CT%5CMR&multiplevaluematching=true", []),
         ("SOPInstanceUID=1.2.1.1", ["1.2"]),
         ("SeriesInstanceUID=1.3.1&PatientID=P1", ["1.3"]),
@@ -178,8 +180,6 @@ def test_empty_value_matching_is_told_to_be_missing(client: Client) -> None:
     [
         ("includefield=StudyDescription", ["00081030"]),
         ("includefield=00081030,00081060&includefield=PatientAge", ["00081030", "00081060", "00101010"]),
-        ("includefield=Modality", []),  # is of another level
-        ("includefield=PatientMotherBirthName", []),  # is not kept
         ("includefield=all", ["00081030", "00081060", "00081080", "00101010", "00201200", "00080062"]),
     ],
 )
@@ -187,6 +187,33 @@ def test_more_attributes_are_returned_on_request(client: Client, query: str, tag
     answer = client.ask(f"/dicom-web/studies?{query}")
     assert set(tags) <= answer.json[0].keys()
     assert query.endswith("all") or set(answer.json[0]) == {*STUDY_ATTRIBUTES, *tags}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("studies", "PatientMotherBirthName"),  # is not kept
+        ("studies", "00080060"),  # is of another level
+        ("instances", "PixelSpacing"),
+        ("instances", "RequestAttributesSequence.RequestedProcedureDescription"),
+    ],
+)
+def test_what_cannot_be_returned_is_told(client: Client, path: str, name: str) -> None:
+    answer = client.ask(f"/dicom-web/{path}?includefield={name},RetrieveURL,PatientID")
+    assert answer.headers["warning"] == (
+        f"299 http://127.0.0.1:{client.port}/dicom-web: "
+        f"The attribute {name} is not indexed at this level and was not returned."
+    )
+
+
+def test_few_of_many_warnings_are_given(client: Client) -> None:
+    answer = client.ask("/dicom-web/studies?includefield=" + ",".join(f"0009{number:04X}" for number in range(100)))
+    assert answer.headers["warning"].count("was not returned") == 8
+
+
+def test_a_parameter_that_has_one_value_is_refused_when_it_is_repeated(client: Client) -> None:
+    answer = client.ask("/dicom-web/studies?limit=1&limit=2")
+    assert (answer.status, answer.json["error"]) == (400, "limit is given 2 times; it has one value")
 
 
 def test_a_whole_sequence_or_one_attribute_of_it_is_returned(client: Client) -> None:

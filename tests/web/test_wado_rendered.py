@@ -148,6 +148,11 @@ def test_parameters_that_make_no_sense_are_refused(port: int, real: list[Kept], 
     assert (answer.status, set(answer.model)) == (400, {"error", "next"})
 
 
+def test_a_viewport_of_too_many_pixels_is_refused_for_that_reason(port: int, real: list[Kept]) -> None:
+    answer = get(port, f"{one(real, _CT).address}/rendered?viewport=9000,9000", "image/png")
+    assert answer.model["error"] == "a viewport has at most 67108864 pixels: 9000 x 9000 are more"
+
+
 def test_an_object_without_pixels_tells_so(port: int, real: list[Kept]) -> None:
     kept = one(real, _PLAN)
     series = f"/studies/{kept.study}/series/{kept.series}"

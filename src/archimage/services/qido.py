@@ -20,6 +20,8 @@ MAX_FIELDS: Final = 1_024
 MAX_SORT_KEYS: Final = 8
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _MULTIPLE_VALUE_VRS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
+_COMMA_VRS: Final = frozenset({"AS", "AT", "CS", "UI"})
+"""Lists of these may be written with commas, as the standard has it for UIDs: no value holds one."""
 _DEFAULTS: Final[Mapping[Level, tuple[str, ...]]] = {
     Level.STUDY: (
         "study_date",
@@ -82,10 +84,15 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSearch:
-    """A search ready to run; ignored names what the archive keeps no index of, or cannot match."""
+    """A search ready to run.
+
+    ignored names what the archive keeps no index of, or cannot match; left_out what was asked for and cannot be
+    returned.
+    """
 
     query: Query
     ignored: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def limit(self) -> int:
@@ -108,17 +115,27 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
     find = queries.prepare(
         Root.PATIENT, Identifier(search.level, keys), QueryOptions(combined_date_time=True, fuzzy_names=search.fuzzy)
     )
-    included = [path for name in search.include if name != "all" for path in [parse_path(name)]]
+    included = [(name, parse_path(name)) for name in search.include if name != "all"]
     conditions = find.query.conditions
     query = replace(
         find.query,
         conditions=tuple(_each_value(conditions)) if search.all_values else conditions,
-        requested=_requested(search, [path for _, path, _ in matches] + included),
+        requested=_requested(search, [path for _, path, _ in matches] + [path for _, path in included]),
         order_by=tuple(_sort_key(name) for name in search.order_by),
         limit=search.limit,
         offset=search.offset,
     )
-    return PreparedSearch(query, tuple(name for name, path, _ in matches if not queries.matches(path)))
+    ignored = tuple(name for name, path, _ in matches if not queries.matches(path))
+    return PreparedSearch(
+        query, ignored, tuple(name for name, path in included if not _is_returned(path, search.level))
+    )
+
+
+def _is_returned(path: tuple[int, ...], level: Level) -> bool:
+    """Tell whether results of a level can hold what a path names."""
+    if len(path) == 1 and path[0] in _MADE_TAGS:
+        return True
+    return any(attribute.level.depth <= level.depth for attribute in _named(path))
 
 
 def _each_value(conditions: Iterable[Condition | DateTimeRange]) -> Iterator[Condition | DateTimeRange]:
@@ -156,7 +173,7 @@ def _keys(matches: Iterable[tuple[tuple[int, ...], str]], within: Mapping[str, s
     nested: dict[int, dict[int, Key]] = {}
     for path, value in matches:
         vr = dictionary_vr(path[-1])
-        text = value.replace(",", "\\") if vr == "UI" else value
+        text = value.replace(",", "\\") if vr in _COMMA_VRS else value
         place = plain if len(path) == 1 else nested.setdefault(path[0], {})
         if len(path) > 2 or vr == "SQ":
             continue
@@ -225,6 +242,7 @@ _MADE: Final = (
     _Made("instance_availability", 0x00080056, "CS"),
     _Made("retrieve_url", 0x00081190, "UR"),
 )
+_MADE_TAGS: Final = frozenset(made.tag for made in _MADE)
 _CONSTANTS: Final = {"specific_character_set": "ISO_IR 192", "instance_availability": "ONLINE"}
 
 

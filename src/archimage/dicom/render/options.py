@@ -43,8 +43,10 @@ class Viewport:
 
     def __post_init__(self) -> None:
         """Refuse what is no size."""
-        if not (1 <= self.vw <= MAX_SIDE and 1 <= self.vh <= MAX_SIDE and self.vw * self.vh <= MAX_PIXELS):
+        if not (1 <= self.vw <= MAX_SIDE and 1 <= self.vh <= MAX_SIDE):
             raise InvalidRequestError(f"a viewport is 1 to {MAX_SIDE} pixels wide and high")
+        if self.vw * self.vh > MAX_PIXELS:
+            raise InvalidRequestError(f"a viewport has at most {MAX_PIXELS} pixels: {self.vw} x {self.vh} are more")
         sizes = [size for size in (self.sw, self.sh) if size is not None]
         if not all(isfinite(value) for value in (self.sx, self.sy, *sizes)) or 0 in sizes:
             raise InvalidRequestError("the region of a viewport is given by its corner and a size that is not 0")

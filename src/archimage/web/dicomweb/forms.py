@@ -109,7 +109,7 @@ def frame_offers(transfer_syntax_uid: str, *, alone: bool) -> tuple[Offer, ...]:
 def choices(request: DicomWebRequest, offers: tuple[Offer, ...]) -> tuple[Choice, ...]:
     """Return everything that the client takes, the best first; NotAcceptableError when it takes nothing."""
     request.choose(offers)
-    return rank(request.header("accept"), request.query.last("accept"), offers)
+    return rank(request.header("accept"), request.query.joined("accept"), offers)
 
 
 def object_syntax(stored: str, ranked: Sequence[Choice], can: Can) -> str | None:

@@ -38,8 +38,8 @@ def picture_options(query: Parameters) -> RenderOptions:
     if not annotation <= ANNOTATIONS:
         raise InvalidRequestError(f"annotation is of {', '.join(sorted(ANNOTATIONS))}")
     return RenderOptions(
-        window=_window(query.last("window")),
-        viewport=_viewport(query.last("viewport")),
+        window=_window(query.one("window")),
+        viewport=_viewport(query.one("viewport")),
         quality=query.integer("quality", default=90, low=1, high=101),
         annotation=annotation,
     )
@@ -47,7 +47,7 @@ def picture_options(query: Parameters) -> RenderOptions:
 
 def thumbnail_options(query: Parameters) -> RenderOptions:
     """Read the parameters of a thumbnail; raises what `picture_options` raises."""
-    return RenderOptions(viewport=_viewport(query.last("viewport")) or Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return RenderOptions(viewport=_viewport(query.one("viewport")) or Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
 
 
 def number(name: str, text: str) -> float:

@@ -44,9 +44,17 @@ class Parameters:
         """Return every value of a parameter."""
         return [value for key, value in self.pairs if key == name]
 
-    def last(self, name: str) -> str | None:
-        """Return the value of a parameter, the last when it is repeated."""
-        return next((value for key, value in reversed(self.pairs) if key == name), None)
+    def one(self, name: str) -> str | None:
+        """Return the value of a parameter, None without one; InvalidRequestError when it is repeated."""
+        values = self.all(name)
+        if len(values) > 1:
+            raise InvalidRequestError(f"{name} is given {len(values)} times; it has one value")
+        return values[0] if values else None
+
+    def joined(self, name: str) -> str | None:
+        """Return the values of a parameter that is a list with commas as one list; None without any."""
+        values = self.all(name)
+        return ", ".join(values) if values else None
 
     def split(self, name: str) -> list[str]:
         """Return every value of a parameter that may be repeated, and list several with commas."""
@@ -54,7 +62,7 @@ class Parameters:
 
     def integer(self, name: str, *, default: int, low: int, high: int) -> int:
         """Return a whole number; above high it becomes high. InvalidRequestError when it is none, or below low."""
-        value = self.last(name)
+        value = self.one(name)
         if value is None:
             return default
         if not _INTEGER.fullmatch(value) or int(value) < low:
@@ -63,7 +71,7 @@ class Parameters:
 
     def number(self, name: str, *, default: float | None = None) -> float | None:
         """Return a number; InvalidRequestError when it is none."""
-        value = self.last(name)
+        value = self.one(name)
         if value is None:
             return default
         if not _NUMBER.fullmatch(value):
@@ -72,7 +80,7 @@ class Parameters:
 
     def flag(self, name: str) -> bool:
         """Return whether a parameter is `true`; InvalidRequestError when it is neither that nor `false`."""
-        value = self.last(name)
+        value = self.one(name)
         if value is None:
             return False
         if value.lower() not in _TRUTH:
@@ -81,7 +89,7 @@ class Parameters:
 
     def choice(self, name: str, choices: Mapping[str, str] | frozenset[str]) -> str | None:
         """Return one of choices, or None; InvalidRequestError when it is another."""
-        value = self.last(name)
+        value = self.one(name)
         if value is not None and value not in choices:
             raise InvalidRequestError(f"{name} = {value[:40]!r} is none of {', '.join(sorted(choices))}")
         return value

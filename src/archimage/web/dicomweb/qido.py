@@ -170,7 +170,10 @@ def _unheeded(query: Parameters, names: list[str]) -> list[str]:
 
 
 def _ignored(prepared: PreparedSearch) -> list[str]:
-    return [f"The attribute {name} is not indexed here and was not matched." for name in prepared.ignored[:8]]
+    return [
+        *(f"The attribute {name} is not indexed here and was not matched." for name in prepared.ignored[:8]),
+        *(f"The attribute {name} is not indexed at this level and was not returned." for name in prepared.left_out[:8]),
+    ]
 
 
 _Found = tuple[_Results, dict[str, str]]

@@ -137,7 +137,7 @@ class DicomWebRequest:
 
     def choose(self, offers: tuple[Offer, ...]) -> Choice:
         """Return what the client likes best of offers; NotAcceptableError when it takes none."""
-        return choose(self.header("accept"), self.query.last("accept"), offers)
+        return choose(self.header("accept"), self.query.joined("accept"), offers)
 
     async def run(
         self, work: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs

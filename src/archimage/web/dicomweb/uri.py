@@ -58,21 +58,21 @@ def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
 
 
 def _check(query: Parameters) -> None:
-    if query.last("requestType") != "WADO":
+    if query.one("requestType") != "WADO":
         raise InvalidRequestError("requestType is WADO")
-    if (query.last("anonymize") or "no") != "no":
+    if (query.one("anonymize") or "no") != "no":
         raise NotAcceptableError("objects are not anonymized here: leave anonymize out")
 
 
 def _wanted(request: DicomWebRequest) -> str | None:
     """Return the media types that the client takes: the parameter's, else the header's."""
-    wanted = request.query.last("contentType")
+    wanted = request.query.one("contentType")
     return wanted.replace(" ", "+") if wanted else request.header("accept")
 
 
 def _instance(request: DicomWebRequest, *names: str) -> StoredInstance:
     """Return the instance that three parameters name."""
-    uids = [request.query.last(name) for name in names]
+    uids = [request.query.one(name) for name in names]
     if not all(uids):
         raise InvalidRequestError(f"{', '.join(names)} are needed")
     study, series, sop = uids
@@ -80,7 +80,7 @@ def _instance(request: DicomWebRequest, *names: str) -> StoredInstance:
 
 
 def _file(request: DicomWebRequest, instance: StoredInstance) -> ASGIApp | Slow:
-    asked = request.query.last("transferSyntax") or ""
+    asked = request.query.one("transferSyntax") or ""
     if asked not in {"", ANY_SYNTAX, instance.transfer_syntax_uid, *SYNTAXES}:
         raise NotAcceptableError(f"objects are not given in transfer syntax {asked[:64]!r}")
     syntax = object_syntax(instance.transfer_syntax_uid, (Choice(_FILE, asked),), has_way)
@@ -98,7 +98,7 @@ def _options(request: DicomWebRequest, instance: StoredInstance) -> RenderOption
     annotation = frozenset(query.split("annotation"))
     if not annotation <= ANNOTATIONS:
         raise InvalidRequestError(f"annotation is of {', '.join(sorted(ANNOTATIONS))}")
-    center, width = query.last("windowCenter"), query.last("windowWidth")
+    center, width = query.one("windowCenter"), query.one("windowWidth")
     if (center is None) != (width is None):
         raise InvalidRequestError("windowCenter and windowWidth go together")
     options = RenderOptions(
@@ -109,7 +109,7 @@ def _options(request: DicomWebRequest, instance: StoredInstance) -> RenderOption
         quality=query.integer("imageQuality", default=90, low=1, high=101),
         annotation=annotation,
     )
-    if query.last("presentationUID") is None:
+    if query.one("presentationUID") is None:
         return options
     state = _instance(request, "studyUID", "presentationSeriesUID", "presentationUID")
     return under(request, state, replace(options, window=None))
@@ -120,7 +120,7 @@ def _viewport(request: DicomWebRequest, instance: StoredInstance) -> Viewport | 
     query = request.query
     rows = query.integer("rows", default=0, low=1, high=MAX_SIDE)
     columns = query.integer("columns", default=0, low=1, high=MAX_SIDE)
-    region = query.last("region")
+    region = query.one("region")
     if not (rows or columns or region):
         return None
     high, wide = _size(request, instance)
