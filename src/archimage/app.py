@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from starlette.types import ASGIApp
 
 from archimage.config import Config
 from archimage.dicom.scan import ScanLimits
@@ -38,6 +39,7 @@ from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.compressor import Compressor
 from archimage.services.derived import Derived
+from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
@@ -47,14 +49,16 @@ from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
 from archimage.services.retrieve import RetrieveService
+from archimage.services.status import Ports, StatusService
 from archimage.services.store import Durability, StoreService
+from archimage.services.tasks import TaskService
 from archimage.services.transcoding import TranscodingService
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
-from archimage.web import application
 from archimage.web.dicomweb.resources import SERVICE_ROOT, Executors, WebServices
+from archimage.web.errors import explain
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
@@ -84,6 +88,9 @@ class Services:
     metadata: MetadataService
     rendering: RenderingService
     transcoding: TranscodingService
+    status: StatusService
+    events: EventHub
+    tasks: TaskService
 
 
 class App:
@@ -128,6 +135,9 @@ class App:
         self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
         if self.compression is not None:
             opened.callback(self.compression.close)
+        events = EventHub()
+        tasks = TaskService(events, explain)
+        opened.callback(tasks.close)
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
@@ -140,6 +150,9 @@ class App:
             metadata=MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT),
             rendering=RenderingService(frames, self.pixels),
             transcoding=TranscodingService(frames, self.pixels, transcoded, boot_id()),
+            status=StatusService(config, self.index),
+            events=events,
+            tasks=tasks,
         )
         removal.resume()
 
@@ -187,23 +200,33 @@ class App:
         dicom_socket, http_socket = _bind_listeners(self.config)
         await dicom.listen(dicom_socket)
         http.listen(http_socket)
+        self.services.status.listening(Ports(dicom_socket.getsockname()[1], http_socket.getsockname()[1]))
         if self.compression is not None:
             self.compression.start()
         on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
     def _http(self, threads: Executors) -> HttpServer:
         http = self.config.http
-        services = WebServices(
-            query=self.services.query,
-            store=self.services.store,
-            frames=self.services.frames,
-            metadata=self.services.metadata,
-            removal=self.services.removal,
-            rendering=self.services.rendering,
-            transcoding=self.services.transcoding,
-        )
         limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
-        return HttpServer(application.build(services, {"index": self._check_index}, http, threads), limits)
+        return HttpServer(self.web_application(threads), limits)
+
+    def web_application(self, threads: Executors) -> ASGIApp:
+        """Return everything that is served over HTTP; what blocks is done in these threads."""
+        from archimage.web import application  # the framework takes a while to import, and only a server needs it
+        from archimage.web.api.resources import ApiServices
+
+        services = self.services
+        dicomweb = WebServices(
+            query=services.query,
+            store=services.store,
+            frames=services.frames,
+            metadata=services.metadata,
+            removal=services.removal,
+            rendering=services.rendering,
+            transcoding=services.transcoding,
+        )
+        management = ApiServices(status=services.status, events=services.events, tasks=services.tasks)
+        return application.build(dicomweb, management, {"index": self._check_index}, self.config.http, threads)
 
     def registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
         """Return the DICOM services; their work is done in these threads."""
@@ -248,6 +271,7 @@ class App:
         return CompressionService(self.index, intake, compressor, removal, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:
+        self.services.events.publish(event)
         if self.compression is not None:
             self.compression.notice(event)
         if isinstance(event, InstanceRefused):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from archimage.model.nodes import Node
 from archimage.model.query import Query
-from archimage.model.records import Compressible, FrameTable, InstanceRecord, Original, Removed, StoredInstance
+from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, Original, Removed, StoredInstance
 
 
 class BlobReader(Protocol):
@@ -324,6 +324,16 @@ class Index(Protocol):
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the database."""
+
+    def counts(self) -> Counts:
+        """Count all that is there."""
+
+    def size_bytes(self) -> int:
+        """Return how much room the index takes."""
 
     def generation(self) -> str:
         """Return a text that is another one after any change, by whatever process."""

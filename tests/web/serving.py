@@ -17,8 +17,7 @@ import uvloop
 from archimage.app import App, build
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
-from archimage.web import application
-from archimage.web.dicomweb.resources import Executors, WebServices
+from archimage.web.dicomweb.resources import Executors
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
@@ -115,16 +114,7 @@ def _listen(
     listener: socket.socket,
     limits: HttpLimits | None,
 ) -> HttpServer:
-    services = WebServices(
-        query=app.services.query,
-        store=app.services.store,
-        frames=app.services.frames,
-        metadata=app.services.metadata,
-        removal=app.services.removal,
-        rendering=app.services.rendering,
-        transcoding=app.services.transcoding,
-    )
-    served = application.build(services, {"index": lambda: None}, app.config.http, Executors(executor, executor))
+    served = app.web_application(Executors(executor, executor))
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

@@ -3,13 +3,18 @@
 from typing import Any, Final
 
 import xxhash
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, select
 
 from archimage.index.dialect import Dialect
-from archimage.index.schema import instance, series, series_content, study
+from archimage.index.schema import instance, patient, series, series_content, study
 from archimage.index.statements import STORED
 
 _SERIES_OF: Final = series.join(study, series.c.study_pk == study.c.pk)
+
+_COUNTS: Final = (
+    *(select(func.count()).select_from(table).scalar_subquery() for table in (patient, study, series)),
+    select(func.coalesce(func.sum(series_content.c.instances), literal_column("0"))).scalar_subquery(),
+)
 
 
 class Lookups:
@@ -29,6 +34,7 @@ class Lookups:
         self.stored = text(select(*STORED), this)
         self.stored_in_study = text(select(*STORED).select_from(within), this, in_study)
         self.stored_in_series = text(select(*STORED).select_from(within), this, in_study, in_series)
+        self.counts = text(select(*_COUNTS))
         self.frames = text(select(instance.c.frames), this)
         self.frames_at = text(select(instance.c.frames), this, instance.c.file_path == bindparam("path"))
         content = series_content.join(_SERIES_OF, series_content.c.series_pk == series.c.pk)

@@ -30,7 +30,7 @@ from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.index.writing import Writing
 from archimage.model.query import Query
-from archimage.model.records import Compressible, FrameTable, InstanceRecord, StoredInstance
+from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, StoredInstance
 from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
@@ -137,6 +137,19 @@ class SqliteIndex:
         """Count the matches, limit and offset left aside."""
         with self._reading() as connection:
             return int(connection.execute(statements.count(query, self.dialect)).scalar_one())
+
+    @property
+    def kind(self) -> str:
+        """Name of the database."""
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    def counts(self) -> Counts:
+        """Count all that is there."""
+        return Counts(*self.fetch(self._lookups.counts, {})[0])
+
+    def size_bytes(self) -> int:
+        """Return how much room the index takes."""
+        return _size(self._path) + _size(self._log)
 
     def generation(self) -> str:
         """Return a text that is another one after any change, by whatever process."""

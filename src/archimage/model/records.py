@@ -99,6 +99,16 @@ class Compressible:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the archive holds."""
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """How much a removal took away; files_due tells that some of its files are still to be deleted."""
 

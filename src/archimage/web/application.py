@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: probes, DICOMweb and its description."""
+"""The web side as one ASGI application: DICOMweb and its description, the management API, and the probes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import HttpConfig
 from archimage.web import openapi, probes
+from archimage.web.api import application as api
+from archimage.web.api.resources import ApiServices
 from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import Executors, WebServices
 from archimage.web.dicomweb.service import DicomWebService
@@ -22,6 +24,8 @@ class Application:
 
     dicomweb: DicomWebService
     documents: Mapping[str, ASGIApp]
+    parts: Mapping[str, ASGIApp]
+    """By the first segment of the address."""
     pages: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -30,10 +34,17 @@ class Application:
         if self.dicomweb.serves(path):
             return await self.dicomweb(scope, receive, send)
         document = self.documents.get(path) if scope["method"] in {"GET", "HEAD"} else None
-        return await (document or self.pages)(scope, receive, send)
+        part = document or self.parts.get(path[1:].partition("/")[0], self.pages)
+        return await part(scope, receive, send)
 
 
-def build(services: WebServices, checks: Mapping[str, Check], settings: HttpConfig, executors: Executors) -> ASGIApp:
+def build(
+    services: WebServices,
+    management: ApiServices,
+    checks: Mapping[str, Check],
+    settings: HttpConfig,
+    executors: Executors,
+) -> ASGIApp:
     """Make the application; executors run what blocks."""
     dicomweb = DicomWebService(
         RESOURCES, services, executors, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
@@ -41,7 +52,8 @@ def build(services: WebServices, checks: Mapping[str, Check], settings: HttpConf
     described = Response(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
-    application = Application(dicomweb, {"/openapi.json": described}, probes.build(checks))
+    parts = {"api": api.build(management, body_timeout_s=settings.request_timeout_s)}
+    application = Application(dicomweb, {"/openapi.json": described}, parts, probes.build(checks))
     return HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )

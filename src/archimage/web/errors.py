@@ -77,14 +77,22 @@ def response(error: ArchimageError, headers: Mapping[str, str] | None = None) ->
     What went wrong inside the server is not told beyond that: its messages name paths.
     """
     answer = answer_to(error)
-    inside = answer.next is _OURS or isinstance(error, errors.StorageError)
-    message = answer.status.phrase if inside else str(error)
+    message, next_step = explain(error)
     more = dict(headers or {})
     if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
         more["Retry-After"] = str(RETRY_AFTER_S)
     if answer.status is HTTPStatus.REQUEST_TIMEOUT or answer.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         more["Connection"] = "close"
-    return status_report(answer.status, message, answer.next, more)
+    return status_report(answer.status, message, next_step, more)
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """Say what went wrong, in words that name nothing inside the server, and what to do next."""
+    if not isinstance(error, ArchimageError):
+        return _UNFORESEEN.status.phrase, _UNFORESEEN.next
+    answer = answer_to(error)
+    inside = answer.next is _OURS or isinstance(error, errors.StorageError)
+    return _scrubbed(answer.status.phrase if inside else str(error)), answer.next
 
 
 def unforeseen() -> Response:

@@ -1,0 +1,164 @@
+"""Work in the background: started by one request, asked about by others, cancelled by anyone.
+
+Tasks are kept in memory: a restart forgets them, and of several worker processes each knows its own.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from archimage.errors import CancelledError, NotFoundError, UnavailableError
+from archimage.model.events import TaskChanged
+from archimage.model.tasks import Task, TaskState
+from archimage.ports import JsonValue
+from archimage.services.events import EventHub
+
+_THREADS: Final = 4
+_KEPT: Final = 500
+_WAITING: Final = 200
+_TOLD_EVERY_S: Final = 0.25
+_log = structlog.get_logger()
+
+Explain = Callable[[Exception], tuple[str, str]]
+"""Says in words for a person what went wrong, and what to do next."""
+
+
+class Progress:
+    """What the work of a task tells of itself; it raises CancelledError once the task is to end."""
+
+    def __init__(self, report: Callable[[Mapping[str, Any]], None], cancelled: threading.Event) -> None:
+        self._report = report
+        self._cancelled = cancelled
+
+    def check(self) -> None:
+        """Raise CancelledError when somebody has cancelled the task."""
+        if self._cancelled.is_set():
+            raise CancelledError("the task was cancelled")
+
+    def tell(self, done: int, total: int = 0, message: str = "") -> None:
+        """Say how far the work is; raises what `check` raises."""
+        self.check()
+        self._report({"done": done, "total": total, "message": message})
+
+
+Work = Callable[[Progress], JsonValue]
+"""Does the work of a task and returns its result."""
+
+
+class TaskService:
+    """Does work in threads of its own; safe to call from any thread. `close` it."""
+
+    def __init__(self, events: EventHub, explain: Explain, *, threads: int = _THREADS, kept: int = _KEPT) -> None:
+        self._events = events
+        self._explain = explain
+        self._kept = kept
+        self._tasks: dict[str, Task] = {}
+        self._cancelled: dict[str, threading.Event] = {}
+        self._told_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(threads, "task")
+
+    def start(self, kind: str, title: str, work: Work) -> Task:
+        """Begin a task; UnavailableError when too many wait."""
+        task = Task(uuid.uuid4().hex, kind, title, TaskState.QUEUED, time.time())
+        with self._lock:
+            if len(self._cancelled) >= _WAITING:
+                raise UnavailableError(f"{_WAITING} tasks are waiting or running")
+            self._tasks[task.id] = task
+            self._cancelled[task.id] = threading.Event()
+            self._forget()
+        self._events.publish(TaskChanged(task))
+        try:
+            self._pool.submit(self._run, task.id, work)
+        except RuntimeError:
+            self._end(task.id, TaskState.CANCELLED)
+            raise UnavailableError("the archive is closing") from None
+        return task
+
+    def list(self) -> Sequence[Task]:
+        """Return all tasks that are kept, the newest first."""
+        with self._lock:
+            return tuple(reversed(self._tasks.values()))
+
+    def get(self, task_id: str) -> Task:
+        """Return one task; NotFoundError where none of that name is kept."""
+        with self._lock:
+            task = self._tasks.get(task_id)
+        if task is None:
+            raise NotFoundError("no task of this name is kept")
+        return task
+
+    def cancel(self, task_id: str) -> Task:
+        """Ask a task to end; one that has ended stays as it is."""
+        task = self.get(task_id)
+        with self._lock:
+            asked = self._cancelled.get(task_id)
+        if asked is not None:
+            asked.set()
+            if task.state is TaskState.QUEUED:
+                self._end(task_id, TaskState.CANCELLED)
+        return self.get(task_id)
+
+    def close(self) -> None:
+        """Ask all tasks to end, and wait until they have."""
+        with self._lock:
+            for asked in self._cancelled.values():
+                asked.set()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(self, task_id: str, work: Work) -> None:
+        """Do the work of one task, in a thread of the pool."""
+        with self._lock:
+            asked = self._cancelled.get(task_id)
+        if asked is None:
+            return None
+        if asked.is_set():
+            return self._end(task_id, TaskState.CANCELLED)
+        self._change(task_id, state=TaskState.RUNNING)
+        try:
+            result = work(Progress(lambda told: self._progress(task_id, told), asked))
+        except CancelledError:
+            self._end(task_id, TaskState.CANCELLED)
+        except Exception as error:  # whatever goes wrong is the task's end, not the thread's
+            message, next_step = self._explain(error)
+            _log.warning("a task failed", task=task_id, reason=f"{error!r}")
+            self._end(task_id, TaskState.FAILED, error=message, next=next_step)
+        else:
+            self._end(task_id, TaskState.DONE, result=result)
+        return None
+
+    def _progress(self, task_id: str, told: Mapping[str, Any]) -> None:
+        """Note how far a task is; tell it now and then."""
+        now = time.monotonic()
+        quiet = now - self._told_at.get(task_id, 0.0) < _TOLD_EVERY_S
+        if not quiet:
+            self._told_at[task_id] = now
+        self._change(task_id, quiet=quiet, **told)
+
+    def _change(self, task_id: str, *, quiet: bool = False, **changes: Any) -> None:
+        with self._lock:
+            task = self._tasks.get(task_id)
+            if task is None or task.state.ended:
+                return
+            task = self._tasks[task_id] = replace(task, **changes)
+        if not quiet:
+            self._events.publish(TaskChanged(task))
+
+    def _end(self, task_id: str, state: TaskState, **changes: Any) -> None:
+        self._change(task_id, state=state, ended=time.time(), **changes)
+        with self._lock:
+            self._cancelled.pop(task_id, None)
+            self._told_at.pop(task_id, None)
+
+    def _forget(self) -> None:
+        """Drop the oldest tasks that have ended, beyond the number that is kept."""
+        spare = len(self._tasks) - self._kept
+        if spare > 0:
+            for old in [task.id for task in self._tasks.values() if task.state.ended][:spare]:
+                del self._tasks[old]

@@ -1,0 +1,38 @@
+"""The management API as one ASGI application."""
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from archimage import __version__
+from archimage.web.api import events, problems, system, tasks
+from archimage.web.api.resources import ROOT, ApiServices
+from archimage.web.origins import SameOrigin
+
+
+def routers() -> tuple[APIRouter, ...]:
+    """Return the resources, in the order in which the documentation shows them."""
+    return (system.router(), tasks.router(), events.router())
+
+
+def build(services: ApiServices, *, body_timeout_s: float) -> ASGIApp:
+    """Make the application; body_timeout_s bounds the wait for a request's body, seconds."""
+    application = describe()
+    application.state.services = services
+    problems.register(application, body_timeout_s=body_timeout_s)
+    return SameOrigin(application)
+
+
+def describe() -> FastAPI:
+    """Make the application bare: it can only describe itself."""
+    application = FastAPI(
+        title="archimage",
+        version=__version__,
+        description="Management API of the archive. DICOMweb is described at /openapi.json.",
+        openapi_url=f"{ROOT}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in routers():
+        application.include_router(router, prefix=ROOT)
+    return application

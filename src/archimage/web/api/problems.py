@@ -1,0 +1,83 @@
+"""Every failure of the management API as one JSON object of `error` and `next`, by the table of `web.errors`."""
+
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from archimage.errors import ArchimageError, ConnectionFailedError
+from archimage.web import errors
+from archimage.web.receiving import TimedReceive
+from archimage.web.sending import Sending, has_body
+
+_log = structlog.get_logger()
+_SHOWN: Final = 200
+"""Characters of a wrong value that are told back."""
+
+
+def register(application: FastAPI, *, body_timeout_s: float) -> None:
+    """Have an application answer its failures so; body_timeout_s bounds the wait for a body, seconds."""
+    application.add_exception_handler(ArchimageError, _ours)
+    application.add_exception_handler(RequestValidationError, _invalid)
+    application.add_exception_handler(HTTPException, _of_framework)
+    application.add_middleware(Guarded, body_timeout_s=body_timeout_s)
+
+
+class Guarded:
+    """An application that gets its requests in time, and whose bugs are answered and logged."""
+
+    def __init__(self, application: ASGIApp, *, body_timeout_s: float) -> None:
+        self._application = application
+        self._body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        body = TimedReceive(receive, self._body_timeout_s)
+        sending = Sending(send, has_body=has_body(scope), body=body)
+        try:
+            await self._application(scope, body, sending)
+        except ConnectionFailedError:
+            return
+        except Exception:
+            if sending.started:
+                raise
+            _log.exception("a request met a bug", path=scope["path"])
+            await errors.unforeseen()(scope, receive, sending)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ArchimageError)  # noqa: S101 - registered for these
+    if isinstance(error, ConnectionFailedError):
+        raise error
+    status = errors.answer_to(error).status
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("a request failed", path=request.url.path, status=int(status), reason=f"{error!r}")
+    return errors.response(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these
+    problems = error.errors()
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    message = f"{place[:_SHOWN]}: {first['msg']}"
+    return errors.status_report(
+        HTTPStatus.BAD_REQUEST, message, "Correct the request; /api/v1/docs describes every resource."
+    )
+
+
+async def _of_framework(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        message = "nothing is served at this address"
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        message = "this cannot be done here"
+    else:
+        message = str(error.detail)
+    return errors.status_report(status, message, "See /api/v1/docs for what can be asked for.", error.headers)
