@@ -3,7 +3,6 @@
 import io
 import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -20,7 +19,7 @@ from archimage.protocol.status import Status
 from archimage.protocol.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, JPEG_BASELINE
 from archimage.services.attributes import WANTED, index_values
 from tests.attacks.datasets import SOP_CLASS_UID, STUDY_INSTANCE_UID, dataset, new_uid
-from tests.attacks.server import Server, running, wait_until
+from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import CT
 from tests.dicom.files import real_dataset, real_file, real_files
 from tests.web.stowing import (
@@ -29,7 +28,6 @@ from tests.web.stowing import (
     STUDY,
     Part,
     ask,
-    http_port,
     image,
     kept,
     multipart,
@@ -42,19 +40,6 @@ from tests.web.stowing import (
 _JSON: Final = "application/dicom+json"
 _XML: Final = "application/dicom+xml"
 _PIXELS: Final = "7FE00010"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the module."""
-    with running(tmp_path_factory.mktemp("stow") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def port(server: Server) -> int:
-    """Where it listens for HTTP."""
-    return http_port(server)
 
 
 def described(uid: str, **attributes: Any) -> dict[str, Any]:

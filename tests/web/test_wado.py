@@ -3,34 +3,14 @@
 import io
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
 
 import pytest
 
 from archimage.dicom.part10 import decode_file_meta
 from tests.attacks.datasets import new_uid
-from tests.attacks.server import Server, running
-from tests.web.stowing import STUDY, http_port, image, store
-from tests.web.wadoing import ANY_OBJECT, SERIES, Kept, get, head_of, parts, store_real_files
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the module."""
-    with running(tmp_path_factory.mktemp("wado") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def port(server: Server) -> int:
-    """Where it listens for HTTP."""
-    return http_port(server)
-
-
-@pytest.fixture(scope="module")
-def real(port: int) -> list[Kept]:
-    """Every real object that can be stored."""
-    return store_real_files(port)
+from tests.attacks.server import Server
+from tests.web.stowing import STUDY, image, store
+from tests.web.wadoing import ANY_OBJECT, SERIES, Kept, get, head_of, parts
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 import pydicom
@@ -12,33 +11,13 @@ from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 from requests.exceptions import HTTPError
 
-from tests.attacks.datasets import new_uid
-from tests.attacks.server import Server, running
+from tests.attacks.datasets import SERIES_INSTANCE_UID, new_uid
 from tests.dicom.files import real_file
-from tests.web.stowing import STUDY, http_port, image, store
-from tests.web.wadoing import SERIES, Kept, get, identified, store_real_files
+from tests.web.stowing import STUDY, image, store
+from tests.web.wadoing import SERIES, Kept, get, identified
 
 _ANY = (("application/dicom", "*"),)
 _CINE = "examples_ybr_color.dcm"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the module."""
-    with running(tmp_path_factory.mktemp("wado") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def port(server: Server) -> int:
-    """Where it listens for HTTP."""
-    return http_port(server)
-
-
-@pytest.fixture(scope="module")
-def real(port: int) -> list[Kept]:
-    """Every real object that can be stored."""
-    return store_real_files(port)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +99,17 @@ def test_bulk_data_whole_and_in_ranges(client: DICOMwebClient, port: int) -> Non
     assert list(client.iter_bulkdata(uri, media_types=("application/octet-stream",))) == [pixels]
     # A range is one of the single part; of a multipart, whose lines nobody knows before, everything is sent.
     assert client.retrieve_bulkdata(uri, byte_range=(0, 9)) == [pixels]
+
+
+@pytest.mark.parametrize("kind", ["bulkdata", "pixeldata"])
+def test_all_bulk_data_and_all_pixels_of_each_level(client: DICOMwebClient, port: int, kind: str) -> None:
+    series = f"{SERIES}.{len(kind)}"
+    frames = {new_uid(): bytes([number]) * 256 for number in range(3)}
+    replaced = {SERIES_INSTANCE_UID: series.encode()}
+    assert store(port, [image(uid, pixels=frame, replaced=replaced) for uid, frame in frames.items()]).status == 200
+    place = f"http://127.0.0.1:{port}/dicom-web/studies/{STUDY}/series/{series}"
+    assert sorted(client.retrieve_bulkdata(f"{place}/{kind}")) == sorted(frames.values())
+    assert list(client.iter_bulkdata(f"{place}/instances/{max(frames)}/{kind}")) == [frames[max(frames)]]
 
 
 def test_pictures_at_every_level_that_the_client_knows(client: DICOMwebClient, real: list[Kept]) -> None:

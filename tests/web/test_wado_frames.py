@@ -16,41 +16,12 @@ from archimage.dicom.xml import NAMESPACE, model_xml, parse_xml
 from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
 from archimage.web.dicomweb.metadata import models, takes_gzip
 from tests.attacks.datasets import dataset, new_uid
-from tests.attacks.server import Server, running
-from tests.dicom.files import real_file
 from tests.services.test_frames import image as pixels_of
-from tests.web.stowing import STUDY, http_port, image, part10, store
-from tests.web.wadoing import ANY_FRAME, SERIES, Kept, get, identified, parts, store_real_files
+from tests.web.stowing import STUDY, image, part10, store
+from tests.web.wadoing import ANY_FRAME, SERIES, Kept, get, one, parts
 
 _JPEG = "SC_rgb_jpeg_gdcm.dcm"
 _CINE = "examples_ybr_color.dcm"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the module."""
-    with running(tmp_path_factory.mktemp("wado") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def port(server: Server) -> int:
-    """Where it listens for HTTP."""
-    return http_port(server)
-
-
-@pytest.fixture(scope="module")
-def real(port: int) -> list[Kept]:
-    """Every real object that can be stored."""
-    return store_real_files(port)
-
-
-def one(real: list[Kept], name: str) -> Kept:
-    """Return the real object of a file, or one that has its UID."""
-    wanted = identified(real_file(name))
-    assert wanted is not None
-    (kept,) = [kept for kept in real if kept.uid == wanted.uid]
-    return kept
 
 
 def frames_of(kept: Kept) -> list[bytes]:

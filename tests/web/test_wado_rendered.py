@@ -2,48 +2,18 @@
 
 import io
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.attacks.datasets import dataset, new_uid
-from tests.attacks.server import Server, running
-from tests.dicom.files import real_file
-from tests.web.stowing import STUDY, Answer, http_port, part10, store
-from tests.web.wadoing import SERIES, Kept, get, identified, parts, store_real_files
+from tests.web.stowing import STUDY, Answer, part10, store
+from tests.web.wadoing import SERIES, Kept, get, one, parts
 
 _CINE = "examples_ybr_color.dcm"
 _CT = "CT_small.dcm"
 _PLAN = "rtplan.dcm"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the module."""
-    with running(tmp_path_factory.mktemp("wado") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def port(server: Server) -> int:
-    """Where it listens for HTTP."""
-    return http_port(server)
-
-
-@pytest.fixture(scope="module")
-def real(port: int) -> list[Kept]:
-    """Every real object that can be stored."""
-    return store_real_files(port)
-
-
-def one(real: list[Kept], name: str) -> Kept:
-    """Return the real object of a file, or one that has its UID."""
-    wanted = identified(real_file(name))
-    assert wanted is not None
-    (kept,) = [kept for kept in real if kept.uid == wanted.uid]
-    return kept
 
 
 def picture(answer: Answer) -> Image.Image:

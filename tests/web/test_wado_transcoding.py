@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 
 import pydicom
 import pytest
@@ -23,43 +22,14 @@ from archimage.services.transcoding import has_way
 from archimage.web.dicomweb.forms import frame_form, frame_offers, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import rank
 from tests.attacks.datasets import dataset, new_uid
-from tests.attacks.server import Server, running
-from tests.dicom.files import real_file
 from tests.services.test_frames import encapsulated
-from tests.web.stowing import STUDY, http_port, part10, store
-from tests.web.wadoing import SERIES, Kept, get, identified, parts, store_real_files
+from tests.web.stowing import STUDY, part10, store
+from tests.web.wadoing import SERIES, Kept, get, one, parts
 
 _CT = "CT_small.dcm"
 _CINE = "examples_ybr_color.dcm"
 _JPEG = "SC_rgb_jpeg_gdcm.dcm"
 _PLAN = "rtplan.dcm"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the module."""
-    with running(tmp_path_factory.mktemp("wado") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def port(server: Server) -> int:
-    """Where it listens for HTTP."""
-    return http_port(server)
-
-
-@pytest.fixture(scope="module")
-def real(port: int) -> list[Kept]:
-    """Every real object that can be stored."""
-    return store_real_files(port)
-
-
-def one(real: list[Kept], name: str) -> Kept:
-    """Return the real object of a file, or one that has its UID."""
-    wanted = identified(real_file(name))
-    assert wanted is not None
-    (kept,) = [kept for kept in real if kept.uid == wanted.uid]
-    return kept
 
 
 def objects(syntax: str) -> str:

@@ -11,7 +11,7 @@ from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import HeaderScanner
 from archimage.errors import ArchimageError
 from archimage.services.attributes import WANTED
-from tests.dicom.files import BROKEN, real_dataset, real_files
+from tests.dicom.files import BROKEN, real_dataset, real_file, real_files
 from tests.web.stowing import Answer, ask, store
 
 ANY_OBJECT: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -64,6 +64,14 @@ def store_real_files(port: int) -> list[Kept]:
         if store(port, [path.read_bytes()]).stored():
             kept[found.uid] = found
     return list(kept.values())
+
+
+def one(real: list[Kept], name: str) -> Kept:
+    """Return the real object of a file, or one that has its UID."""
+    wanted = identified(real_file(name))
+    assert wanted is not None
+    (kept,) = [kept for kept in real if kept.uid == wanted.uid]
+    return kept
 
 
 def get(port: int, path: str, accept: str | None = None, **headers: str) -> Answer:

@@ -111,6 +111,35 @@ class MetadataService:
 
         return _answer([self._made(study_instance_uid, series_instance_uid, find)])
 
+    def series_uids(self, study_instance_uid: str) -> Sequence[str]:
+        """Return the series of a study, by number.
+
+        Raises:
+            InvalidInstanceUIDError: the UID is none.
+            NotFoundError: no such study is kept.
+        """
+        uids = [uid for uid, _ in self._versions(check_uid(study_instance_uid))]
+        if not uids:
+            raise NotFoundError(f"no study {study_instance_uid} is kept")
+        return uids
+
+    def references(self, instance: StoredInstance) -> Sequence[BulkPath]:
+        """Return what the metadata of an instance give by reference, in its order.
+
+        Raises:
+            DicomError: it cannot be read.
+            BlobNotFoundError: its file is gone.
+        """
+        found: list[BulkPath] = []
+
+        def note(path: BulkPath) -> str:
+            found.append(path)
+            return ""
+
+        with self._blobs.open(instance.path) as file:
+            MetadataWriter().write(self._source(instance, file), instance.transfer_syntax_uid, note)
+        return found
+
     # Series
 
     def _versions(self, study_instance_uid: str) -> Iterator[tuple[str, str]]:

@@ -49,7 +49,7 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class FrameForm:
     """How the frames of one instance are given; location is the address of the instance."""
 
     instance: StoredInstance
@@ -59,10 +59,12 @@ class _Form:
 
     @property
     def is_stored(self) -> bool:
+        """Tell whether nothing has to be made."""
         return self.syntax == frame_syntax(self.instance.transfer_syntax_uid)
 
     @property
     def content_type(self) -> str:
+        """The media type, with the transfer syntax."""
         return f"{self.offer.media_type}; transfer-syntax={self.syntax}"
 
     def label(self, number: int) -> dict[str, str]:
@@ -90,7 +92,7 @@ def _frames(request: DicomWebRequest) -> ASGIApp | Slow:
     return send() if form.is_stored else Slow(send)
 
 
-def _sent(request: DicomWebRequest, form: _Form, numbers: Sequence[int], etag: str) -> ASGIApp:
+def _sent(request: DicomWebRequest, form: FrameForm, numbers: Sequence[int], etag: str) -> ASGIApp:
     """Answer with frames; that the first cannot be had is told before the answer begins."""
     value = _opener(request, form, numbers[0])
     if not form.offer.multipart:
@@ -98,13 +100,13 @@ def _sent(request: DicomWebRequest, form: _Form, numbers: Sequence[int], etag: s
     first = _part(form, numbers[0], value)
     if len(numbers) == 1:
         return several(request, form.offer.media_type, (first,), {"ETag": etag})
-    rest = _parts(request, form, numbers[1:])
+    rest = frame_parts(request, form, numbers[1:])
     return several(request, form.offer.media_type, chain((first,), rest), {"ETag": etag})
 
 
-def _form(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> _Form:
+def _form(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> FrameForm:
     offer, syntax = frame_form(instance.transfer_syntax_uid, ranked, has_way)
-    return _Form(instance, offer, syntax, _location(request))
+    return FrameForm(instance, offer, syntax, _location(request))
 
 
 def _location(request: DicomWebRequest) -> str:
@@ -119,14 +121,14 @@ def _held(data: bytes) -> AbstractContextManager[ReadableBytes]:
     return nullcontext(_Held(data))
 
 
-def _opener(request: DicomWebRequest, form: _Form, number: int) -> Open:
+def _opener(request: DicomWebRequest, form: FrameForm, number: int) -> Open:
     """Return what opens a frame; one in another transfer syntax is made now."""
     if form.is_stored:
         return partial(request.services.frames.frame_value, form.instance, number)
     return partial(_held, transcoded.frame(request, form.instance, number, form.syntax))
 
 
-def _part(form: _Form, number: int, value: Open) -> Part:
+def _part(form: FrameForm, number: int, value: Open) -> Part:
     """Make the part of a frame; one of a size that is read at once is read now."""
     with value() as frame:
         size = frame.size_bytes
@@ -136,7 +138,8 @@ def _part(form: _Form, number: int, value: Open) -> Part:
     return of_bytes(data, form.content_type, form.label(number))
 
 
-def _parts(request: DicomWebRequest, form: _Form, numbers: Sequence[int]) -> Iterator[Part]:
+def frame_parts(request: DicomWebRequest, form: FrameForm, numbers: Sequence[int]) -> Iterator[Part]:
+    """Yield frames, each made or read when its turn comes; blocks."""
     if form.is_stored and form.instance.transfer_syntax_uid in DEFLATED_SYNTAXES:
         frames = request.services.frames.frames(form.instance, numbers)  # inflated once, not for each frame
         for number, frame in zip(numbers, frames, strict=True):
@@ -174,12 +177,20 @@ def _video(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[
     etag = found.etag((instance,), form.content_type, "stream")
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
-    stream: Open = partial(request.services.frames.bulk, instance, (PIXEL_DATA,))
     if not form.offer.multipart:
-        return single(request, stream, form.content_type, etag)
+        return single(request, _stream(request, instance), form.content_type, etag)
+    return several(request, form.offer.media_type, [stream_part(request, form)], {"ETag": etag})
+
+
+def _stream(request: DicomWebRequest, instance: StoredInstance) -> Open:
+    return partial(request.services.frames.bulk, instance, (PIXEL_DATA,))
+
+
+def stream_part(request: DicomWebRequest, form: FrameForm) -> Part:
+    """Make the part of a video's stream."""
+    stream = _stream(request, form.instance)
     with stream() as value:
-        part = of_file(stream, value.size_bytes, form.content_type)
-    return several(request, form.offer.media_type, [part], {"ETag": etag})
+        return of_file(stream, value.size_bytes, form.content_type, {"Content-Location": f"{form.location}/frames"})
 
 
 _INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"

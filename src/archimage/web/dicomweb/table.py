@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from archimage.web.dicomweb import bulkdata, capabilities, frames, metadata, qido, removal, rendered, stow, uri, wado
+from archimage.web.dicomweb import (
+    bulkdata,
+    capabilities,
+    frames,
+    gathered,
+    metadata,
+    qido,
+    removal,
+    rendered,
+    stow,
+    uri,
+    wado,
+)
 from archimage.web.dicomweb.resources import Resource
 
 _SERVED: Final = (
@@ -11,6 +23,7 @@ _SERVED: Final = (
     *metadata.RESOURCES,
     *frames.RESOURCES,
     *bulkdata.RESOURCES,
+    *gathered.RESOURCES,
     *rendered.RESOURCES,
     *uri.RESOURCES,
     *stow.RESOURCES,
