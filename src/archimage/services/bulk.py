@@ -1,13 +1,13 @@
 """One value of a stored object, read in ranges; numbers come in little endian, as PS3.18 §8.7.3 has it."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from types import TracebackType
 from typing import Final, Self
 
 from archimage.errors import IntegrityError
-from archimage.ports import BlobReader
+from archimage.ports import BlobReader, FileBacked, FileSpan
 from archimage.services.anatomy import Reader
 
 _WORD_BYTES: Final = {
@@ -15,6 +15,9 @@ _WORD_BYTES: Final = {
     **dict.fromkeys(("OL", "OF", "UL", "SL", "FL"), 4),
     **dict.fromkeys(("OV", "OD", "UV", "SV", "FD"), 8),
 }
+
+_MOST_SPANS: Final = 64
+"""So many pieces of one range are sent as they lie in the file; more of them cost less when they are read."""
 
 Extents = Sequence[tuple[int, int]]
 """Offset and length of each part of a value."""
@@ -45,6 +48,26 @@ class BulkValue:
         data = b"".join(self._parts(first, last)) if offset < end else b""
         return (_swapped(data, width) if width > 1 else data)[offset - first : end - first]
 
+    def spans(self, offset: int, length: int) -> Sequence[FileSpan] | None:
+        """Tell where bytes lie: `ports.FileBacked`; None where they are changed, or lie in small pieces."""
+        if self._word_bytes > 1 or self._reader is not self._file or not isinstance(self._file, FileBacked):
+            return None
+        found: list[FileSpan] = []
+        for start, wanted in self._ranges(offset, min(offset + length, self.size_bytes)):
+            spans = self._file.spans(start, wanted)
+            if spans is None or len(found) >= _MOST_SPANS:
+                return None
+            found += spans
+        return found
+
+    def expect(self, offset: int, length: int) -> None:
+        """Tell that these bytes will be read soon, and what lies between them."""
+        end = min(offset + length, self.size_bytes)
+        if offset < end:
+            first, _ = next(self._ranges(offset, end))
+            last, _ = next(self._ranges(end - 1, end))
+            self._file.expect(first, last + 1 - first)
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
@@ -60,18 +83,23 @@ class BulkValue:
     def _parts(self, start: int, end: int) -> list[bytes]:
         """Read from start to end, from as many extents as it takes."""
         parts = []
+        for offset, wanted in self._ranges(start, end):
+            part = self._reader.read(offset, wanted)
+            if len(part) != wanted:
+                raise IntegrityError(f"the file ends after {len(part)} of {wanted} bytes at {offset}")
+            parts.append(part)
+        return parts
+
+    def _ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield offset and length of what lies from start to end, in one extent after the other."""
         number = bisect_right(self._starts, start) - 1
         while start < end:
             within = start - self._starts[number]
             offset, length = self._extents[number]
             wanted = min(length - within, end - start)
-            part = self._reader.read(offset + within, wanted)
-            if len(part) != wanted:
-                raise IntegrityError(f"the file ends after {len(part)} of {wanted} bytes at {offset + within}")
-            parts.append(part)
+            yield offset + within, wanted
             start += wanted
             number += 1
-        return parts
 
 
 def _swapped(data: bytes, width: int) -> bytes:

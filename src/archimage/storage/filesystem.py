@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from archimage.buffers import BufferPool
 from archimage.errors import BlobNotFoundError
+from archimage.ports import FileSpan
 from archimage.storage.direct import DirectFile, direct_flag
 from archimage.storage.files import storage_errors, sync_file_system, write_all
 
@@ -50,6 +51,10 @@ class FileReader:
             if error.errno in {errno.EAGAIN, errno.EOPNOTSUPP}:
                 return 0
             raise
+
+    def spans(self, offset: int, length: int) -> tuple[FileSpan]:
+        """Tell where bytes lie: `ports.FileBacked`."""
+        return (FileSpan(self._fd, offset, min(length, self.size_bytes - offset)),)
 
     def expect(self, offset: int, length: int) -> None:
         """Have the disk read these bytes meanwhile."""

@@ -3,17 +3,23 @@
 - The head of a request has a time and a size; so has the time between two requests, whatever is dripped into it.
 - A client that leaves its answer unread is cut off.
 - Of requests that come before the answers to others only so many wait, and no more is read while they do.
+- Answers of files may go past the transport: `direct`.
 
 What a body may cost is told in `receiving`.
 """
 
 import asyncio
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from archimage.web.direct import DIRECT, DirectSender, Piece, Run, chunked
 
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 96 << 10
@@ -49,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._answering: RequestResponseCycle | None = None
+        self._direct: DirectSender | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -60,6 +67,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self._stop_send_timer()
         self._abandon()
+        if self._direct is not None:
+            self._direct.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -115,7 +124,53 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        if self.scheme == "http":  # what is encrypted has to pass through this process
+            cycle.scope["extensions"] = {DIRECT: {}}
+        extended = partial(self._answer, cycle, cast("ASGIApp", app))
+        super()._start_asgi_task(cycle, cast("ASGI3Application", extended))
+
+    async def _answer(
+        self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Run the application, with an extension for answers of files."""
+
+        async def extended(message: Message) -> None:
+            if message["type"] == DIRECT:
+                await self._send_directly(cycle, message["pieces"], message["run"])
+            else:
+                await send(message)
+
+        await app(scope, receive, extended)
+
+    async def _send_directly(self, cycle: RequestResponseCycle, pieces: Iterator[Piece], run: Run) -> None:
+        """Send pieces of a body past the transport, once that has sent what it has."""
+        await self._drain()
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        if cycle.chunked_encoding:
+            pieces, limit_bytes = chunked(pieces), math.inf
+        else:
+            limit_bytes = cycle.expected_content_length
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        self._direct = sender = DirectSender(descriptor, pieces, limit_bytes, self._limits.send_timeout_s)
+        try:
+            await sender.send(run)
+            if not cycle.chunked_encoding:
+                cycle.expected_content_length -= sender.loaded_bytes
+        except (ConnectionError, TimeoutError):
+            cycle.disconnected = True
+            self.transport.abort()
+        finally:
+            self._direct = None
+            sender.close()
+
+    async def _drain(self) -> None:
+        """Wait until the transport holds nothing that is to be sent, or is closed."""
+        if not self.transport.is_closing():
+            self.transport.set_write_buffer_limits(0)
+            await self.flow.drain()
+        if not self.transport.is_closing():
+            self.transport.set_write_buffer_limits()
 
     def _abandon(self) -> None:
         """Drop the requests that wait, and tell the one at work: uvicorn tells only the request that came last."""

@@ -1,28 +1,38 @@
-"""Answers that carry bytes of stored objects: whole, in ranges, in parts, read ahead in threads while they are sent.
+"""Answers that carry bytes of stored objects: whole, in ranges, or in parts.
 
-A small answer is read at once and sent as it is; a large one is read piece by piece, the next one while the one before
-is on its way, so that a study of any size costs the memory of a few pieces.
+A small answer is read at once and sent as it is. A large one is sent piece by piece: what lies in files goes to the
+socket from there, anything else is read while what comes before is on its way. So a study of any size costs the memory
+of a few pieces.
 """
 
-import asyncio
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archimage.ports import FileBacked
 from archimage.web import errors
 from archimage.web.dicomweb.conditional import ByteRange, is_current, wanted_range
 from archimage.web.dicomweb.resources import DicomWebRequest
+from archimage.web.direct import Piece, in_memory
 from archimage.web.multipart import MultipartWriter
-from archimage.web.responses import Pieces, StreamedResponse
+from archimage.web.responses import PIECE_BYTES, ThreadedResponse
 
-Piece = bytes | memoryview
+_SPAN_BYTES: Final = 4 << 20
+"""So much of a file is sent before the disk is asked for more of it."""
 
-PIECE_BYTES: Final = 1 << 20
-"""So much is read at once; what is no longer than that is sent whole."""
+_LEAST_SPAN_BYTES: Final = 64 << 10
+"""What is shorter is read: that costs less than a system call of its own."""
+
+_AHEAD: Final = 8
+"""Files that are open, for the disk to fetch, before they are sent."""
+
 _CACHED: Final = {"Cache-Control": "private, no-cache"}
 _ATTACHED: Final = {"Content-Disposition": "attachment"}
 _SHOWN: Final = frozenset(
@@ -50,7 +60,9 @@ class WholeAnswer:
 
     __slots__ = ("_headers", "_pieces", "_status")
 
-    def __init__(self, pieces: Sequence[Piece], headers: Mapping[str, str], status: int = HTTPStatus.OK) -> None:
+    def __init__(
+        self, pieces: Sequence[bytes | memoryview], headers: Mapping[str, str], status: int = HTTPStatus.OK
+    ) -> None:
         self._pieces = pieces
         self._status = status
         self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
@@ -67,30 +79,63 @@ class WholeAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBytes:
+    """Bytes in memory, to be read like a file."""
+
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """How many there are."""
+        return len(self.data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read length bytes at offset; fewer only at the end."""
+        return self.data[offset : offset + length]
+
+
+def held(data: bytes) -> AbstractContextManager[ReadableBytes]:
+    """Open what is there."""
+    return nullcontext(HeldBytes(data))
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One part of an answer: how it is labelled, how long it is if that is known, and what gives its bytes."""
+    """One part of an answer: how it is labelled, how long it is, and what opens it."""
 
     content_type: str
-    pieces: Callable[[], Iterator[Piece]]
-    size_bytes: int | None = None
+    open: Open
+    size_bytes: int
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_bytes(data: Piece, content_type: str, headers: Mapping[str, str] | None = None) -> Part:
+def of_bytes(data: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Part:
     """Make a part of what is there."""
-    return Part(content_type, lambda: iter((data,)), len(data), headers or {})
+    return Part(content_type, partial(held, data), len(data), headers or {})
 
 
 def of_file(open_file: Open, size_bytes: int, content_type: str, headers: Mapping[str, str] | None = None) -> Part:
     """Make a part of something that is opened when its turn has come."""
-    return Part(content_type, lambda: read_pieces(open_file, ByteRange(0, size_bytes)), size_bytes, headers or {})
+    return Part(content_type, open_file, size_bytes, headers or {})
 
 
-def read_pieces(open_file: Open, wanted: ByteRange) -> Generator[bytes, None, None]:
+def read_pieces(open_file: Open, wanted: ByteRange) -> Generator[Piece, None, None]:
     """Yield bytes of something, which is open meanwhile."""
     with open_file() as file:
-        for start in range(wanted.start, wanted.end, PIECE_BYTES):
-            yield file.read(start, min(PIECE_BYTES, wanted.end - start))
+        yield from pieces_of(file, wanted)
+
+
+def pieces_of(file: ReadableBytes, wanted: ByteRange) -> Iterator[Piece]:
+    """Yield bytes of what is open: as spans of its file, while the disk fetches the next, or read."""
+    step = _SPAN_BYTES if isinstance(file, FileBacked) else PIECE_BYTES
+    for start in range(wanted.start, wanted.end, step):
+        length = min(step, wanted.end - start)
+        spans = None
+        if isinstance(file, FileBacked) and length >= _LEAST_SPAN_BYTES:
+            spans = file.spans(start, length)
+            if left := wanted.end - start - length:
+                file.expect(start + length, min(step, left))
+        yield from (file.read(start, length),) if spans is None else spans
 
 
 def not_modified(request: DicomWebRequest, etag: str) -> ASGIApp | None:
@@ -118,7 +163,7 @@ def single(request: DicomWebRequest, open_file: Open, content_type: str, etag: s
         if length <= PIECE_BYTES:
             return WholeAnswer((file.read(wanted.start, length),), headers, status)
     headers["Content-Length"] = str(length)
-    return StreamedResponse(read_ahead(request, read_pieces(open_file, wanted)), headers, status)
+    return ThreadedResponse(read_pieces(open_file, wanted), request.run, headers, status)
 
 
 def _no_such_range(size_bytes: int) -> ASGIApp:
@@ -140,15 +185,14 @@ def several(
     """Answer with a `multipart/related`; its length is told where parts are a sequence and all tell theirs."""
     writer = MultipartWriter(media_type)
     about = {"Content-Type": writer.content_type, **_CACHED, **headers}
-    sizes = [(_labels(part), part.size_bytes) for part in parts] if isinstance(parts, Sequence) else [({}, None)]
-    known = [(labels, size) for labels, size in sizes if size is not None]
-    if len(known) < len(sizes):
-        return StreamedResponse(read_ahead(request, _written(writer, parts)), about, status)
-    length = writer.size(known)
+    answer = _written(writer, parts)
+    if not isinstance(parts, Sequence):
+        return ThreadedResponse(answer, request.run, about, status)
+    length = writer.size((_labels(part), part.size_bytes) for part in parts)
     if length <= PIECE_BYTES:
-        return WholeAnswer(tuple(_written(writer, parts)), about, status)
+        return WholeAnswer(tuple(in_memory(answer)), about, status)
     about["Content-Length"] = str(length)
-    return StreamedResponse(read_ahead(request, _written(writer, parts)), about, status)
+    return ThreadedResponse(answer, request.run, about, status)
 
 
 def _labels(part: Part) -> dict[str, str]:
@@ -156,31 +200,37 @@ def _labels(part: Part) -> dict[str, str]:
 
 
 def _written(writer: MultipartWriter, parts: Iterable[Part]) -> Generator[Piece, None, None]:
-    for part in parts:
-        yield writer.head(_labels(part))
-        yield from part.pieces()
+    with closing(_opened(parts)) as files:
+        for part, file in files:
+            yield writer.head(_labels(part))
+            yield from pieces_of(file, ByteRange(0, part.size_bytes))
     yield writer.end()
 
 
-async def read_ahead(request: DicomWebRequest, pieces: Generator[Piece, None, None]) -> Pieces:
-    """Yield what a generator makes in worker threads; it goes on while the pieces before are on their way."""
-    coming = asyncio.ensure_future(request.run(_batch, pieces))
+def _opened(parts: Iterable[Part]) -> Generator[tuple[Part, ReadableBytes], None, None]:
+    """Yield parts, open until the next step; those of a sequence are opened while the disk still fetches others."""
+    most = _AHEAD if isinstance(parts, Sequence) else 1
+    coming = iter(parts)
+    ahead: deque[tuple[Part, ReadableBytes, ExitStack]] = deque()
     try:
-        while batch := await asyncio.shield(coming):
-            coming = asyncio.ensure_future(request.run(_batch, pieces))
-            for piece in batch:
-                yield piece
+        while True:
+            for part in islice(coming, most - len(ahead)):
+                ahead.append((part, *_expected(part)))
+            if not ahead:
+                return
+            part, file, stack = ahead[0]
+            with stack:
+                yield part, file
+            ahead.popleft()
     finally:
-        # Whatever ended this, the thread has to be out of the generator before it is closed.
-        await asyncio.gather(coming, return_exceptions=True)
-        await request.run(pieces.close)
+        for _, _, stack in ahead:
+            stack.close()
 
 
-def _batch(pieces: Iterator[Piece]) -> list[Piece]:
-    """Take about PIECE_BYTES."""
-    taken: list[Piece] = []
-    size = 0
-    while size < PIECE_BYTES and (piece := next(pieces, None)) is not None:
-        size += len(piece)
-        taken.append(piece)
-    return taken
+def _expected(part: Part) -> tuple[ReadableBytes, ExitStack]:
+    """Open a part, which the disk is to fetch; what is returned with it closes it."""
+    with ExitStack() as stack:
+        file = stack.enter_context(part.open())
+        if isinstance(file, FileBacked):
+            file.expect(0, min(part.size_bytes, _SPAN_BYTES))
+        return file, stack.pop_all()

@@ -4,7 +4,6 @@ Ref: PS3.18 §10.4.1.1.6 (pixel data), §8.7.3.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -18,10 +17,9 @@ from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found, transcoded
 from archimage.web.dicomweb.answers import (
-    PIECE_BYTES,
     Open,
     Part,
-    ReadableBytes,
+    held,
     not_modified,
     of_bytes,
     of_file,
@@ -32,20 +30,7 @@ from archimage.web.dicomweb.forms import BYTES, PICTURES, choices, frame_form, f
 from archimage.web.dicomweb.negotiation import Choice, Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Bytes in memory, to be read like a file."""
-
-    data: bytes
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self.data[offset : offset + length]
+from archimage.web.responses import PIECE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +102,11 @@ def _location(request: DicomWebRequest) -> str:
     return f"{start}/series/{named['series']}/instances/{named['instance']}"
 
 
-def _held(data: bytes) -> AbstractContextManager[ReadableBytes]:
-    return nullcontext(_Held(data))
-
-
 def _opener(request: DicomWebRequest, form: FrameForm, number: int) -> Open:
     """Return what opens a frame; one in another transfer syntax is made now."""
     if form.is_stored:
         return partial(request.services.frames.frame_value, form.instance, number)
-    return partial(_held, transcoded.frame(request, form.instance, number, form.syntax))
+    return partial(held, transcoded.frame(request, form.instance, number, form.syntax))
 
 
 def _part(form: FrameForm, number: int, value: Open) -> Part:

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp
 
 from archimage.dicom.xml import model_xml
 from archimage.services.metadata import CachedMetadata
-from archimage.web.dicomweb.answers import PIECE_BYTES, WholeAnswer, not_modified, of_bytes, read_ahead, several
+from archimage.web.dicomweb.answers import WholeAnswer, not_modified, of_bytes, several
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import answered
-from archimage.web.responses import StreamedResponse
+from archimage.web.responses import PIECE_BYTES, ThreadedResponse
 
 _JSON: Final = Offer("application/dicom+json")
 _PLAIN_JSON: Final = Offer("application/json")
@@ -47,7 +47,7 @@ def _answer(request: DicomWebRequest) -> ASGIApp:
     if metadata.size_bytes <= PIECE_BYTES:
         return WholeAnswer((b"".join(metadata.json()),), headers)
     headers["Content-Length"] = str(metadata.size_bytes)
-    return StreamedResponse(read_ahead(request, _inflated(metadata)), headers)
+    return ThreadedResponse(_inflated(metadata), request.run, headers)
 
 
 def _metadata(request: DicomWebRequest) -> CachedMetadata:

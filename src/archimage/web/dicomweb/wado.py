@@ -16,23 +16,23 @@ from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found
 from archimage.web.dicomweb.answers import (
-    PIECE_BYTES,
     Open,
     Part,
-    Piece,
     not_modified,
     of_file,
-    read_ahead,
+    read_pieces,
     several,
     single,
 )
 from archimage.web.dicomweb.archive import ZipWriter, archive_size
-from archimage.web.errors import warning
+from archimage.web.dicomweb.conditional import ByteRange
 from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered, opened
-from archimage.web.responses import StreamedResponse
+from archimage.web.direct import Piece, in_memory
+from archimage.web.errors import warning
+from archimage.web.responses import PIECE_BYTES, ThreadedResponse
 
 Wanted = tuple[StoredInstance, str]
 """An instance, and the transfer syntax to give it in."""
@@ -132,7 +132,7 @@ def _zipped(request: DicomWebRequest, wanted: Sequence[Wanted], headers: dict[st
     if all(map(_is_stored, wanted)):
         files = [(_name(instance), instance.size_bytes) for instance, _ in wanted]
         headers["Content-Length"] = str(archive_size(files))
-    return StreamedResponse(read_ahead(request, _archived(request, wanted)), headers, status)
+    return ThreadedResponse(_archived(request, wanted), request.run, headers, status)
 
 
 def _name(instance: StoredInstance) -> str:
@@ -143,17 +143,17 @@ def _archived(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Generator[P
     writer = ZipWriter()
     for one in wanted:
         part = _prepared(request, one)
-        size = part.size_bytes or 0
-        if size <= PIECE_BYTES:
-            data = b"".join(part.pieces())
-            yield writer.head(_name(one[0]), size, zlib.crc32(data))
+        whole = ByteRange(0, part.size_bytes)
+        if part.size_bytes <= PIECE_BYTES:
+            data = b"".join(in_memory(read_pieces(part.open, whole)))
+            yield writer.head(_name(one[0]), len(data), zlib.crc32(data))
             yield data
         else:
             crc32 = 0
-            for piece in part.pieces():  # twice: the second time it comes out of memory
+            for piece in in_memory(read_pieces(part.open, whole)):  # twice: the second time it comes out of memory
                 crc32 = zlib.crc32(piece, crc32)
-            yield writer.head(_name(one[0]), size, crc32)
-            yield from part.pieces()
+            yield writer.head(_name(one[0]), part.size_bytes, crc32)
+            yield from read_pieces(part.open, whole)
     yield writer.end()
 
 

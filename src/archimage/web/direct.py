@@ -1,0 +1,177 @@
+"""Bytes of stored files on their way to a socket without passing through this process (sendfile(2)).
+
+What an event loop's transport can send are bytes in memory, and memory that was never touched costs more than the
+sending. So while an answer of files is on its way, worker threads hand them to the socket, and the transport, its own
+buffer empty, stands aside. A thread never waits for the client: when the socket takes no more, the event loop watches
+it until it does.
+"""
+
+import asyncio
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Final
+
+from archimage.errors import StorageError
+from archimage.ports import FileSpan
+
+DIRECT: Final = "archimage.response.direct"
+"""The extension of ASGI by which the protocol offers this, and the type of its message: `pieces`, an iterator that
+belongs to worker threads, and `run`, which has one do something. It is sent after the start of an answer, in place of
+messages with its body; the last of those, which is empty, still ends it."""
+
+Piece = bytes | memoryview | FileSpan
+"""A file stays open until the piece after it is asked for."""
+
+Run = Callable[[Callable[[], bool]], Awaitable[bool]]
+
+_READ_BYTES: Final = 1 << 20
+_GATHERED_BYTES: Final = 256 << 10
+_TURN_S: Final = 0.02
+"""So long one answer has a thread to itself, where others wait for one."""
+
+_PATIENCE_MS: Final = 2
+"""So long a thread waits for a client that is about to take more: another turn would cost as much."""
+
+
+def size(piece: Piece) -> int:
+    """Return the length of a piece, bytes."""
+    return piece.length if isinstance(piece, FileSpan) else len(piece)
+
+
+def in_memory(pieces: Generator[Piece, None, None]) -> Generator[bytes | memoryview, None, None]:
+    """Read what lies in files; pieces ends with it."""
+    with closing(pieces):
+        for piece in pieces:
+            if isinstance(piece, FileSpan):
+                for start in range(0, piece.length, _READ_BYTES):
+                    yield os.pread(piece.descriptor, min(_READ_BYTES, piece.length - start), piece.offset + start)
+            else:
+                yield piece
+
+
+def chunked(pieces: Iterable[Piece]) -> Generator[Piece, None, None]:
+    """Frame pieces for an answer of unknown length (RFC 9112 §7.1); the last chunk is left to whoever ends it."""
+    for piece in pieces:
+        if size(piece):
+            yield b"%x\r\n" % size(piece)
+            yield piece
+            yield b"\r\n"
+
+
+class DirectSender:
+    """Sends pieces over a connected, non-blocking socket, of which it has a descriptor of its own until `close`.
+
+    Raises, from `send`:
+        ConnectionError: the client is gone.
+        TimeoutError: it took nothing for timeout_s, seconds.
+        StorageError: a file is shorter than its span, or all together is longer than limit_bytes.
+    """
+
+    def __init__(self, descriptor: int, pieces: Iterator[Piece], limit_bytes: float, timeout_s: float) -> None:
+        self._socket = socket.socket(fileno=os.dup(descriptor))
+        self._pieces = pieces
+        self._limit_bytes = limit_bytes
+        self._timeout_s = timeout_s
+        self._bytes = memoryview(b"")
+        self._span: FileSpan | None = None
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLOUT)
+        self._stopped = threading.Event()
+        self.loaded_bytes = 0
+        """How long the pieces were so far."""
+
+    async def send(self, run: Run) -> None:
+        """Send everything; no thread is at it any more when this returns or raises."""
+        while not await self._turn(run):
+            async with asyncio.timeout(self._timeout_s):
+                await self._writable()
+
+    def stop(self) -> None:
+        """Give up, from any thread: nothing more is sent to the client, nor taken from it."""
+        self._stopped.set()
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # it is not connected any more
+            return
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        self._socket.close()
+
+    async def _turn(self, run: Run) -> bool:
+        working = asyncio.ensure_future(run(self._work))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.gather(working, return_exceptions=True)
+            raise
+
+    async def _writable(self) -> None:
+        """Wait until the socket takes more, or is shut down."""
+        loop = asyncio.get_running_loop()
+        writable = asyncio.Event()
+        loop.add_writer(self._socket.fileno(), writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(self._socket.fileno())
+
+    def _work(self) -> bool:
+        """Send in a thread for a while; tell whether that was all."""
+        until = time.monotonic() + _TURN_S
+        while time.monotonic() < until:
+            if self._stopped.is_set():
+                raise ConnectionAbortedError
+            try:
+                if not self._step():
+                    return True
+            except BlockingIOError:
+                if not self._poll.poll(_PATIENCE_MS):
+                    return False
+        return False
+
+    def _step(self) -> bool:
+        """Hand some bytes to the socket; tell whether there were any."""
+        if not self._bytes and self._span is None:
+            self._load()
+        if self._bytes:
+            more = 0 if self._span is None else socket.MSG_MORE
+            self._bytes = self._bytes[self._socket.send(self._bytes, more) :]
+        elif self._span is not None:
+            self._span = _rest(self._span, os.sendfile(self._socket.fileno(), *self._span))
+        else:
+            return False
+        return True
+
+    def _load(self) -> None:
+        """Take the next pieces: bytes, up to a file that follows them."""
+        gathered: list[bytes | memoryview] = []
+        gathered_bytes = 0
+        for piece in self._pieces:
+            self.loaded_bytes += size(piece)
+            if self.loaded_bytes > self._limit_bytes:
+                raise StorageError(f"an answer is longer than the {self._limit_bytes} bytes that were told")
+            if isinstance(piece, FileSpan):
+                if not piece.length:
+                    continue
+                self._span = piece
+                break
+            gathered.append(piece)
+            gathered_bytes += len(piece)
+            if gathered_bytes >= _GATHERED_BYTES:
+                break
+        self._bytes = memoryview(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+
+
+def _rest(span: FileSpan, sent: int) -> FileSpan | None:
+    """Return what is left of a span."""
+    if not sent:
+        raise StorageError(f"an object ends {span.length} bytes early")
+    left = span.length - sent
+    return FileSpan(span.descriptor, span.offset + sent, left) if left else None
