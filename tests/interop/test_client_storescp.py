@@ -40,7 +40,7 @@ def test_a_file_whose_syntax_is_not_taken_names_what_is(tmp_path: Path, samples:
 
 def test_a_rejection_says_who_and_why(tmp_path: Path) -> None:
     node = RemoteNode("STORESCP", "127.0.0.1", free_port())
-    expected = pytest.raises(AssociationRejectedError, match=r"STORESCP at .* rejects ARCHIMAGE: it gives no reason")
+    expected = pytest.raises(AssociationRejectedError, match=r"STORESCP at .* rejects ARCHIMAGE: no reason given")
     with storescp(node, tmp_path / "in", "--refuse"), Client("ARCHIMAGE") as client, expected:
         client.connect(node, for_services(VERIFICATION))
 

@@ -13,10 +13,12 @@ from archimage.errors import (
     OperationFailedError,
     TimerExpiredError,
 )
+from archimage.net import reasons
 from archimage.net.client import OutgoingInstance
 from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Request, Response
 from archimage.protocol.uids import STUDY_ROOT_FIND, STUDY_ROOT_MOVE
+from tests.interop.peers import free_port
 from tests.net.serving import QUICK, associate, misbehaving, serving
 
 pytestmark = pytest.mark.anyio
@@ -69,11 +71,12 @@ async def test_a_find_left_early_is_cancelled_and_the_association_goes_on() -> N
 
 async def test_a_refused_find_says_who_what_and_why() -> None:
     served = serving(STUDY_ROOT_FIND, C_FIND_RQ=_refusing)
-    expected = pytest.raises(OperationFailedError, match=r"SERVER at .*A700H, out of resources \(too much\)")
+    expected = pytest.raises(OperationFailedError, match=r"SERVER at .*0xA700: out of resources \(too much\)")
     async with served as node, await associate(node, STUDY_ROOT_FIND) as association:
         with expected as caught:
             await anext(association.find(STUDY_ROOT_FIND, b"\0\0"))
         assert caught.value.status == 0xA700
+        assert caught.value.next_step == "Free room at the peer, or try again later."
 
 
 async def test_a_move_tells_its_counts_as_they_come() -> None:
@@ -95,9 +98,10 @@ async def test_a_class_that_the_peer_lacks_is_named() -> None:
 async def test_a_wrong_title_is_told_in_words() -> None:
     async with serving() as node:
         wrong = RemoteNode("WRONG", node.host, node.port)
-        with pytest.raises(AssociationRejectedError, match="does not answer to this called AE title") as caught:
+        with pytest.raises(AssociationRejectedError, match="called AE title not recognized") as caught:
             await associate(wrong)
     assert (caught.value.result, caught.value.source, caught.value.reason) == (1, 1, 7)
+    assert "WRONG" in caught.value.next_step
 
 
 async def test_a_peer_that_says_nothing_is_given_up() -> None:
@@ -105,8 +109,9 @@ async def test_a_peer_that_says_nothing_is_given_up() -> None:
         await reader.read()
 
     async with misbehaving(silent) as node:
-        with pytest.raises(TimerExpiredError, match=r"ODD at .* did not answer within 0.3 s"):
+        with pytest.raises(TimerExpiredError, match=r"ODD at .* did not answer within 0.3 s") as caught:
             await associate(node, settings=QUICK)
+    assert caught.value.next_step == reasons.SILENT
 
 
 async def test_a_peer_that_hangs_up_is_named() -> None:
@@ -114,8 +119,19 @@ async def test_a_peer_that_hangs_up_is_named() -> None:
         await reader.read(10)
 
     async with misbehaving(rude) as node:
-        with pytest.raises(ConnectionFailedError, match=r"ODD at .* closed the connection"):
+        with pytest.raises(ConnectionFailedError, match=r"ODD at .* closed the connection") as caught:
             await associate(node, settings=QUICK)
+    assert caught.value.next_step == reasons.HUNG_UP
+
+
+async def test_a_name_that_does_not_resolve_is_told_from_a_port_that_nobody_serves() -> None:
+    with pytest.raises(ConnectionFailedError, match=r"LOST at no-such\.invalid:104: .*cannot be resolved") as caught:
+        await associate(RemoteNode("LOST", "no-such.invalid", 104))
+    assert "host name" in caught.value.next_step
+    port = free_port()
+    with pytest.raises(ConnectionFailedError, match=f"LOST at localhost:{port}: Connection refused") as caught:
+        await associate(RemoteNode("LOST", "localhost", port))
+    assert f"port {port}" in caught.value.next_step
 
 
 async def test_an_abort_is_told_with_its_reason() -> None:
@@ -137,5 +153,6 @@ async def test_what_is_no_dicom_is_told_apart() -> None:
         await reader.read()
 
     async with misbehaving(http) as node:
-        with pytest.raises(AssociationAbortedError, match=r"ODD at .* broke the protocol"):
+        with pytest.raises(AssociationAbortedError, match=r"ODD at .* broke the protocol") as caught:
             await associate(node, settings=QUICK)
+    assert caught.value.next_step == reasons.BROKEN

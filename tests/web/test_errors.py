@@ -56,9 +56,11 @@ def _leaves(kind: type[ArchimageError] = ArchimageError) -> Iterator[type[Archim
         yield kind
 
 
-def _make(kind: type[ArchimageError], message: str = "/secret/place") -> ArchimageError:
+def _make(kind: type[ArchimageError], message: str = "/secret/place", next_step: str = "") -> ArchimageError:
     error = kind.__new__(kind)
     Exception.__init__(error, message)
+    if isinstance(error, errors.AssociationError):
+        error.next_step = next_step
     return error
 
 
@@ -86,6 +88,11 @@ def test_the_index_that_does_not_answer_names_no_places() -> None:
     answer = response(_make(errors.IndexUnavailableError))
     assert b"secret" not in bytes(answer.body)
     assert answer.headers["retry-after"] == "5"
+
+
+def test_what_is_known_of_a_peer_comes_before_what_is_true_of_all() -> None:
+    error = _make(errors.ConnectionFailedError, "X at h:1: Connection refused", "Check the port.")
+    assert json.loads(bytes(response(error).body)) == {"error": str(error), "next": "Check the port."}
 
 
 def test_a_bug_is_answered_too() -> None:

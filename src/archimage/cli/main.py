@@ -7,7 +7,7 @@ import typer
 
 from archimage import __version__
 from archimage.cli import demo, echo, find, get, import_, index, move, serve, store
-from archimage.cli.output import ExitCode, exit_code, say
+from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, prog_name="archimage")
     except ArchimageError as error:
-        say(f"archimage: {error}")
+        say(f"archimage: {tell(error)}")
         sys.exit(exit_code(error))
     except BrokenPipeError:
         sys.stderr.close()

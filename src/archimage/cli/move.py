@@ -61,7 +61,7 @@ async def follow(counts: "AsyncIterable[SubOperationProgress]", title: str) -> "
 
 def report(final: "SubOperationProgress", syntax: str, *, who: str, as_json: bool, **more: object) -> None:
     """Print how a C-MOVE or C-GET ended; exit code 1 when the peer refused or some failed."""
-    from archimage.cli import peer
+    from archimage.net import reasons
     from archimage.protocol.status import Service, is_failure
 
     failed_uids = _failed_uids(final, syntax)
@@ -72,7 +72,8 @@ def report(final: "SubOperationProgress", syntax: str, *, who: str, as_json: boo
     else:
         if final.status:
             comment = f" ({final.error_comment})" if final.error_comment else ""
-            say(f"{who} answers {peer.explain(final.status, Service.MOVE)}{comment}")
+            why, next_step = reasons.status(final.status, Service.MOVE)
+            say(f"{who} answers {why}{comment}" + (f". {next_step}" if is_failure(final.status) else ""))
         for uid in failed_uids:
             say(f"failed: {uid}")
         print_counts(counts)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
-from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError, TimerExpiredError
+from archimage.errors import ArchimageError, AssociationError, ConfigError, ConnectionFailedError, TimerExpiredError
 from archimage.observe.text import escape
 
 _PROBLEMS: Final = 20
@@ -35,6 +35,12 @@ def exit_code(error: ArchimageError) -> ExitCode:
 def say(text: str) -> None:
     """Write one line for the user to standard error; what is not printable in it is escaped."""
     sys.stderr.write(escape(text) + "\n")
+
+
+def tell(error: ArchimageError) -> str:
+    """Return what an error says and, where it is known, what to do about it."""
+    next_step = error.next_step if isinstance(error, AssociationError) else ""
+    return f"{error}. {next_step}" if next_step else str(error)
 
 
 def print_json(value: object) -> None:

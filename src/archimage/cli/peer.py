@@ -8,11 +8,12 @@ import uvloop
 
 from archimage.errors import ConfigError, OperationFailedError
 from archimage.model.ids import is_ae_title
+from archimage.net import reasons
 from archimage.net.client import ClientAssociation, ClientSettings, connect
 from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.negotiation import PresentationContext
-from archimage.protocol.status import Service, describe, is_failure
+from archimage.protocol.status import is_failure
 
 _SETTINGS: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may move a large study before it says a word
 
@@ -48,9 +49,5 @@ async def associate(
 def check_status(peer: RemoteNode, status: int) -> None:
     """Raise OperationFailedError when status is a failure."""
     if is_failure(status):
-        raise OperationFailedError(f"{peer} answers {explain(status)}", status=status)
-
-
-def explain(status: int, service: Service | None = None) -> str:
-    """Say a status in hexadecimal and in the words of its service."""
-    return f"0x{status:04X}: {describe(status, service)}"
+        why, next_step = reasons.status(status)
+        raise OperationFailedError(f"{peer} answers {why}", status=status, next_step=next_step)

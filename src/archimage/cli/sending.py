@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from archimage.cli import peer
 from archimage.errors import ArchimageError, AssociationError, ContextNotAcceptedError
+from archimage.net import reasons
 from archimage.net.client import ClientAssociation, OutgoingInstance
 from archimage.net.conversation import Pieces, RemoteNode
 from archimage.net.proposals import MAX_CONTEXTS, for_sending
@@ -178,7 +179,7 @@ class Sender:
 
     def _answered(self, number: int, status: int) -> None:
         if is_failure(status):
-            self._count(number, "refused", f"the peer answers {peer.explain(status, Service.STORE)}")
+            self._count(number, "refused", f"the peer answers {reasons.status(status, Service.STORE).what}")
             return
         self._sent.stored += 1
         self._sent.warnings += is_warning(status)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port
-from archimage.cli.output import ExitCode, exit_code, print_counts, print_json, print_problems, progress, rate, say
+from archimage.cli.output import (
+    ExitCode,
+    exit_code,
+    print_counts,
+    print_json,
+    print_problems,
+    progress,
+    rate,
+    say,
+    tell,
+)
 
 if TYPE_CHECKING:
     from archimage.cli.sending import Sent
@@ -77,7 +87,7 @@ def _watched(found: "Iterable[Source]", tell: Callable[[], None]) -> "Iterator[S
 
 def _report(sent: "Sent", *, as_json: bool) -> None:
     if sent.error is not None and sent.failed:
-        say(str(sent.error))
+        say(tell(sent.error))
     summary: dict[str, object] = {
         "stored": sent.stored,
         "warnings": sent.warnings,

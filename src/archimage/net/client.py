@@ -4,7 +4,6 @@ Ref: PS3.7 §9.1; PS3.4 §A.4 (Verification), §B (Storage), §C (Query/Retrieve
 """
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -28,7 +27,7 @@ from archimage.protocol.events import AssociationAccepted, AssociationRejected
 from archimage.protocol.items import RoleSelection, UserInformation
 from archimage.protocol.negotiation import NegotiatedContext, PresentationContext
 from archimage.protocol.pdu import AssociateRequest
-from archimage.protocol.status import Service, describe, is_failure
+from archimage.protocol.status import Service, is_failure
 from archimage.protocol.uids import VERIFICATION
 
 _MAX_MESSAGE_ID = 0xFFFF
@@ -95,13 +94,20 @@ async def connect(
             case AssociationAccepted():
                 return ClientAssociation(conversation, settings)
             case AssociationRejected(result, source, reason):
-                why = reasons.rejection(result, source, reason)
-                message = f"{node} rejects {calling_ae_title}: {why}"
-                raise AssociationRejectedError(message, result=result, source=source, reason=reason)
+                raise _rejected(node, calling_ae_title, (result, source, reason))
         raise await conversation.failure(event)
-    except BaseException:
+    except BaseException as error:
         connection.drop()
+        if isinstance(error, TimerExpiredError | ConnectionFailedError):
+            error.next_step = reasons.SILENT if isinstance(error, TimerExpiredError) else reasons.HUNG_UP
         raise
+
+
+def _rejected(node: RemoteNode, calling: str, answer: tuple[int, int, int]) -> AssociationRejectedError:
+    result, source, reason = answer
+    why, next_step = reasons.rejection(result, source, reason, calling=calling, called=node.ae_title)
+    message = f"{node} rejects {calling}: {why}"
+    return AssociationRejectedError(message, result=result, source=source, reason=reason, next_step=next_step)
 
 
 async def _open(node: RemoteNode, calling_ae_title: str, settings: ClientSettings, buffers: BufferPool) -> Connection:
@@ -116,11 +122,11 @@ async def _open(node: RemoteNode, calling_ae_title: str, settings: ClientSetting
         async with asyncio.timeout(settings.connect_timeout_s):
             _, connection = await loop.create_connection(protocol, node.host, node.port)
     except TimeoutError:
-        message = f"{node} does not answer: no connection within {settings.connect_timeout_s:g} s"
-        raise TimerExpiredError(message) from None
+        why, next_step = reasons.no_connection_within(settings.connect_timeout_s)
+        raise TimerExpiredError(f"{node} does not answer: {why}", next_step=next_step) from None
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-        raise ConnectionFailedError(f"cannot connect to {node}: {why}; check host and port") from error
+        why, next_step = reasons.connection(error, node.host, node.port)
+        raise ConnectionFailedError(f"cannot connect to {node}: {why}", next_step=next_step) from error
     return connection
 
 
@@ -171,7 +177,7 @@ class ClientAssociation:
         what = f"SOP class {sop_class_uid}" + (
             f" in transfer syntax {transfer_syntax_uid}" if transfer_syntax_uid else ""
         )
-        raise ContextNotAcceptedError(f"{self.node} does not take {what}: {why}")
+        raise ContextNotAcceptedError(f"{self.node} does not take {what}: {why}", next_step=reasons.NOT_OFFERED)
 
     async def echo(self) -> int:
         """Verify the connection; return the peer's status.
@@ -278,8 +284,7 @@ class ClientAssociation:
     def _check(self, command: Command) -> None:
         status = command.status or 0
         if is_failure(status):
-            meaning = describe(status, Service.FIND)
+            why, next_step = reasons.status(status, Service.FIND)
             comment = f" ({command.error_comment})" if command.error_comment else ""
-            raise OperationFailedError(
-                f"{self.node} refuses the query: {status:04X}H, {meaning}{comment}", status=status
-            )
+            message = f"{self.node} refuses the query: {why}{comment}"
+            raise OperationFailedError(message, status=status, next_step=next_step)

@@ -84,9 +84,10 @@ class Conversation:
                     self._events.extend(await self.connection.receive())
             except TimeoutError:
                 await self.abort()
-                raise TimerExpiredError(f"{self.node} did not answer within {limit_s:g} s") from None
+                message = f"{self.node} did not answer within {limit_s:g} s"
+                raise TimerExpiredError(message, next_step=reasons.INTERRUPTED) from None
             except ConnectionFailedError as error:
-                raise ConnectionFailedError(f"{self.node} closed the connection") from error
+                raise self._closed_by_peer() from error
         return self._events.popleft()
 
     async def command(self) -> CommandReceived:
@@ -173,7 +174,9 @@ class Conversation:
         try:
             await self.connection.drain()
         except TimerExpiredError as error:
-            raise TimerExpiredError(f"{self.node} takes nothing more: {error}") from error
+            raise TimerExpiredError(
+                f"{self.node} takes nothing more: {error}", next_step=reasons.INTERRUPTED
+            ) from error
         except ConnectionFailedError as error:
             raise await self._why_ended() from error
 
@@ -189,22 +192,27 @@ class Conversation:
         match event:
             case Aborted(source, reason, by_peer, detail):
                 why = f"aborted: {reasons.abortion(source, reason)}" if by_peer else f"broke the protocol: {detail}"
-                return AssociationAbortedError(f"{self.node} {why}", source=source, reason=reason)
+                next_step = reasons.INTERRUPTED if by_peer else reasons.BROKEN
+                return AssociationAbortedError(f"{self.node} {why}", source=source, reason=reason, next_step=next_step)
             case ReleaseRequested():
                 self.association.accept_release(self._now())
                 self.connection.flush()
                 await self._close()
-                return AssociationAbortedError(f"{self.node} released the association before it had answered")
+                message = f"{self.node} released the association before it had answered"
+                return AssociationAbortedError(message, next_step=reasons.INTERRUPTED)
             case TimedOut():
-                return TimerExpiredError(f"{self.node} did not answer in time")
+                return TimerExpiredError(f"{self.node} did not answer in time", next_step=reasons.INTERRUPTED)
             case CommandReceived() | DataReceived():
                 return await self.refusal("it sent what was not due")
-        return ConnectionFailedError(f"{self.node} closed the connection")
+        return self._closed_by_peer()
+
+    def _closed_by_peer(self) -> ConnectionFailedError:
+        return ConnectionFailedError(f"{self.node} closed the connection", next_step=reasons.INTERRUPTED)
 
     async def refusal(self, why: str) -> AssociationError:
         """Abort because of what the peer sent, and return the error that says so."""
         await self.abort()
-        return AssociationAbortedError(f"{self.node} broke the protocol: {why}")
+        return AssociationAbortedError(f"{self.node} broke the protocol: {why}", next_step=reasons.BROKEN)
 
     async def abort(self) -> None:
         """End at once; harmless when it has ended."""

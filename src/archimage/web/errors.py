@@ -92,7 +92,8 @@ def explain(error: Exception) -> tuple[str, str]:
         return _UNFORESEEN.status.phrase, _UNFORESEEN.next
     answer = answer_to(error)
     inside = answer.next is _OURS or isinstance(error, errors.StorageError)
-    return _scrubbed(answer.status.phrase if inside else str(error)), answer.next
+    next_step = error.next_step if isinstance(error, errors.AssociationError) else ""
+    return _scrubbed(answer.status.phrase if inside else str(error)), next_step or answer.next
 
 
 def unforeseen() -> Response:
