@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
+from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceRefused, InstanceStored
+from archimage.model.nodes import Node
 from archimage.net.admission import AdmissionPolicy
 from archimage.net.client import ClientSettings
-from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Registry
 from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
@@ -44,6 +45,7 @@ from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
+from archimage.services.nodes import NodeService
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
@@ -91,6 +93,7 @@ class Services:
     status: StatusService
     events: EventHub
     tasks: TaskService
+    nodes: NodeService
 
 
 class App:
@@ -153,6 +156,7 @@ class App:
             status=StatusService(config, self.index),
             events=events,
             tasks=tasks,
+            nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
         )
         removal.resume()
 
@@ -230,8 +234,7 @@ class App:
 
     def registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
         """Return the DICOM services; their work is done in these threads."""
-        nodes = {title: RemoteNode(title, node.host, node.port) for title, node in self.config.nodes.items()}
-        destinations = retrieve_scp.Destinations(nodes, self.config.dicom.ae_title, ClientSettings())
+        destinations = retrieve_scp.Destinations(self.services.nodes, self.config.dicom.ae_title, ClientSettings())
         transcoder = Transcoder(self.services.transcoding, self._transcoding)
         unknown = self.config.dicom.accept_unknown_sop_classes
         return Registry(
@@ -300,6 +303,10 @@ def _worker_pool(config: Config) -> WorkerPool:
     pixels = config.pixels
     settings = WorkerSettings(timeout_s=pixels.timeout_s, memory_bytes=pixels.memory_bytes)
     return WorkerPool(pixels.workers or os.cpu_count() or 1, settings)
+
+
+def _configured_nodes(config: Config) -> Iterator[Node]:
+    return (Node(title, node.host, node.port) for title, node in config.nodes.items())
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

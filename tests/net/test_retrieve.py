@@ -13,7 +13,9 @@ import pytest
 from archimage.buffers import BUFFER_BYTES
 from archimage.dicom.encode import encode_elements
 from archimage.errors import OutOfResourcesError
+from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.model.nodes import Node
 from archimage.net.admission import AdmissionPolicy
 from archimage.net.client import ClientAssociation, connect
 from archimage.net.conversation import RemoteNode
@@ -25,6 +27,7 @@ from archimage.net.server import DicomServer, bind
 from archimage.protocol.association import AssociationSettings
 from archimage.protocol.negotiation import SupportedContext
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET, STUDY_ROOT_MOVE
+from archimage.services.nodes import NodeService
 from archimage.services.retrieve import RetrieveService
 from archimage.storage.filesystem import FilesystemBlobStore
 from tests.services.archive import COUNT, records
@@ -77,7 +80,7 @@ async def _archive(directory: Path, *, lost: int | None = None) -> AsyncGenerato
     for number in set(range(COUNT)) - {lost}:
         blobs.put(f"{number}.dcm", bytes(HEADER_BYTES) + _data(number))
     executor = ThreadPoolExecutor(2)
-    nodes = {"DEST": RemoteNode("DEST", "127.0.0.1", 1)}
+    nodes = NodeService([Node("DEST", "127.0.0.1", 1)], NodeTable(index))
     destinations = retrieve.Destinations(nodes, "SERVER")
     storage = ServiceClass((SupportedContext(CT, (EXPLICIT_VR_LITTLE_ENDIAN,), scu_role=True),))
     registry = Registry(storage, retrieve.service(RetrieveService(index, blobs), destinations, executor))
@@ -160,6 +163,17 @@ async def test_move_to_a_destination_that_is_off_fails_whole(tmp_path: Path) -> 
         (final,) = [p async for p in association.move(STUDY_ROOT_MOVE, _identifier("1.0"), "DEST")]
     assert (final.status, final.completed, final.failed) == (0xA702, 0, 3)
     assert "DEST at 127.0.0.1:1" in final.error_comment
+
+
+async def test_a_node_that_another_process_adds_is_a_destination_at_once(tmp_path: Path) -> None:
+    async with _archive(tmp_path) as node, await _associate(node) as association:
+        before = [p async for p in association.move(STUDY_ROOT_MOVE, _identifier("1.0"), "LATER")]
+        other = SqliteIndex(tmp_path / "index.db", durable=False)
+        NodeService([], NodeTable(other)).add(Node("LATER", "127.0.0.1", 1))
+        other.close()
+        after = [p async for p in association.move(STUDY_ROOT_MOVE, _identifier("1.0"), "LATER")]
+    assert [p.status for p in before] == [0xA801]
+    assert "LATER at 127.0.0.1:1" in after[-1].error_comment
 
 
 async def test_move_to_a_stranger_is_refused(tmp_path: Path) -> None:

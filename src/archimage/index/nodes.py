@@ -4,7 +4,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Column, Delete, Insert, Select, Update, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Delete,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from archimage.index.dialect import Dialect
 from archimage.index.ingest import Cursor
@@ -18,7 +32,9 @@ _ALL: Final[Sequence[Column[Any]]] = [column for column in node.columns if not c
 class Database(Protocol):
     """What the statements are executed by."""
 
-    dialect: Dialect
+    @property
+    def dialect(self) -> Dialect:
+        """How the statements are written."""
 
     def fetch(self, statement: str, parameters: Mapping[str, str | int | None]) -> list[Any]:
         """Return the rows of a query."""
@@ -36,7 +52,7 @@ class NodeTable:
     def __init__(self, database: Database) -> None:
         self._database = database
         named = node.c.ae_title == bindparam("named")
-        values = {column.key: bindparam(column.key) for column in _ALL}
+        values: dict[str, BindParameter[Any]] = {column.key: bindparam(column.key) for column in _ALL}
         changed = {name: value for name, value in values.items() if name != "created_at"}
         self._all = self._text(select(*_ALL).order_by(node.c.ae_title))
         self._one = self._text(select(*_ALL).where(named))

@@ -1,41 +1,30 @@
-"""Query/Retrieve MOVE and GET: sends stored objects, to a configured node or back over the same association.
+"""Query/Retrieve MOVE and GET: sends stored objects, to a node or back over the same association.
 
 Ref: PS3.4 §C.4.2, §C.4.3; PS3.7 §9.1.3, §9.1.4.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import count
 from types import MappingProxyType
-from typing import Final, Protocol
-
-import structlog
+from typing import Final, Protocol, TypeVar
 
 from archimage.dicom.encode import encode_elements
-from archimage.errors import (
-    ArchimageError,
-    AssociationError,
-    ContextNotAcceptedError,
-    DicomError,
-    ServiceError,
-    StorageError,
-    UnknownDestinationError,
-)
+from archimage.model.nodes import Node
 from archimage.model.records import StoredInstance
-from archimage.net.client import ClientAssociation, ClientSettings, OutgoingInstance, connect
+from archimage.net.client import ClientSettings
 from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Pieces, Request, Response, ServiceClass
-from archimage.net.proposals import MAX_CONTEXTS, for_sending
-from archimage.net.reading import Readable
-from archimage.net.scp.outgoing import Outbound, Outgoing, Transcoder, plan
+from archimage.net.scp.outgoing import Outbound, Transcoder, plan
 from archimage.net.scp.query import IDENTIFIER_SYNTAXES
+from archimage.net.sending import Errand, NodeSender, Send, send_each
 from archimage.net.statuses import comment_of
 from archimage.protocol.command import CommandField, c_store_rq
 from archimage.protocol.negotiation import SupportedContext
-from archimage.protocol.status import Status, is_success, is_warning
+from archimage.protocol.status import Status
 from archimage.protocol.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     PATIENT_ROOT_GET,
@@ -47,13 +36,12 @@ from archimage.protocol.uids import (
 )
 from archimage.services.identifiers import decode_identifier
 from archimage.services.query import Root
-from archimage.services.retrieve import Outcome, RetrieveService, Tally, Verdict, batches
+from archimage.services.retrieve import RetrieveService, Tally, Verdict
 
 FAILED_SOP_INSTANCE_UID_LIST: Final = 0x00080058
 _MAX_COUNT: Final = 0xFFFF
 _MAX_EXPLICIT_UID_BYTES: Final = 0xFFFE
 _MAX_MESSAGE_ID: Final = 0xFFFF
-_CANCEL_PATIENCE_S: Final = 0.5
 
 _ROOTS: Final[Mapping[str, Root]] = MappingProxyType(
     {
@@ -72,36 +60,32 @@ _VERDICTS: Final[Mapping[Verdict, Status]] = MappingProxyType(
         Verdict.ALL_FAILED: Status.UNABLE_TO_PERFORM_SUBOPERATIONS,
     }
 )
-_log = structlog.get_logger()
+_Result = TypeVar("_Result")
+
+
+class KnownNodes(Protocol):
+    """Knows the nodes, those that were added a moment ago too; `services.nodes` implements it."""
+
+    def destination(self, ae_title: str) -> Node:
+        """Return the node of an AE title, or raise UnknownDestinationError; blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Where C-MOVE may send to: the configured nodes by AE title; and as whom, and how long it may take."""
+    """Where C-MOVE may send to; and as whom, and how long it may take."""
 
-    nodes: Mapping[str, RemoteNode]
+    nodes: KnownNodes
     calling_ae_title: str
     settings: ClientSettings | None = None
 
     def find(self, ae_title: str | None) -> RemoteNode:
-        """Return the node of this AE title.
+        """Return the node of this AE title; blocks.
 
         Raises:
-            UnknownDestinationError: none is configured.
+            UnknownDestinationError: there is none.
         """
-        node = self.nodes.get((ae_title or "").strip())
-        if node is None:
-            raise UnknownDestinationError(f"no node {ae_title!r} is configured here")
-        return node
-
-
-class _Send(Protocol):
-    """Sends one object, in a transfer syntax that the receiver has accepted, and returns the receiver's status.
-
-    Raises AssociationError at the association's end.
-    """
-
-    async def __call__(self, instance: StoredInstance, transfer_syntax_uid: str, pieces: Pieces) -> int: ...
+        node = self.nodes.destination(ae_title or "")
+        return RemoteNode(node.ae_title, node.host, node.port)
 
 
 def service(
@@ -132,136 +116,46 @@ class _Retrieval:
         self._destinations = destinations
         self._executor = executor
         self._outbound = Outbound(retrieves, executor, transcoder)
+        self._sender = NodeSender(self._outbound, destinations.calling_ae_title, destinations.settings)
 
     async def move(self, request: Request) -> AsyncGenerator[Response, None]:
-        """Serve a C-MOVE: over one association, and a further one for every 128 presentation contexts."""
-        node = self._destinations.find(request.command.move_destination)
+        """Serve a C-MOVE."""
+        node = await self._in_thread(lambda: self._destinations.find(request.command.move_destination))
         instances = await self._select(request)
-        tally = Tally(len(instances))
-        comment = ""
-        for batch in batches(instances, MAX_CONTEXTS // 2):  # as proposed, and uncompressed
-            if request.cancelled.is_set():
-                break
-            before = tally.remaining
-            try:
-                async with (
-                    await self._connect(node, batch) as association,
-                    _cut_short(request, association),
-                    aclosing(self._send_over(association, request, batch, tally)) as responses,
-                ):
-                    async for response in responses:
-                        yield response
-            except AssociationError as error:
-                if request.cancelled.is_set():
-                    break
-                comment = comment_of(error)
-                _log.warning("move failed", destination=node.ae_title, reason=str(error))
-                for instance in batch[before - tally.remaining :]:
-                    tally.count(instance.sop_instance_uid, Outcome.FAILED)
-        yield _final(request, tally, comment)
+        errand = _errand(request, instances)
+        originator = (request.calling_ae_title, request.command.message_id or 0)
+        async with aclosing(self._sender.send(node, instances, errand, originator)) as steps:
+            async for _ in steps:
+                yield _pending(errand.tally)
+        yield _final(request, errand.tally, "" if errand.failure is None else comment_of(errand.failure))
 
     async def get(self, request: Request) -> AsyncGenerator[Response, None]:
         """Serve a C-GET."""
         instances = await self._select(request)
-        tally = Tally(len(instances))
+        errand = _errand(request, instances)
         planned = plan(instances, request.channel.contexts.values())
-        sending = self._send(request, planned, tally, request.calling_ae_title, _back(request))
-        async with aclosing(sending) as responses:
-            async for response in responses:
-                yield response
-        yield _final(request, tally, "")
+        sending = send_each(self._outbound, planned, errand, request.calling_ae_title, _back(request))
+        async with aclosing(sending) as steps:
+            async for _ in steps:
+                yield _pending(errand.tally)
+        yield _final(request, errand.tally, "")
 
     async def _select(self, request: Request) -> Sequence[StoredInstance]:
         def select() -> Sequence[StoredInstance]:
             identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
             return self._retrieves.select(_ROOTS[request.context.abstract_syntax], identifier)
 
-        return await asyncio.get_running_loop().run_in_executor(self._executor, select)
+        return await self._in_thread(select)
 
-    async def _connect(self, node: RemoteNode, batch: Sequence[StoredInstance]) -> ClientAssociation:
-        pairs = ((instance.sop_class_uid, instance.transfer_syntax_uid) for instance in batch)
-        destinations = self._destinations
-        return await connect(
-            node,
-            calling_ae_title=destinations.calling_ae_title,
-            contexts=for_sending(pairs),
-            settings=destinations.settings,
-        )
-
-    def _send_over(
-        self, association: ClientAssociation, request: Request, batch: Sequence[StoredInstance], tally: Tally
-    ) -> AsyncGenerator[Response, None]:
-        """Send over an association to the destination of a C-MOVE."""
-        planned = plan(batch, association.contexts)
-        return self._send(request, planned, tally, str(association.node), _over(association, request))
-
-    async def _send(
-        self, request: Request, planned: Sequence[Outgoing], tally: Tally, receiver: str, send: _Send
-    ) -> AsyncGenerator[Response, None]:
-        """Send objects until all are sent or the operation is cancelled; yield a pending response for each."""
-        ahead = self._outbound.ahead(planned, receiver, request.cancelled)
-        async with aclosing(ahead.sources(planned)) as sources:
-            async for outgoing, source in sources:
-                if request.cancelled.is_set():
-                    return
-                outcome = await _sub_operation(request, outgoing, source, send)
-                tally.count(outgoing.instance.sop_instance_uid, outcome)
-                yield _pending(tally)
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-@asynccontextmanager
-async def _cut_short(request: Request, association: ClientAssociation) -> AsyncGenerator[None, None]:
-    """Abort the association if the C-MOVE is cancelled and the object on its way then takes too long.
-
-    A C-GET cannot do so: the object travels where its answer has to.
-    """
-
-    async def watch() -> None:
-        await request.cancelled.wait()
-        await asyncio.sleep(_CANCEL_PATIENCE_S)
-        await association.abort()
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+def _errand(request: Request, instances: Sequence[StoredInstance]) -> Errand:
+    return Errand(request.calling_ae_title, Tally(len(instances)), request.cancelled)
 
 
-async def _sub_operation(
-    request: Request, outgoing: Outgoing, source: Readable | ArchimageError, send: _Send
-) -> Outcome:
-    instance, syntax = outgoing.instance, outgoing.transfer_syntax_uid
-    try:
-        if isinstance(source, ArchimageError):
-            raise source
-        status = await send(instance, syntax or instance.transfer_syntax_uid, source.pieces)
-        if is_success(status):
-            return Outcome.COMPLETED
-        if is_warning(status):
-            return Outcome.WARNING
-        reason = f"the receiver answered {status:04X}H"
-    except (ContextNotAcceptedError, DicomError, ServiceError, StorageError) as error:
-        reason = str(error)
-    _log.warning("instance not sent", peer=request.calling_ae_title, instance=instance.sop_instance_uid, reason=reason)
-    return Outcome.FAILED
-
-
-def _over(association: ClientAssociation, request: Request) -> _Send:
-    """Send over an association to the destination of a C-MOVE."""
-    originator = (request.calling_ae_title, request.command.message_id or 0)
-
-    async def send(instance: StoredInstance, transfer_syntax_uid: str, pieces: Pieces) -> int:
-        outgoing = OutgoingInstance(
-            instance.sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid, pieces, originator
-        )
-        return await association.store(outgoing)
-
-    return send
-
-
-def _back(request: Request) -> _Send:
+def _back(request: Request) -> Send:
     """Send over the association of a C-GET."""
     contexts = {
         (context.abstract_syntax, context.transfer_syntax): context.context_id
