@@ -7,7 +7,7 @@ import pytest
 
 from archimage.errors import InvalidQueryError
 from archimage.model.attributes import BY_COLUMN, Level
-from archimage.model.query import DateTimeRange, Exact, Match, Query, Range, UIDList, Universal, Wildcard
+from archimage.model.query import DateTimeRange, Empty, Exact, Match, Query, Range, UIDList, Universal, Wildcard
 from archimage.ports import Index
 from tests.contract.index_contract import SR, condition, record, uids
 
@@ -23,6 +23,17 @@ class MatchingContract:
         index.add([record("P", 1, 1, 1)])
         for match in (Universal(), Wildcard("*"), Wildcard("**")):
             assert uids(index, condition("accession_number", match), condition("rows", match)) == {"1.1"}
+
+    def test_what_is_absent_has_no_value_at_whatever_level_it_would_stand(self, index: Index) -> None:
+        named = {"patient_name": "Doe", "accession_number": "A", "request_requested_procedure_id": "R", "rows": "7"}
+        index.add([record("P", 1, 1, 1, **named), record("Q", 2, 1, 1)])
+        for column in named:
+            assert uids(index, condition(column, Empty())) == {"1.2"}, column
+            assert uids(index, condition(column, Empty()), level=Level.IMAGE) == {"1.2.1.1"}, column
+        assert uids(index, condition("modalities_in_study", Empty())) == set()
+        index.add([record("P", 3, 1, 1, modality=None)])
+        assert uids(index, condition("modalities_in_study", Empty())) == {"1.3"}
+        assert uids(index, condition("other_patient_ids", Empty()), condition("rows", Exact("7"))) == {"1.1"}
 
     @pytest.mark.parametrize(
         "value", ["%", "_", "a_b", "a\\b", "[a]", "[^a]*", "'", '"', "' OR 1=1 --", "a%", "]", "{}"]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archimage.errors import InvalidQueryError
-from archimage.model.query import Exact, Match, Range, UIDList, Universal, Wildcard
+from archimage.model.query import Empty, Exact, Match, Range, UIDList, Universal, Wildcard
 from archimage.services.matching import MAX_KEY_LENGTH, MAX_VALUES, MAX_WILDCARDS, parse_match
 
 VRS = ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "US", "UT")
@@ -102,3 +102,11 @@ def test_any_text_is_a_match_or_refused(vr: str, text: str) -> None:
     except InvalidQueryError:
         return
     assert isinstance(match, Match)
+
+
+def test_two_quotation_marks_ask_for_no_value_only_where_that_was_agreed_on() -> None:
+    for vr in ("LO", "PN", "DA", "UI", "IS"):
+        assert parse_match('"" ', vr, empty_values=True) == Empty()
+    assert parse_match('""', "LO") == Exact('""')
+    assert parse_match("", "LO", empty_values=True) == Universal()
+    assert parse_match('"a"', "LO", empty_values=True) == Exact('"a"')

@@ -142,6 +142,11 @@ def test_nothing_found_is_an_empty_array(client: Client) -> None:
         ("RequestAttributesSequence.00400009=S1&00400275.RequestedProcedureID=R1", ["1.0", "1.1", "1.2", "1.3"]),
         ("PatientID=", ["1.0", "1.1", "1.2", "1.3"]),
         ("PatientID=*", ["1.0", "1.1", "1.2", "1.3"]),
+        ("PatientID=%22%22&emptyvaluematching=true", []),
+        ("PatientID=&emptyvaluematching=true", ["1.0", "1.1", "1.2", "1.3"]),
+        ("StudyID=%22%22&emptyvaluematching=true", ["1.0", "1.1", "1.2", "1.3"]),
+        ("StudyID=%22%22", []),
+        ("NameOfPhysiciansReadingStudy=%22%22&emptyvaluematching=true&StudyDate=20240102", ["1.1"]),
         ("PatientID=P'%20OR%201=1--", []),
     ],
 )
@@ -163,13 +168,10 @@ def test_what_is_not_indexed_is_told_and_matches_all(client: Client) -> None:
     assert "The _ parameter is not known" in answer.headers["warning"]
 
 
-def test_empty_value_matching_is_told_to_be_missing(client: Client) -> None:
-    answer = client.ask("/dicom-web/studies?AccessionNumber=&emptyvaluematching=true")
-    assert answer.status == 200
-    assert answer.headers["warning"] == (
-        f"299 http://127.0.0.1:{client.port}/dicom-web: The emptyvaluematching parameter is not supported. "
-        "Empty Value Matching has not been performed."
-    )
+def test_empty_value_matching_is_done_without_a_word_of_warning(client: Client) -> None:
+    answer = client.ask("/dicom-web/studies?StudyID=%22%22&emptyvaluematching=true")
+    assert (len(answer.json), "warning" in answer.headers) == (4, False)
+    assert client.ask("/dicom-web/studies/count?StudyID=%22%22&emptyvaluematching=true").json == {"count": 4}
 
 
 # What else is returned.

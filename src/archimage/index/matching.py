@@ -18,7 +18,7 @@ from archimage.index import derived, names, patterns
 from archimage.index.dialect import Dialect, Text
 from archimage.index.schema import TABLES, instance, name_key
 from archimage.model.attributes import Attribute
-from archimage.model.query import Condition, DateTimeRange, Exact, Match, Range, UIDList, Universal, Wildcard
+from archimage.model.query import Condition, DateTimeRange, Empty, Exact, Match, Range, UIDList, Universal, Wildcard
 
 NUMBERS: Final = frozenset({"IS", "DS", "US"})
 _TIMES: Final[dict[str, Callable[[str], str]]] = {
@@ -49,8 +49,8 @@ def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy:
     if isinstance(condition, DateTimeRange):
         return _combined(condition)
     attribute, match = condition.attribute, condition.match
-    if isinstance(match, Universal) or is_universal(match):
-        return true()
+    if isinstance(match, Universal | Empty) or is_universal(match):
+        return _without_value(attribute) if isinstance(match, Empty) else true()
     if attribute.vr == "PN":
         return column_of(attribute).in_(_named(match, dialect, fuzzy))
     term = _term(attribute, match, dialect)
@@ -63,6 +63,13 @@ def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy:
         value = dialect.split(column_of(attribute))
         return exists(select(1).select_from(value.table).where(term(value)))
     return term(column_of(attribute))
+
+
+def _without_value(attribute: Attribute) -> ColumnElement[bool]:
+    """Match rows that lack an attribute; what is empty is kept as NULL."""
+    if attribute.column in derived.MEMBERS:
+        return ~derived.MEMBERS[attribute.column][0].exists()
+    return column_of(attribute).is_(None)
 
 
 def column_of(attribute: Attribute) -> ColumnElement[Any]:

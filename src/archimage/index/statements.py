@@ -18,7 +18,7 @@ from archimage.index.dialect import Dialect
 from archimage.index.patterns import literal_prefix
 from archimage.index.schema import TABLES, instance, series
 from archimage.model.attributes import UNIQUE_KEYS, Attribute, Level
-from archimage.model.query import Condition, DateTimeRange, OrderBy, Query, Wildcard
+from archimage.model.query import Condition, DateTimeRange, Empty, OrderBy, Query, Wildcard
 
 _LEVELS: Final = tuple(Level)
 _INDEXED: Final = frozenset(
@@ -157,6 +157,8 @@ def _is_selective(condition: Condition | DateTimeRange) -> bool:
     if isinstance(condition, DateTimeRange):
         return condition.date.column in _INDEXED
     attribute, match = condition.attribute, condition.match
+    if isinstance(match, Empty):
+        return False
     if isinstance(match, Wildcard) and attribute.vr != "PN" and not literal_prefix(match.pattern):
         return False
     return attribute.vr == "PN" or attribute.column in _INDEXED

@@ -42,7 +42,12 @@ class Universal:
     """Everything matches, also an absent value."""
 
 
-Match = Exact | Wildcard | Range | UIDList | Universal
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Attributes that are absent or have no value (PS3.4 §C.2.2.2.7)."""
+
+
+Match = Exact | Wildcard | Range | UIDList | Universal | Empty
 
 
 @dataclass(frozen=True, slots=True)

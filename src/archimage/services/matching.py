@@ -11,7 +11,7 @@ from typing import Final
 from archimage.dicom.olddates import plain_date, plain_time
 from archimage.errors import InvalidQueryError
 from archimage.model.ids import is_uid
-from archimage.model.query import Exact, Match, Range, UIDList, Universal, Wildcard
+from archimage.model.query import Empty, Exact, Match, Range, UIDList, Universal, Wildcard
 
 MAX_VALUES: Final = 8_192
 MAX_WILDCARDS: Final = 16
@@ -19,6 +19,7 @@ MAX_KEY_LENGTH: Final = 1_024
 
 _WILDCARD_VRS: Final = frozenset(["AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 _LIST_VRS: Final = frozenset(["AE", "AS", "CS", "LO", "SH", "UI"])
+_NO_VALUE: Final = '""'
 _STARS: Final = re.compile(r"\*{2,}")
 _TIME: Final = re.compile(r"([01]\d|2[0-3])(?:([0-5]\d)(?:([0-5]\d|60)(\.\d{1,6})?)?)?", re.ASCII)
 _DATE_TIME: Final = re.compile(
@@ -30,8 +31,8 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[Ee][+-]?\d+)?", re.AS
 _INTEGER: Final = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 
 
-def parse_match(value: str, vr: str) -> Match:
-    """Read a key's text, padding included.
+def parse_match(value: str, vr: str, *, empty_values: bool = False) -> Match:
+    """Read a key's text, padding included; with empty_values two quotation marks ask for what has no value.
 
     Several values ask for any of them, in the VRs where a list is meaningful; a `*` alone, in any VR, is universal.
 
@@ -41,6 +42,8 @@ def parse_match(value: str, vr: str) -> Match:
     text = value.strip(" \0")
     if not text or not text.strip("*"):
         return Universal()
+    if empty_values and text == _NO_VALUE:
+        return Empty()
     if vr in _LIST_VRS and "\\" in text:
         return _list(text, vr)
     return _single(text, vr)

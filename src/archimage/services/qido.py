@@ -76,6 +76,8 @@ class Search:
     include: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
     fuzzy: bool = False
+    empty_values: bool = False
+    """Two quotation marks ask for what has no value (PS3.4 §C.2.2.2.7)."""
     all_values: bool = False
     """Of several values of a key each must be there, not one of them (PS3.4 §C.2.2.2.8)."""
     limit: int = 100
@@ -112,9 +114,8 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
         raise InvalidQueryError(f"more than {MAX_SORT_KEYS} attributes to sort by")
     matches = [(name, parse_path(name), value) for name, value in search.matches]
     keys = _keys(((path, value) for _, path, value in matches), search.within)
-    find = queries.prepare(
-        Root.PATIENT, Identifier(search.level, keys), QueryOptions(combined_date_time=True, fuzzy_names=search.fuzzy)
-    )
+    options = QueryOptions(combined_date_time=True, fuzzy_names=search.fuzzy, empty_values=search.empty_values)
+    find = queries.prepare(Root.PATIENT, Identifier(search.level, keys), options)
     included = [(name, parse_path(name)) for name in search.include if name != "all"]
     conditions = find.query.conditions
     query = replace(

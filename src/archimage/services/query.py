@@ -54,10 +54,11 @@ class Root(Enum):
 
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
-    """What extended negotiation agreed on (PS3.4 §C.5.1.1)."""
+    """What extended negotiation agreed on (PS3.4 §C.5.1.1), or a web client asks for (PS3.18 §8.3.4)."""
 
     combined_date_time: bool = False
     fuzzy_names: bool = False
+    empty_values: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class QueryService:
         root.check(identifier.level)
         options = options or QueryOptions()
         pairs = tuple(flatten(identifier.keys))
-        conditions = tuple(_conditions(pairs))
+        conditions = tuple(_conditions(pairs, empty_values=options.empty_values))
         if options.combined_date_time:
             conditions = _combined(conditions)
         query = Query(
@@ -144,12 +145,12 @@ class QueryService:
             yield page
 
 
-def _conditions(pairs: Iterable[tuple[int | None, Key]]) -> Iterator[Condition | DateTimeRange]:
+def _conditions(pairs: Iterable[tuple[int | None, Key]], *, empty_values: bool) -> Iterator[Condition | DateTimeRange]:
     for sequence, key in pairs:
         attribute = BY_TAG.get((sequence, key.tag))
         if attribute is None or not _matched(attribute):
             continue
-        match = parse_match(key.value, attribute.vr)
+        match = parse_match(key.value, attribute.vr, empty_values=empty_values)
         if not isinstance(match, Universal):
             yield Condition(attribute, match)
 

@@ -97,7 +97,9 @@ class RenderingService:
         for frame in self._frames.frames(instance, range(1, count + 1)):
             size += len(frame.data)
             if size > MAX_LOOP_BYTES:
-                raise ExcessiveRequestError(f"its frames are larger than {MAX_LOOP_BYTES >> 20} MiB; ask for single ones")
+                raise ExcessiveRequestError(
+                    f"its frames are larger than {MAX_LOOP_BYTES >> 20} MiB; ask for single ones"
+                )
             data.append(frame.data)
         return _data(self._work.submit("animate", asked, data))
 

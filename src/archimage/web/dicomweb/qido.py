@@ -19,7 +19,6 @@ from archimage.model.attributes import Level
 from archimage.services.qido import PreparedSearch, ResultWriter, Search, prepare
 from archimage.services.query import QueryService, Row
 from archimage.web.dicomweb.negotiation import Offer
-from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
 from archimage.web.errors import warning
 from archimage.web.multipart import MultipartWriter
@@ -153,20 +152,13 @@ def _read(request: DicomWebRequest, level: Level) -> tuple[Search, list[str]]:
         include=tuple(query.split("includefield")),
         order_by=tuple(query.split("orderby")),
         fuzzy=query.flag("fuzzymatching"),
+        empty_values=query.flag("emptyvaluematching"),
         all_values=query.flag("multiplevaluematching"),
         limit=query.integer("limit", default=highest, low=0, high=highest),
         offset=query.integer("offset", default=0, low=0, high=_MAX_OFFSET),
     )
-    return search, _unheeded(query, [name for name, _ in others if not _ATTRIBUTE.fullmatch(name)])
-
-
-def _unheeded(query: Parameters, names: list[str]) -> list[str]:
-    warnings = [f"The {name} parameter is not known and was ignored." for name in names[:8]]
-    if query.flag("emptyvaluematching"):
-        warnings.append(
-            "The emptyvaluematching parameter is not supported. Empty Value Matching has not been performed."
-        )
-    return warnings
+    unknown = [name for name, _ in others if not _ATTRIBUTE.fullmatch(name)]
+    return search, [f"The {name} parameter is not known and was ignored." for name in unknown[:8]]
 
 
 def _ignored(prepared: PreparedSearch) -> list[str]:
@@ -267,7 +259,7 @@ _MATCHING: Final = (
     ),
     _flag("fuzzymatching", "Match person names by their words, as they begin or sound."),
     _flag("multiplevaluematching", "Match only what has every one of several values."),
-    _flag("emptyvaluematching", "Not supported: a warning says so."),
+    _flag("emptyvaluematching", 'Let `""` match what has no value.'),
 )
 _LISTING: Final = (
     Parameter(
