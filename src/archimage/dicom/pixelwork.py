@@ -51,8 +51,8 @@ def compare(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dic
 def render(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Make a picture of a frame; data are the header and the frame.
 
-    Options: `syntax` of the object, `pixel` tag and VR of its pixel element, `number` of the frame from 1, `render` as
-    `RenderOptions.to_json` has it, `media_type` of the picture.
+    Options: `syntax` of the object, `pixel` tag and VR of its pixel element, `numbers` of the frames from 1, `render`
+    as `RenderOptions.to_json` has it, `media_type` of the picture.
     """
     header = decode_header(bytes(data[0]), options["syntax"])
     wanted = RenderOptions.from_json(options["render"])
@@ -61,7 +61,7 @@ def render(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict
 
 
 def animate(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
-    """Make a GIF of frames that follow one another; options as for `render`, `number` being that of the first."""
+    """Make a GIF that shows frames one after the other; options as for `render`."""
     header = decode_header(bytes(data[0]), options["syntax"])
     pictures = list(_pictures(header, options, data[1:], RenderOptions.from_json(options["render"])))
     return {}, encode_gif(pictures, frame_time_ms(header))
@@ -84,7 +84,7 @@ def _pictures(
 ) -> Iterator[np.ndarray[Any, Any]]:
     tag, vr = options["pixel"]
     description = PixelDescription.of(header, vr, tag)
-    for number, frame in enumerate(frames, options["number"]):
+    for number, frame in zip(options["numbers"], frames, strict=True):
         array, photometric = decode_frame(frame, options["syntax"], description)
         yield render_frame(header, array, photometric, number, wanted)
 

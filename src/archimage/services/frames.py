@@ -20,9 +20,9 @@ from archimage.errors import (
     NotAcceptableError,
     NotFoundError,
 )
-from archimage.model.attributes import UNIQUE_KEYS, Level
+from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.ids import check_uid
-from archimage.model.query import Condition, Exact, Query
+from archimage.model.query import Condition, Exact, Query, Range
 from archimage.model.records import FrameTable, StoredInstance
 from archimage.ports import BlobReader
 from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
@@ -127,6 +127,17 @@ class FrameService:
         if not found:
             raise NotFoundError(f"no {level.lower()} {series_instance_uid or study_instance_uid} is kept there")
         return found
+
+    def images(self, study_instance_uid: str, series_instance_uid: str) -> tuple[StoredInstance, ...]:
+        """Return the instances of a series that have rows and so may have pixels, by instance number.
+
+        Raises:
+            InvalidInstanceUIDError: a UID is none.
+        """
+        uids = {Level.STUDY: study_instance_uid, Level.SERIES: series_instance_uid}
+        conditions = [Condition(UNIQUE_KEYS[level], Exact(check_uid(uid))) for level, uid in uids.items()]
+        query = Query(Level.IMAGE, (*conditions, Condition(BY_COLUMN["rows"], Range("1", None))))
+        return tuple(one for page in self._index.instances(query) for one in page)
 
     def header(self, instance: StoredInstance) -> bytes:
         """Return the data set up to its pixel element, inflated; all of a data set without one.

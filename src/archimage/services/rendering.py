@@ -5,7 +5,7 @@ Pixels are decoded and rendered by worker processes (`ports.PixelWork`).
 Ref: PS3.18 §10.4.1.1.4 (rendered resources), §8.7.4 (their media types).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -78,23 +78,23 @@ class RenderingService:
             InvalidPixelDataError: they cannot be decoded.
             UnavailableError: too many images wait to be rendered.
         """
-        asked = self._asked(instance, number, options) | {"media_type": media_type}
+        asked = self._asked(instance, [number], options) | {"media_type": media_type}
         frame = self._frames.frame(instance, number)
         return _data(self._work.submit("render", asked, [self._frames.header(instance), frame.data]))
 
-    def loop(self, instance: StoredInstance, options: RenderOptions) -> bytes:
-        """Render all frames as a GIF.
+    def loop(self, instance: StoredInstance, options: RenderOptions, numbers: Sequence[int] = ()) -> bytes:
+        """Render frames, all of them unless some are named, as a GIF that shows them one after the other.
 
         Raises:
             ExcessiveRequestError: they are too many, or too large.
-            NotAcceptableError, InvalidPixelDataError, UnavailableError: as `frame`.
+            NotFoundError, NotAcceptableError, InvalidPixelDataError, UnavailableError: as `frame`.
         """
-        asked = self._asked(instance, 1, options)
-        count = self._frames.frame_count(instance)
-        if count > MAX_LOOP_FRAMES:
-            raise ExcessiveRequestError(f"{count} frames; at most {MAX_LOOP_FRAMES} are made into a GIF")
+        numbers = numbers or range(1, self._frames.frame_count(instance) + 1)
+        if len(numbers) > MAX_LOOP_FRAMES:
+            raise ExcessiveRequestError(f"{len(numbers)} frames; at most {MAX_LOOP_FRAMES} are made into a GIF")
+        asked = self._asked(instance, numbers, options)
         data, size = [self._frames.header(instance)], 0
-        for frame in self._frames.frames(instance, range(1, count + 1)):
+        for frame in self._frames.frames(instance, numbers):
             size += len(frame.data)
             if size > MAX_LOOP_BYTES:
                 raise ExcessiveRequestError(
@@ -103,16 +103,18 @@ class RenderingService:
             data.append(frame.data)
         return _data(self._work.submit("animate", asked, data))
 
-    def _asked(self, instance: StoredInstance, number: int, options: RenderOptions) -> dict[str, Any]:
+    def _asked(self, instance: StoredInstance, numbers: Sequence[int], options: RenderOptions) -> dict[str, Any]:
         pixel = self._frames.pixel(instance)
         if pixel is None:
             raise NotAcceptableError("the instance has no pixels")
-        if not 1 <= number <= self._frames.frame_count(instance):
-            raise NotFoundError(f"there is no frame {number}")
+        count = self._frames.frame_count(instance)
+        missing = next((number for number in numbers or (1,) if not 1 <= number <= count), None)
+        if missing is not None:
+            raise NotFoundError(f"there is no frame {missing}")
         return {
             "syntax": instance.transfer_syntax_uid,
             "pixel": [pixel.tag, pixel.vr],
-            "number": number,
+            "numbers": list(numbers),
             "render": options.to_json(),
         }
 

@@ -35,6 +35,12 @@ def instance(request: DicomWebRequest) -> StoredInstance:
     return request.services.frames.instance(named["study"], named["series"], named["instance"])
 
 
+def address(request: DicomWebRequest) -> str:
+    """Return the address of the instance that the path names."""
+    named = request.variables
+    return f"{request.base_url}/studies/{named['study']}/series/{named['series']}/instances/{named['instance']}"
+
+
 def frame_numbers(text: str) -> tuple[int, ...]:
     """Parse a frame list, numbers from 1 on with commas.
 

@@ -1,22 +1,27 @@
 """WADO-RS, rendered resources and thumbnails: pictures of studies, series, instances and frames; documents and videos.
 
 - One picture stands for what has several: of an instance its representative frame, of a series or study an image from
-  the middle. As a multipart each instance, or each frame of an instance, has a part.
-- A GIF of an instance of several frames is a loop of them. A PDF, a video or a model is handed through as it is.
+  the middle, or one beside it where that cannot be shown. As a multipart each instance, or each frame of an instance,
+  has a part.
+- Frames that are named are all shown, or the request fails. Of all frames or images, those that cannot be shown are
+  left out: the answer is 206 and says so. Pictures are drawn before the answer begins, as far as they fit into
+  _HELD_BYTES; what turns out later breaks it off.
+- A GIF of several frames is a loop of them. A PDF, a video or a model is handed through as it is.
 
 Ref: PS3.18 §10.4.1.1.3, §10.4.1.1.4, §8.7.4.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from itertools import chain, islice
 from typing import Final
 
 from starlette.types import ASGIApp
 
 from archimage.dicom.render import RenderOptions
-from archimage.errors import DicomError, NotAcceptableError, NotFoundError
+from archimage.errors import ArchimageError, DicomError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.services.bulk import BulkValue
 from archimage.web.dicomweb import found
@@ -27,19 +32,34 @@ from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.presentation import stated
 from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered, unless_impossible
+from archimage.web.errors import warning
 
 JPEG: Final = "image/jpeg"
 GIF: Final = "image/gif"
 PICTURES: Final = (JPEG, "image/png", GIF, "image/jp2")
 _ALONE: Final = tuple(Offer(kind) for kind in PICTURES)
+_LOOP: Final = Offer(GIF)
 _PARTS: Final = tuple(Offer(kind, multipart=True) for kind in PICTURES)
 _REPRESENTATIVE_FRAME_NUMBER: Final = 0x00286010
-_MOST_TRIED: Final = 64
-"""Instances that are looked at to find one that can be shown."""
+_MOST_TRIED: Final = 8
+"""Images that are drawn to find one that can be shown."""
+_HELD_BYTES: Final = 16 << 20
 
-Shown = tuple[StoredInstance, int]
-"""An instance and the number of a frame."""
 Read = Callable[[Parameters], RenderOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A frame of an instance, and the address of its picture, empty where it has none of its own."""
+
+    instance: StoredInstance
+    number: int
+    location: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells which picture this is."""
+        return {"Content-Location": self.location} if self.location else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +70,34 @@ class Picture:
     options: RenderOptions
     media_type: str
 
-    def of(self, instance: StoredInstance, number: int) -> bytes:
+    def of(self, shown: Shown) -> bytes:
         """Draw a frame; blocks.
 
         Raises:
-            NotAcceptableError: it cannot be shown.
+            NotAcceptableError: it cannot be shown; says which.
         """
-        with unless_impossible():
-            return self.request.services.rendering.frame(instance, number, self.options, self.media_type)
+        instance, number = shown.instance, shown.number
+        try:
+            with unless_impossible():
+                return self.request.services.rendering.frame(instance, number, self.options, self.media_type)
+        except NotAcceptableError as error:
+            raise NotAcceptableError(
+                f"frame {number} of {instance.sop_instance_uid} cannot be shown: {error}"
+            ) from error
 
-    def loop(self, instance: StoredInstance) -> bytes:
-        """Draw all frames of an instance as a GIF; raises what `of` raises."""
-        with unless_impossible():
-            return self.request.services.rendering.loop(instance, self.options)
+    def part(self, shown: Shown) -> Part:
+        """Draw a frame as a part of an answer; raises what `of` raises."""
+        return of_bytes(self.of(shown), self.media_type, shown.headers)
 
-    def answer(self, data: bytes, etag: str) -> ASGIApp:
+    def loop(self, instance: StoredInstance, numbers: Sequence[int]) -> bytes:
+        """Draw frames of an instance, all unless some are named, as a GIF; raises what `of` raises."""
+        with unless_impossible():
+            return self.request.services.rendering.loop(instance, self.options, numbers)
+
+    def answer(self, data: bytes, etag: str, more: Mapping[str, str]) -> ASGIApp:
         """Answer with a picture alone."""
-        return WholeAnswer(
-            (data,), {"Content-Type": self.media_type, "ETag": etag, "Cache-Control": "private, no-cache"}
-        )
+        headers = {"Content-Type": self.media_type, "ETag": etag, "Cache-Control": "private, no-cache", **more}
+        return WholeAnswer((data,), headers)
 
 
 def document(request: DicomWebRequest, instance: StoredInstance, kind: str) -> ASGIApp:
@@ -98,10 +127,15 @@ def _rendering(read: Read, *, thumbnail: bool) -> Handler:
 def _frames(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool) -> ASGIApp | Slow:
     numbers = found.frame_numbers(request.variables["frames"])
     instance = found.instance(request)
-    offer = request.choose(_ALONE if thumbnail else _ALONE + _PARTS if len(numbers) == 1 else _PARTS).offer
+    offer = request.choose(_ALONE if thumbnail else _ALONE + _PARTS if len(numbers) == 1 else (*_PARTS, _LOOP)).offer
     check_frame(request, instance, max(numbers))
-    shown = [(instance, number) for number in numbers]
-    return pictures(request, offer, options, shown[:1] if thumbnail else shown)
+    if offer == _LOOP and len(numbers) > 1 and not thumbnail:
+        return _loop(request, options, instance, numbers)
+    address = found.address(request)
+    shown = [Shown(instance, number, _location(address, number)) for number in numbers]
+    if thumbnail:
+        shown = shown[:1]
+    return pictures(request, offer, options, shown, named=True)
 
 
 def _instance(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool) -> ASGIApp | Slow:
@@ -112,33 +146,64 @@ def _instance(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bo
             raise NotAcceptableError(f"there are no pictures of objects that wrap {kind}")
         request.choose((Offer(kind),))
         return document(request, instance, kind)
-    shown, options = stated(request, instance, options) or ((instance, 0), options)
-    count = check_frame(request, shown[0], max(1, shown[1]))
+    (image, number), options = stated(request, instance, options) or ((instance, 0), options)
+    count = check_frame(request, image, max(1, number))
     offer = request.choose(_ALONE if thumbnail else _ALONE + _PARTS).offer
-    if offer.multipart and not shown[1]:
-        return pictures(request, offer, options, [(instance, number) for number in range(1, count + 1)])
+    address = found.address(request)
+    if offer.multipart and not number:
+        own = "" if image is not instance else address  # a state has no frames
+        shown = [Shown(image, one, own and _location(own, one)) for one in range(1, count + 1)]
+        return pictures(request, offer, options, shown)
     if offer.media_type == GIF and count > 1 and not thumbnail:
-        return _loop(request, options, shown[0])
-    number = shown[1] or representative_frame(request, shown[0])
-    return pictures(request, offer, options, [(shown[0], number)])
+        return _loop(request, options, image)
+    number = number or representative_frame(request, image)
+    return pictures(request, offer, options, [Shown(image, number, f"{address}/rendered")])
 
 
 def _collection(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool) -> ASGIApp | Slow:
-    instances = found.instances(request)
+    images = _images(request)
     offer = request.choose(_ALONE if thumbnail else _PARTS + _ALONE).offer
-    if offer.multipart:
-        shown = [(one, 1) for one in instances if _is_image(request, one)]
-    else:
-        images = (one for one in _from_the_middle(instances)[:_MOST_TRIED] if _is_image(request, one))
-        shown = [(one, representative_frame(request, one)) for one in islice(images, 1)]
-    if not shown:
+    if not offer.multipart:
+        images = _from_the_middle(images)
+    shown = (
+        Shown(one, number, _location(address, number))
+        for address, one in images
+        if _is_image(request, one)
+        for number in (representative_frame(request, one),)
+    )
+    chosen = list(shown if offer.multipart else islice(shown, _MOST_TRIED))
+    if not chosen:
         raise NotAcceptableError("nothing of this has pixels that can be shown")
-    return pictures(request, offer, options, shown)
+    return pictures(request, offer, options, chosen)
 
 
-def _from_the_middle(instances: Sequence[StoredInstance]) -> list[StoredInstance]:
-    half = len(instances) // 2
-    return [instances[number] for number in sorted(range(len(instances)), key=lambda number: abs(number - half))]
+def _images(request: DicomWebRequest) -> list[tuple[str, StoredInstance]]:
+    """Return what may be an image of the study or series that the path names, with its address.
+
+    Raises:
+        NotFoundError: the study or series is not there.
+    """
+    named, services = request.variables, request.services
+    study = named["study"]
+    series = [named["series"]] if "series" in named else services.metadata.series_uids(study)
+    images = [
+        (f"{request.base_url}/studies/{study}/series/{uid}/instances/{one.sop_instance_uid}", one)
+        for uid in series
+        for one in services.frames.images(study, uid)
+    ]
+    if not images:
+        found.instances(request)
+    return images
+
+
+def _location(address: str, number: int) -> str:
+    """Return where the picture of a frame is, of the instance at an address."""
+    return f"{address}/frames/{number}/rendered"
+
+
+def _from_the_middle(images: Sequence[tuple[str, StoredInstance]]) -> list[tuple[str, StoredInstance]]:
+    half = len(images) // 2
+    return [images[number] for number in sorted(range(len(images)), key=lambda number: abs(number - half))]
 
 
 def _is_image(request: DicomWebRequest, instance: StoredInstance) -> bool:
@@ -180,46 +245,68 @@ def representative_frame(request: DicomWebRequest, instance: StoredInstance) -> 
     return number if 1 <= number <= count else 1
 
 
-def _loop(request: DicomWebRequest, options: RenderOptions, instance: StoredInstance) -> ASGIApp | Slow:
+def _loop(
+    request: DicomWebRequest, options: RenderOptions, instance: StoredInstance, numbers: Sequence[int] = ()
+) -> ASGIApp | Slow:
+    """Answer with a GIF of frames of an instance, all of them unless some are named."""
     picture = Picture(request, options, GIF)
-    etag = found.etag((instance,), options, "loop")
+    etag = found.etag((instance,), options, "loop", numbers)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
-    return Slow(lambda: picture.answer(picture.loop(instance), etag))
+    return Slow(lambda: picture.answer(picture.loop(instance, numbers), etag, {}))
 
 
-def pictures(request: DicomWebRequest, offer: Offer, options: RenderOptions, shown: Sequence[Shown]) -> ASGIApp | Slow:
-    """Answer with pictures of frames, the first one made before the answer begins; blocks."""
+def pictures(
+    request: DicomWebRequest, offer: Offer, options: RenderOptions, shown: Sequence[Shown], *, named: bool = False
+) -> ASGIApp | Slow:
+    """Answer with pictures of frames in parts, of those that are named with all; or alone, with the first that can be
+    shown; blocks."""
     picture = Picture(request, options, offer.media_type)
-    etag = found.etag((one for one, _ in shown), options, offer, [number for _, number in shown])
+    etag = found.etag((one.instance for one in shown), options, offer, [one.number for one in shown])
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
-
-    def work() -> ASGIApp:
-        if not offer.multipart:
-            return picture.answer(picture.of(*shown[0]), etag)
-        first, rest = _drawn(picture, shown)
-        return several(request, offer.media_type, chain((first,), rest), {"ETag": etag})
-
-    return Slow(work)
+    return Slow(partial(_in_parts if offer.multipart else _alone, picture, shown, etag, named=named))
 
 
-def _drawn(picture: Picture, shown: Sequence[Shown]) -> tuple[Part, Iterator[Part]]:
-    """Draw what can be shown, of several leaving out the rest; the first one now."""
+def _alone(picture: Picture, shown: Sequence[Shown], etag: str, *, named: bool) -> ASGIApp:
+    """Answer with the first picture that can be shown, or the reason why the first cannot."""
+    reason: ArchimageError | None = None
+    for one in shown[:1] if named else shown:
+        try:
+            return picture.answer(picture.of(one), etag, one.headers)
+        except (NotAcceptableError, NotFoundError) as error:
+            reason = reason or error
+    raise reason or NotAcceptableError("nothing of this can be shown")
 
-    def parts() -> Iterator[Part]:
-        for one in shown:
-            try:
-                yield of_bytes(picture.of(*one), picture.media_type)
-            except NotAcceptableError:
-                if len(shown) == 1:
-                    raise
 
-    rest = parts()
-    first = next(rest, None)
-    if first is None:
-        raise NotAcceptableError("nothing of this can be shown")
-    return first, rest
+def _in_parts(picture: Picture, shown: Sequence[Shown], etag: str, *, named: bool) -> ASGIApp:
+    """Answer with a part for each picture; where not all are named, those are left out that turn out in time."""
+    drawn: list[Part] = []
+    reasons: list[ArchimageError] = []
+    coming = iter(shown)
+    room = _HELD_BYTES
+    for one in coming:
+        try:
+            data = picture.of(one)
+        except (NotAcceptableError, NotFoundError) as error:
+            if named:
+                raise
+            reasons.append(error)
+            continue
+        drawn.append(of_bytes(data, picture.media_type, one.headers))
+        room -= len(data)
+        if room < 0:
+            break
+    if not drawn:
+        raise reasons[0]
+    headers, status = {"ETag": etag}, HTTPStatus.OK
+    if reasons:
+        status = HTTPStatus.PARTIAL_CONTENT
+        text = f"{len(reasons)} of {len(shown)} images cannot be shown and were left out."
+        headers["Warning"] = warning(picture.request.base_url, text)
+    rest = tuple(coming)
+    parts: Sequence[Part] | Iterator[Part] = chain(drawn, map(picture.part, rest)) if rest else drawn
+    return several(picture.request, picture.media_type, parts, headers, status)
 
 
 _ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")

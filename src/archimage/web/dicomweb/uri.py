@@ -24,7 +24,7 @@ from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer, choose
 from archimage.web.dicomweb.options import number
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.presentation import under
-from archimage.web.dicomweb.rendered import PICTURES, check_frame, document, pictures, representative_frame
+from archimage.web.dicomweb.rendered import PICTURES, Shown, check_frame, document, pictures, representative_frame
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered
 from archimage.web.dicomweb.wado import label, opener
@@ -54,7 +54,7 @@ def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
     frame = query.integer("frameNumber", default=0, low=1, high=1 << 31)
     check_frame(request, instance, frame or 1)
     options = _options(request, instance)
-    return pictures(request, offer, options, [(instance, frame or representative_frame(request, instance))])
+    return pictures(request, offer, options, [Shown(instance, frame or representative_frame(request, instance))])
 
 
 def _check(query: Parameters) -> None:
