@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.attacks.datasets import dataset, new_uid
+from tests.web.breaking import copied
 from tests.web.stowing import STUDY, Answer, part10, store
 from tests.web.wadoing import SERIES, Kept, get, one, parts
 
@@ -70,8 +71,28 @@ def test_pictures_of_all_frames_in_parts_or_as_a_loop(port: int, real: list[Kept
 
 def test_a_series_in_parts_has_a_picture_of_each_image(port: int, real: list[Kept]) -> None:
     kept = one(real, _CT)
-    answer = get(port, f"/studies/{kept.study}/series/{kept.series}/rendered", "*/*")
-    assert [part.headers["content-type"] for part in parts(answer)] == ["image/jpeg"] * len(parts(answer))
+    series = f"/studies/{kept.study}/series/{kept.series}"
+    images = [
+        f"http://127.0.0.1:{port}/dicom-web{one.address}/frames/1/rendered"
+        for one in real
+        if one.address.startswith(series)
+    ]
+    found = parts(get(port, f"{series}/rendered", "*/*"))
+    assert [part.headers["content-type"] for part in found] == ["image/jpeg"] * len(images)
+    assert sorted(part.headers["content-location"] for part in found) == sorted(images)
+
+
+def test_the_picture_of_an_object_is_that_of_its_representative_frame(port: int) -> None:
+    uids = (new_uid(), new_uid(), new_uid())
+    address = "/studies/{}/series/{}/instances/{}".format(*uids)
+    assert store(port, [copied(_CINE, uids, RepresentativeFrameNumber=7)]).status == 200
+    seventh = get(port, f"{address}/frames/7/rendered", "image/png").body
+    assert seventh != get(port, f"{address}/frames/1/rendered", "image/png").body
+    study, series = address.partition("/series")[0], address.partition("/instances")[0]
+    for path in (address, series, study):
+        assert get(port, f"{path}/rendered", "image/png").body == seventh, path
+    (part,) = parts(get(port, f"{series}/rendered", 'multipart/related; type="image/png"'))
+    assert part.body == seventh
 
 
 def test_window_viewport_quality_and_annotation_change_the_picture(port: int, real: list[Kept]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -34,6 +35,7 @@ _AHEAD: Final = 8
 """Files that are open, for the disk to fetch, before they are sent."""
 
 _CACHED: Final = {"Cache-Control": "private, no-cache"}
+_NO_MORE: Final[Mapping[str, str]] = MappingProxyType({})
 _ATTACHED: Final = {"Content-Disposition": "attachment"}
 _SHOWN: Final = frozenset(
     {"application/pdf", "image/gif", "image/jp2", "image/jpeg", "image/png", "video/h265", "video/mp4", "video/mpeg"}
@@ -145,9 +147,11 @@ def not_modified(request: DicomWebRequest, etag: str) -> ASGIApp | None:
     return None
 
 
-def single(request: DicomWebRequest, open_file: Open, content_type: str, etag: str) -> ASGIApp:
-    """Answer with one thing, or the range of it that is asked for; blocks."""
-    headers = {"Content-Type": content_type, "ETag": etag, "Accept-Ranges": "bytes", **_CACHED}
+def single(
+    request: DicomWebRequest, open_file: Open, content_type: str, etag: str, more: Mapping[str, str] = _NO_MORE
+) -> ASGIApp:
+    """Answer with one thing, or the range of it that is asked for; more are other headers; blocks."""
+    headers = {"Content-Type": content_type, "ETag": etag, "Accept-Ranges": "bytes", **_CACHED, **more}
     if content_type.partition(";")[0].lower() not in _SHOWN:
         headers |= _ATTACHED
     with open_file() as file:

@@ -1,7 +1,7 @@
 """What an address names: instances by their UIDs, frames by their numbers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -33,6 +33,16 @@ def instance(request: DicomWebRequest) -> StoredInstance:
     """
     named = request.variables
     return request.services.frames.instance(named["study"], named["series"], named["instance"])
+
+
+def series_uids(request: DicomWebRequest) -> Sequence[str]:
+    """Return the series that the path names, or every one of its study; blocks.
+
+    Raises:
+        NotFoundError: the study is not there.
+    """
+    named = request.variables
+    return [named["series"]] if "series" in named else request.services.metadata.series_uids(named["study"])
 
 
 def address(request: DicomWebRequest) -> str:

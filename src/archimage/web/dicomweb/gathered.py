@@ -80,8 +80,7 @@ def _addressed(request: DicomWebRequest) -> Iterator[tuple[str, StoredInstance]]
     """Yield what the path names, and the address of each instance."""
     named, services = request.variables, request.services
     study = named["study"]
-    series = [named["series"]] if "series" in named else services.metadata.series_uids(study)
-    for uid in series:
+    for uid in found.series_uids(request):
         start = f"{request.base_url}/studies/{study}/series/{uid}/instances"
         instances = (found.instance(request),) if "instance" in named else services.frames.instances(study, uid)
         for instance in instances:

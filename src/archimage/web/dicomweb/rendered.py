@@ -25,7 +25,7 @@ from archimage.errors import ArchimageError, DicomError, NotAcceptableError, Not
 from archimage.model.records import StoredInstance
 from archimage.services.bulk import BulkValue
 from archimage.web.dicomweb import found
-from archimage.web.dicomweb.answers import Part, WholeAnswer, not_modified, of_bytes, several, single
+from archimage.web.dicomweb.answers import Part, held, not_modified, of_bytes, several, single
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.options import PARAMETERS, VIEWPORT, picture_options, thumbnail_options
 from archimage.web.dicomweb.parameters import Parameters
@@ -95,9 +95,8 @@ class Picture:
             return self.request.services.rendering.loop(instance, self.options, numbers)
 
     def answer(self, data: bytes, etag: str, more: Mapping[str, str]) -> ASGIApp:
-        """Answer with a picture alone."""
-        headers = {"Content-Type": self.media_type, "ETag": etag, "Cache-Control": "private, no-cache", **more}
-        return WholeAnswer((data,), headers)
+        """Answer with a picture alone, or the range of it that is asked for."""
+        return single(self.request, partial(held, data), self.media_type, etag, more)
 
 
 def document(request: DicomWebRequest, instance: StoredInstance, kind: str) -> ASGIApp:
@@ -183,13 +182,11 @@ def _images(request: DicomWebRequest) -> list[tuple[str, StoredInstance]]:
     Raises:
         NotFoundError: the study or series is not there.
     """
-    named, services = request.variables, request.services
-    study = named["study"]
-    series = [named["series"]] if "series" in named else services.metadata.series_uids(study)
+    study = request.variables["study"]
     images = [
         (f"{request.base_url}/studies/{study}/series/{uid}/instances/{one.sop_instance_uid}", one)
-        for uid in series
-        for one in services.frames.images(study, uid)
+        for uid in found.series_uids(request)
+        for one in request.services.frames.images(study, uid)
     ]
     if not images:
         found.instances(request)
