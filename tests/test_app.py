@@ -11,6 +11,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
+from urllib.request import urlopen
 
 import pytest
 import uvloop
@@ -24,7 +25,7 @@ from archimage.protocol.pdu import Abort
 from archimage.protocol.status import Status
 from archimage.protocol.uids import RLE_LOSSLESS
 from tests.attacks.datasets import STUDY_INSTANCE_UID, dataset, new_uid
-from tests.attacks.server import wait_until
+from tests.attacks.server import running, wait_until
 from tests.attacks.wire import Peer
 from tests.processes import config, played
 from tests.services.compressing import image
@@ -178,6 +179,22 @@ def test_what_is_sent_while_the_end_comes_is_whole_or_absent(tmp_path: Path) -> 
     names = {Path(path).stem for path in _paths(tmp_path)}
     assert names >= set(acknowledged)
     assert len(names) <= len(acknowledged) + len(senders)
+
+
+def test_a_server_loads_no_codec_and_no_pydicom_to_store_to_find_and_to_describe(tmp_path: Path) -> None:
+    uid = new_uid()
+    private = ((0x00090010, "LO", b"GEMS_IDEN_01"), (0x00091002, "SH", b"CT01"))
+    with running(tmp_path / "data") as server:
+        with Peer.associated(server.port) as peer:
+            assert peer.store(uid, dataset(uid, more=private)) == Status.SUCCESS
+            peer.release()
+        for path in ("studies", f"studies/{_STUDY}/metadata", f"studies/{_STUDY}/instances?SOPInstanceUID={uid}"):
+            with urlopen(f"http://127.0.0.1:{server.http_port}/dicom-web/{path}", timeout=10) as answer:
+                assert uid in answer.read().decode() or path == "studies"
+        mapped = Path(f"/proc/{server.process.pid}/maps").read_text("utf-8")
+    libraries = {line.rpartition("/site-packages/")[2].partition("/")[0] for line in mapped.splitlines()}
+    assert "uvloop" in libraries  # so that what is mapped tells what is loaded, of pydicom too: it loads most codecs
+    assert libraries & {"numpy", "PIL", "_gdcm", "openjpeg", "imagecodecs", "rle"} == set()
 
 
 # Settings.

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from archimage.dicom.codecs.description import Array, PixelDescription
+from archimage.dicom.codecs.description import PixelDescription
 from archimage.dicom.codecs.native import bits_at
+from archimage.dicom.codecs.samples import Array
 from archimage.dicom.encode import decode_identifier
 from archimage.dicom.fragments import frames_of, parse_offsets
 from archimage.dicom.header import PixelData

@@ -9,7 +9,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
-from archimage.dicom.render import RenderOptions, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.options import RenderOptions
 from tests.dicom.files import real_files
 
 Array = npt.NDArray[Any]

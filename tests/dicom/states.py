@@ -6,7 +6,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from archimage.dicom.encode import encode_dataset
-from archimage.dicom.render import RenderOptions, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.options import RenderOptions
 from tests.dicom.pictures import Array, header_of, item, ramp
 
 EXPLICIT = "1.2.840.10008.1.2.1"

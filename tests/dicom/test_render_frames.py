@@ -13,7 +13,10 @@ from pydicom.encaps import get_frame
 
 from archimage.dicom.encode import Element, decode_identifier, encode_dataset, encode_elements, encode_items
 from archimage.dicom.pixels import PixelDescription, decode_frame
-from archimage.dicom.render import RenderOptions, Viewport, decode_header, encode_image, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.header import decode_header
+from archimage.dicom.render.images import encode_image
+from archimage.dicom.render.options import RenderOptions, Viewport
 from archimage.errors import ArchimageError, DicomError
 from tests.dicom.files import real_file
 from tests.dicom.pictures import PIXELS, Array, item, ramp, real_images, words

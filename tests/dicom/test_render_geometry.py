@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archimage.dicom.render import RenderOptions, Viewport
 from archimage.dicom.render.geometry import Layout
+from archimage.dicom.render.options import RenderOptions, Viewport
 from archimage.errors import InvalidRequestError, NotAcceptableError
 from tests.dicom.pictures import Array, item, ramp, rendered
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render import RenderOptions, Viewport, render_frame
 from archimage.dicom.render.annotation import _readable_name
+from archimage.dicom.render.frames import render_frame
 from archimage.dicom.render.lettering import drawable, font
+from archimage.dicom.render.options import RenderOptions, Viewport
 from tests.dicom.pictures import Array, header_of, item
 from tests.dicom.states import GREY_LAB, RED_LAB, image, layer, options_of, shown, state
 

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from archimage.dicom.encode import decode_identifier, encode_elements
-from archimage.dicom.render import RenderOptions, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.options import RenderOptions
 from archimage.errors import InvalidDatasetError, NotAcceptableError
 from tests.dicom.pictures import Array, decoded, header_of, item, ramp, real_images, rendered
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from archimage.dicom.render import encode_gif, encode_image
+from archimage.dicom.render.images import encode_gif, encode_image
 from archimage.errors import NotAcceptableError
 from tests.dicom.pictures import Array, ramp
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archimage.dicom.render import RenderOptions, Viewport
-from archimage.dicom.render.options import ANNOTATIONS, Window
+from archimage.dicom.render.options import ANNOTATIONS, RenderOptions, Viewport, Window
 from archimage.errors import InvalidRequestError
 
 NUMBERS = st.floats(-1e6, 1e6)

@@ -7,7 +7,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from archimage.dicom.encode import decode_identifier, encode_dataset
-from archimage.dicom.render import RenderOptions, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.options import RenderOptions
 from tests.dicom.files import real_file
 from tests.dicom.pictures import Array, decoded, header_of, item, packed, rendered, with_overlay
 from tests.dicom.strategies import SYNTAXES

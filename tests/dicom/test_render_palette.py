@@ -8,8 +8,9 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import _expand_segmented_lut, apply_color_lut, convert_color_space
 
 from archimage.dicom.encode import decode_identifier, encode_dataset
-from archimage.dicom.render import RenderOptions, icc_profile_of, render_frame
 from archimage.dicom.render.colour import from_cielab
+from archimage.dicom.render.frames import icc_profile_of, render_frame
+from archimage.dicom.render.options import RenderOptions
 from archimage.dicom.render.palette import expanded
 from archimage.errors import InvalidDatasetError
 from tests.dicom.files import real_file

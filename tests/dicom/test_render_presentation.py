@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from archimage.dicom.render import RenderOptions, Viewport, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.options import RenderOptions, Viewport
 from archimage.errors import ArchimageError, InvalidDatasetError, InvalidRequestError, NotAcceptableError
 from tests.dicom.pictures import header_of, item, packed, palette, with_overlay, words
 from tests.dicom.states import (

@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from archimage.dicom.encode import encode_dataset
-from archimage.dicom.render import RenderOptions, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.options import RenderOptions
 from tests.dicom.files import real_file
 from tests.dicom.pictures import Array, decoded, item, real_images, words
 from tests.interop.peers import run

@@ -10,7 +10,9 @@ from PIL import Image
 
 from archimage.dicom.codecs.syntaxes import JPEG_2000_LOSSLESS, VIDEO
 from archimage.dicom.pixels import decode_frame
-from archimage.dicom.render import RenderOptions, Viewport, decode_header, render_frame
+from archimage.dicom.render.frames import render_frame
+from archimage.dicom.render.header import decode_header
+from archimage.dicom.render.options import RenderOptions, Viewport
 from archimage.errors import (
     ArchimageError,
     ExcessiveRequestError,

@@ -2,13 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
-
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
+from typing import TYPE_CHECKING, Final
 
 from archimage.dicom.codecs.description import PixelDescription, Quality
 from archimage.dicom.codecs.syntaxes import (
@@ -22,6 +19,9 @@ from archimage.dicom.codecs.syntaxes import (
 )
 from archimage.dicom.encode import Element, encode_elements, encode_items
 from archimage.dicom.layout import layout_of
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 METHODS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -102,14 +102,14 @@ def describe_colour(changes: Changes, before: PixelDescription, photometric: str
         changes.put_number(_PLANAR_CONFIGURATION, 0)
 
 
-def admit_earlier_loss(changes: Changes, header: Dataset, source: str) -> None:
+def admit_earlier_loss(changes: Changes, header: "Dataset", source: str) -> None:
     """Say that frames which come out of a lossy encoding are what it left of them, if nobody said so before."""
     if source in _ALWAYS_LOSSY and str(header.get("LossyImageCompression") or "") != "01":
         changes.put_text(_LOSSY_IMAGE_COMPRESSION, "CS", "01")
         _append(changes, header, _LOSSY_IMAGE_COMPRESSION_METHOD, "CS", METHODS[source])
 
 
-def describe_loss(changes: Changes, header: Dataset, target: str, ratio: float, sop_instance_uid: str) -> None:
+def describe_loss(changes: Changes, header: "Dataset", target: str, ratio: float, sop_instance_uid: str) -> None:
     """Say that the object is a lossy copy of another, and of which."""
     method = METHODS[target]
     changes.put_text(_SOP_INSTANCE_UID, "UI", sop_instance_uid)
@@ -122,27 +122,27 @@ def describe_loss(changes: Changes, header: Dataset, target: str, ratio: float, 
     _derive_image_type(changes, header)
 
 
-def _append(changes: Changes, header: Dataset, tag: int, vr: str, text: str) -> None:
+def _append(changes: Changes, header: "Dataset", tag: int, vr: str, text: str) -> None:
     """Add a value to those that the element has: each lossy step adds one."""
     changes.put(tag, vr, b"\\".join([*filter(None, [_raw(header, tag)]), text.encode("ascii")]))
 
 
-def _raw(header: Dataset, tag: int) -> bytes:
+def _raw(header: "Dataset", tag: int) -> bytes:
     """Return the text of an element as it stands."""
     value = header.get_item(tag).value if tag in header else None
     if isinstance(value, bytes):
         return value.strip(b" \0")
-    values = value if isinstance(value, list | MultiValue) else [value]
+    values = [value] if value is None or isinstance(value, str) or not isinstance(value, Iterable) else value
     return "\\".join(str(part) for part in values if part is not None).encode("latin-1", "replace")
 
 
-def _describe_derivation(changes: Changes, header: Dataset, text: str) -> None:
+def _describe_derivation(changes: Changes, header: "Dataset", text: str) -> None:
     before = _raw(header, _DERIVATION_DESCRIPTION)
     both = b"; ".join([*filter(None, [before]), text.encode("ascii")])
     changes.put(_DERIVATION_DESCRIPTION, "ST", both if len(both) <= _LONGEST_DESCRIPTION else text.encode("ascii"))
 
 
-def _source_image(changes: Changes, header: Dataset) -> list[Element]:
+def _source_image(changes: Changes, header: "Dataset") -> list[Element]:
     return [
         (0x00081150, "UI", str(header.get("SOPClassUID") or "").encode("ascii", "replace")),
         (0x00081155, "UI", str(header.get("SOPInstanceUID") or "").encode("ascii", "replace")),
@@ -150,7 +150,7 @@ def _source_image(changes: Changes, header: Dataset) -> list[Element]:
     ]
 
 
-def _derive_image_type(changes: Changes, header: Dataset) -> None:
+def _derive_image_type(changes: Changes, header: "Dataset") -> None:
     """Turn ORIGINAL into DERIVED; in functional groups each frame's type would have to follow, so there it stays."""
     values = _raw(header, _IMAGE_TYPE).split(b"\\")
     if values[0].strip() == b"ORIGINAL" and "SharedFunctionalGroupsSequence" not in header:

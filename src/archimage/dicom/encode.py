@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from struct import Struct
-from typing import Final
-
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
+from typing import TYPE_CHECKING, Final
 
 from archimage.dicom.inflate import Inflater
 from archimage.dicom.layout import DEFLATED_SYNTAXES, ITEM, LONG_VRS, Layout, layout_of
 from archimage.dicom.limits import ScanLimits
 from archimage.dicom.scan import scan
 from archimage.errors import InvalidDatasetError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 Element = tuple[int, str, bytes]
 """Tag, VR, value: unpadded, and under a big endian syntax already in its byte order."""
@@ -97,7 +95,7 @@ def _deflated(data: bytes) -> bytes:
 
 def decode_identifier(
     data: bytes | bytearray | memoryview, transfer_syntax_uid: str, limits: ScanLimits = _QUERY_LIMITS
-) -> Dataset:
+) -> "Dataset":
     """Decode a small data set; its structure is checked first, its values are converted when they are asked for.
 
     Raises:
@@ -105,6 +103,8 @@ def decode_identifier(
         ExcessiveDatasetError: a limit is passed.
         UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
     """
+    from pydicom.filereader import read_dataset  # with all codecs that are installed: a server needs it seldom
+
     layout = scan(data, transfer_syntax_uid, _NOTHING, limits).layout
     plain = bytes(data)
     if transfer_syntax_uid in DEFLATED_SYNTAXES:
@@ -115,13 +115,16 @@ def decode_identifier(
         raise InvalidDatasetError(f"the data set cannot be decoded: {error}") from error
 
 
-def encode_dataset(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
+def encode_dataset(dataset: "Dataset", transfer_syntax_uid: str) -> bytes:
     """Encode a pydicom data set, File Meta Information left out.
 
     Raises:
         InvalidDatasetError: a value does not fit its VR.
         UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
     """
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
     layout = layout_of(transfer_syntax_uid)
     buffer = DicomBytesIO()
     buffer.is_little_endian = layout.little

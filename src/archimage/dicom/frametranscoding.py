@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
-import numpy as np
-
 from archimage.dicom.codecs.description import PixelDescription, Quality
-from archimage.dicom.codecs.jpegxl import recompress_jpeg, restore_jpeg
+from archimage.dicom.codecs.profiles import decoded_photometric, encoded_photometric
 from archimage.dicom.codecs.syntaxes import (
     DECODABLE,
     ENCODABLE,
@@ -30,7 +28,7 @@ from archimage.dicom.codecs.syntaxes import (
     LOSSY_JPEG,
     NATIVE,
 )
-from archimage.dicom.pixels import decode_frame, decoded_photometric, encode_frame, encoded_photometric
+from archimage.dicom.swapping import swapped
 from archimage.errors import InvalidPixelDataError, NotAcceptableError, UnsupportedTransferSyntaxError
 
 _RECOMPRESSION: Final = (JPEG_BASELINE, JPEG_XL_RECOMPRESSION)
@@ -139,10 +137,15 @@ class FrameTranscoding:
             case Way.TURNED:
                 return _turned(frame, self.turned_bytes)
             case Way.CODED:
-                array, _ = decode_frame(frame, self.source, self.description)
-                return encode_frame(array, self.target, self.decoded, self.quality)
+                return self._coded(frame)
             case way:
                 return _jpeg_and_back(frame, way)
+
+    def _coded(self, frame: bytes | memoryview) -> bytes:
+        from archimage.dicom import pixels  # the codecs: only worker processes come here
+
+        array, _ = pixels.decode_frame(frame, self.source, self.description)
+        return pixels.encode_frame(array, self.target, self.decoded, self.quality)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -164,11 +167,13 @@ class FrameTranscoding:
 def _turned(frame: bytes | memoryview, width: int) -> bytes:
     if len(frame) % width:
         raise InvalidPixelDataError(f"a frame of {len(frame)} bytes cannot be turned by {width}")
-    return np.frombuffer(frame, f"u{width}").byteswap().tobytes()
+    return swapped(frame, width)
 
 
 def _jpeg_and_back(frame: bytes | memoryview, way: Way) -> bytes:
+    from archimage.dicom.codecs import jpegxl
+
     try:
-        return recompress_jpeg(frame) if way is Way.RECOMPRESSED else restore_jpeg(frame)
+        return jpegxl.recompress_jpeg(frame) if way is Way.RECOMPRESSED else jpegxl.restore_jpeg(frame)
     except Exception as error:
         raise InvalidPixelDataError(f"a codestream cannot be recompressed: {error}") from error

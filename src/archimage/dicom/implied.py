@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Final
 
-from pydicom.datadict import dictionary_VR, private_dictionary_VR
+from archimage.dicom.dictionary import private_vrs, public_vrs
 
 LUT_DATA: Final = "US or OW"
 SIGNED_BY_PIXELS: Final = "US or SS"
@@ -17,22 +17,19 @@ def implied_vr(tag: int, creator: str) -> str:
     Of the dictionary's several VRs two stand for a choice that depends on other elements: LUT_DATA and
     SIGNED_BY_PIXELS. Words are OW: so they are under implicit VR, and under an explicit one they name their VR.
     """
-    try:
-        known = str(_private_vr(tag, creator) if tag >> 16 & 1 else _public_vr(tag))
-    except KeyError:
-        return "UN"
+    known = _private_vr(tag, creator) if tag >> 16 & 1 else _public_vr(tag)
     return "OW" if known in _WORDS else known
 
 
 def _public_vr(tag: int) -> str:
-    return "UL" if tag & 0xFFFF == 0 else dictionary_VR(tag)
+    return "UL" if tag & 0xFFFF == 0 else public_vrs(tag)
 
 
 def _private_vr(tag: int, creator: str) -> str:
     element = tag & 0xFFFF
     if 0x10 <= element <= 0xFF:
         return "LO"
-    return private_dictionary_VR(tag, creator) if creator and element > 0xFF else "UN"
+    return private_vrs(tag, creator) if creator and element > 0xFF else "UN"
 
 
 def choose_vr(vr: str, *, size_bytes: int, signed: bool | None) -> str:

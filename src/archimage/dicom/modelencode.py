@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from pydicom.valuerep import format_number_as_ds
 
 from archimage.dicom.fragments import basic_offset_table, item_head
 from archimage.dicom.jsonmodel import Attribute, Model
@@ -217,10 +216,16 @@ def _text(vr: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if vr == "DS":
-        return str(value) if len(str(value)) <= _DECIMAL_BYTES else format_number_as_ds(float(value))
+        return str(value) if len(str(value)) <= _DECIMAL_BYTES else _shortened(float(value))
     if value != int(value):
         raise ValueError
     return str(int(value))
+
+
+def _shortened(number: float) -> str:
+    from pydicom.valuerep import format_number_as_ds  # with all codecs that are installed; few decimals are so long
+
+    return format_number_as_ds(number)
 
 
 def _groups(name: dict[str, Any]) -> Iterator[str]:

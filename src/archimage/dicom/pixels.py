@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Final
 
 from archimage.dicom.codecs import jpeg, jpeg2000, jpegls, jpegxl, native, rle
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
+from archimage.dicom.codecs.description import PixelDescription, Quality
 from archimage.dicom.codecs.profiles import decoded_photometric, encoded_photometric
-from archimage.dicom.codecs.samples import stored_values
+from archimage.dicom.codecs.samples import Array, stored_values
 from archimage.dicom.codecs.syntaxes import (
     DECODABLE,
     DEFLATED_FRAMES,

@@ -13,14 +13,10 @@ from pydicom.dataset import Dataset
 
 from archimage.dicom.frametranscoding import FrameTranscoding
 from archimage.dicom.pixels import PixelDescription, decode_frame
-from archimage.dicom.render import (
-    RenderOptions,
-    decode_header,
-    encode_gif,
-    encode_image,
-    icc_profile_of,
-    render_frame,
-)
+from archimage.dicom.render.frames import icc_profile_of, render_frame
+from archimage.dicom.render.header import decode_header
+from archimage.dicom.render.images import encode_gif, encode_image
+from archimage.dicom.render.options import RenderOptions
 from archimage.errors import InvalidDatasetError
 
 Task = Callable[[dict[str, Any], list[memoryview]], tuple[dict[str, Any], bytes]]

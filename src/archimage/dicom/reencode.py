@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from archimage.dicom.implied import choose_vr, implied_vr
 from archimage.dicom.layout import (
     DEFLATED_SYNTAXES,
@@ -30,6 +28,7 @@ from archimage.dicom.layout import (
     sniff_top,
 )
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
+from archimage.dicom.swapping import swapped
 from archimage.dicom.wanted import PIXEL_REPRESENTATION
 from archimage.errors import ExcessiveDatasetError, InvalidDatasetError
 
@@ -240,7 +239,7 @@ class _Rewriter:
         if layout.little == self._out.little or width == 1:
             return bytes(value)
         whole = len(value) - len(value) % width
-        return np.frombuffer(value[:whole], f"u{width}").byteswap().tobytes() + bytes(value[whole:])
+        return swapped(value[:whole], width) + bytes(value[whole:])
 
     def _unknown(self, layout: Layout, head: Head, end: int, depth: int) -> bytes:
         """Copy items whose VR is UN: they are implicit little endian under every syntax (PS3.5 §6.2.2)."""

@@ -17,8 +17,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-import numpy as np
-
 from archimage.dicom.codecs.description import PixelDescription, Quality
 from archimage.dicom.codecs.syntaxes import DEFLATED_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, NATIVE
 from archimage.dicom.derivation import Changes, admit_earlier_loss, derived_uid, describe_colour, describe_loss
@@ -210,14 +208,13 @@ def _whole(frames: Iterable[Piece], size: int) -> Iterator[Piece]:
 def _packed(frames: Iterable[Piece], description: PixelDescription) -> Iterator[bytes]:
     """Join frames whose bits do not fill their last byte; each comes with its first bit at the beginning of a byte."""
     count = description.frame_bits
-    rest = np.empty(0, np.uint8)
+    rest = spare = 0  # the bits that fill no byte yet, and how many they are
     for frame in frames:
-        bits = np.unpackbits(np.frombuffer(frame, np.uint8), count=count, bitorder="little")
-        bits = np.concatenate((rest, bits))
-        whole = len(bits) - len(bits) % 8
-        yield np.packbits(bits[:whole], bitorder="little").tobytes()
-        rest = bits[whole:]
-    yield np.packbits(rest, bitorder="little").tobytes()
+        bits = (int.from_bytes(frame, "little") & (1 << count) - 1) << spare | rest
+        whole, spare = divmod(spare + count, 8)
+        rest = bits >> 8 * whole
+        yield (bits & (1 << 8 * whole) - 1).to_bytes(whole, "little")
+    yield rest.to_bytes((spare + 7) // 8, "little")
 
 
 def _deflated(pieces: Iterable[Piece]) -> Iterator[bytes]:

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pydicom.datadict import keyword_for_tag
-
+from archimage.dicom.dictionary import keyword_of_tag
 from archimage.dicom.jsonmodel import Attribute, Model
 from archimage.dicom.xmlparse import COMPONENTS, GROUPS, NAMESPACE, parse_xml
 
@@ -58,7 +57,7 @@ def _name(tag: int, creators: dict[int, str]) -> str:
         blocks = [other for other, name in creators.items() if name == creator and other >> 16 == tag >> 16]
         shown = tag & 0xFFFF00FF if len(blocks) == 1 else tag
         return f'tag="{shown:08X}" privateCreator="{_escaped(creator)}"'
-    keyword = keyword_for_tag(tag)
+    keyword = keyword_of_tag(tag)
     return f'tag="{tag:08X}" keyword="{keyword}"' if keyword else f'tag="{tag:08X}"'
 
 

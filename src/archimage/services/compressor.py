@@ -12,11 +12,11 @@ from typing import Final
 
 import xxhash
 
+from archimage.dicom.codecs.description import PixelDescription
 from archimage.dicom.encode import decode_identifier
 from archimage.dicom.layout import PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.part10 import FileMeta, encode_file_meta
-from archimage.dicom.pixels import PixelDescription
 from archimage.dicom.scan import HeaderScanner
 from archimage.dicom.transcode import Piece, Transcoding
 from archimage.errors import IntegrityError, InvalidPixelDataError, NotAcceptableError

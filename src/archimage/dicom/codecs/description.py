@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING, Any, Final
 
 from archimage.errors import InvalidDatasetError, NotAcceptableError
 
-Array = npt.NDArray[Any]
-"""(rows, columns[, samples]) of an integer or floating type in the machine's byte order."""
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 _PIXEL_KEYWORDS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _REQUIRED: Final = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "PhotometricInterpretation")
@@ -66,7 +62,7 @@ class PixelDescription:
     words: bool = False
 
     @classmethod
-    def of(cls, header: Dataset, pixel_vr: str = "", pixel_tag: int = 0) -> "PixelDescription":
+    def of(cls, header: "Dataset", pixel_vr: str = "", pixel_tag: int = 0) -> "PixelDescription":
         """Read the description out of a data set, which may end before its pixel element.
 
         pixel_vr and pixel_tag are those of the pixel element, if the caller has seen it.
@@ -88,12 +84,12 @@ class PixelDescription:
         return self.pixel_representation == 1
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of a decoded sample, in the machine's byte order; of single bits uint8."""
+    def dtype(self) -> str:
+        """NumPy's name for the type of a decoded sample, in the machine's byte order; of single bits uint8."""
         if self.floating:
-            return np.dtype(f"f{self.bits_allocated // 8}")
+            return f"f{self.bits_allocated // 8}"
         key = (self.bits_allocated, self.pixel_representation)
-        return np.dtype(_TYPES.get(key) or _LONG_TYPES[key])
+        return _TYPES.get(key) or _LONG_TYPES[key]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -132,7 +128,7 @@ class PixelDescription:
         return cls(**values)
 
 
-def _described(header: Dataset, pixel_vr: str, pixel_tag: int) -> PixelDescription:
+def _described(header: "Dataset", pixel_vr: str, pixel_tag: int) -> PixelDescription:
     missing = [keyword for keyword in _REQUIRED if header.get(keyword) in {None, ""}]
     if len(missing) == len(_REQUIRED):
         raise NotAcceptableError("the object has no pixels")
@@ -161,7 +157,7 @@ def _described(header: Dataset, pixel_vr: str, pixel_tag: int) -> PixelDescripti
     return description
 
 
-def _is_floating(header: Dataset, pixel_tag: int) -> bool:
+def _is_floating(header: "Dataset", pixel_tag: int) -> bool:
     """Tell by the pixel element; where the header ends before it, by what the modules of floating pixels lack."""
     if pixel_tag:
         return pixel_tag in {0x7FE00008, 0x7FE00009}
@@ -171,7 +167,7 @@ def _is_floating(header: Dataset, pixel_tag: int) -> bool:
     return header.get("BitsAllocated") in {32, 64} and not any(key in header for key in _REQUIRED_OF_INTEGERS)
 
 
-def _pixel_vr(header: Dataset, pixel_vr: str) -> str:
+def _pixel_vr(header: "Dataset", pixel_vr: str) -> str:
     return pixel_vr or (str(header["PixelData"].VR) if "PixelData" in header else "")
 
 

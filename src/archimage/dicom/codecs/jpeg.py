@@ -4,8 +4,8 @@ import imagecodecs
 import numpy as np
 
 from archimage.dicom.codecs.codestream import Codestream, check_size, parse_jpeg
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import from_precision, precision_of, stored_values, to_unsigned
+from archimage.dicom.codecs.description import PixelDescription, Quality
+from archimage.dicom.codecs.samples import Array, from_precision, precision_of, stored_values, to_unsigned
 from archimage.dicom.codecs.syntaxes import JPEG_LOSSLESS, LOSSY_JPEG
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from openjpeg.utils import encode_array
 
 from archimage.dicom.codecs.codestream import check_size, parse_jpeg_2000
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import clipped, from_precision, precision_of, stored_values
+from archimage.dicom.codecs.description import PixelDescription, Quality
+from archimage.dicom.codecs.samples import Array, clipped, from_precision, precision_of, stored_values
 from archimage.dicom.codecs.syntaxes import HTJ2K, HTJ2K_FAMILY, LOSSY
 
 _SSIZ: Final = 42

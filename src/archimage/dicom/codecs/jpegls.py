@@ -7,8 +7,8 @@ import numpy as np
 from jpeg_ls.CharLS import encode_buffer
 
 from archimage.dicom.codecs.codestream import check_size, parse_jpeg
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import clipped, from_precision, precision_of, stored_values, to_unsigned
+from archimage.dicom.codecs.description import PixelDescription, Quality
+from archimage.dicom.codecs.samples import Array, clipped, from_precision, precision_of, stored_values, to_unsigned
 from archimage.dicom.codecs.syntaxes import JPEG_LS_NEAR
 from archimage.errors import InvalidPixelDataError
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from archimage.dicom.codecs import jpeg
 from archimage.dicom.codecs.codestream import check_size, parse_jpeg_xl
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
-from archimage.dicom.codecs.samples import clipped, from_precision, precision_of, stored_values, to_unsigned
+from archimage.dicom.codecs.description import PixelDescription, Quality
+from archimage.dicom.codecs.samples import Array, clipped, from_precision, precision_of, stored_values, to_unsigned
 from archimage.dicom.codecs.syntaxes import JPEG_BASELINE, JPEG_XL_LOSSLESS, JPEG_XL_RECOMPRESSION
 
 _EFFORT: Final = 3

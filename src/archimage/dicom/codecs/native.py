@@ -5,7 +5,8 @@ import zlib
 
 import numpy as np
 
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
+from archimage.dicom.codecs.description import PixelDescription, Quality
+from archimage.dicom.codecs.samples import Array
 from archimage.dicom.codecs.syntaxes import DEFLATED_FRAME, EXPLICIT_BIG_ENDIAN
 from archimage.errors import InvalidPixelDataError
 
@@ -33,7 +34,7 @@ def _from_native(data: bytes | memoryview, description: PixelDescription, *, big
         return _by_pixel(bits, description)
     if description.subsampled:
         return _upsampled(raw, description)
-    samples = raw.view(description.dtype.newbyteorder(">" if big else "<")).astype(description.dtype, copy=False)
+    samples = raw.view((">" if big else "<") + description.dtype).astype(description.dtype, copy=False)
     return _by_pixel(samples, description)
 
 

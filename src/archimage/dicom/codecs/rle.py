@@ -12,7 +12,8 @@ import imagecodecs
 import numpy as np
 from rle import rle as _rle
 
-from archimage.dicom.codecs.description import Array, PixelDescription, Quality
+from archimage.dicom.codecs.description import PixelDescription, Quality
+from archimage.dicom.codecs.samples import Array
 from archimage.errors import InvalidPixelDataError
 
 _HEAD: Final = Struct("<16I")
@@ -26,7 +27,7 @@ def decode(data: bytes | memoryview, description: PixelDescription, _transfer_sy
     for number, segment in enumerate(_segments(data, description.samples_per_pixel * width)):
         plane, highest = divmod(number, width)
         samples[:, plane, width - 1 - highest] = _unpacked(segment, pixels)
-    little = samples.reshape(-1).view(description.dtype.newbyteorder("<"))
+    little = samples.reshape(-1).view("<" + description.dtype)
     return little.astype(description.dtype, copy=False).reshape(description.shape)
 
 

@@ -1,8 +1,14 @@
 """Samples on their way into codestreams of a given precision, and back into the type that a description gives them."""
 
-import numpy as np
+from typing import Any
 
-from archimage.dicom.codecs.description import Array, PixelDescription
+import numpy as np
+import numpy.typing as npt
+
+from archimage.dicom.codecs.description import PixelDescription
+
+Array = npt.NDArray[Any]
+"""(rows, columns[, samples]) of an integer or floating type in the machine's byte order."""
 
 
 def precision_of(array: Array, description: PixelDescription) -> int:
@@ -30,7 +36,7 @@ def from_precision(array: Array, description: PixelDescription, precision: int) 
     """Return decoded samples in the type described; where it is signed, the sign stands in their highest bit."""
     if array.dtype == description.dtype:
         return array
-    target = description.dtype
+    target = np.dtype(description.dtype)
     if description.signed and array.dtype.kind == "u":
         spare = 8 * target.itemsize - precision
         widened = array.astype(target.str.replace("i", "u")) << spare

@@ -5,10 +5,3 @@ codestream: frames come decoded.
 
 Ref: PS3.4 §N.2, PS3.3 §C.11, PS3.18 §8.3.5.
 """
-
-from archimage.dicom.render.frames import icc_profile_of, render_frame
-from archimage.dicom.render.header import decode_header
-from archimage.dicom.render.images import encode_gif, encode_image
-from archimage.dicom.render.options import RenderOptions, Viewport
-
-__all__ = ["RenderOptions", "Viewport", "decode_header", "encode_gif", "encode_image", "icc_profile_of", "render_frame"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from archimage.dicom.bulk import BulkPath
 from archimage.dicom.layout import DEFLATED_SYNTAXES
-from archimage.dicom.render import RenderOptions
+from archimage.dicom.render.options import RenderOptions
 from archimage.errors import NotAcceptableError, NotFoundError
 from archimage.model.ids import is_uid
 from archimage.model.records import StoredInstance

@@ -20,7 +20,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from archimage.dicom.render import RenderOptions
+from archimage.dicom.render.options import RenderOptions
 from archimage.errors import ArchimageError, DicomError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.services.bulk import BulkValue

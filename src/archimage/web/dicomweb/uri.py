@@ -12,8 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from archimage.dicom.render import RenderOptions
-from archimage.dicom.render.options import ANNOTATIONS, MAX_SIDE, Viewport
+from archimage.dicom.render.options import ANNOTATIONS, MAX_SIDE, RenderOptions, Viewport
 from archimage.errors import InvalidRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
