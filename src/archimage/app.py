@@ -25,6 +25,7 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.nodes import Node
 from archimage.net.admission import AdmissionPolicy
+from archimage.net.associations import AssociationTable
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry
 from archimage.net.scp import query as query_scp
@@ -139,6 +140,7 @@ class App:
         if self.compression is not None:
             opened.callback(self.compression.close)
         events = EventHub()
+        self.associations = AssociationTable(events.publish)
         tasks = TaskService(events, explain)
         opened.callback(tasks.close)
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
@@ -191,7 +193,8 @@ class App:
             held.callback(readers.shutdown)
             ingest = held.enter_context(closing(WorkerThreads(_INGEST_THREADS, "ingest")))
             held.callback(self.pixels.close)  # so that no thread waits for an image
-            dicom = DicomServer(self.association_settings(), self.registry(ingest, readers), self._policy())
+            registry = self.registry(ingest, readers)
+            dicom = DicomServer(self.association_settings(), registry, self._policy(), self.associations)
             http = self._http(web)
             try:
                 await self._listen(dicom, http, on_ready)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
+from archimage.model.associations import OpenAssociation
 from archimage.model.nodes import Node
 from archimage.model.query import Query
 from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, Original, Removed, StoredInstance
@@ -374,6 +375,16 @@ class Nodes(Protocol):
 
     def remove(self, ae_title: str) -> bool:
         """Forget a node; False where it is not there."""
+
+
+class Associations(Protocol):
+    """The associations that peers have with this process; nothing of it blocks."""
+
+    def all(self) -> Sequence[OpenAssociation]:
+        """Return the open associations, the oldest first."""
+
+    def abort(self, association_id: str) -> None:
+        """Send A-ABORT; NotFoundError where none of this id is open."""
 
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"

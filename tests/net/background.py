@@ -10,6 +10,7 @@ import psutil
 import uvloop
 
 from archimage.net.admission import AdmissionPolicy
+from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry, ServiceClass
 from archimage.net.scp import verification
 from archimage.net.server import DicomServer, bind
@@ -60,13 +61,16 @@ class Background:
 
 @contextmanager
 def listening(
-    *services: ServiceClass, settings: AssociationSettings = SETTINGS, policy: AdmissionPolicy = POLICY
+    *services: ServiceClass,
+    settings: AssociationSettings = SETTINGS,
+    policy: AdmissionPolicy = POLICY,
+    table: AssociationTable | None = None,
 ) -> Iterator[Background]:
     """Serve Verification and these services."""
     background = Background(uvloop.new_event_loop())
     thread = threading.Thread(target=background.loop.run_forever, name="server")
     thread.start()
-    server = DicomServer(settings, Registry(verification.service(), *services), policy)
+    server = DicomServer(settings, Registry(verification.service(), *services), policy, table)
     listener = bind("127.0.0.1", 0, shared=False)
     background.port = listener.getsockname()[1]
     try:

@@ -94,6 +94,16 @@ class AssociationClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationRefused:
+    """A peer asked for an association and was rejected; reason says why, in words."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeChanged:
     """A remote node was added, changed or removed."""
 
@@ -112,5 +122,6 @@ Event = (
     | TaskChanged
     | AssociationOpened
     | AssociationClosed
+    | AssociationRefused
     | NodeChanged
 )

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from archimage.model.ids import is_ae_title
+from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry
 from archimage.net.session import Session
 from archimage.protocol.negotiation import negotiate
@@ -41,9 +42,11 @@ class AdmissionPolicy:
 class Admission:
     """Counts connections and associations of one process."""
 
-    def __init__(self, policy: AdmissionPolicy, registry: Registry) -> None:
+    def __init__(self, policy: AdmissionPolicy, registry: Registry, table: AssociationTable) -> None:
+        """Admit by policy; what is open is entered in table."""
         self._policy = policy
         self._registry = registry
+        self._table = table
         self._pending: OrderedDict[Session, str] = OrderedDict()
         self._admitted: dict[Session, str] = {}
 
@@ -61,6 +64,7 @@ class Admission:
         """Forget a connection."""
         self._pending.pop(session, None)
         self._admitted.pop(session, None)
+        self._table.ended(session)
 
     def decide(self, session: Session, request: AssociateRequest) -> None:
         """Accept or reject the association that a session's peer asks for."""
@@ -69,6 +73,7 @@ class Admission:
         refusal = self._refusal(session)
         if refusal is not None:
             _log.warning("association rejected", peer=session.peer, called=session.called_ae_title, refusal=refusal)
+            self._table.refused(session, self._why(session, refusal))
             association.reject(*refusal, now)
             return
         self._admitted[session] = session.calling_ae_title
@@ -76,6 +81,7 @@ class Admission:
             request.contexts, self._registry.contexts, request.user_information.roles, fallback=self._registry.fallback
         )
         association.accept(contexts, now, extended=self._registry.agree(request.user_information.extended))
+        self._table.opened(session)
 
     def _refusal(self, session: Session) -> Refusal | None:
         policy = self._policy
@@ -89,6 +95,20 @@ class Admission:
         if 0 < policy.max_associations_per_ae <= Counter(self._admitted.values())[calling]:
             return CONGESTION
         return None
+
+    def _why(self, session: Session, refusal: Refusal) -> str:
+        """Say a refusal in words, with the setting that it comes from."""
+        policy = self._policy
+        if refusal == CALLING_AE_TITLE:
+            listed = "is not among dicom.allowed_calling_ae_titles"
+            why = listed if policy.calling_ae_titles else "holds what no AE title should"
+            return f"the calling AE title {session.calling_ae_title!r} {why}"
+        if refusal == CALLED_AE_TITLE:
+            known = ", ".join(sorted(policy.called_ae_titles or ())) or "any AE title that is one"
+            return f"it calls {session.called_ae_title!r}, and this archive goes by {known}"
+        if refusal == LIMIT:
+            return f"{policy.max_associations} associations are open, as many as dicom.max_associations allows"
+        return f"it has {policy.max_associations_per_ae} associations, as many as dicom.max_associations_per_ae allows"
 
     def _evict(self, session: Session) -> None:
         del self._pending[session]

@@ -6,6 +6,7 @@ from typing import Final
 
 from archimage.buffers import BufferPool
 from archimage.net.admission import Admission, AdmissionPolicy
+from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry
 from archimage.net.session import Session
 from archimage.net.transport import Connection
@@ -19,10 +20,17 @@ _WRITE_TIMEOUT_S: Final = 60.0
 class DicomServer:
     """Listens on one address."""
 
-    def __init__(self, settings: AssociationSettings, registry: Registry, policy: AdmissionPolicy) -> None:
+    def __init__(
+        self,
+        settings: AssociationSettings,
+        registry: Registry,
+        policy: AdmissionPolicy,
+        table: AssociationTable | None = None,
+    ) -> None:
+        """Serve what registry holds to whom policy lets in; open associations stand in table."""
         self._settings = settings
         self._registry = registry
-        self._admission = Admission(policy, registry)
+        self._admission = Admission(policy, registry, table or AssociationTable())
         self._buffers = BufferPool()
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None

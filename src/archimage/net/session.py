@@ -29,6 +29,7 @@ from archimage.protocol.events import (
     Aborted,
     AssociationRequested,
     CommandReceived,
+    ConnectionLost,
     DataReceived,
     Event,
     ReleaseRequested,
@@ -54,6 +55,12 @@ class Session:
         self.association = connection.association
         self.calling_ae_title = ""
         self.called_ae_title = ""
+        self.requests = 0
+        """How many requests have come."""
+        self.last_request = 0
+        """Command field of the last one."""
+        self.ending = ""
+        """Why it ended, in words; empty where the peer released it."""
         self._registry = registry
         self._admit = admit
         self._loop = asyncio.get_running_loop()
@@ -98,7 +105,8 @@ class Session:
         return self.association.contexts
 
     def abort(self) -> None:
-        """Tell the peer that the server ends, and end."""
+        """Tell the peer that this is the end, and end."""
+        self.ending = self.ending or "aborted here"
         self._outbox.abort()
 
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
@@ -129,9 +137,14 @@ class Session:
                     self.association.accept_release(self.now)
                 self.connection.flush()
             case Aborted(_, _, by_peer, detail):
+                broke = "aborted by the peer" if by_peer else f"the peer broke the protocol: {detail}"
+                self.ending = self.ending or broke
                 _log.info("association aborted", peer=self.peer, by_peer=by_peer, reason=detail)
             case TimedOut():
+                self.ending = self.ending or "the peer was silent for too long"
                 _log.info("peer was silent for too long", peer=self.peer)
+            case ConnectionLost():
+                self.ending = self.ending or "the connection was lost"
 
     def _on_request(self, request: AssociateRequest) -> None:
         self.calling_ae_title = request.calling_ae_title.strip()
@@ -157,6 +170,8 @@ class Session:
             if cancelled is not None:
                 cancelled.set()
         elif command.is_request:
+            self.requests += 1
+            self.last_request = command.field
             self._receiving = self._operation(event)
             if not event.has_dataset:
                 self._on_data(memoryview(b""), last=True)

@@ -35,6 +35,8 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         self.association = association
         self.peer_address: tuple[str, int] = ("", 0)
+        self.received_bytes = 0
+        self.sent_bytes = 0
         self._buffers = buffers
         self._on_connected = on_connected
         self._write_timeout_s = write_timeout_s
@@ -77,6 +79,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         pieces = self.association.data_to_send()
         if pieces:
+            self.sent_bytes += sum(map(len, pieces))
             transport.writelines(cast("Sequence[bytes]", pieces))
         if self.association.closed:
             transport.close()
@@ -145,6 +148,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take nbytes that were read."""
+        self.received_bytes += nbytes
         end = self._filled + nbytes
         events = self.association.receive_data(self._active[self._filled : end], self._loop.time())
         self._filled = end
