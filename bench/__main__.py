@@ -3,11 +3,12 @@
 import argparse
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench import machine, report
 from bench.harness import Bench
-from bench.scenarios import ALL
+from bench.scenarios import ALL, GROUPS
 
 HOME = Path(__file__).parent
 
@@ -19,7 +20,7 @@ def main() -> int:
     work = options.work or HOME / "out" / "work"
     bench = Bench(out=HOME / "out", work=work, rounds=options.rounds, quick=options.quick)
     try:
-        for name in options.scenario or ALL:
+        for name in _scenarios(options.scenario):
             print(f"== {name}", file=sys.stderr, flush=True)
             ALL[name](bench)
     finally:
@@ -28,19 +29,27 @@ def main() -> int:
     report.show(bench.results, described)
     report.write_json(options.json, bench.results, described, command)
     if options.markdown:
-        report.write_markdown(options.markdown, bench.results, described, command)
+        report.write_markdown(options.markdown, options.scenario[0], bench.results, described, command)
     return 0
+
+
+def _scenarios(named: Sequence[str]) -> Iterable[str]:
+    return [name for one in named for name in GROUPS.get(one, [one])] or ALL
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("scenario", nargs="*", choices=[[], *ALL], metavar="scenario", help=", ".join(ALL))
+    names = [*GROUPS, *ALL]
+    parser.add_argument("scenario", nargs="*", choices=[[], *names], metavar="scenario", help=", ".join(names))
     parser.add_argument("--rounds", type=int, default=3, help="how often every server is measured (default 3)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data: to see that it runs")
     parser.add_argument("--work", type=Path, help="directory for the servers' data (default bench/out/work)")
     parser.add_argument("--json", type=Path, default=HOME / "out" / "results.json", metavar="FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="page whose section of figures is written anew")
-    return parser.parse_args()
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="page whose figures of a group are written anew")
+    options = parser.parse_args()
+    if options.markdown and not (len(options.scenario) == 1 and options.scenario[0] in GROUPS):
+        parser.error(f"--markdown takes the figures of one group: {' or '.join(GROUPS)}")
+    return options
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from bench.figures import Results, Row, rows
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 HEADINGS = ("case", "server", "median", "lowest-highest", "CPU ms", "archimage / it", "target", "")
 STYLES = {"met": "green", "not met": "bold red", "not measured": "yellow"}
 
@@ -64,15 +63,16 @@ def write_json(path: Path, results: Results, machine: Mapping[str, str], command
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def write_markdown(path: Path, results: Results, machine: Mapping[str, str], command: str) -> None:
-    """Put the figures between the markers of a page; raises ValueError when it has none."""
+def write_markdown(path: Path, section: str, results: Results, machine: Mapping[str, str], command: str) -> None:
+    """Put the figures between the markers of a section of a page; raises ValueError when it has none."""
+    first, last = f"<!-- figures of {section}: begin -->", f"<!-- figures of {section}: end -->"
     page = path.read_text()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"{path} has no line {BEGIN} followed by {END}")
+        raise ValueError(f"{path} has no line {first} followed by {last}")
     lines = [f"Made by `{command}`.", "", *(f"- {key}: {value}" for key, value in machine.items()), ""]
     lines += ["| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|--:|---|---|"]
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows(results)]
     lines += ["", *(f"- {remark}" for remark in _remarks(results))]
-    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines).rstrip() + f"\n{END}{after}")
+    path.write_text(f"{before}{first}\n" + "\n".join(lines).rstrip() + f"\n{last}{after}")

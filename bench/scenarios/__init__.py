@@ -1,6 +1,6 @@
 """What is measured: one module per family of figures; `ALL` names them in the order of the table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from bench.harness import Bench
 from bench.scenarios import (
@@ -38,3 +38,8 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
 }
+GROUPS: Mapping[str, Sequence[str]] = {
+    "dimse": [name for name in ALL if not name.startswith("web_")],
+    "web": [name for name in ALL if name.startswith("web_")],
+}
+"""What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""
