@@ -27,10 +27,14 @@ from tests.dicom.files import real_file, real_files
 META = FileMeta("1.2.840.10008.5.1.4.1.1.2", "1.2.3", "1.2.840.10008.1.2.1", "2.25.1", "ARCHIMAGE_0_1", "CT1")
 uids = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,4}){1,5}", fullmatch=True)
 names = st.text("ABCD_1", max_size=16)
+private = st.binary(max_size=1_024).map(lambda value: value.rstrip(b"\0"))
 
 
 @settings(max_examples=100, deadline=None)
-@given(meta=st.builds(FileMeta, uids, uids, uids, uids | st.just(""), names, names), rest=st.binary(max_size=30))
+@given(
+    meta=st.builds(FileMeta, uids, uids, uids, uids | st.just(""), names, names, uids, private),
+    rest=st.binary(max_size=30),
+)
 def test_what_is_encoded_is_decoded_again(meta: FileMeta, rest: bytes) -> None:
     encoded = encode_file_meta(meta)
     assert len(encoded) % 2 == 0
@@ -48,6 +52,12 @@ def test_pydicom_reads_what_is_encoded(tmp_path: Path) -> None:
     assert dataset.file_meta.ImplementationClassUID == "2.25.1"
     assert dataset.file_meta.SourceApplicationEntityTitle == "CT1"
     assert dataset.PatientName == "A^B"
+
+
+def test_pydicom_reads_private_information() -> None:
+    data = encode_file_meta(replace(META, private_creator_uid="1.2.3", private_information=b"odd"))
+    meta = pydicom.dcmread(io.BytesIO(data + element(0x00100010, b"PN", b"A^B "))).file_meta
+    assert (meta.PrivateInformationCreatorUID, meta.PrivateInformation) == ("1.2.3", b"odd\0")
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in real_files()])

@@ -11,16 +11,24 @@ import pytest
 
 from archimage.dicom.encode import decode_identifier
 from archimage.dicom.limits import DEFAULT_LIMITS
+from archimage.dicom.part10 import FileMeta
 from archimage.dicom.pixels import PixelDescription, decode_frame
 from archimage.errors import DuplicateInstanceError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
-from archimage.model.records import StoredInstance
-from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from archimage.model.records import Original, StoredInstance
+from archimage.protocol.uids import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 from archimage.services.compression import CompressionService, Pauses
 from archimage.services.compression_rules import TARGETS, CompressionRules
 from archimage.services.compressor import Compressor
+from archimage.services.consistency import rebuild
 from archimage.services.frames import FrameService
+from archimage.services.original import original_in, private_information
 from archimage.services.removal import RemovalService
 from archimage.services.store import Expected
 from archimage.storage.lanes import Turn
@@ -142,6 +150,35 @@ def test_what_waits_is_found_after_a_restart(opened: Open, start: Start) -> None
     assert settled(parts)
     assert {row(parts, uid).transfer_syntax_uid for uid in uids} == {TARGETS["rle-lossless"]}
     parts.assert_agreement()
+
+
+def test_an_index_made_anew_still_knows_what_was_compressed(opened: Open, start: Start) -> None:
+    parts, uid = opened(), new_uid()
+    data, other = image(uid), image(uid, noise=1)
+    store(parts, uid, data, "rle-lossless")
+    start(parts)
+    assert settled(parts)
+    with parts.index.writing() as index:
+        known = index.original(uid)
+    parts.index.remove([uid])
+    *_, rebuilt = rebuild(parts.index, parts.blobs)
+    assert (rebuilt.indexed, rebuilt.unreadable) == (1, [])
+    with parts.index.writing() as index:
+        assert index.original(uid) == known
+    assert store(parts, uid, data, "none") == "duplicate"
+    with pytest.raises(DuplicateInstanceError):
+        store(parts, uid, other, "none")
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"{}", b"[]", b"not JSON", b'{"transfer_syntax_uid":"1.2","size_bytes":1,"sha256":"x"}']
+)
+def test_what_a_file_says_of_its_original_in_no_way_that_is_ours_is_passed_over(said: bytes) -> None:
+    meta = FileMeta(CT, "1.2", "1.2.840.10008.1.2.5", private_creator_uid=IMPLEMENTATION_CLASS_UID)
+    assert original_in(replace(meta, private_information=said)) is None
+    ours = replace(meta, private_information=private_information(Original("1.2", 3, bytes(32))))
+    assert original_in(ours) == Original("1.2", 3, bytes(32))
+    assert original_in(replace(ours, private_creator_uid="1.2.3")) is None
 
 
 def test_what_is_stored_later_is_compressed_as_soon_as_it_is_told(parts: Parts, start: Start) -> None:

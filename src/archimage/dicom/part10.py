@@ -25,6 +25,9 @@ _LAST_READ_BYTES: Final = 1 << 20
 
 _SHORT: Final = Struct("<HH2sH")
 _LENGTH: Final = Struct("<I")
+_PRIVATE_INFORMATION_HEAD: Final = bytes.fromhex("0200 0201 4f42 0000")
+_PRIVATE_INFORMATION: Final = 0x00020102
+_LONGEST_PRIVATE_BYTES: Final = 1 << 10
 _VERSION: Final = bytes.fromhex("0200 0100 4f42 0000 0200 0000 0001")
 _GROUP_LENGTH: Final = 0x00020000
 _GROUP_LENGTH_HEAD: Final = bytes.fromhex("0200 0000 554c 0400")
@@ -38,6 +41,8 @@ _EXPLICIT_BIG_UID: Final = "1.2.840.10008.1.2.2"
 class FileMeta:
     """File Meta Information; what a file lacks is empty, except the transfer syntax, which every file has.
 
+    private_information is what the owner of private_creator_uid means by it; of more than 1 KiB nothing is read.
+
     Ref: PS3.10 §7.1, Table 7.1-1.
     """
 
@@ -47,6 +52,8 @@ class FileMeta:
     implementation_class_uid: str = ""
     implementation_version_name: str = ""
     source_ae_title: str = ""
+    private_creator_uid: str = ""
+    private_information: bytes = b""
     preamble: bytes = field(default=bytes(PREAMBLE_BYTES), repr=False)
 
 
@@ -57,6 +64,7 @@ _FIELDS: Final = {
     0x00020012: ("implementation_class_uid", b"UI"),
     0x00020013: ("implementation_version_name", b"SH"),
     0x00020016: ("source_ae_title", b"AE"),
+    0x00020100: ("private_creator_uid", b"UI"),
 }
 
 
@@ -74,6 +82,9 @@ def encode_file_meta(meta: FileMeta) -> bytes:
     Ref: PS3.10 §7.1.
     """
     group = _VERSION + b"".join(_element(tag, vr, getattr(meta, name)) for tag, (name, vr) in _FIELDS.items())
+    if meta.private_information:
+        value = meta.private_information + b"\0" * (len(meta.private_information) % 2)
+        group += _PRIVATE_INFORMATION_HEAD + _LENGTH.pack(len(value)) + value
     return bytes(PREAMBLE_BYTES) + PREFIX + _GROUP_LENGTH_HEAD + _LENGTH.pack(len(group)) + group
 
 
@@ -127,6 +138,7 @@ def guess_transfer_syntax(data: bytes | bytearray | memoryview) -> str:
 def _decode_group(data: bytes | bytearray | memoryview, start: int, preamble: bytes) -> tuple[FileMeta, int]:
     """Read group 0002 up to another group; its stated length, often wrong, only ends it where deflated bytes follow."""
     values: dict[str, str] = {}
+    private = b""
     pos, stated, end = start, -1, len(data)
     while (head := _meta_head(data, pos, end)) is not None:
         if pos == stated and values.get("transfer_syntax_uid") in DEFLATED_SYNTAXES:
@@ -139,10 +151,12 @@ def _decode_group(data: bytes | bytearray | memoryview, start: int, preamble: by
             stated = pos + int(_LENGTH.unpack(value)[0])
         elif head.tag in _FIELDS:
             values[_FIELDS[head.tag][0]] = value.decode("latin-1").strip(" \0")
+        elif head.tag == _PRIVATE_INFORMATION and head.length <= _LONGEST_PRIVATE_BYTES:
+            private = value.rstrip(b"\0")
     if not values.get("transfer_syntax_uid"):
         raise InvalidFileError("the File Meta Information names no transfer syntax")
     values = {name: values.get(name, "") for name, _ in _FIELDS.values()}
-    return FileMeta(**values, preamble=preamble), pos
+    return FileMeta(**values, private_information=private, preamble=preamble), pos
 
 
 def _meta_head(data: bytes | bytearray | memoryview, pos: int, end: int) -> Head | None:

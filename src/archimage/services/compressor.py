@@ -27,6 +27,7 @@ from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.content import StreamedContent
 from archimage.services.frames import FrameService, encapsulated_frame
 from archimage.services.layout import replacement_path
+from archimage.services.original import private_information
 from archimage.services.spool import Spool
 
 _PIECE_BYTES: Final = 1 << 20
@@ -131,7 +132,7 @@ class Compressor:
 
     def _write(self, wanted: Compressible, original: Original, pieces: Iterable[Piece]) -> Compressed:
         stored = wanted.stored
-        meta = encode_file_meta(_file_meta(wanted))
+        meta = encode_file_meta(_file_meta(wanted, original))
         scanner, digest = HeaderScanner(wanted.compress_to, WANTED), xxhash.xxh3_128()
         writer = self._blobs.create()
         content, size = StreamedContent(writer), len(meta)
@@ -197,7 +198,7 @@ def _read(spool: Spool, lengths: Sequence[int]) -> Iterator[bytes]:
         offset += length
 
 
-def _file_meta(wanted: Compressible) -> FileMeta:
+def _file_meta(wanted: Compressible, original: Original) -> FileMeta:
     return FileMeta(
         media_storage_sop_class_uid=wanted.stored.sop_class_uid,
         media_storage_sop_instance_uid=wanted.stored.sop_instance_uid,
@@ -205,4 +206,6 @@ def _file_meta(wanted: Compressible) -> FileMeta:
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
         source_ae_title=wanted.source_ae_title,
+        private_creator_uid=IMPLEMENTATION_CLASS_UID,
+        private_information=private_information(original),
     )

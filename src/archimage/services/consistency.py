@@ -15,6 +15,7 @@ from archimage.errors import ArchimageError, BlobNotFoundError
 from archimage.model.records import InstanceRecord, StoredInstance
 from archimage.ports import BlobReader, BlobStore, Index
 from archimage.services.attributes import WANTED, frame_table, index_values
+from archimage.services.original import original_in
 
 _HEAD_BYTES: Final = 65_536
 _PIECE_BYTES: Final = 1 << 20
@@ -70,7 +71,8 @@ def verify(index: Index, blobs: BlobStore, *, digests: bool = False) -> Iterator
 def rebuild(index: Index, blobs: BlobStore) -> Iterator[Rebuilt]:
     """Index every file anew and drop rows without a file; yield the same Rebuilt as it grows.
 
-    When an instance was received is not in its file: rebuilt rows tell the time of the rebuild.
+    When an instance was received is not in its file, nor whether it waited to be compressed: rebuilt rows tell the time
+    of the rebuild, and what waited stays as it is. What it was before it was compressed is.
     """
     rebuilt = Rebuilt()
     batch: list[InstanceRecord] = []
@@ -170,4 +172,5 @@ def _assemble(path: str, meta: FileMeta, header: Header, measured: tuple[int, in
         received_at=time.time(),
         source_ae_title=meta.source_ae_title,
         frames=None if deflated else frame_table(header, offset),
+        original=original_in(meta),
     )

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 import orjson
 
-from archimage.model.records import FrameTable, InstanceRecord, Original
+from archimage.model.records import FrameTable, InstanceRecord
+from archimage.services.original import original_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class JournalRecord:
         table = frames and FrameTable(**{name: _hashable(value) for name, value in frames.items()})
         original = fields.pop("original", None)
         if original is not None:
-            original = Original(**original | {"sha256": bytes.fromhex(original["sha256"])})
+            original = original_of(original)
         record = InstanceRecord(**fields, digest=digest, frames=table, original=original)
         return cls(record, body["name"], body["replaces"], body.get("removals", 0))
 
