@@ -347,9 +347,10 @@ def test_what_a_rule_fits_is_compressed_while_the_archive_serves(tmp_path: Path)
     def play(port: int) -> tuple[list[int], bool]:
         statuses = _store(port, (uid, image(uid)))
         done = wait_until(lambda: syntax() == RLE_LOSSLESS, 20)
+        build(config(tmp_path)).close()  # another process
+        assert len(list((tmp_path / "objects").rglob("*.dcm"))) == 2  # the server reads the original perhaps
         return [*statuses, *_store(port, (uid, image(uid)))], done
 
     assert _play(config(tmp_path, compress={"CT": "rle-lossless"}), play) == ([0, 0], True)
-    with closing(build(config(tmp_path))):
-        pass  # a start deletes what was kept for those who read
+    build(config(tmp_path)).close()  # alone, it deletes what was kept for those who read
     assert len(_paths(tmp_path)) == 1

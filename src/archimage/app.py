@@ -115,7 +115,7 @@ class App:
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
         opened.callback(self.index.close)
         with recovery_turn(directory):
-            _recover(directory, self.index)
+            lone = _recover(directory, self.index)
         lane = opened.enter_context(closing(take_free_lane(directory)))
         self.blobs = FilesystemBlobStore(directory, lane.name, direct=storage.direct_io)
         opened.callback(self.blobs.close)
@@ -127,6 +127,7 @@ class App:
         intake = Intake(self.blobs, journal, self.index, derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
         self._serve_from(opened, intake, caches)
+        self.services.removal.resume(alone=lone)
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
@@ -160,7 +161,6 @@ class App:
             tasks=tasks,
             nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
         )
-        removal.resume()
 
     def _store_service(self, intake: Intake) -> StoreService:
         storage = self.config.storage
@@ -322,12 +322,16 @@ def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
     return metadata, transcoded
 
 
-def _recover(directory: Path, index: SqliteIndex) -> None:
+def _recover(directory: Path, index: SqliteIndex) -> bool:
+    """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
+    held = {path.name for path in (directory / "journal").iterdir()}
     for lane in take_abandoned_lanes(directory):
+        held.discard(lane.name)
         try:
             _recover_lane(directory, lane, index)
         finally:
             lane.close()
+    return not held
 
 
 def _recover_lane(directory: Path, lane: Lane, index: SqliteIndex) -> None:

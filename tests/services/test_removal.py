@@ -243,6 +243,35 @@ def test_a_file_that_cannot_be_deleted_is_told_and_deleted_later(parts: Parts, r
     parts.assert_agreement()
 
 
+def test_what_another_form_has_replaced_stays_for_its_readers_while_others_remove_and_start(
+    parts: Parts, removal: RemovalService
+) -> None:
+    uid = store(parts)
+    parts.blobs.put("original.dcm", b"object")
+    with parts.index.writing() as index:
+        index.note_replaced(uid, due="original.dcm")
+    fill(parts, 600)
+    removal.remove_study("1.1")
+    assert wait_until(lambda: len(list(parts.blobs.paths())) == 2, 20)
+    parts.blobs.put("left.dcm", b"object")
+    with parts.index.writing() as index:
+        index.note_replaced("1.2.3", due="left.dcm")  # of an instance that is there no more
+    removal.resume(alone=False)
+    assert "original.dcm" in set(parts.blobs.paths())
+    assert "left.dcm" not in set(parts.blobs.paths())
+    removal.remove_study(STUDY)  # nobody is to read it then
+    assert list(parts.blobs.paths()) == []
+
+
+def test_a_start_that_is_alone_deletes_what_another_form_has_replaced(parts: Parts, removal: RemovalService) -> None:
+    uid = store(parts)
+    parts.blobs.put("original.dcm", b"object")
+    with parts.index.writing() as index:
+        index.note_replaced(uid, due="original.dcm")
+    removal.resume(alone=True)
+    parts.assert_agreement()
+
+
 # Many.
 
 

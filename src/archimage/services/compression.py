@@ -6,8 +6,9 @@ compressed form is verified, flushed and handed to the intake, which puts it in 
 transaction of the index, unless that was removed or replaced meanwhile. So at every instant one of the two is there and
 named by the row.
 
-The original's file stays a while for those who have begun to read it; it is due like that of a removed instance, and
-deleted by this thread or, after a crash, by the next start.
+The original's file stays a while for those, in whichever process, who have found its row before it was replaced and are
+yet to open it; it is due like that of a removed instance, and deleted by this thread or, after a crash, by the next
+start that has the archive for itself.
 """
 
 import threading

@@ -16,6 +16,7 @@ be told, which is why a start recovers first and sweeps then.
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -51,6 +52,7 @@ class RemovalService:
         self._due = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._spans: deque[Span] = deque()
         self._looked_through = 0
 
     def remove_study(self, study_instance_uid: str) -> Removed:
@@ -72,14 +74,18 @@ class RemovalService:
         """
         return self._remove(study_instance_uid, series_instance_uid, sop_instance_uid)
 
-    def resume(self) -> None:
-        """Delete the files that a crash has left; every abandoned lane must have been recovered."""
-        self._attempt(lambda: not self._sweep())
+    def resume(self, *, alone: bool = True) -> None:
+        """Delete the files that a crash has left; every abandoned lane must have been recovered.
+
+        Where others use the archive, alone is false: what another form has replaced is still read then, and is left to
+        the process that compresses, or to the next start that is alone.
+        """
+        self._attempt(lambda: not self._sweep(Span(through=self._last(), replaced=alone, ended=self._ended)))
         self._attempt(self._forget)
 
     def delete_replaced(self, first: int, last: int) -> None:
         """Delete the files of the objects that were replaced under these numbers, now that nobody reads them."""
-        self._attempt(lambda: not self._sweep(first - 1, last))
+        self._attempt(lambda: not self._sweep(Span(first - 1, last, ended=self._ended)))
         self._attempt(self._forget)
 
     def close(self) -> None:
@@ -97,24 +103,30 @@ class RemovalService:
             removed = index.remove(*uids)
             if not removed.instances:
                 raise NotFoundError(f"nothing is kept under {'/'.join(uids)}")
+            span = Span(before, index.removals)  # what others note meanwhile is not ours to delete
             self._attempt(lambda: self._forget_metadata(*uids[:2]))
         self._index.sync()
         forgotten = self._attempt(lambda: self._forget_metadata(*uids[:2]))
         if removed.instances <= _SWEPT_AT_ONCE:
-            swept = self._attempt(lambda: not sweep(self._index, self._blobs, self._derived, Span(before)))
+            swept = self._attempt(lambda: not self._sweep(span))
             return replace(removed, files_due=not (forgotten and swept))
-        self._sweep_later()
+        self._sweep_later(span)
         return replace(removed, files_due=True)
 
     def _forget_metadata(self, *uids: str) -> bool:
         self._derived.forget_metadata(*uids)
         return True
 
-    def _sweep(self, after: int = 0, through: int = _NEWEST) -> int:
-        return sweep(self._index, self._blobs, self._derived, Span(after, through, self._ended))
+    def _sweep(self, span: "Span") -> int:
+        return sweep(self._index, self._blobs, self._derived, span)
 
-    def _sweep_later(self) -> None:
-        """Wake the thread that sweeps; it lives from the first large removal on."""
+    def _last(self) -> int:
+        with self._index.writing() as index:
+            return index.removals
+
+    def _sweep_later(self, span: "Span") -> None:
+        """Give a span to the thread that sweeps; it lives from the first large removal on."""
+        self._spans.append(replace(span, ended=self._ended))
         with self._lock:
             if self._thread is None and not self._ended.is_set():
                 self._thread = threading.Thread(target=self._run, name="removal")
@@ -125,7 +137,8 @@ class RemovalService:
         while not self._ended.is_set():
             self._due.wait()
             self._due.clear()
-            self._attempt(lambda: not self._sweep())
+            while self._spans and not self._ended.is_set():
+                self._attempt(lambda: not self._sweep(self._spans.popleft()))
             self._attempt(self._forget)
 
     def _attempt(self, work: Callable[[], bool]) -> bool:
@@ -138,8 +151,7 @@ class RemovalService:
 
     def _forget(self) -> bool:
         """Forget the removals that make nothing void any more: no journal holds anything from before them."""
-        with self._index.writing() as index:
-            last = index.removals
+        last = self._last()
         if last - self._looked_through >= _REMEMBERED:
             oldest = min((JournalRecord.decode(payload).removals for payload in self._payloads()), default=last)
             with self._index.writing() as index:
@@ -150,10 +162,14 @@ class RemovalService:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Removals after a number, through another, and what ends the work on them early."""
+    """Removals after a number, through another, and what ends the work on them early.
+
+    replaced: those too of which the instance is there, under another path.
+    """
 
     after: int = 0
     through: int = _NEWEST
+    replaced: bool = True
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -169,12 +185,14 @@ def sweep(index: Index, blobs: BlobStore, derived: Derived, span: Span | None = 
         started = time.monotonic()
         with index.writing() as writer:
             due = [one for one in writer.due(after, _GROUP) if one[0] <= span.through]
-            deleted = [one for one in due if one[2] is None or _succeeds(blobs.delete, one[2])]
+            kept = {} if span.replaced else writer.lookup([uid for _, uid, _ in due])
+            ours = [one for one in due if one[1] not in kept]
+            deleted = [one for one in ours if one[2] is None or _succeeds(blobs.delete, one[2])]
         if not due:
             break
         gone = [number for number, uid, _ in deleted if _succeeds(derived.forget_object, uid)]
         settled += gone
-        failed += len(due) - len(gone)
+        failed += len(ours) - len(gone)
         after = due[-1][0]
         if len(due) == _GROUP:
             span.ended.wait(time.monotonic() - started)
