@@ -69,6 +69,24 @@ def test_pictures_of_all_frames_in_parts_or_as_a_loop(port: int, real: list[Kept
     assert get(port, f"{kept.address}/frames/2,1/rendered", "image/jpeg").status == 406
 
 
+@pytest.mark.parametrize("wanted", ["yes", "srgb", "adobergb", "rommrgb", "displayp3"])
+def test_a_colour_space_that_is_asked_for_stands_in_the_file(port: int, real: list[Kept], wanted: str) -> None:
+    for name in (_CT, _CINE):
+        found = picture(get(port, f"{one(real, name).address}/frames/1/rendered?iccprofile={wanted}", "image/png"))
+        assert (found.mode, len(found.info["icc_profile"]) > 300) == ("RGB", True)
+    plain = picture(get(port, f"{one(real, _CINE).address}/frames/1/rendered?iccprofile=no", "image/png"))
+    assert "icc_profile" not in plain.info
+    for kind in ("gif", "jp2"):
+        answer = get(port, f"{one(real, _CINE).address}/frames/1/rendered?iccprofile={wanted}", f"image/{kind}")
+        assert (answer.status, "image/png" in answer.model["error"]) == (406, True)
+    assert get(port, f"{one(real, _CINE).address}/rendered?iccprofile={wanted}", "image/gif").status == 406
+
+
+def test_a_colour_space_that_nobody_knows_is_refused(port: int, real: list[Kept]) -> None:
+    answer = get(port, f"{one(real, _CT).address}/rendered?iccprofile=cmyk", "image/png")
+    assert (answer.status, "displayp3" in answer.model["error"]) == (400, True)
+
+
 def test_a_series_in_parts_has_a_picture_of_each_image(port: int, real: list[Kept]) -> None:
     kept = one(real, _CT)
     series = f"/studies/{kept.study}/series/{kept.series}"

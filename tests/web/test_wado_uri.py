@@ -2,18 +2,21 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from archimage.dicom.part10 import decode_file_meta
+from archimage.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from tests.attacks.datasets import PIXEL_DATA, SOP_CLASS_UID, dataset, new_uid
 from tests.attacks.server import Server, running
 from tests.dicom.files import real_file
 from tests.web.serving import Answer, Client
-from tests.web.stowing import http_port, store
-from tests.web.wadoing import Kept, identified
+from tests.web.stowing import STUDY, http_port, store
+from tests.web.wadoing import SERIES, Kept, identified
 
 _NAMES = ("CT_small.dcm", "examples_ybr_color.dcm", "rtplan.dcm", "SC_rgb_jpeg_gdcm.dcm")
 
@@ -119,6 +122,8 @@ def test_a_frame_by_its_number(client: Client, kept: dict[str, Kept]) -> None:
         ({"imageQuality": "0"}, 400),
         ({"imageQuality": "101"}, 400),
         ({"annotation": "all"}, 400),
+        ({"iccprofile": "cmyk"}, 400),
+        ({"iccprofile": "srgb", "contentType": "image/gif"}, 406),
         ({"frameNumber": "0"}, 400),
         ({"frameNumber": "2"}, 404),
         ({"presentationUID": "9.9", "presentationSeriesUID": "9"}, 404),
@@ -130,6 +135,26 @@ def test_what_cannot_be_given_is_told(
 ) -> None:
     answer = wado(client, kept["CT_small.dcm"], **parameters)
     assert (answer.status, set(answer.json)) == (status, {"error", "next"})
+
+
+def test_a_picture_in_a_colour_space(client: Client, kept: dict[str, Kept]) -> None:
+    for name in ("examples_ybr_color.dcm", "CT_small.dcm"):
+        found = picture(wado(client, kept[name], contentType="image/png", iccprofile="displayp3"))
+        assert (found.mode, "icc_profile" in found.info) == ("RGB", True)
+
+
+def test_a_text_comes_as_it_is_stored_or_not_at_all(client: Client, kept: dict[str, Kept]) -> None:
+    text, uid = b"<ClinicalDocument/> ", new_uid()
+    kind = "1.2.840.10008.5.1.4.1.1.104.2"
+    more = ((0x00420011, "OB", text), (0x00420012, "LO", b"text/xml"))
+    data = dataset(uid, replaced={SOP_CLASS_UID: kind.encode()}, left_out=frozenset({PIXEL_DATA}), more=more)
+    file = encode_file_meta(FileMeta(kind, uid, EXPLICIT_VR_LITTLE_ENDIAN)) + data
+    assert store(client.port, [file]).stored() == [uid]
+    document = replace(kept["CT_small.dcm"], study=STUDY, series=SERIES, uid=uid)
+    for charset, status in ((None, 200), ("UTF-8", 200), ("ISO-8859-1", 406)):
+        assert wado(client, document, contentType="text/xml", charset=charset).status == status
+    assert wado(client, document, contentType="text/xml").body == text
+    assert wado(client, document, contentType="application/dicom", charset="ISO-8859-1").status == 200
 
 
 def test_an_object_without_pixels_is_no_picture(client: Client, kept: dict[str, Kept]) -> None:

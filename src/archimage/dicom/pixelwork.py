@@ -15,8 +15,9 @@ from archimage.dicom.frametranscoding import FrameTranscoding
 from archimage.dicom.pixels import PixelDescription, decode_frame
 from archimage.dicom.render.frames import icc_profile_of, render_frame
 from archimage.dicom.render.header import decode_header
-from archimage.dicom.render.images import encode_gif, encode_image
+from archimage.dicom.render.images import check_profile, encode_gif, encode_image
 from archimage.dicom.render.options import RenderOptions
+from archimage.dicom.render.profiles import in_space
 from archimage.errors import InvalidDatasetError
 
 Task = Callable[[dict[str, Any], list[memoryview]], tuple[dict[str, Any], bytes]]
@@ -52,14 +53,18 @@ def render(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict
     """
     header = decode_header(bytes(data[0]), options["syntax"])
     wanted = RenderOptions.from_json(options["render"])
+    check_profile(options["media_type"], wanted.icc_profile)
     (picture,) = _pictures(header, options, data[1:], wanted)
-    return {}, encode_image(picture, options["media_type"], wanted.quality, icc_profile_of(header))
+    picture, profile = in_space(picture, icc_profile_of(header), wanted.icc_profile)
+    return {}, encode_image(picture, options["media_type"], wanted.quality, profile)
 
 
 def animate(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Make a GIF that shows frames one after the other; options as for `render`."""
     header = decode_header(bytes(data[0]), options["syntax"])
-    pictures = list(_pictures(header, options, data[1:], RenderOptions.from_json(options["render"])))
+    wanted = RenderOptions.from_json(options["render"])
+    check_profile("image/gif", wanted.icc_profile)
+    pictures = list(_pictures(header, options, data[1:], wanted))
     return {}, encode_gif(pictures, frame_time_ms(header))
 
 

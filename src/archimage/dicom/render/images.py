@@ -19,6 +19,7 @@ _FORMATS: Final[dict[str, str]] = {
     "image/gif": "GIF",
     "image/jp2": "JPEG2000",
 }
+_WITH_PROFILE: Final = frozenset({"image/jpeg", "image/png"})
 MEDIA_TYPES: Final = frozenset(_FORMATS)
 _MAX_JPEG_SIDE: Final = 65_500
 
@@ -38,6 +39,18 @@ def encode_image(picture: Picture, media_type: str, quality: int = 90, icc_profi
     return out.getvalue()
 
 
+def check_profile(media_type: str, wanted: str | None) -> None:
+    """Refuse a profile that is asked for in a format that cannot hold one.
+
+    Raises:
+        NotAcceptableError: it is.
+    """
+    if wanted not in {None, "no"} and media_type not in _WITH_PROFILE:
+        raise NotAcceptableError(
+            f"{media_type} is written without an ICC profile: ask for {' or '.join(sorted(_WITH_PROFILE))}"
+        )
+
+
 def _settings(media_type: str, picture: Picture, quality: int, icc_profile: bytes | None) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if media_type == "image/jpeg":
@@ -46,7 +59,7 @@ def _settings(media_type: str, picture: Picture, quality: int, icc_profile: byte
         settings = {"compress_level": 2}
     elif media_type == "image/jp2":
         settings = {"irreversible": False, "num_resolutions": _resolutions(picture)}
-    if icc_profile and picture.ndim == 3 and media_type in {"image/jpeg", "image/png"}:
+    if icc_profile and picture.ndim == 3 and media_type in _WITH_PROFILE:
         settings["icc_profile"] = icc_profile
     return settings
 

@@ -16,6 +16,7 @@ Window = tuple[float, float, VoiFunction]
 """Center, width, and the function of PS3.3 §C.11.2.1."""
 
 ANNOTATIONS: Final = frozenset({"patient", "technique"})
+ICC_PROFILES: Final = frozenset({"no", "yes", "srgb", "adobergb", "rommrgb", "displayp3"})
 MAX_SIDE: Final = 16_384
 """Pixels; the longest side of a picture that is made larger or smaller than its frame."""
 MAX_PIXELS: Final = 64 << 20
@@ -56,7 +57,8 @@ class Viewport:
 class RenderOptions:
     """How a frame is to be shown; the defaults show it as its own attributes say.
 
-    quality is that of JPEG, 1 to 100. presentation is a presentation state data set, encoded under presentation_syntax.
+    quality is that of JPEG, 1 to 100. icc_profile is one of ICC_PROFILES; None puts that of the object into what can
+    hold it. presentation is a presentation state data set, encoded under presentation_syntax.
 
     Raises:
         InvalidRequestError: a value is out of its range.
@@ -66,6 +68,7 @@ class RenderOptions:
     viewport: Viewport | None = None
     quality: int = 90
     annotation: frozenset[str] = frozenset()
+    icc_profile: str | None = None
     presentation: bytes | None = None
     presentation_syntax: str = _EXPLICIT_LITTLE
 
@@ -77,6 +80,8 @@ class RenderOptions:
             raise InvalidRequestError("quality is a whole number from 1 to 100")
         if not self.annotation <= ANNOTATIONS:
             raise InvalidRequestError(f"annotation is of {', '.join(sorted(ANNOTATIONS))}")
+        if self.icc_profile is not None and self.icc_profile not in ICC_PROFILES:
+            raise InvalidRequestError(f"iccprofile is one of {', '.join(sorted(ICC_PROFILES))}")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, those that differ from the defaults."""
@@ -88,6 +93,8 @@ class RenderOptions:
             plain["viewport"] = [view.vw, view.vh, view.sx, view.sy, view.sw, view.sh]
         if self.annotation:
             plain["annotation"] = sorted(self.annotation)
+        if self.icc_profile is not None:
+            plain["icc_profile"] = self.icc_profile
         if presentation is not None:
             plain["presentation"] = b64encode(presentation).decode("ascii")
         return plain
@@ -101,6 +108,7 @@ class RenderOptions:
             viewport=None if view is None else Viewport(*view),
             quality=plain.get("quality", 90),
             annotation=frozenset(plain.get("annotation", ())),
+            icc_profile=plain.get("icc_profile"),
             presentation=None if presentation is None else b64decode(presentation),
             presentation_syntax=plain.get("presentation_syntax", _EXPLICIT_LITTLE),
         )

@@ -6,7 +6,7 @@ Ref: PS3.18 §8.3.5.
 import re
 from typing import Final, get_args
 
-from archimage.dicom.render.options import ANNOTATIONS, RenderOptions, Viewport, VoiFunction, Window
+from archimage.dicom.render.options import ANNOTATIONS, ICC_PROFILES, RenderOptions, Viewport, VoiFunction, Window
 from archimage.errors import InvalidRequestError
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import Parameter
@@ -24,6 +24,12 @@ PARAMETERS: Final = (
     Parameter("quality", "Of JPEG, 1 to 100.", {"type": "integer", "minimum": 1, "maximum": 100}),
     VIEWPORT,
     Parameter("window", "Center, width and function: `40,400,linear`, or `linear-exact`, or `sigmoid`."),
+    Parameter(
+        "iccprofile",
+        "Colour space of JPEG and PNG: `no` profile in the file, `yes` that of the object or sRGB, or colours turned "
+        "into the space that is named.",
+        {"type": "string", "enum": sorted(ICC_PROFILES)},
+    ),
     Parameter("annotation", "What to write on the picture: `patient`, `technique`, or both with a comma."),
 )
 
@@ -42,7 +48,16 @@ def picture_options(query: Parameters) -> RenderOptions:
         viewport=_viewport(query.one("viewport")),
         quality=query.integer("quality", default=90, low=1, high=101),
         annotation=annotation,
+        icc_profile=icc_profile(query),
     )
+
+
+def icc_profile(query: Parameters) -> str | None:
+    """Read the colour space that is asked for; InvalidRequestError when there is none of that name."""
+    wanted = query.one("iccprofile")
+    if wanted is not None and wanted not in ICC_PROFILES:
+        raise InvalidRequestError(f"iccprofile = {wanted[:40]!r} is none of {', '.join(sorted(ICC_PROFILES))}")
+    return wanted
 
 
 def thumbnail_options(query: Parameters) -> RenderOptions:

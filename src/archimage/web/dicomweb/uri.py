@@ -20,7 +20,7 @@ from archimage.web.dicomweb import found
 from archimage.web.dicomweb.answers import not_modified, single
 from archimage.web.dicomweb.forms import DICOM, SYNTAXES, object_syntax
 from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer, choose
-from archimage.web.dicomweb.options import number
+from archimage.web.dicomweb.options import icc_profile, number
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.presentation import under
 from archimage.web.dicomweb.rendered import PICTURES, Shown, check_frame, document, pictures, representative_frame
@@ -30,6 +30,7 @@ from archimage.web.dicomweb.wado import label, opener
 
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
+_CHARSETS: Final = frozenset({"utf-8", "iso_ir 192", "*"})
 _FILE: Final = Offer(DICOM, False, SYNTAXES)
 
 
@@ -49,6 +50,7 @@ def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
     if offer == _FILE:
         return _file(request, instance)
     if kind is not None:
+        _check_charset(request.query, kind)
         return document(request, instance, kind)
     frame = query.integer("frameNumber", default=0, low=1, high=1 << 31)
     check_frame(request, instance, frame or 1)
@@ -61,6 +63,13 @@ def _check(query: Parameters) -> None:
         raise InvalidRequestError("requestType is WADO")
     if (query.one("anonymize") or "no") != "no":
         raise NotAcceptableError("objects are not anonymized here: leave anonymize out")
+
+
+def _check_charset(query: Parameters, kind: str) -> None:
+    """Refuse a text in another character set: it goes as it is stored, and XML says itself what it is in."""
+    wanted = [name.strip().lower() for name in (query.one("charset") or "utf-8").split(",")]
+    if kind.startswith("text/") and not _CHARSETS.intersection(wanted):
+        raise NotAcceptableError("texts are not given in another character set: ask for UTF-8, or leave charset out")
 
 
 def _wanted(request: DicomWebRequest) -> str | None:
@@ -107,6 +116,7 @@ def _options(request: DicomWebRequest, instance: StoredInstance) -> RenderOption
         viewport=_viewport(request, instance),
         quality=query.integer("imageQuality", default=90, low=1, high=101),
         annotation=annotation,
+        icc_profile=icc_profile(query),
     )
     if query.one("presentationUID") is None:
         return options
@@ -163,6 +173,7 @@ _NEEDED: Final[Mapping[str, str]] = {
 _OPTIONAL: Final[Mapping[str, str]] = {
     "contentType": "Media types to choose from; a picture of a single frame is a JPEG, anything else a DICOM file.",
     "transferSyntax": "Of a DICOM file: a transfer syntax, or `*` for the one it is stored in.",
+    "charset": "Character sets of a text, UTF-8 among them; files and pictures have none.",
     "frameNumber": "The frame to show, from 1.",
     "rows": "Height of the picture at most, pixels.",
     "columns": "Width of the picture at most, pixels.",
@@ -170,6 +181,7 @@ _OPTIONAL: Final[Mapping[str, str]] = {
     "windowCenter": "With windowWidth: the window to show it in.",
     "windowWidth": "With windowCenter: the window to show it in.",
     "imageQuality": "Of JPEG, 1 to 100.",
+    "iccprofile": "Colour space of a picture: `no`, `yes`, or that of a name, as for rendered resources.",
     "annotation": "What to write on the picture: `patient`, `technique`, or both with a comma.",
     "presentationUID": "SOP Instance UID of a presentation state to show it under.",
     "presentationSeriesUID": "Series Instance UID of that.",
