@@ -14,7 +14,7 @@ from archimage.protocol.uids import (
     TRANSFER_SYNTAXES,
 )
 from archimage.services.matching import parse_match
-from archimage.services.query import QueryService
+from archimage.services.query import is_matched
 from archimage.services.transcoding import has_way
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
@@ -93,7 +93,7 @@ def storage_classes() -> Iterator[str]:
     yield table(("UID", "name"), ((code(uid), name) for uid, name in STORAGE_SOP_CLASSES.items()))
 
 
-def attributes(queries: QueryService) -> Iterator[str]:
+def attributes() -> Iterator[str]:
     """Yield the attributes that can be searched for, level by level."""
     yield "## Annex B Attributes of queries"
     yield paragraph(
@@ -106,14 +106,14 @@ def attributes(queries: QueryService) -> Iterator[str]:
         yield f"### {level.value} level"
         yield table(
             ("tag", "keyword", "VR", "matched by"),
-            (_attribute(found, queries) for found in ATTRIBUTES if found.level is level),
+            (_attribute(found) for found in ATTRIBUTES if found.level is level),
         )
 
 
-def _attribute(found: Attribute, queries: QueryService) -> tuple[str, ...]:
+def _attribute(found: Attribute) -> tuple[str, ...]:
     path = (found.tag,) if found.sequence_tag is None else (found.sequence_tag, found.tag)
     place = ".".join(f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in path)
-    kinds = ", ".join(("value", *_kinds(found.vr))) if queries.matches(path) else "not matched, returned only"
+    kinds = ", ".join(("value", *_kinds(found.vr))) if is_matched(path) else "not matched, returned only"
     return place, found.keyword, found.vr, kinds
 
 

@@ -44,7 +44,7 @@ def _parts(app: App, registry: Registry) -> Iterator[str]:
     yield from networking.requestor()
     yield from _configuration()
     yield from chain(dicomweb.resources(), _media(), objects.transfer_syntaxes(), _security(), objects.character_sets())
-    yield from chain(objects.storage_classes(), objects.attributes(app.services.query), limits.limits(config))
+    yield from chain(objects.storage_classes(), objects.attributes(), limits.limits(config))
 
 
 def _overview(registry: Registry) -> Iterator[str]:

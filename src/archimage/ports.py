@@ -339,6 +339,9 @@ class Index(Protocol):
     def generation(self) -> str:
         """Return a text that is another one after any change, by whatever process."""
 
+    def generation_at_once(self) -> str | None:
+        """Return the same without waiting for disk, network or other threads; None where that cannot be."""
+
     def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:
         """Yield, in pages, what retrieval needs of every instance at or below the matches of query."""
 

@@ -117,6 +117,30 @@ def test_an_index_that_is_exchanged_while_open_is_opened_anew(tmp_path: Path) ->
     assert index.count(EVERYTHING) == 2
 
 
+def test_the_generation_that_is_told_at_once_is_that_of_all_processes(tmp_path: Path) -> None:
+    index, other = (SqliteIndex(tmp_path / "index.db") for _ in range(2))
+    seen = {index.generation()}
+    for number, writer in enumerate((index, other)):
+        assert index.generation_at_once() in seen
+        writer.add([record("P", 1, 1, number)])
+        assert index.generation_at_once() not in seen
+        seen.add(index.generation())
+    other.close()
+    index.close()
+
+
+def test_no_generation_is_told_at_once_of_an_index_that_was_exchanged_or_closed(tmp_path: Path) -> None:
+    index, other = (SqliteIndex(tmp_path / f"{name}.db") for name in ("index", "other"))
+    other.close()
+    (tmp_path / "index.db").rename(tmp_path / "away.db")
+    assert index.generation_at_once() is None
+    (tmp_path / "other.db").rename(tmp_path / "index.db")
+    assert index.generation_at_once() is None
+    assert index.generation() == index.generation_at_once()
+    index.close()
+    assert index.generation_at_once() is None
+
+
 def test_a_locked_file_that_is_not_an_index_yet_is_unavailable_in_time(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     with raw(path) as other:

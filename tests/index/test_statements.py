@@ -12,16 +12,15 @@ from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, Level
 from archimage.model.query import Condition, DateTimeRange, Exact, Match, OrderBy, Query, Range, UIDList, Wildcard
 
+PAGES = [(1, 0), (100, 0), (100, 300)]
 STUDY_COLUMNS = tuple(attribute for attribute in ATTRIBUTES if attribute.level.depth <= Level.STUDY.depth)
 
 
 def plan(path: Path, query: Query) -> list[str]:
     """Return the steps of a query's plan."""
-    dialect = SqliteDialect()
-    found = statements.find(query, dialect)
-    sql = str(found.compile(dialect=dialect.engine, compile_kwargs={"literal_binds": True}))
+    found = statements.find(query, SqliteDialect())
     with closing(sqlite3.connect(path)) as connection:
-        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {found.text}", found.parameters)]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +89,13 @@ def test_a_cut_without_an_order_does_not_walk_the_whole_table(path: Path) -> Non
     dates = Condition(BY_COLUMN["study_date"], Range("20200101", "20200102"))
     steps = plan(path, Query(Level.STUDY, (dates,), limit=10))
     assert any(step.startswith("SEARCH study") and "ix_study_study_date_study_time" in step for step in steps)
+
+
+def test_every_page_has_one_statement_with_its_own_parameters() -> None:
+    dialect = SqliteDialect()
+    pages = [statements.find(Query(Level.STUDY, limit=limit, offset=offset), dialect) for limit, offset in PAGES]
+    assert len({page.text for page in pages}) == 1
+    assert [(page.parameters["limit_rows"], page.parameters["offset_rows"]) for page in pages] == PAGES
 
 
 def test_counts_never_read_the_instances(path: Path) -> None:

@@ -39,6 +39,32 @@ def test_what_is_not_worth_it_is_not_kept() -> None:
     assert [remembered.get("a", make, lambda answer: answer > 0) for _ in range(3)] == [0, 1, 1]
 
 
+def test_what_does_not_serve_is_made_anew() -> None:
+    remembered = Remembered[int](lambda: 1, 2)
+    make = numbers()
+    assert remembered.get("a", make) == 0
+    assert remembered.get("a", make, lambda answer: answer > 0) == 1
+    assert remembered.get("a", make) == 1
+
+
+def test_only_what_is_remembered_of_this_state_is_there_at_once() -> None:
+    state: list[int | None] = [1]
+    remembered = Remembered[int](lambda: 1, 2, lambda: state[0])
+    assert remembered.at_once("a") is None
+    remembered.get("a", lambda: 7)
+    assert (remembered.at_once("a"), remembered.at_once("b")) == (7, None)
+    assert remembered.at_once("a", lambda answer: answer > 7) is None
+    for other in (2, None):
+        state[0] = other
+        assert remembered.at_once("a") is None
+
+
+def test_nothing_is_at_once_where_waiting_is_needed_to_tell_the_state() -> None:
+    remembered = Remembered[int](lambda: 1, 2)
+    remembered.get("a", lambda: 7)
+    assert remembered.at_once("a") is None
+
+
 def test_an_answer_made_while_the_state_changed_is_not_kept() -> None:
     state = [1]
     remembered = Remembered[int](lambda: state[0], 2)

@@ -244,6 +244,20 @@ def test_pages_tell_what_remains(client: Client) -> None:
     assert (uids(answer), answer.headers["x-total-count"]) == ([], "4")
 
 
+def test_a_list_that_was_asked_for_before_is_cut_and_told_of_as_a_new_one(client: Client) -> None:
+    path = "/dicom-web/studies?includefield=StudyDescription&limit="
+    for limit, found in ((2, 2), (4, 4), (3, 3), (1, 1), (0, 0), (100, 4), (2, 2)):
+        answer = client.ask(f"{path}{limit}")
+        assert uids(answer) == ["1.0", "1.1", "1.2", "1.3"][:found]
+        assert answer.headers["x-total-count"] == "4"
+        told = answer.headers.get("warning", "")
+        assert told.endswith(f"There are {4 - found} additional results that can be requested") is (found < 4)
+    told = client.ask(f"{path}9&mine=1&PatientMotherBirthName=x").headers["warning"]
+    assert "The mine parameter is not known" in told
+    assert "PatientMotherBirthName is not indexed" in told
+    assert "warning" not in client.ask(f"{path}9").headers
+
+
 def test_any_limit_is_capped(client: Client) -> None:
     assert len(uids(client.ask("/dicom-web/studies?limit=1000000000"))) == 4
 
@@ -420,6 +434,7 @@ def test_what_is_stored_meanwhile_is_found(tmp_path: Path) -> None:
     settings = config(tmp_path)
     with serving(settings, list(records())[:3]) as client:
         assert client.ask("/dicom-web/studies/count").json == {"count": 1}
+        assert len(uids(client.ask("/dicom-web/studies"))) == 1
         with serving(settings, list(records())):
             assert client.ask("/dicom-web/studies/count").json == {"count": 4}
             assert len(uids(client.ask("/dicom-web/studies"))) == 4

@@ -17,6 +17,9 @@ class Dialect(Protocol):
     engine: EngineDialect
     """For statements compiled ahead; its parameter style is by name."""
 
+    def __hash__(self) -> int:
+        """Statements are remembered by their dialect."""
+
     def glob(self, text: Text, pattern: str) -> ColumnElement[bool]:
         """Match text, case-sensitively, with a pattern of `*` and `?`; nothing else is special."""
 

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, select
@@ -28,6 +28,7 @@ from archimage.index.matching import clean
 from archimage.index.removals import Removals
 from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
+from archimage.index.statements import Statement
 from archimage.index.writing import Writing
 from archimage.model.query import Query
 from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, StoredInstance
@@ -129,14 +130,14 @@ class SqliteIndex:
     def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
         """Yield the matches in pages; each maps columns to text, absent values left out."""
         columns = [attribute.column for attribute in statements.columns_of(query)]
-        with self._reading() as connection, closing(connection.execute(statements.find(query, self.dialect))) as found:
+        with self._asking(statements.find(query, self.dialect)) as found:
             while rows := found.fetchmany(_PAGE):
                 yield [{name: value for name, value in zip(columns, row, strict=True) if value} for row in rows]
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside."""
-        with self._reading() as connection:
-            return int(connection.execute(statements.count(query, self.dialect)).scalar_one())
+        with self._asking(statements.count(query, self.dialect)) as found:
+            return int(found.fetchone()[0])
 
     @property
     def kind(self) -> str:
@@ -160,13 +161,27 @@ class SqliteIndex:
                 (version,) = self._anchor.execute("PRAGMA data_version").fetchone()
         return f"{self._inode}.{version}"
 
+    def generation_at_once(self) -> str | None:
+        """Return the same without waiting: it is read from memory that all processes share; None where it cannot be."""
+        if not self._anchor_lock.acquire(blocking=False):
+            return None
+        try:
+            if self._anchor is None or os.stat(self._path).st_ino != self._inode:  # noqa: PTH116 - the hot path
+                return None
+            (version,) = self._anchor.execute("PRAGMA data_version").fetchone()
+        except (sqlite3.Error, OSError):
+            return None
+        finally:
+            self._anchor_lock.release()
+        return f"{self._inode}.{version}"
+
     def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:
         """Yield, in pages by study, series and instance number, the instances at or below the matches of query.
 
         What is removed meanwhile is left out.
         """
-        with self._reading() as connection:
-            keys = array("q", connection.execute(statements.instance_keys(query, self.dialect)).scalars())
+        with self._asking(statements.instance_keys(query, self.dialect)) as found:
+            keys = array("q", (key for (key,) in found))
         for start in range(0, len(keys), _PAGE):
             yield from self._stored(keys[start : start + _PAGE].tolist())
 
@@ -204,11 +219,8 @@ class SqliteIndex:
     def fetch(self, statement: str, parameters: Mapping[str, str | int | None]) -> list[Any]:
         """Execute a query that was compiled ahead on a connection of the pool."""
         cleaned = {name: clean(value) if isinstance(value, str) else value for name, value in parameters.items()}
-        with self._answering():
-            self._check_file()
-            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-                cursor.execute(statement, cleaned)
-                return list(cursor.fetchall())
+        with self._asking(Statement(statement, cleaned)) as found:
+            return list(found.fetchall())
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -225,6 +237,15 @@ class SqliteIndex:
             self._check_file()
             with self._engine.connect() as connection:
                 yield connection
+
+    @contextmanager
+    def _asking(self, statement: Statement) -> Iterator[sqlite3.Cursor]:
+        """Execute a statement on a connection of the pool, past SQLAlchemy, which costs more than most of them."""
+        with self._answering():
+            self._check_file()
+            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(statement.text, statement.parameters)
+                yield cast("sqlite3.Cursor", cursor)
 
     def _keys_after(self, last: int) -> list[int]:
         """Return the keys of the next page of instances."""

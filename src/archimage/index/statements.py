@@ -6,11 +6,12 @@ that it costs only where the rest of the query leads, except when one of its con
 index: then it is the sub-select that leads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Select, Text, cast, exists, func, select
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, cast, exists, func, select
 
 from archimage.errors import InvalidQueryError
 from archimage.index import derived, matching
@@ -36,10 +37,14 @@ _INDEXED: Final = frozenset(
 )
 
 _REMEMBERED: Final = 128
-"""Queries whose statements are kept: a list on a screen asks for the same again and again, and making one takes several
-times as long as running it."""
+"""Queries whose statements are kept, whatever page is asked for: a list on a screen asks for the same again and again,
+and making a statement takes several times as long as running it."""
 _SHORT: Final = 10_000
 """Of lists up to this many rows the keys are found first, so that counts are worked out for the rows that are given."""
+
+_UNLIMITED: Final = 1 << 62
+_LIMIT: Final = "limit_rows"
+_OFFSET: Final = "offset_rows"
 
 STORED: Final = (
     instance.c.sop_instance_uid,
@@ -60,38 +65,78 @@ def columns_of(query: Query) -> tuple[Attribute, ...]:
     return tuple({attribute.column: attribute for attribute in (*keys, *asked)}.values())
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def find(query: Query, dialect: Dialect) -> Select[Any]:
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as text, and its parameters by name."""
+
+    text: str
+    parameters: Mapping[str, Any]
+
+
+def find(query: Query, dialect: Dialect) -> Statement:
     """Select the columns of `columns_of` of each match."""
+    return _of_page(query, _find(_every_page(query), dialect))
+
+
+def count(query: Query, dialect: Dialect) -> Statement:
+    """Select the number of matches."""
+    return _count(Query(query.level, query.conditions, fuzzy=query.fuzzy), dialect)
+
+
+def instance_keys(query: Query, dialect: Dialect) -> Statement:
+    """Select the keys of the instances at or below the matches, by study, series and instance number."""
+    return _of_page(query, _instance_keys(_every_page(query), dialect))
+
+
+def _every_page(query: Query) -> Query:
+    """Return the query that stands for all of whose pages the statement is the same."""
+    if query.limit is None and not query.offset:
+        return query
+    return replace(query, limit=_SHORT if query.limit is not None and query.limit <= _SHORT else _UNLIMITED, offset=0)
+
+
+def _of_page(query: Query, every: Statement) -> Statement:
+    limit = _UNLIMITED if query.limit is None else query.limit
+    return Statement(every.text, {**every.parameters, _LIMIT: limit, _OFFSET: query.offset})
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _find(query: Query, dialect: Dialect) -> Statement:
     columns = [_output(attribute).label(attribute.column) for attribute in columns_of(query)]
     found = select(*columns).select_from(_chain(Level.PATIENT, query.level))
     if query.limit is None or query.limit > _SHORT:
-        return _paged(found.where(*_where(query, dialect)), query, dialect)
+        return _compiled(_paged(found.where(*_where(query, dialect)), query, dialect), dialect)
     key = TABLES[query.level].c.pk
     keys = _paged(select(key).select_from(_needed(query)).where(*_where(query, dialect)), query, dialect)
-    return found.where(key.in_(keys.correlate(None))).order_by(*_order(query, dialect))
+    return _compiled(found.where(key.in_(keys.correlate(None))).order_by(*_order(query, dialect)), dialect)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def count(query: Query, dialect: Dialect) -> Select[Any]:
-    """Select the number of matches."""
-    return select(func.count()).select_from(_needed(query)).where(*_where(query, dialect))
+def _count(query: Query, dialect: Dialect) -> Statement:
+    return _compiled(select(func.count()).select_from(_needed(query)).where(*_where(query, dialect)), dialect)
 
 
-def instance_keys(query: Query, dialect: Dialect) -> Select[Any]:
-    """Select the keys of the instances at or below the matches, by study, series and instance number."""
+@lru_cache(maxsize=_REMEMBERED)
+def _instance_keys(query: Query, dialect: Dialect) -> Statement:
     target = TABLES[query.level]
     matches = select(target.c.pk).select_from(_needed(query)).where(*_where(query, dialect))
     below = _chain(query.level, Level.IMAGE)
     found = select(instance.c.pk).select_from(below if query.level.depth < 3 else _chain(Level.SERIES, Level.IMAGE))
     found = found.where(target.c.pk.in_(_paged(matches, query, dialect).correlate(None)))
-    return found.order_by(
+    ordered = found.order_by(
         series.c.study_pk,
         dialect.number(series.c.series_number),
         series.c.pk,
         dialect.number(instance.c.instance_number),
         instance.c.pk,
     )
+    return _compiled(ordered, dialect)
+
+
+def _compiled(found: Select[Any], dialect: Dialect) -> Statement:
+    """Turn a statement into text; lists of values become as many parameters."""
+    compiled = found.compile(dialect=dialect.engine, compile_kwargs={"render_postcompile": True})
+    return Statement(str(compiled), compiled.params)
 
 
 def _chain(top: Level, bottom: Level) -> FromClause:
@@ -166,11 +211,12 @@ def _is_selective(condition: Condition | DateTimeRange) -> bool:
 
 def _paged(found: Select[Any], query: Query, dialect: Dialect) -> Select[Any]:
     """Sort and cut; what is cut needs an order, if only that of arrival."""
-    if query.order_by or query.limit is not None or query.offset:
+    if query.order_by or query.limit is not None:
         found = found.order_by(*_order(query, dialect))
-    if query.offset:
-        found = found.offset(query.offset)
-    return found if query.limit is None else found.limit(query.limit)
+    if query.limit is None:
+        return found
+    limit, offset = (bindparam(name, required=False, type_=Integer) for name in (_LIMIT, _OFFSET))
+    return found.limit(limit).offset(offset)
 
 
 def _order(query: Query, dialect: Dialect) -> list[ColumnElement[Any]]:

@@ -5,7 +5,8 @@ Ref: PS3.18 §8.3.4 (query parameters), §10.6 (search), §F.2 (DICOM JSON model
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from archimage.dicom.dictionary import dictionary_vr, tag_of_keyword
@@ -14,10 +15,15 @@ from archimage.errors import InvalidQueryError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, UNIQUE_KEYS, Attribute, Level
 from archimage.model.query import Condition, DateTimeRange, Exact, OrderBy, Query, UIDList
 from archimage.services.identifiers import Identifier, Key
-from archimage.services.query import QueryOptions, QueryService, Root, Row, sequence_attributes
+from archimage.services.query import QueryOptions, Root, Row, find_of, is_matched, sequence_attributes
 
 MAX_FIELDS: Final = 1_024
 MAX_SORT_KEYS: Final = 8
+_REMEMBERED_SEARCHES: Final = 256
+_REMEMBERED_WRITERS: Final = 4
+_REMEMBERED_ROWS: Final = 512
+"""Rows of which a writer keeps the JSON. A list on a screen is asked for again after every change, most of its rows the
+same, and to write one takes ten times as long as to find it."""
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
 _MULTIPLE_VALUE_VRS: Final = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})
 _COMMA_VRS: Final = frozenset({"AS", "AT", "CS", "UI"})
@@ -71,7 +77,7 @@ class Search:
     """What is searched for, as the client names it; `within` are the unique keys of the address."""
 
     level: Level
-    within: Mapping[str, str] = field(default_factory=dict)
+    within: tuple[tuple[str, str], ...] = ()
     matches: tuple[tuple[str, str], ...] = ()
     include: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
@@ -102,12 +108,18 @@ class PreparedSearch:
         return self.query.limit or 0
 
 
-def prepare(queries: QueryService, search: Search) -> PreparedSearch:
+def prepare(search: Search) -> PreparedSearch:
     """Read the names and values of a search.
 
     Raises:
         InvalidQueryError: a name is no attribute, or a value does not fit its VR.
     """
+    every = _every_page(replace(search, limit=0, offset=0))
+    return replace(every, query=replace(every.query, limit=search.limit, offset=search.offset))
+
+
+@lru_cache(maxsize=_REMEMBERED_SEARCHES)
+def _every_page(search: Search) -> PreparedSearch:
     if len(search.include) + len(search.matches) > MAX_FIELDS:
         raise InvalidQueryError(f"more than {MAX_FIELDS} attributes in one search")
     if len(search.order_by) > MAX_SORT_KEYS:
@@ -115,7 +127,7 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
     matches = [(name, parse_path(name), value) for name, value in search.matches]
     keys = _keys(((path, value) for _, path, value in matches), search.within)
     options = QueryOptions(combined_date_time=True, fuzzy_names=search.fuzzy, empty_values=search.empty_values)
-    find = queries.prepare(Root.PATIENT, Identifier(search.level, keys), options)
+    find = find_of(Root.PATIENT, Identifier(search.level, keys), options)
     included = [(name, parse_path(name)) for name in search.include if name != "all"]
     conditions = find.query.conditions
     query = replace(
@@ -123,10 +135,8 @@ def prepare(queries: QueryService, search: Search) -> PreparedSearch:
         conditions=tuple(_each_value(conditions)) if search.all_values else conditions,
         requested=_requested(search, [path for _, path, _ in matches] + [path for _, path in included]),
         order_by=tuple(_sort_key(name) for name in search.order_by),
-        limit=search.limit,
-        offset=search.offset,
     )
-    ignored = tuple(name for name, path, _ in matches if not queries.matches(path))
+    ignored = tuple(name for name, path, _ in matches if not is_matched(path))
     return PreparedSearch(
         query, ignored, tuple(name for name, path in included if not _is_returned(path, search.level))
     )
@@ -168,7 +178,7 @@ def _tag(part: str, name: str) -> int:
     return tag
 
 
-def _keys(matches: Iterable[tuple[tuple[int, ...], str]], within: Mapping[str, str]) -> tuple[Key, ...]:
+def _keys(matches: Iterable[tuple[tuple[int, ...], str]], within: Iterable[tuple[str, str]]) -> tuple[Key, ...]:
     """Make query keys; those of one sequence share its item."""
     plain: dict[int, Key] = {}
     nested: dict[int, dict[int, Key]] = {}
@@ -181,7 +191,7 @@ def _keys(matches: Iterable[tuple[tuple[int, ...], str]], within: Mapping[str, s
         if path[-1] in place:
             raise InvalidQueryError(f"attribute {path[-1]:08X} is matched twice")
         place[path[-1]] = Key(path[-1], vr, text)
-    for column, uid in within.items():
+    for column, uid in within:
         tag = BY_COLUMN[column].tag
         if tag in plain and plain[tag].value not in {uid, ""}:
             raise InvalidQueryError(f"attribute {tag:08X} differs from the address")
@@ -204,10 +214,11 @@ def _requested(search: Search, paths: Sequence[tuple[int, ...]]) -> tuple[Attrib
 def _levels(search: Search) -> Iterator[Level]:
     """Yield the levels whose attributes stand in each response: that of the search, and those above it unless one
     object of them was named."""
+    named = dict(search.within)
     yield search.level
-    if search.level.depth > Level.STUDY.depth and "study_instance_uid" not in search.within:
+    if search.level.depth > Level.STUDY.depth and "study_instance_uid" not in named:
         yield Level.STUDY
-    if search.level is Level.IMAGE and "series_instance_uid" not in search.within:
+    if search.level is Level.IMAGE and "series_instance_uid" not in named:
         yield Level.SERIES
 
 
@@ -248,16 +259,21 @@ _CONSTANTS: Final = {"specific_character_set": "ISO_IR 192", "instance_availabil
 
 
 class ResultWriter:
-    """Writes the results of one query as objects of DICOM JSON; base_url is the address of the service."""
+    """Writes results that hold the same attributes as objects of DICOM JSON; base_url is the address of the service."""
 
-    def __init__(self, query: Query, base_url: str) -> None:
+    def __init__(self, level: Level, requested: Iterable[Attribute], base_url: str) -> None:
         self._studies = f"{base_url}/studies"
-        self._depth = query.level.depth
+        self._depth = level.depth
         keys = (key for level, key in UNIQUE_KEYS.items() if 0 < level.depth <= self._depth)
-        self._write = RowWriter((*dict.fromkeys((*query.requested, *keys)), *_MADE)).write
+        self._write = RowWriter((*dict.fromkeys((*requested, *keys)), *_MADE)).write
+        self._written = lru_cache(maxsize=_REMEMBERED_ROWS)(self._written_anew)
 
     def write(self, row: Row) -> bytes:
         """Return one result; attributes without a value have their VR alone."""
+        return self._written(tuple(row.items()))
+
+    def _written_anew(self, items: tuple[tuple[str, str], ...]) -> bytes:
+        row = dict(items)
         return self._write({**row, **_CONSTANTS, "retrieve_url": self._retrieve_url(row)})
 
     def _retrieve_url(self, row: Row) -> str:
@@ -267,3 +283,9 @@ class ResultWriter:
         if self._depth >= Level.IMAGE.depth:
             url += f"/instances/{row['sop_instance_uid']}"
         return url
+
+
+@lru_cache(maxsize=_REMEMBERED_WRITERS)
+def result_writer(level: Level, requested: tuple[Attribute, ...], base_url: str) -> ResultWriter:
+    """Return the writer of such results."""
+    return ResultWriter(level, requested, base_url)

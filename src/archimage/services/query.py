@@ -4,7 +4,7 @@ Ref: PS3.4 §C.4.1 (C-FIND), §C.6 (information models).
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, TypeVar, cast
 
@@ -80,7 +80,7 @@ class QueryService:
         self._index = index
         self._max_results = max_results
         self._counts = Remembered[int](index.generation, _REMEMBERED_COUNTS)
-        self._answers = Remembered[object](index.generation, _REMEMBERED_ANSWERS)
+        self._answers = Remembered[object](index.generation, _REMEMBERED_ANSWERS, index.generation_at_once)
 
     @property
     def max_results(self) -> int:
@@ -97,37 +97,25 @@ class QueryService:
         Raises:
             InvalidQueryError: the level or a value does not fit.
         """
-        root.check(identifier.level)
-        options = options or QueryOptions()
-        pairs = tuple(flatten(identifier.keys))
-        conditions = tuple(_conditions(pairs, empty_values=options.empty_values))
-        if options.combined_date_time:
-            conditions = _combined(conditions)
-        query = Query(
-            identifier.level,
-            conditions,
-            tuple(dict.fromkeys(_requested(identifier))),
-            limit=None if self._max_results is None else self._max_results + 1,
-            fuzzy=options.fuzzy_names,
-        )
-        return Find(query, identifier.keys, any(not _supported(*pair, identifier.level) for pair in pairs))
-
-    def matches(self, path: tuple[int, ...]) -> bool:
-        """Tell whether the attribute at a path of tags is one that can be matched."""
-        attribute = BY_TAG.get((path[0] if len(path) == 2 else None, path[-1])) if len(path) < 3 else None
-        return attribute is not None and _matched(attribute)
+        find = find_of(root, identifier, options or QueryOptions())
+        limit = None if self._max_results is None else self._max_results + 1
+        return replace(find, query=replace(find.query, limit=limit))
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""
         counted = Query(query.level, query.conditions, fuzzy=query.fuzzy)
         return self._counts.get(counted, lambda: self._index.count(counted))
 
-    def remember(self, key: Hashable, make: Callable[[], T], worth: Callable[[T], bool]) -> T:
-        """Return what make returns, or did when key was last asked for if nothing has changed since.
+    def remember(self, key: Hashable, make: Callable[[], T], serves: Callable[[T], bool]) -> T:
+        """Return what make returns, or did when key was last asked for if nothing has changed since; blocks.
 
-        Of small answers that are asked for again and again; worth tells whether one is to be kept.
+        Of small answers that are asked for again and again; serves tells whether one is to be used again.
         """
-        return cast("T", self._answers.get(key, make, cast("Callable[[object], bool]", worth)))
+        return cast("T", self._answers.get(key, make, cast("Callable[[object], bool]", serves)))
+
+    def recall(self, key: Hashable, serves: Callable[[T], bool]) -> T | None:
+        """Return what `remember` would without making it; None where it would have to, or to wait. Never blocks."""
+        return cast("T | None", self._answers.at_once(key, cast("Callable[[object], bool]", serves)))
 
     def pages(self, query: Query) -> Iterator[Sequence[Row]]:
         """Yield the matches page by page; blocks.
@@ -143,6 +131,23 @@ class QueryService:
                 raise OutOfResourcesError(f"more than {self._max_results} matches; narrow the query")
             left = None if left is None else left - len(page)
             yield page
+
+
+def find_of(root: Root, identifier: Identifier, options: QueryOptions) -> Find:
+    """Turn an identifier into a query without a limit; see `QueryService.prepare`."""
+    root.check(identifier.level)
+    pairs = tuple(flatten(identifier.keys))
+    conditions = tuple(_conditions(pairs, empty_values=options.empty_values))
+    if options.combined_date_time:
+        conditions = _combined(conditions)
+    query = Query(identifier.level, conditions, tuple(dict.fromkeys(_requested(identifier))), fuzzy=options.fuzzy_names)
+    return Find(query, identifier.keys, any(not _supported(*pair, identifier.level) for pair in pairs))
+
+
+def is_matched(path: tuple[int, ...]) -> bool:
+    """Tell whether the attribute at a path of tags is one that can be matched."""
+    attribute = BY_TAG.get((path[0] if len(path) == 2 else None, path[-1])) if len(path) < 3 else None
+    return attribute is not None and _matched(attribute)
 
 
 def _conditions(pairs: Iterable[tuple[int | None, Key]], *, empty_values: bool) -> Iterator[Condition | DateTimeRange]:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from archimage.dicom.xml import model_xml
 from archimage.model.attributes import Level
-from archimage.services.qido import PreparedSearch, ResultWriter, Search, prepare
+from archimage.services.qido import PreparedSearch, Search, prepare, result_writer
 from archimage.services.query import QueryService, Row
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
@@ -60,10 +60,10 @@ class _Form(Protocol):
     @property
     def content_type(self) -> str: ...
 
-    def begin(self, results: list[bytes]) -> bytes:
+    def begin(self, results: Sequence[bytes]) -> bytes:
         """Format the first results."""
 
-    def go_on(self, results: list[bytes]) -> bytes:
+    def go_on(self, results: Sequence[bytes]) -> bytes:
         """Format more of them, at least one."""
 
     def end(self) -> bytes:
@@ -76,10 +76,10 @@ class _JsonArray:
     def __init__(self, content_type: str) -> None:
         self.content_type = content_type
 
-    def begin(self, results: list[bytes]) -> bytes:
+    def begin(self, results: Sequence[bytes]) -> bytes:
         return b"[" + b",".join(results)
 
-    def go_on(self, results: list[bytes]) -> bytes:
+    def go_on(self, results: Sequence[bytes]) -> bytes:
         return b"," + b",".join(results)
 
     def end(self) -> bytes:
@@ -93,7 +93,7 @@ class _XmlParts:
         self._writer = MultipartWriter(_XML.media_type)
         self.content_type = self._writer.content_type
 
-    def begin(self, results: list[bytes]) -> bytes:
+    def begin(self, results: Sequence[bytes]) -> bytes:
         return b"".join([self._writer.head({}) + model_xml(orjson.loads(result)) for result in results])
 
     go_on = begin
@@ -104,11 +104,15 @@ class _XmlParts:
 
 @dataclass(frozen=True, slots=True)
 class _Results:
-    """The first results, how many they are, and the rest of the body unless they are all."""
+    """The first results, how many there are without limit and offset, and the rest of them unless these are all.
 
-    first: bytes
-    count: int
+    notes tell what was not heeded of what was asked for.
+    """
+
+    first: Sequence[bytes]
+    total: int
     rest: _Batches | None
+    notes: Sequence[str]
 
 
 def _searching(level: Level) -> Handler:
@@ -116,13 +120,18 @@ def _searching(level: Level) -> Handler:
         offer = request.choose((_JSON, _PLAIN_JSON, _XML)).offer
         form: _Form = _XmlParts() if offer == _XML else _JsonArray(offer.media_type)
         search, warnings = _read(request, level)
-        find = partial(_search, request, search, warnings, form)
-        found, headers = await request.run(find if offer.multipart else partial(_remembered, request, form, find))
-        if found.rest is not None:
-            return StreamedResponse(_pieces(request, found), {"Content-Type": form.content_type, **headers})
-        if not found.count and offer.multipart:
+        if offer.multipart:
+            found = await request.run(_search, request, search, form)
+        else:
+            found = await _remembered(request, search, form)
+        notes = [*warnings, *found.notes, *_remaining(search, found)]
+        headers = {TOTAL_COUNT: str(found.total), **_headers(request, notes)}
+        if not found.first and offer.multipart:
             return Response(status_code=204, headers=headers)  # there is no multipart without a part
-        return Response(found.first, 200, {"Content-Type": form.content_type, **headers})
+        headers["Content-Type"] = form.content_type
+        if found.rest is not None:
+            return StreamedResponse(_pieces(request, form.begin(found.first), found.rest), headers)
+        return Response(form.begin(found.first[: search.limit]) + form.end(), 200, headers)
 
     return handle
 
@@ -131,9 +140,8 @@ def _counting(level: Level) -> Handler:
     async def handle(request: DicomWebRequest) -> ASGIApp:
         request.choose((_PLAIN_JSON, _JSON))
         search, warnings = _read(request, level)
-        queries = request.services.query
-        prepared = await request.run(prepare, queries, search)
-        total = await request.run(queries.count, prepared.query)
+        prepared = await request.run(prepare, search)
+        total = await request.run(request.services.query.count, prepared.query)
         headers = _headers(request, [*warnings, *_ignored(prepared)])
         return Response(orjson.dumps({"count": total}), 200, headers, _PLAIN_JSON.media_type)
 
@@ -147,7 +155,7 @@ def _read(request: DicomWebRequest, level: Level) -> tuple[Search, list[str]]:
     others = [(name, value) for name, value in query.pairs if name not in _OPTIONS]
     search = Search(
         level,
-        within={_WITHIN[name]: uid for name, uid in variables.items()},
+        within=tuple((_WITHIN[name], uid) for name, uid in variables.items()),
         matches=tuple((name, value) for name, value in others if _ATTRIBUTE.fullmatch(name)),
         include=tuple(query.split("includefield")),
         order_by=tuple(query.split("orderby")),
@@ -168,35 +176,43 @@ def _ignored(prepared: PreparedSearch) -> list[str]:
     ]
 
 
-_Found = tuple[_Results, dict[str, str]]
+def _remaining(search: Search, found: _Results) -> Iterator[str]:
+    left = found.total - search.offset - search.limit
+    if left > 0:
+        yield f"There are {left} additional results that can be requested"
 
 
-def _remembered(request: DicomWebRequest, form: _Form, find: Callable[[], _Found]) -> _Found:
-    """Find what was asked for, unless the same was found before and nothing has changed since; blocks."""
-    asked = (request.resource.name, *request.variables.values(), request.scope["query_string"])
-    return request.services.query.remember((*asked, request.base_url, form.content_type), find, _is_small)
-
-
-def _is_small(found: _Found) -> bool:
-    results, _ = found
-    return results.rest is None and len(results.first) <= _REMEMBERED_BYTES
-
-
-def _search(request: DicomWebRequest, search: Search, warnings: list[str], form: _Form) -> _Found:
-    """Find the first results, and tell of all; blocks."""
+async def _remembered(request: DicomWebRequest, search: Search, form: _Form) -> _Results:
+    """Find what was asked for, unless as much of it was found before and nothing has changed since."""
     queries = request.services.query
-    prepared = prepare(queries, search)
-    found = _run(queries, prepared, request.base_url, form)
-    total = _total(queries, prepared, found)
-    remaining = total - prepared.query.offset - (found.count if found.rest is None else prepared.limit)
-    notes = [*warnings, *_ignored(prepared)]
-    if remaining > 0:
-        notes.append(f"There are {remaining} additional results that can be requested")
-    return found, {TOTAL_COUNT: str(total), **_headers(request, notes)}
+
+    def serves(found: _Results) -> bool:
+        wanted = min(search.limit, found.total - search.offset)
+        return found.rest is None and len(found.first) >= wanted and sum(map(len, found.first)) <= _REMEMBERED_BYTES
+
+    key = (replace(search, limit=0), request.base_url)
+    found = queries.recall(key, serves)
+    if found is None:
+        found = await request.run(queries.remember, key, partial(_search, request, search, form), serves)
+    return found
 
 
-def _run(queries: QueryService, prepared: PreparedSearch, base_url: str, form: _Form) -> _Results:
-    write = ResultWriter(prepared.query, base_url).write
+def _search(request: DicomWebRequest, search: Search, form: _Form) -> _Results:
+    """Find the first results, and count all; blocks."""
+    queries = request.services.query
+    prepared = prepare(search)
+    first, rest = _begin(queries, prepared, request.base_url, form)
+    reached = search.offset + len(first)
+    # Where the results reach the end, their number is known already.
+    ended = rest is None and len(first) < search.limit and (first or not search.offset)
+    return _Results(first, reached if ended else queries.count(prepared.query), rest, _ignored(prepared))
+
+
+def _begin(
+    queries: QueryService, prepared: PreparedSearch, base_url: str, form: _Form
+) -> tuple[list[bytes], _Batches | None]:
+    """Write the first results; return them, and the rest of the body unless they are all."""
+    write = result_writer(prepared.query.level, prepared.query.requested, base_url).write
     first: list[bytes] = []
     size = 0
     pages = queries.pages(prepared.query)
@@ -205,8 +221,8 @@ def _run(queries: QueryService, prepared: PreparedSearch, base_url: str, form: _
         size += sum(map(len, batch))
         first += batch
         if size > _PIECE_BYTES:
-            return _Results(form.begin(first), len(first), _rest(pages, write, form))
-    return _Results(form.begin(first) + form.end(), len(first), None)
+            return first, _rest(pages, write, form)
+    return first, None
 
 
 def _rest(pages: Iterator[Sequence[Row]], write: Callable[[Row], bytes], form: _Form) -> _Batches:
@@ -216,14 +232,6 @@ def _rest(pages: Iterator[Sequence[Row]], write: Callable[[Row], bytes], form: _
     yield form.end()
 
 
-def _total(queries: QueryService, prepared: PreparedSearch, found: _Results) -> int:
-    """Count all matches; where the results reach the end, that is known already."""
-    offset = prepared.query.offset
-    if found.rest is None and found.count < prepared.limit and (found.count or not offset):
-        return offset + found.count
-    return queries.count(prepared.query)
-
-
 def _headers(request: DicomWebRequest, notes: list[str]) -> dict[str, str]:
     headers = {"Cache-Control": "private, no-cache"}
     if notes:
@@ -231,13 +239,11 @@ def _headers(request: DicomWebRequest, notes: list[str]) -> dict[str, str]:
     return headers
 
 
-async def _pieces(request: DicomWebRequest, found: _Results) -> Pieces:
+async def _pieces(request: DicomWebRequest, first: bytes, rest: _Batches) -> Pieces:
     """Send batch after batch; the next is looked up while the one before is on its way."""
-    rest = found.rest
-    assert rest is not None  # noqa: S101
     coming = asyncio.ensure_future(request.run(next, rest, b""))
     try:
-        yield found.first
+        yield first
         while batch := await asyncio.shield(coming):
             coming = asyncio.ensure_future(request.run(next, rest, b""))
             yield batch
