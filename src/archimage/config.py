@@ -206,7 +206,9 @@ class PixelsConfig(_Section):
     """Worker processes that decode, encode and render."""
 
     workers: int = Field(default=0, ge=0, le=256, description="Worker processes; 0: as many as there are cores.")
-    timeout_s: Seconds = Field(default=30.0, description="Time a worker may take for one frame, seconds.")
+    timeout_s: Seconds = Field(
+        default=30.0, description="Time a worker may take for the largest frame, seconds; small ones have less."
+    )
     memory_bytes: int = Field(
         default=2 * 1024 * 1024 * 1024, ge=512 * 1024 * 1024, description="Address space of one worker, bytes."
     )

@@ -90,6 +90,20 @@ def test_the_text_of_another_error_stays_in_the_worker(pool: WorkerPool) -> None
     assert_serves_on(pool)
 
 
+@pytest.mark.parametrize(
+    ("native_bytes", "patience_s"), [(None, 30.0), (0, 3.0), (524_288, 8.24288), (2_700_000, 30.0), (1 << 40, 30.0)]
+)
+def test_the_time_for_a_task_grows_with_its_frames_up_to_the_limit(native_bytes: int | None, patience_s: float) -> None:
+    assert WorkerSettings(timeout_s=30.0).patience_s(native_bytes) == pytest.approx(patience_s)
+
+
+def test_a_small_frame_that_takes_long_is_given_up_before_the_limit() -> None:
+    with closing(WorkerPool(1, SETTINGS)) as pool:
+        with pytest.raises(InvalidPixelDataError, match=r"longer than 3\.01 s"):
+            pool.submit("hang", {}, [], native_bytes=1_000).result(PATIENCE_S)
+        assert_serves_on(pool)
+
+
 def test_a_worker_that_hangs_is_killed_in_time_and_replaced() -> None:
     with closing(WorkerPool(1, IMPATIENT)) as pool:
         before = pid_of(pool)

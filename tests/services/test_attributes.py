@@ -10,7 +10,7 @@ from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.query import Condition, Exact, Query, Range
 from archimage.model.records import FrameTable
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
-from archimage.services.attributes import WANTED, frame_table, index_values
+from archimage.services.attributes import WANTED, frame_table, index_values, native_frame_bytes
 from tests.attacks.datasets import PATIENT_NAME, PIXEL_DATA, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, dataset, new_uid
 from tests.dicom.encoded import element, item, long_element, pixels, sequence
 from tests.services.parts import Parts, expected
@@ -102,6 +102,21 @@ def test_fragments_are_listed_without_the_offset_table() -> None:
 def test_more_fragments_than_can_be_kept_have_no_table() -> None:
     data = dataset("1.2.3", left_out=frozenset({PIXEL_DATA})) + pixels(*[b"ab"] * 100_001)
     assert frame_table(_header(data), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        (dataset("1.2.3", left_out=frozenset({PIXEL_DATA})), 256),
+        (dataset("1.2.3", left_out=frozenset({PIXEL_DATA, 0x00280100})), 0),
+        (dataset("1.2.3")[:50], 0),
+        (b"no header", 0),
+    ],
+    ids=["described", "not described", "cut", "none"],
+)
+def test_a_decoded_frame_is_measured_by_its_header(header: bytes, size: int) -> None:
+    assert native_frame_bytes(header, EXPLICIT_VR_LITTLE_ENDIAN) == size
+    assert native_frame_bytes(header, "1.2.840.10008.1.2.1.99") == size  # it comes inflated
 
 
 def test_an_object_without_pixels_has_no_table() -> None:

@@ -89,10 +89,15 @@ class Meanwhile:
     happen: Callable[[], object]
 
     def submit(
-        self, task: str, options: Mapping[str, JsonValue], data: Sequence[bytes | memoryview]
+        self,
+        task: str,
+        options: Mapping[str, JsonValue],
+        data: Sequence[bytes | memoryview],
+        *,
+        native_bytes: int | None = None,
     ) -> Future[tuple[dict[str, Any], bytes]]:
         self.happen()
-        return self.work.submit(task, options, data)
+        return self.work.submit(task, options, data, native_bytes=native_bytes)
 
     def close(self) -> None:
         self.work.close()

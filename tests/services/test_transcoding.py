@@ -62,10 +62,15 @@ class Counted:
         self.tasks = 0
 
     def submit(
-        self, task: str, options: Mapping[str, JsonValue], data: Sequence[bytes | memoryview]
+        self,
+        task: str,
+        options: Mapping[str, JsonValue],
+        data: Sequence[bytes | memoryview],
+        *,
+        native_bytes: int | None = None,
     ) -> Future[tuple[dict[str, Any], bytes]]:
         self.tasks += 1
-        return self._pool.submit(task, options, data)
+        return self._pool.submit(task, options, data, native_bytes=native_bytes)
 
     def close(self) -> None:
         self._pool.close()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -35,6 +36,16 @@ _TOLD: Final[Mapping[str, type[ArchimageError]]] = MappingProxyType(
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a worker is asked."""
+
+    name: str
+    options: Mapping[str, JsonValue]
+    data: Sequence[Buffer]
+    timeout_s: float
+
+
 class WorkerPool:
     """Does pixel work in at most so many processes; used from any thread. Implements `ports.PixelWork`."""
 
@@ -48,8 +59,10 @@ class WorkerPool:
         self._outstanding = 0
         self._closed = False
 
-    def submit(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Future[Result]:
-        """Have a task done; its data must stay as it is until then.
+    def submit(
+        self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer], *, native_bytes: int | None = None
+    ) -> Future[Result]:
+        """Have a task done, in a time that grows with its frames' native size; its data must stay as it is until then.
 
         The future raises InvalidPixelDataError where a worker was lost on it, and what the task raised.
 
@@ -62,7 +75,9 @@ class WorkerPool:
             if self._outstanding >= self._max_outstanding:
                 raise UnavailableError(f"{self._outstanding} images wait to be processed; try again later")
             self._outstanding += 1
-            future = self._threads.submit(self._run, task, options, data)
+            future = self._threads.submit(
+                self._run, _Task(task, options, data, self._settings.patience_s(native_bytes))
+            )
         future.add_done_callback(self._done)
         return future
 
@@ -89,35 +104,35 @@ class WorkerPool:
         with self._lock:
             self._outstanding -= 1
 
-    def _run(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Result:
+    def _run(self, task: "_Task") -> Result:
         try:
-            answer = self._ask(task, options, data)
+            answer = self._ask(task)
         except WorkerLostError as lost:
             if self._closed:
                 raise UnavailableError("the server is ending") from None
-            _log.error("killed a worker process over an image", task=task, reason=str(lost))
+            _log.error("killed a worker process over an image", task=task.name, reason=str(lost))
             raise InvalidPixelDataError(f"the image cannot be processed: {lost}") from None
         if answer.error is None:
             return answer.result, answer.data
         if answer.error in _TOLD:
             raise _TOLD[answer.error](answer.message)
-        _log.error("a worker process failed on an image", task=task, reason=answer.message)
+        _log.error("a worker process failed on an image", task=task.name, reason=answer.message)
         raise InvalidPixelDataError(f"the image cannot be processed: {answer.message}")
 
-    def _ask(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Answer:
+    def _ask(self, task: "_Task") -> Answer:
         """Ask a worker; another one if the first was lost before it began."""
         try:
-            return self._ask_one(task, options, data)
+            return self._ask_one(task)
         except WorkerLostError as lost:
             if lost.begun or self._closed:
                 raise
-            return self._ask_one(task, options, data)
+            return self._ask_one(task)
 
-    def _ask_one(self, task: str, options: Mapping[str, JsonValue], data: Sequence[Buffer]) -> Answer:
+    def _ask_one(self, task: "_Task") -> Answer:
         worker = self._take()
         keep = False
         try:
-            answer = worker.ask(task, options, data)
+            answer = worker.ask(task.name, task.options, task.data, task.timeout_s)
             keep = not answer.last
         finally:
             self._give(worker, keep=keep)

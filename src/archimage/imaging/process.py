@@ -15,6 +15,10 @@ from archimage.errors import UnavailableError
 from archimage.imaging.channel import Buffer, Channel
 
 _SOCKET_BYTES: Final = 1 << 20
+_LEAST_S: Final = 3.0
+_BYTES_A_SECOND: Final = 100_000
+"""Of native frames. The slowest way, noise decoded from JPEG 2000 and encoded again, does 1.5 to 2.5 million of them on
+one core of a server of today; one that is 15 times slower, or as busy, is waited for."""
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Workers are as many as there are cores; threads' stacks would count against the memory limit, too."""
 
@@ -23,7 +27,7 @@ _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 class WorkerSettings:
     """Bounds of one worker.
 
-    timeout_s           for one task, its data's way there and back included
+    timeout_s           for the largest task, its data's way there and back included
     memory_bytes        address space of the process
     max_answer_bytes    data of one answer
     start_timeout_s     until it is ready
@@ -35,6 +39,12 @@ class WorkerSettings:
     max_answer_bytes: int = 1 << 30
     start_timeout_s: float = 60.0
     tasks: str = "archimage.dicom.pixelwork:TASKS"
+
+    def patience_s(self, native_bytes: int | None) -> float:
+        """Return the time for a task with frames of that size; what is small and takes long is a lying codestream."""
+        if native_bytes is None:
+            return self.timeout_s
+        return min(self.timeout_s, _LEAST_S + native_bytes / _BYTES_A_SECOND)
 
 
 class WorkerLostError(Exception):
@@ -117,14 +127,14 @@ class WorkerProcess:
         """Tell whether it can be asked: it runs, and has said nothing that it was not asked for."""
         return self._channel.is_silent() and self._process.poll() is None
 
-    def ask(self, task: str, options: Mapping[str, Any], data: Sequence[Buffer]) -> Answer:
+    def ask(self, task: str, options: Mapping[str, Any], data: Sequence[Buffer], timeout_s: float) -> Answer:
         """Have a task done.
 
         Raises:
             WorkerLostError: it ended, took too long or answered something else; it has been killed.
         """
         number = secrets.randbits(63)  # so that nobody can have prepared an answer
-        deadline = time.monotonic() + self._settings.timeout_s
+        deadline = time.monotonic() + timeout_s
         request = {"number": number, "task": task, "options": options, "sizes": [*map(_size, data)]}
         begun = False
         try:
@@ -134,7 +144,7 @@ class WorkerProcess:
             begun = head.get("number") == number
             return _answer(head, content, number)
         except TimeoutError:
-            raise self._lost(f"it took longer than {self._settings.timeout_s:g} s", begun=True) from None
+            raise self._lost(f"it took longer than {timeout_s:.3g} s", begun=True) from None
         except ValueError:
             raise self._lost("the answer was none", begun=begun) from None
         except ConnectionResetError:  # it went with something unread

@@ -3,13 +3,14 @@
 from typing import Final
 
 from archimage.dicom.fragments import frames_of, parse_offsets
-from archimage.dicom.layout import SPECTROSCOPY_DATA
+from archimage.dicom.layout import DEFLATED_SYNTAXES, SPECTROSCOPY_DATA
 from archimage.dicom.olddates import plain_date, plain_time
-from archimage.dicom.scan import Header, PixelData
-from archimage.errors import IdentityMismatchError, InvalidPixelDataError
+from archimage.dicom.scan import Header, HeaderScanner, PixelData
+from archimage.errors import DicomError, IdentityMismatchError, InvalidPixelDataError
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN
 from archimage.model.ids import check_uid
 from archimage.model.records import FrameTable
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
 _SAMPLES_PER_PIXEL: Final = 0x00280002
 _PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
@@ -32,6 +33,7 @@ _NESTED: Final = {
 }
 _PLAIN: Final = {"DA": plain_date, "TM": plain_time}
 _DATED: Final = tuple((attribute.column, _PLAIN[attribute.vr]) for attribute in _STORED if attribute.vr in _PLAIN)
+_MEASURES: Final = frozenset({_SAMPLES_PER_PIXEL, _PHOTOMETRIC_INTERPRETATION, _ROWS, _COLUMNS, _BITS_ALLOCATED})
 _MAX_FRAGMENTS: Final = 16_384
 _MAX_FRAMES: Final = (1 << 31) - 1  # what an IS can hold
 _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid")
@@ -83,6 +85,17 @@ def divided(header: Header, pixel: PixelData, data_set_offset: int) -> FrameTabl
         return FrameTable(False, (data_set_offset + pixel.value_offset,), (pixel.length,), element_offset, count, bits)
     offsets = tuple(data_set_offset + offset for offset in pixel.fragment_offsets)
     return FrameTable(True, offsets, tuple(pixel.fragment_lengths), element_offset, count, 0, _firsts(pixel, count))
+
+
+def native_frame_bytes(header: bytes, transfer_syntax_uid: str) -> int:
+    """Return the size that a decoded frame has by a header, inflated; 0 where that cannot be read, or does not tell."""
+    plain = EXPLICIT_VR_LITTLE_ENDIAN if transfer_syntax_uid in DEFLATED_SYNTAXES else transfer_syntax_uid
+    scanner = HeaderScanner(plain, _MEASURES)
+    try:
+        scanner.feed(header)
+        return _frame_bits(scanner.finish()) // 8
+    except DicomError:
+        return 0
 
 
 def _number_of_frames(header: Header) -> int:

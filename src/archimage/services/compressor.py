@@ -120,7 +120,9 @@ class Compressor:
         options = transcoding.frames.to_json()
         lengths = []
         for frame in self._frames.frames(stored, range(1, description.number_of_frames + 1)):
-            _, data = self._work.submit("transcode", options, [frame.data]).result()
+            _, data = self._work.submit(
+                "transcode", options, [frame.data], native_bytes=description.frame_bytes
+            ).result()
             lengths.append(len(data))
             spool.write(memoryview(data))
             if spool.error is not None:
@@ -181,7 +183,9 @@ class Compressor:
         }
         for number, frame in enumerate(self._frames.frames(stored, range(1, count + 1))):
             encoded = encapsulated_frame(content, table, number)
-            answer, _ = self._work.submit("compare", options, [frame.data, encoded]).result()
+            answer, _ = self._work.submit(
+                "compare", options, [frame.data, encoded], native_bytes=description.frame_bytes
+            ).result()
             if answer.get("same") is not True:
                 raise InvalidPixelDataError(f"frame {number + 1} does not decode to the samples that it had")
 

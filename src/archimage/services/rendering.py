@@ -17,6 +17,7 @@ from archimage.dicom.render.options import RenderOptions
 from archimage.errors import ExcessiveRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.ports import PixelWork
+from archimage.services.attributes import native_frame_bytes
 from archimage.services.bulk import BulkValue
 from archimage.services.frames import FrameService
 
@@ -80,7 +81,9 @@ class RenderingService:
         """
         asked = self._asked(instance, [number], options) | {"media_type": media_type}
         frame = self._frames.frame(instance, number)
-        return _data(self._work.submit("render", asked, [self._frames.header(instance), frame.data]))
+        header = self._frames.header(instance)
+        size = native_frame_bytes(header, instance.transfer_syntax_uid)
+        return _data(self._work.submit("render", asked, [header, frame.data], native_bytes=size))
 
     def loop(self, instance: StoredInstance, options: RenderOptions, numbers: Sequence[int] = ()) -> bytes:
         """Render frames, all of them unless some are named, as a GIF that shows them one after the other.
@@ -101,7 +104,8 @@ class RenderingService:
                     f"its frames are larger than {MAX_LOOP_BYTES >> 20} MiB; ask for single ones"
                 )
             data.append(frame.data)
-        return _data(self._work.submit("animate", asked, data))
+        whole = native_frame_bytes(data[0], instance.transfer_syntax_uid) * len(numbers)
+        return _data(self._work.submit("animate", asked, data, native_bytes=whole))
 
     def _asked(self, instance: StoredInstance, numbers: Sequence[int], options: RenderOptions) -> dict[str, Any]:
         pixel = self._frames.pixel(instance)

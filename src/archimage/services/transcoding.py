@@ -205,13 +205,14 @@ class TranscodingService:
             yield from (plan.apply(frame.data) for frame in frames)
             return
         options = plan.to_json()
-        room = max(1, min(_FRAMES_IN_FLIGHT, _BYTES_IN_FLIGHT // max(1, plan.description.frame_bytes)))
+        size = plan.description.frame_bytes
+        room = max(1, min(_FRAMES_IN_FLIGHT, _BYTES_IN_FLIGHT // max(1, size)))
         waiting: deque[Result] = deque()
         try:
             for frame in frames:
                 if len(waiting) == room:
                     yield _data(waiting.popleft())
-                waiting.append(self._work.submit("transcode", options, [frame.data]))
+                waiting.append(self._work.submit("transcode", options, [frame.data], native_bytes=size))
             while waiting:
                 yield _data(waiting.popleft())
         finally:
