@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.crash.compressions import CompressionStorm
 from tests.crash.removals import RemovalStorm
 from tests.crash.storm import Tally, storms
 
@@ -14,13 +15,16 @@ def main() -> int:
     """Run; exit code 1 when anything acknowledged was lost or anything is left over."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=1_000)
-    parser.add_argument("--removals", action="store_true", help="have objects removed meanwhile, by another process")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--removals", action="store_true", help="have objects removed meanwhile, by another process")
+    others.add_argument("--compression", action="store_true", help="have them compressed meanwhile, and removed too")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31), help="repeats sizes and instants")
     arguments = parser.parse_args()
     _say(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory(prefix="archimage-crash-") as directory:
-        if arguments.removals:
-            return _removals(Path(directory), arguments.kills, arguments.seed)
+        if arguments.removals or arguments.compression:
+            kind = RemovalStorm if arguments.removals else CompressionStorm
+            return _changes(kind, Path(directory), arguments.kills, arguments.seed)
         tallies = list(storms(Path(directory), arguments.kills, seed=arguments.seed, report=_report))
     kills, acknowledged = sum(tally.kills for tally in tallies), sum(tally.acknowledged for tally in tallies)
     problems = sum(len(tally.problems) for tally in tallies)
@@ -28,13 +32,13 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def _removals(directory: Path, kills: int, seed: int) -> int:
+def _changes(kind: type[RemovalStorm | CompressionStorm], directory: Path, kills: int, seed: int) -> int:
     """Run storms of 20 kills with one server process and with two by turns."""
     problems = 0
     for number, start in enumerate(range(0, kills, 20)):
-        storm = RemovalStorm(directory / f"storm{number}", seed + number, workers=1 + number % 2)
+        storm = kind(directory / f"storm{number}", seed + number, workers=1 + number % 2)
         storm.run(min(20, kills - start))
-        _say(f"{start + 20} kills, {storm.removed} removals, {len(storm.problems)} problems")
+        _say(f"{min(start + 20, kills)} kills, {storm.seen}, {len(storm.problems)} problems")
         for problem in storm.problems:
             _say(f"  {problem}")
         problems += len(storm.problems)

@@ -23,7 +23,7 @@ from tests.attacks.datasets import STUDY_INSTANCE_UID
 from tests.attacks.server import launch
 from tests.attacks.wire import Peer
 from tests.crash.removals import Remover
-from tests.crash.storm import SETTINGS, kill
+from tests.crash.storm import SETTINGS, kill, options_for, send_until_gone
 from tests.services.compressing import image
 
 _ROOT: Final = "1.2.826.0.1.3680043.8.502"
@@ -73,12 +73,7 @@ class Sender:
 
     def run(self, port: int) -> None:
         """Send until the server is gone."""
-        try:
-            with Peer.associated(port) as peer:
-                while True:
-                    self._send(peer)
-        except OSError:
-            return
+        send_until_gone(port, self._send)
 
     def _send(self, peer: Peer) -> None:
         kept = [sent for sent in self.acknowledged if not sent.removable]
@@ -114,7 +109,12 @@ class CompressionStorm:
             Sender(number, random.Random(seed * _SENDERS + number))  # noqa: S311 - sizes, no secret
             for number in range(_SENDERS)
         ]
-        self._options = ("--workers", str(workers)) if workers > 1 else ()
+        self._options = options_for(workers)
+
+    @property
+    def seen(self) -> str:
+        """Say what has happened."""
+        return f"{self.compressed} compressed, {len(self.removed)} removals"
 
     def run(self, kills: int) -> None:
         """Kill so many times, looking at everything after each."""

@@ -18,7 +18,7 @@ from archimage.protocol.status import is_success
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, dataset
 from tests.attacks.server import Server, launch, stop
 from tests.attacks.wire import Peer
-from tests.crash.storm import SETTINGS, kill
+from tests.crash.storm import SETTINGS, disagreements, kill, options_for, send_until_gone
 
 _ROOT: Final = "1.2.826.0.1.3680043.8.501"
 _SENDERS: Final = 3
@@ -68,12 +68,7 @@ class Sender:
 
     def run(self, port: int) -> None:
         """Send until the server is gone."""
-        try:
-            with Peer.associated(port) as peer:
-                while True:
-                    self._send(peer)
-        except OSError:
-            return
+        send_until_gone(port, self._send)
 
     def _send(self, peer: Peer) -> None:
         study = self._current = self._current or self._next()
@@ -163,7 +158,12 @@ class RemovalStorm:
             Sender(number, random.Random(seed * _SENDERS + number), self._closed)  # noqa: S311 - sizes, no secret
             for number in range(_SENDERS)
         ]
-        self._options = ("--workers", str(workers)) if workers > 1 else ()
+        self._options = options_for(workers)
+
+    @property
+    def seen(self) -> str:
+        """Say what has happened."""
+        return f"{self.removed} removals"
 
     @property
     def studies(self) -> list[Study]:
@@ -217,9 +217,7 @@ class RemovalStorm:
     def _check(self, server: Server) -> None:
         """Compare rows and files with what was answered, and with each other."""
         rows = {row.sop_instance_uid: row.path for row in server.rows()}
-        files = server.files()
-        self.problems += [f"row without a file: {path}" for path in sorted(set(rows.values()) - files)]
-        self.problems += [f"file without a row: {path}" for path in sorted(files - set(rows.values()))]
+        self.problems += disagreements(set(rows.values()), server.files())
         self.problems += [f"left in incoming/: {path}" for path in server.incoming()]
         for sender in self._senders:
             self.problems += sender.refused

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -55,12 +56,7 @@ class Sender:
 
     def run(self, port: int) -> None:
         """Send until the server is gone."""
-        try:
-            with Peer.associated(port) as peer:
-                while True:
-                    self._send(peer)
-        except OSError:
-            return
+        send_until_gone(port, self._send)
 
     def _send(self, peer: Peer) -> None:
         sent = self._unanswered = self._unanswered or self._next()
@@ -98,7 +94,7 @@ class Storm:
         self._random = random.Random(seed)  # noqa: S311 - instants, no secret
         self._senders = [Sender(number, seed * _SENDERS + number) for number in range(_SENDERS)]
         self._checked = [0] * _SENDERS
-        self._options = ("--workers", str(workers)) if workers > 1 else ()
+        self._options = options_for(workers)
 
     def run(self, kills: int) -> Tally:
         """Kill so many times; then look at everything."""
@@ -165,9 +161,26 @@ class Storm:
             self.tally.problems.append(f"{sent.uid} was acknowledged and differs after {self.tally.kills} kills")
 
     def _check_agreement(self, server: Server) -> None:
-        rows, files = {row.path for row in server.rows()}, server.files()
-        self.tally.problems += [f"row without a file: {path}" for path in sorted(rows - files)]
-        self.tally.problems += [f"file without a row: {path}" for path in sorted(files - rows)]
+        self.tally.problems += disagreements({row.path for row in server.rows()}, server.files())
+
+
+def send_until_gone(port: int, send: Callable[[Peer], None]) -> None:
+    """Call send again and again with one association, until the server is gone."""
+    with suppress(OSError), Peer.associated(port) as peer:
+        while True:
+            send(peer)
+
+
+def options_for(workers: int) -> tuple[str, ...]:
+    """Return the options of a server of so many processes."""
+    return ("--workers", str(workers)) if workers > 1 else ()
+
+
+def disagreements(rows: set[str], files: set[str]) -> list[str]:
+    """Name the paths that only rows, or only files, know."""
+    return [f"row without a file: {path}" for path in sorted(rows - files)] + [
+        f"file without a row: {path}" for path in sorted(files - rows)
+    ]
 
 
 def kill(server: Server) -> None:
