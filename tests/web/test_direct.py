@@ -1,26 +1,30 @@
-"""Answers of files go from the file to the socket, whatever the client does meanwhile."""
+"""Large bodies go between sockets, files and threads, whatever the client does meanwhile."""
 
 import asyncio
 import os
 import random
 import socket
 import threading
+import zlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 import uvloop
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archimage.errors import ArchimageError, ConnectionFailedError, SlowRequestError
 from archimage.ports import FileSpan
 from archimage.storage.filesystem import FileReader
 from archimage.web.direct import DIRECT, Piece, chunked, in_memory
 from archimage.web.protocol import HttpLimits
+from archimage.web.receiving import TimedReceive
 from archimage.web.responses import ThreadedResponse
 from archimage.web.server import HttpServer
 from tests.web.serving import read_all
@@ -82,8 +86,51 @@ class Files:
         await ThreadedResponse(self.pieces(), self.run, headers)(scope, receive, send)
 
 
+@dataclass
+class Bodies:
+    """An application that tells of each body how long it was, its checksum, and whether threads received it."""
+
+    executor: ThreadPoolExecutor
+    errors: SimpleQueue[ArchimageError] = field(default_factory=SimpleQueue)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        body = TimedReceive(receive, 0.4)
+        told = b"%d %d %d" % await self.read(scope, body)
+        headers = [(b"content-length", b"%d" % len(told))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": told})
+
+    async def read(self, scope: Scope, body: TimedReceive) -> tuple[int, int, bool]:
+        """Receive the whole body."""
+        length = crc32 = 0
+        direct = body.direct(scope)
+
+        def take() -> None:
+            nonlocal length, crc32
+            assert direct is not None
+            for buffer, size in direct.chunks():
+                length, crc32 = length + size, zlib.crc32(memoryview(buffer)[:size], crc32)
+
+        try:
+            while direct is None and not body.finished:
+                chunk = (await body())["body"]
+                length, crc32 = length + len(chunk), zlib.crc32(chunk, crc32)
+            while direct is not None:
+                await asyncio.get_running_loop().run_in_executor(self.executor, take)
+                if direct.finished:
+                    break
+                await direct.wait()
+        except ArchimageError as error:
+            self.errors.put(error)
+        finally:
+            if direct is not None:
+                direct.close()
+        return length, crc32, direct is not None
+
+
 @contextmanager
-def listening(application: Files, limits: HttpLimits | None = None) -> Iterator[int]:
+def listening(application: ASGIApp, limits: HttpLimits | None = None) -> Iterator[int]:
     """Serve it; yields the port."""
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -267,3 +314,75 @@ def test_pieces_are_read_and_framed_as_they_are_sent(tmp_path: Path) -> None:
         span = file.spans(10, 2_500_000)[0]
         framed = b"".join(in_memory(chunked([b"ab", b"", span])))
     assert unchunked(framed + b"0\r\n\r\n") == b"ab" + path.read_bytes()[10:2_500_010]
+
+
+# Bodies of requests.
+
+
+@pytest.fixture
+def bodies() -> Iterator[Bodies]:
+    """The application."""
+    with ThreadPoolExecutor(2) as executor:
+        yield Bodies(executor)
+
+
+def post(length: int, *more: bytes) -> bytes:
+    """Return the head of a request."""
+    lines = (b"POST / HTTP/1.1", b"Host: localhost", b"Content-Length: %d" % length, *more)
+    return b"\r\n".join((*lines, b"", b""))
+
+
+def told(body: bytes, *, direct: bool) -> bytes:
+    """Return what the answer is."""
+    return b"%d %d %d" % (len(body), zlib.crc32(body), direct)
+
+
+@pytest.mark.parametrize("length", [1, 1 << 20, 5_000_001])
+def test_a_body_is_whole_and_the_connection_lives_on(bodies: Bodies, length: int) -> None:
+    body = bytes_of(length, length)
+    expected = told(body, direct=length > 1)
+    with listening(bodies) as port, connect(port) as connection:
+        for _ in range(2):
+            connection.sendall(post(length))
+            connection.sendall(body)
+            assert read_answer(connection, len(expected)) == expected
+
+
+def test_a_request_right_behind_a_body_is_one_of_its_own(bodies: Bodies) -> None:
+    body = bytes_of(1, 3_000_000)
+    with listening(bodies) as port, connect(port) as connection:
+        connection.sendall(post(len(body)) + body + post(len(body)) + body + post(3) + b"abc")
+        for expected in (told(body, direct=True), told(body, direct=True), told(b"abc", direct=False)):
+            assert read_answer(connection, len(expected)) == expected
+
+
+def test_a_client_that_waits_to_be_asked_is_asked(bodies: Bodies) -> None:
+    body = bytes_of(1, 300_000)
+    with listening(bodies) as port, connect(port) as connection:
+        connection.sendall(post(len(body), b"Expect: 100-continue"))
+        assert read_exactly(connection, 25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        expected = told(body, direct=True)
+        assert read_answer(connection, len(expected)) == expected
+
+
+def test_a_body_in_chunks_is_left_to_the_transport(bodies: Bodies) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = bytes_of(1, 200_000)
+    with listening(bodies) as port, connect(port) as connection:
+        connection.sendall(head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        expected = told(body, direct=False)
+        assert read_answer(connection, len(expected)) == expected
+
+
+def test_a_body_that_drips_is_given_up(bodies: Bodies) -> None:
+    with listening(bodies) as port, connect(port) as connection:
+        connection.sendall(post(5_000_000) + bytes(100_000))
+        assert isinstance(bodies.errors.get(timeout=_WITHIN_S), SlowRequestError)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_known_to_be_gone(bodies: Bodies) -> None:
+    with listening(bodies) as port:
+        with connect(port) as connection:
+            connection.sendall(post(5_000_000) + bytes(100_000))
+        assert isinstance(bodies.errors.get(timeout=_WITHIN_S), ConnectionFailedError)

@@ -124,6 +124,16 @@ class Upload:
         self._spool = Spool(store.blobs)
         self._refused_bytes = 0
 
+    @property
+    def is_described(self) -> bool:
+        """Tell whether metadata has come, so that there is something to `finish`."""
+        return bool(self._texts)
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing is left to `discard`."""
+        return self._part is None and not self._spool.size_bytes
+
     def begin(self, head: PartHead) -> None:
         """Begin a part."""
         kind = head.media_type or self._root_type
@@ -137,7 +147,7 @@ class Upload:
             self._part = Refusal(UnsupportedMediaTypeError(f"a part of media type {kind[:80]!r} is not taken"))
 
     def write(self, piece: memoryview) -> None:
-        """Take the next bytes of the part; a view of them may be kept until they are written.
+        """Take the next bytes of the part; they are not referred to after the call.
 
         Raises:
             ExcessiveRequestError: there is too much metadata, or too much that cannot be stored.

@@ -124,13 +124,14 @@ class ObjectPart:
         return self._error is not None or (self._reception is not None and self._reception.is_quick(self._held_bytes))
 
     def write(self, piece: memoryview) -> None:
-        """Take the next bytes, which are referred to until they are written."""
+        """Take the next bytes, which are not referred to after the call."""
         if self._error is not None:
             return
         if self._reception is None:
             self._held.append(piece)
             self._held_bytes += len(piece)
             if self._held_bytes <= HEAD_BYTES:
+                self._held[-1] = bytes(piece)
                 return
             self._begin()
             pieces, self._held, self._held_bytes = self._held, [], 0

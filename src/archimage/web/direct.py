@@ -1,9 +1,9 @@
-"""Bytes of stored files on their way to a socket without passing through this process (sendfile(2)).
+"""Large bodies past the event loop: between the socket and worker threads, while the transport stands aside.
 
-What an event loop's transport can send are bytes in memory, and memory that was never touched costs more than the
-sending. So while an answer of files is on its way, worker threads hand them to the socket, and the transport, its own
-buffer empty, stands aside. A thread never waits for the client: when the socket takes no more, the event loop watches
-it until it does.
+What a transport sends are bytes in memory, and what it receives comes in small pieces of memory of their own; memory
+that was never touched costs more than the network. So bytes of stored files go from the file to the socket without
+passing through this process (sendfile(2)), and a long body is received into one buffer by the thread that uses it. A
+thread never waits for the client: when the socket takes or has no more, the event loop watches it until it does.
 """
 
 import asyncio
@@ -23,6 +23,10 @@ DIRECT: Final = "archimage.response.direct"
 """The extension of ASGI by which the protocol offers this, and the type of its message: `pieces`, an iterator that
 belongs to worker threads, and `run`, which has one do something. It is sent after the start of an answer, in place of
 messages with its body; the last of those, which is empty, still ends it."""
+
+DIRECT_BODY: Final = "archimage.request.direct"
+"""The extension of ASGI by which the protocol offers this for the body of a request: `open`, which makes a
+`DirectReceiver` of what has not been received by then; None where it is short, or its length is not known."""
 
 Piece = bytes | memoryview | FileSpan
 """A file stays open until the piece after it is asked for."""
@@ -63,33 +67,13 @@ def chunked(pieces: Iterable[Piece]) -> Generator[Piece, None, None]:
             yield b"\r\n"
 
 
-class DirectSender:
-    """Sends pieces over a connected, non-blocking socket, of which it has a descriptor of its own until `close`.
+class _DirectSocket:
+    """A connected, non-blocking socket, of which this has a descriptor of its own until `close`."""
 
-    Raises, from `send`:
-        ConnectionError: the client is gone.
-        TimeoutError: it took nothing for timeout_s, seconds.
-        StorageError: a file is shorter than its span, or all together is longer than limit_bytes.
-    """
-
-    def __init__(self, descriptor: int, pieces: Iterator[Piece], limit_bytes: float, timeout_s: float) -> None:
+    def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=os.dup(descriptor))
-        self._pieces = pieces
-        self._limit_bytes = limit_bytes
-        self._timeout_s = timeout_s
-        self._bytes = memoryview(b"")
-        self._span: FileSpan | None = None
         self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLOUT)
         self._stopped = threading.Event()
-        self.loaded_bytes = 0
-        """How long the pieces were so far."""
-
-    async def send(self, run: Run) -> None:
-        """Send everything; no thread is at it any more when this returns or raises."""
-        while not await self._turn(run):
-            async with asyncio.timeout(self._timeout_s):
-                await self._writable()
 
     def stop(self) -> None:
         """Give up, from any thread: nothing more is sent to the client, nor taken from it."""
@@ -102,6 +86,95 @@ class DirectSender:
     def close(self) -> None:
         """Let go of the descriptor."""
         self._socket.close()
+
+    def _check_going_on(self) -> None:
+        if self._stopped.is_set():
+            raise ConnectionAbortedError
+
+
+class DirectReceiver(_DirectSocket):
+    """The rest of a body: left_bytes of it are to come, behind those that came early.
+
+    ended is called, in the thread, with whether it is whole: if not, the client is gone.
+    """
+
+    def __init__(self, descriptor: int, early: bytearray, left_bytes: int, ended: Callable[[bool], None]) -> None:
+        super().__init__(descriptor)
+        self._poll.register(self._socket, select.POLLIN)
+        self._early = early
+        self._left_bytes = left_bytes
+        self._ended = ended
+        self._buffer = bytearray(min(_READ_BYTES, left_bytes))
+
+    @property
+    def left_bytes(self) -> int:
+        """How much has not been taken."""
+        return self._left_bytes + len(self._early)
+
+    def chunks(self) -> Iterator[tuple[bytearray, int]]:
+        """Yield what comes, in a thread, for a while: a buffer, which is used again for the next, and how much of it.
+
+        Raises:
+            ConnectionError: the client is gone.
+        """
+        early, self._early = self._early, bytearray()
+        if early:
+            yield early, len(early)
+        until = time.monotonic() + _TURN_S
+        while self._left_bytes and time.monotonic() < until:
+            try:
+                self._check_going_on()
+                count = self._socket.recv_into(self._buffer, min(self._left_bytes, len(self._buffer)))
+                if not count:
+                    raise ConnectionResetError
+            except BlockingIOError:
+                if not self._poll.poll(_PATIENCE_MS):
+                    return
+                continue
+            except ConnectionError:
+                self._ended(False)
+                raise
+            self._left_bytes -= count
+            if not self._left_bytes:
+                self._ended(True)
+            yield self._buffer, count
+
+    async def readable(self) -> None:
+        """Wait until more has come, or the socket is shut down."""
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        loop.add_reader(self._socket.fileno(), readable.set)
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(self._socket.fileno())
+
+
+class DirectSender(_DirectSocket):
+    """Sends pieces.
+
+    Raises, from `send`:
+        ConnectionError: the client is gone.
+        TimeoutError: it took nothing for timeout_s, seconds.
+        StorageError: a file is shorter than its span, or all together is longer than limit_bytes.
+    """
+
+    def __init__(self, descriptor: int, pieces: Iterator[Piece], limit_bytes: float, timeout_s: float) -> None:
+        super().__init__(descriptor)
+        self._poll.register(self._socket, select.POLLOUT)
+        self._pieces = pieces
+        self._limit_bytes = limit_bytes
+        self._timeout_s = timeout_s
+        self._bytes = memoryview(b"")
+        self._span: FileSpan | None = None
+        self.loaded_bytes = 0
+        """How long the pieces were so far."""
+
+    async def send(self, run: Run) -> None:
+        """Send everything; no thread is at it any more when this returns or raises."""
+        while not await self._turn(run):
+            async with asyncio.timeout(self._timeout_s):
+                await self._writable()
 
     async def _turn(self, run: Run) -> bool:
         working = asyncio.ensure_future(run(self._work))
@@ -126,8 +199,7 @@ class DirectSender:
         """Send in a thread for a while; tell whether that was all."""
         until = time.monotonic() + _TURN_S
         while time.monotonic() < until:
-            if self._stopped.is_set():
-                raise ConnectionAbortedError
+            self._check_going_on()
             try:
                 if not self._step():
                     return True

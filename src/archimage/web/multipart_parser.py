@@ -84,8 +84,10 @@ class MultipartParser:
         self._limits = limits
         self._state = _State.PREAMBLE
         self._outer = _State.PREAMBLE
-        self._data = _CRLF  # so that a delimiter at the very beginning is one too
+        self._rest = _CRLF  # so that a delimiter at the very beginning is one too
+        self._data: bytes | bytearray = b""
         self._pos = 0
+        self._end = 0
         self._around_bytes = 0
         self._parts = 0
 
@@ -99,12 +101,18 @@ class MultipartParser:
         """Tell whether more follows the last delimiter than anybody needs to read."""
         return self.ended and self._around_bytes > self._limits.max_around_bytes
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Take the next bytes and yield what they tell; to be iterated to its end before the next call."""
-        self._data = self._data[self._pos :] + data if self._pos < len(self._data) else data
+    def feed(self, data: bytes | bytearray, size: int | None = None) -> Iterator[Event]:
+        """Take the next bytes, the first size of data, and yield what they tell.
+
+        It is to be iterated to its end before the next call, and until then data must stay as it is.
+        """
+        size = len(data) if size is None else size
+        self._data = b"".join((self._rest, memoryview(data)[:size])) if self._rest else data
+        self._end = len(self._rest) + size
         self._pos = 0
         while (events := self._step()) is not None:
             yield from events
+        self._rest = bytes(self._data[self._pos : self._end])
 
     def finish(self) -> None:
         """Tell that no more bytes come."""
@@ -119,8 +127,8 @@ class MultipartParser:
             case _State.HEADERS:
                 return self._headers()
             case _State.EPILOGUE:
-                self._around_bytes += len(self._data) - self._pos
-                self._pos = len(self._data)
+                self._around_bytes += self._end - self._pos
+                self._pos = self._end
                 return None
             case _:
                 return self._run()
@@ -128,7 +136,7 @@ class MultipartParser:
     def _run(self) -> tuple[Event, ...] | None:
         """Go on to the next delimiter, or to what may be the beginning of one."""
         start = self._pos
-        found = self._data.find(self._delimiter, start)
+        found = self._data.find(self._delimiter, start, self._end)
         stop = self._tail(start) if found < 0 else found
         self._pos = stop
         if found >= 0:
@@ -139,11 +147,11 @@ class MultipartParser:
 
     def _tail(self, start: int) -> int:
         """Return where a delimiter may begin that is not whole yet; the end of the data if nowhere."""
-        data, delimiter = self._data, self._delimiter
-        at = data.find(b"\r", max(start, len(data) - len(delimiter) + 1))
-        while at >= 0 and not delimiter.startswith(data[at:]):
-            at = data.find(b"\r", at + 1)
-        return len(data) if at < 0 else at
+        data, delimiter, end = self._data, self._delimiter, self._end
+        at = data.find(b"\r", max(start, end - len(delimiter) + 1), end)
+        while at >= 0 and not delimiter.startswith(bytes(data[at:end])):
+            at = data.find(b"\r", at + 1, end)
+        return end if at < 0 else at
 
     def _passed(self, start: int, stop: int) -> tuple[Event, ...]:
         """Give out bytes of a part; of the preamble only count them."""
@@ -157,21 +165,22 @@ class MultipartParser:
 
     def _delimited(self) -> tuple[Event, ...] | None:
         """Look at what follows a delimiter: the end, a part, or something that makes it none."""
-        data, after = self._data, self._pos + len(self._delimiter)
-        if len(data) < after + 2:
+        data, end, after = self._data, self._end, self._pos + len(self._delimiter)
+        if end < after + 2:
             return None
         ending = (_PART_END,) if self._outer is _State.BODY else ()
         if data[after : after + 2] == b"--":
             self._state, self._pos, self._around_bytes = _State.EPILOGUE, after + 2, 0
             return ending
         stop = after
-        limit = min(len(data), after + self._limits.max_padding_bytes)
+        limit = min(end, after + self._limits.max_padding_bytes)
         while stop < limit and data[stop] in _BLANKS:
             stop += 1
-        if data[stop : stop + 2] == _CRLF:
+        following = bytes(data[stop : min(stop + 2, end)])
+        if following == _CRLF:
             self._state, self._pos = _State.HEADERS, stop
             return ending
-        if len(data) < stop + 2 and _CRLF.startswith(data[stop:]) and stop < after + self._limits.max_padding_bytes:
+        if len(following) < 2 and _CRLF.startswith(following) and stop < after + self._limits.max_padding_bytes:
             return None
         start = self._pos
         self._state, self._pos = self._outer, after
@@ -180,8 +189,8 @@ class MultipartParser:
     def _headers(self) -> tuple[Event, ...] | None:
         """Read the headers of a part; its line's own line break stands before them."""
         data, start = self._data, self._pos
-        end = data.find(_END_OF_HEADERS, start)
-        if (len(data) if end < 0 else end) - start > self._limits.max_header_bytes:
+        end = data.find(_END_OF_HEADERS, start, self._end)
+        if (self._end if end < 0 else end) - start > self._limits.max_header_bytes:
             raise ExcessiveRequestError(f"a part has more than {self._limits.max_header_bytes} bytes of headers")
         if end < 0:
             return None
@@ -189,7 +198,7 @@ class MultipartParser:
         if self._parts > self._limits.max_parts:
             raise ExcessiveRequestError(f"the body has more than {self._limits.max_parts} parts")
         self._state, self._pos = _State.BODY, end + len(_END_OF_HEADERS)
-        return (PartBegin(_parse_headers(data[start + len(_CRLF) : end])),)
+        return (PartBegin(_parse_headers(bytes(data[start + len(_CRLF) : end]))),)
 
 
 def _parse_headers(block: bytes) -> dict[str, str]:

@@ -3,7 +3,7 @@
 - The head of a request has a time and a size; so has the time between two requests, whatever is dripped into it.
 - A client that leaves its answer unread is cut off.
 - Of requests that come before the answers to others only so many wait, and no more is read while they do.
-- Answers of files may go past the transport: `direct`.
+- Answers of files, and long bodies of known length, may go past the transport: `direct`.
 
 What a body may cost is told in `receiving`.
 """
@@ -15,16 +15,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
 
+import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from archimage.web.direct import DIRECT, DirectSender, Piece, Run, chunked
+from archimage.web.direct import DIRECT, DIRECT_BODY, DirectReceiver, DirectSender, Piece, Run, chunked
 
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 96 << 10
 MAX_PIPELINED: Final = 64
 """Requests of one connection that may wait for the answers to those before them."""
+_LEAST_DIRECT_BYTES: Final = 64 << 10
+"""A body of which less is to come is left to the transport."""
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_SLOW: Final = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: 87\r\nconnection: close\r\n\r\n"
     b'{"error":"the request did not come in time","next":"Send the request again, faster."}\r\n'
@@ -55,7 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._answering: RequestResponseCycle | None = None
-        self._direct: DirectSender | None = None
+        self._direct: DirectSender | DirectReceiver | None = None
+        self._body_bytes: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -92,7 +98,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError(f"more than {MAX_PIPELINED} requests unanswered")  # answered 400
         self._stop_head_timer()
+        self._body_bytes = _told_length(self.headers)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is left of the body."""
+        if self._body_bytes is not None:
+            self._body_bytes -= len(body)
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         """See that the answer is taken, and read no further while requests wait."""
@@ -125,7 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         if self.scheme == "http":  # what is encrypted has to pass through this process
-            cycle.scope["extensions"] = {DIRECT: {}}
+            cycle.scope["extensions"] = {DIRECT: {}, DIRECT_BODY: {"open": partial(self._receive_directly, cycle)}}
         extended = partial(self._answer, cycle, cast("ASGIApp", app))
         super()._start_asgi_task(cycle, cast("ASGI3Application", extended))
 
@@ -141,6 +154,38 @@ class BoundedProtocol(HttpToolsProtocol):
                 await send(message)
 
         await app(scope, receive, extended)
+
+    def _receive_directly(self, cycle: RequestResponseCycle) -> DirectReceiver | None:
+        """Have the rest of a long body received past the transport, which reads no more until it is answered."""
+        if cycle is not self.cycle or cycle.disconnected or self.transport.is_closing():
+            return None
+        if self._body_bytes is None or self._body_bytes < _LEAST_DIRECT_BYTES:
+            return None
+        if cycle.waiting_for_100_continue:
+            self.transport.write(_CONTINUE)
+            cycle.waiting_for_100_continue = False
+        self.flow.pause_reading()
+        early, cycle.body = cycle.body, bytearray()
+
+        def ended(whole: bool) -> None:
+            self.loop.call_soon_threadsafe(self._end_body, cycle, whole)
+
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        self._direct = DirectReceiver(descriptor, early, self._body_bytes, ended)
+        return self._direct
+
+    def _end_body(self, cycle: RequestResponseCycle, whole: bool) -> None:
+        """Go on after a body of which the parser has not seen the end, with a new parser."""
+        self._direct = None
+        if self.transport.is_closing():
+            return
+        if whole:
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as that of uvicorn
+            self.on_message_complete()
+        else:
+            cycle.disconnected = True
+            self.transport.abort()
 
     async def _send_directly(self, cycle: RequestResponseCycle, pieces: Iterator[Piece], run: Run) -> None:
         """Send pieces of a body past the transport, once that has sent what it has."""
@@ -214,6 +259,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+
+def _told_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """Return the length of a body, which the parser has checked; None where it comes in chunks."""
+    told = dict(headers)
+    length = told.get(b"content-length")
+    return None if length is None or b"transfer-encoding" in told or b"upgrade" in told else int(length)
 
 
 def bounded(limits: HttpLimits) -> type[asyncio.Protocol]:

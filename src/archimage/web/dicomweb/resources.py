@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from starlette.types import ASGIApp, Message, Receive, Scope
+from starlette.types import ASGIApp, Message, Scope
 
 from archimage.errors import ExcessiveRequestError
 from archimage.services.frames import FrameService
@@ -25,6 +25,7 @@ from archimage.services.store import StoreService
 from archimage.services.transcoding import TranscodingService
 from archimage.web.dicomweb.negotiation import Choice, Offer, choose
 from archimage.web.dicomweb.parameters import Parameters
+from archimage.web.receiving import TimedDirectReceive, TimedReceive
 
 SERVICE_ROOT: Final = "/dicom-web"
 MAX_BODY_BYTES: Final = 1 << 20
@@ -99,7 +100,7 @@ class DicomWebRequest:
         resource: Resource,
         variables: Mapping[str, str],
         scope: Scope,
-        receive: Receive,
+        receive: TimedReceive,
         services: WebServices,
         executors: Executors,
         base_url: str,
@@ -145,6 +146,10 @@ class DicomWebRequest:
         """Do what blocks in a worker thread."""
         executor = self._executors.slow if self.slow else self._executors.quick
         return await asyncio.get_running_loop().run_in_executor(executor, partial(work, *args, **kwargs))
+
+    def direct_body(self) -> TimedDirectReceive | None:
+        """Have worker threads receive the body; None where that cannot be, or is of no use: then there are `chunks`."""
+        return self._receive.direct(self.scope) if self.resource.max_body_bytes is None else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes.

@@ -1,13 +1,13 @@
 """STOW-RS: store instances, and tell of each what became of it.
 
-The body is parsed and written by a worker thread, a batch at a time, while the next batch comes; when both are full,
-the client's socket is not read. An object whose last byte has come is made durable beside those that follow it.
+A large body is received, parsed and written by one worker thread; any other by one that takes it a batch at a time,
+while the next batch comes. When both are full, the client's socket is not read. An object whose last byte has come is made durable beside those that follow it.
 
 Ref: PS3.18 §10.5, Annex I (the response).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -29,6 +29,7 @@ from archimage.web.dicomweb.negotiation import MULTIPART, MediaRange, parse_acce
 from archimage.web.dicomweb.resources import DicomWebRequest, Resource
 from archimage.web.dicomweb.stow_response import JSON, OFFERS, XML, response
 from archimage.web.multipart_parser import MultipartParser, PartBegin, PartData
+from archimage.web.receiving import TimedDirectReceive
 
 _log = structlog.get_logger()
 _BATCH_BYTES: Final = 1 << 20
@@ -42,6 +43,10 @@ _READ_OVER_BYTES: Final = 16 << 20
 _READ_OVER_S: Final = 2.0
 _PLAIN_CODINGS: Final = frozenset({"", "identity"})
 _PLAIN_TRANSFERS: Final = frozenset({"", "binary", "7bit", "8bit"})
+
+
+Chunk = tuple[bytes | bytearray, int]
+"""A buffer, and how much of it has come."""
 
 
 class _Receiver:
@@ -61,13 +66,13 @@ class _Receiver:
         """Tell whether what still comes is of no use."""
         return self._parser is not None and self._parser.exhausted
 
-    def feed(self, chunks: Sequence[bytes]) -> Iterator[Submission]:
-        """Take the next bytes and yield the objects that they make whole."""
-        for chunk in chunks:
+    def feed(self, chunks: Iterable[Chunk]) -> Iterator[Submission]:
+        """Take the next bytes and yield the objects that they make whole; a buffer is done with at the next step."""
+        for buffer, size in chunks:
             if self._parser is None:
-                self.upload.write(memoryview(chunk))
+                self.upload.write(memoryview(buffer)[:size])
                 continue
-            for event in self._parser.feed(chunk):
+            for event in self._parser.feed(buffer, size):
                 if isinstance(event, PartData):
                     self.upload.write(event.data)
                 elif isinstance(event, PartBegin):
@@ -130,6 +135,7 @@ class _Storing:
     def __init__(self, request: DicomWebRequest, receiver: _Receiver) -> None:
         self.answers = _Answers()
         self._chunks = request.chunks()
+        self._direct = request.direct_body()
         self._request = request
         self._receiver = receiver
         self._working: asyncio.Future[None] | None = None
@@ -140,21 +146,30 @@ class _Storing:
     async def run(self) -> None:
         """Take the whole body; every object is answered when it returns or raises."""
         try:
-            await self._read()
+            await (self._read() if self._direct is None else self._receive(self._direct))
             await self._take(self._receiver.finish())
             await self.answers.settle(0)
-            await self._submit_described()
+            if self._receiver.upload.is_described:
+                await self._submit_described()
         except (InvalidRequestError, ExcessiveRequestError):
-            await _read_over(self._chunks)
+            await _read_over(_received(self._request, self._direct) if self._direct else _sizes(self._chunks))
             raise
         finally:
             await asyncio.shield(asyncio.ensure_future(self._end()))
 
+    async def _receive(self, body: TimedDirectReceive) -> None:
+        """Have the thread that parses receive too."""
+        while True:
+            await self._take(self._receiver.feed(body.chunks()))
+            if body.finished or self._receiver.exhausted:
+                return
+            await body.wait()
+
     async def _read(self) -> None:
-        chunks: list[bytes] = []
+        chunks: list[Chunk] = []
         size = 0
         async for chunk in self._chunks:
-            chunks.append(chunk)
+            chunks.append((chunk, len(chunk)))
             size += len(chunk)
             if self._working is None or self._working.done() or size >= _BATCH_BYTES:
                 await self._take_turns(self._feed(chunks))
@@ -177,28 +192,32 @@ class _Storing:
         if work is not None:
             self._working = asyncio.ensure_future(work)
 
-    async def _feed(self, chunks: list[bytes]) -> None:
-        await self.answers.settle(_MAX_UNANSWERED)
+    async def _feed(self, chunks: list[Chunk]) -> None:
         await self._take(self._receiver.feed(chunks))
 
-    async def _take(self, submissions: Iterable[Submission]) -> None:
+    async def _take(self, submissions: Iterator[Submission]) -> None:
         """Have a thread make objects whole; those that take long are then submitted by others, a few at a time."""
-        try:
-            await self._request.run(self._submit_quick, submissions)
-        finally:
-            ready, self._ready = self._ready, []
-            for submit in ready:
-                submitting = asyncio.ensure_future(self._submit_slow(submit))
-                self._submitting.add(submitting)
-                submitting.add_done_callback(self._submitting.discard)
+        more = True
+        while more:
+            await self.answers.settle(_MAX_UNANSWERED)
+            try:
+                more = await self._request.run(self._submit_quick, submissions)
+            finally:
+                ready, self._ready = self._ready, []
+                for submit in ready:
+                    submitting = asyncio.ensure_future(self._submit_slow(submit))
+                    self._submitting.add(submitting)
+                    submitting.add_done_callback(self._submitting.discard)
 
-    def _submit_quick(self, submissions: Iterable[Submission]) -> None:
+    def _submit_quick(self, submissions: Iterator[Submission]) -> bool:
+        """Submit what is quick, up to what is not; tell whether more may follow."""
         for submission in submissions:
             submit = partial(_submit, submission, self.answers.expect())
-            if submission.is_quick:
-                submit()
-            else:
+            if not submission.is_quick:
                 self._ready.append(submit)
+                return True
+            submit()
+        return False
 
     async def _submit_slow(self, submit: Callable[[], None]) -> None:
         async with self._turns:
@@ -218,16 +237,32 @@ class _Storing:
             await asyncio.gather(self._working, return_exceptions=True)
         await asyncio.gather(*self._submitting, return_exceptions=True)
         await self.answers.settle(0)
-        await self._request.run(self._receiver.upload.discard)
+        if not self._receiver.upload.is_settled:
+            await self._request.run(self._receiver.upload.discard)
+        if self._direct is not None:
+            self._direct.close()
 
 
-async def _read_over(chunks: AsyncIterator[bytes]) -> None:
+async def _sizes(chunks: AsyncIterator[bytes]) -> AsyncIterator[int]:
+    async for chunk in chunks:
+        yield len(chunk)
+
+
+async def _received(request: DicomWebRequest, body: TimedDirectReceive) -> AsyncIterator[int]:
+    """Tell how much has come, and drop it."""
+    while not body.finished:
+        yield await request.run(lambda: sum(size for _, size in body.chunks()))
+        if not body.finished:
+            await body.wait()
+
+
+async def _read_over(sizes: AsyncIterator[int]) -> None:
     """Drop some of what a client still sends: many look for the answer only when they have sent all."""
     size = 0
     with suppress(ArchimageError, TimeoutError):
         async with asyncio.timeout(_READ_OVER_S):
-            async for chunk in chunks:
-                size += len(chunk)
+            async for came in sizes:
+                size += came
                 if size > _READ_OVER_BYTES:
                     return
 
@@ -247,7 +282,7 @@ async def _store(request: DicomWebRequest) -> ASGIApp:
         content_type = _content_type(request)
     except ArchimageError:
         if request.header("expect") is None:
-            await _read_over(request.chunks())
+            await _read_over(_sizes(request.chunks()))
         raise
     study = request.variables.get("study", "")
     root_type = content_type.parameters.get("type", "").lower() if content_type.kind == MULTIPART else content_type.kind
