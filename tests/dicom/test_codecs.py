@@ -149,6 +149,25 @@ def test_lossy_images_are_as_good_as_stated(
     assert not np.array_equal(image, decoded)
 
 
+@pytest.mark.parametrize("syntax", sorted({syntax for syntax, *_ in LOSSY}))
+def test_a_higher_percentage_is_a_larger_and_better_picture(syntax: str) -> None:
+    description = described(200, 200, allocated=8, stored_bits=8)
+    image = smooth(description) // 2 + noise(description) // 8
+    sizes, quality = [], []
+    for percent in (40, 70, 90, 97):
+        encoded = encode_frame(image, syntax, description, Quality.of_percent(percent))
+        decoded, _ = decode_frame(encoded, syntax, inside(description, syntax, lossy=True))
+        sizes.append(len(encoded))
+        quality.append(psnr(image, decoded, description))
+    assert sizes == sorted(sizes)
+    assert quality == sorted(quality)
+    assert sizes[0] < sizes[-1]
+
+
+def test_ninety_percent_are_what_is_aimed_at_where_nothing_is_said() -> None:
+    assert Quality.of_percent(90) == Quality()
+
+
 @pytest.mark.parametrize("syntax", [JPEG_2000, HTJ2K])
 @pytest.mark.parametrize("ratio", [8, 40])
 def test_a_ratio_is_kept(syntax: str, ratio: int) -> None:

@@ -31,6 +31,17 @@ class Quality:
     near_lossless: int = 2
     distance: float = 1.0
 
+    @classmethod
+    def of_percent(cls, percent: int) -> "Quality":
+        """Return what each codec is to aim at for a quality of 1 to 100, as that of JPEG; 90 is the default of all."""
+        lost = 100 - percent
+        return cls(
+            jpeg_quality=percent,
+            ratio=max(2.0, float(lost)),
+            near_lossless=max(1, round(lost / 5)),
+            distance=max(0.1, lost / 10),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
         return asdict(self)
