@@ -123,8 +123,8 @@ class App:
         opened.callback(journal.close)
         opened.callback(Checkpointer(journal, self.blobs, self.index).close)
         caches = _caches(self.config)
-        derived = Derived(*caches)
-        intake = Intake(self.blobs, journal, self.index, derived, replace=storage.duplicates == "replace")
+        self.derived = Derived(*caches)
+        intake = Intake(self.blobs, journal, self.index, self.derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
@@ -134,7 +134,7 @@ class App:
         config, directory = self.config, self.config.storage.directory
         frames = FrameService(self.index, self.blobs)
         metadata, transcoded = caches
-        removal = RemovalService(self.index, self.blobs, Derived(*caches), lambda: committed(directory))
+        removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory))
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
         self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
