@@ -7,10 +7,8 @@ but not every index transaction; storescp, dcmqrscp and the pynetdicom SCP sync 
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from bench.process import Running
 Starter = Callable[[Path], AbstractContextManager[Running]]
 MOVE_DESTINATION = "BENCHDEST"
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-MODULES = {"floor": "floor", "ready": "ready", "sink": "sink", "web_floor": "web_floor", "pynetdicom": "pynetdicom_scp"}
+MODULES = {"floor": "floor", "ready": "ready", "sink": "sink", "pynetdicom": "pynetdicom_scp"}
 ARCHIMAGE_COMMAND = (sys.executable, "-m", "archimage")
 
 
@@ -163,13 +161,6 @@ def ready(root: Path, pdus: Path) -> AbstractContextManager[Running]:
     return _module(root, "ready", "READY", arguments=(str(pdus),))
 
 
-@contextmanager
-def web_floor(root: Path, objects: Path) -> Iterator[Running]:
-    """Run the floor of WADO-RS and STOW-RS, which has a folder of objects and keeps others."""
-    with _module(root, "web_floor", "", arguments=(str(objects),)) as running:
-        yield replace(running, name="floor", http_port=running.port)
-
-
 def sink(root: Path, port: int) -> AbstractContextManager[Running]:
     """Run the Storage SCP that discards."""
     return _module(root, "sink", MOVE_DESTINATION, port)
@@ -206,15 +197,10 @@ def archimage_on(
 
 def _ready(running: subprocess.Popen[str], directory: Path) -> tuple[int, int, str]:
     """Read the line that tells where it listens; other lines before it are passed over."""
-    late = threading.Timer(process.START_LIMIT_S, running.kill)
-    late.start()
-    try:
-        for line in running.stdout or ():
-            if line.startswith("ready "):
-                fields = dict(field.split("=", 1) for field in line.split()[1:4])
-                dicom, http = (int(fields[door].rpartition(":")[2]) for door in ("dicom", "http"))
-                return dicom, http, fields["ae"]
-    finally:
-        late.cancel()
+    for line in running.stdout or ():
+        if line.startswith("ready "):
+            fields = dict(field.split("=", 1) for field in line.split()[1:4])
+            dicom, http = (int(fields[door].rpartition(":")[2]) for door in ("dicom", "http"))
+            return dicom, http, fields["ae"]
     said = directory.with_suffix(".log").read_text().strip().splitlines()
     raise process.ServerError(f"archimage did not start: {said[-1] if said else 'it said nothing'}")

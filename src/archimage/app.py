@@ -20,6 +20,7 @@ from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
+from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceRefused, InstanceStored
@@ -36,14 +37,17 @@ from archimage.net.scp.outgoing import Transcoder
 from archimage.net.server import DicomServer, bind
 from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
+from archimage.services.catalogue import CatalogueService
 from archimage.services.checkpoint import Checkpointer
 from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.compressor import Compressor
+from archimage.services.deletion import DeletionService
 from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
 from archimage.services.intake import Intake
+from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
@@ -54,6 +58,7 @@ from archimage.services.rendering import RenderingService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.status import Ports, StatusService
 from archimage.services.store import Durability, StoreService
+from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.transcoding import TranscodingService
 from archimage.storage.cache import FilesystemCache, boot_id
@@ -94,6 +99,8 @@ class Services:
     status: StatusService
     events: EventHub
     tasks: TaskService
+    catalogue: CatalogueService
+    labels: LabelService
     nodes: NodeService
 
 
@@ -123,8 +130,8 @@ class App:
         opened.callback(journal.close)
         opened.callback(Checkpointer(journal, self.blobs, self.index).close)
         caches = _caches(self.config)
-        self.derived = Derived(*caches)
-        intake = Intake(self.blobs, journal, self.index, self.derived, replace=storage.duplicates == "replace")
+        derived = Derived(*caches)
+        intake = Intake(self.blobs, journal, self.index, derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
@@ -134,22 +141,24 @@ class App:
         config, directory = self.config, self.config.storage.directory
         frames = FrameService(self.index, self.blobs)
         metadata, transcoded = caches
-        removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory))
+        events = EventHub()
+        removal = RemovalService(self.index, self.blobs, Derived(*caches), lambda: committed(directory), events.publish)
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
         self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
         if self.compression is not None:
             opened.callback(self.compression.close)
-        events = EventHub()
         self.associations = AssociationTable(events.publish)
         tasks = TaskService(events, explain)
         opened.callback(tasks.close)
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
+        query = QueryService(self.index, max_results=config.query.max_results)
+        labels = LabelTable(self.index)
         self.services = Services(
             store=self._store_service(intake),
-            query=QueryService(self.index, max_results=config.query.max_results),
+            query=query,
             retrieve=RetrieveService(self.index, self.blobs),
             frames=frames,
             removal=removal,
@@ -159,6 +168,8 @@ class App:
             status=StatusService(config, self.index),
             events=events,
             tasks=tasks,
+            catalogue=CatalogueService(query, labels, dicomweb=SERVICE_ROOT),
+            labels=LabelService(labels, events),
             nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
         )
 
@@ -232,7 +243,15 @@ class App:
             rendering=services.rendering,
             transcoding=services.transcoding,
         )
-        management = ApiServices(status=services.status, events=services.events, tasks=services.tasks)
+        management = ApiServices(
+            status=services.status,
+            catalogue=services.catalogue,
+            tags=TagService(services.catalogue, services.metadata),
+            deletion=DeletionService(services.removal, services.catalogue, services.tasks),
+            labels=services.labels,
+            events=services.events,
+            tasks=services.tasks,
+        )
         return application.build(dicomweb, management, {"index": self._check_index}, self.config.http, threads)
 
     def registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:

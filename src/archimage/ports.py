@@ -134,9 +134,6 @@ class DerivedCache(Protocol):
     def remove(self, start: str) -> None:
         """Forget everything whose name begins so; absent is fine, StorageError when the disk refuses."""
 
-    def clear(self) -> None:
-        """Forget everything; StorageError when the disk refuses."""
-
 
 class DerivedWriter(Protocol):
     """One derived object on its way; nobody else sees it until it is kept. Either `keep` or `discard` ends it."""
@@ -168,9 +165,6 @@ class DerivedFiles(Protocol):
 
     def remove(self, start: str) -> None:
         """Forget everything whose name begins so, what is on its way aside; StorageError when the disk refuses."""
-
-    def clear(self) -> None:
-        """Forget everything, what is on its way too; StorageError when the disk refuses."""
 
 
 Replay = Iterator[tuple[bytes, bytes]]
@@ -394,6 +388,22 @@ class Associations(Protocol):
 
     def abort(self, association_id: str) -> None:
         """Send A-ABORT; NotFoundError where none of this id is open."""
+
+
+class Labels(Protocol):
+    """Keeps the labels that people give studies."""
+
+    def of(self, study_instance_uids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Map those of these studies that have labels to them."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Map each label to how many studies have it."""
+
+    def add(self, study_instance_uid: str, name: str, most: int) -> bool:
+        """Give a study a label, which it may have already; False where it is not kept, or has that many."""
+
+    def remove(self, study_instance_uid: str, name: str) -> None:
+        """Take a label from a study; absent is fine."""
 
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"

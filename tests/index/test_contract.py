@@ -2,10 +2,13 @@
 
 import pytest
 
+from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from tests.contract.index_contract import IndexContract
+from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
+from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
 
 
@@ -24,3 +27,16 @@ class TestSqliteNodes(NodesContract):
     def nodes(self, index: SqliteIndex) -> NodeTable:
         """Return the empty table."""
         return NodeTable(index)
+
+
+class TestSqliteFreeText(FreeTextContract):
+    """What somebody types."""
+
+
+class TestSqliteLabels(LabelsContract):
+    """Labels."""
+
+    @pytest.fixture
+    def labels(self, index: SqliteIndex) -> LabelTable:
+        """Return the empty table."""
+        return LabelTable(index)

@@ -53,6 +53,12 @@ def keyword_of_tag(tag: int) -> str:
     return entry[4] if entry else ""
 
 
+def name_of_tag(tag: int) -> str:
+    """Return the name of an attribute as the standard has it, empty where the dictionary has none."""
+    entry = _entry(tag)
+    return entry[2] if entry else ""
+
+
 def public_vrs(tag: int) -> str:
     """Return the VR of an element, or the several that the dictionary has, as in `US or SS`; UN where it has none."""
     entry = _entry(tag)

@@ -23,6 +23,9 @@ class Dialect(Protocol):
     def glob(self, text: Text, pattern: str) -> ColumnElement[bool]:
         """Match text, case-sensitively, with a pattern of `*` and `?`; nothing else is special."""
 
+    def contains(self, text: Text, word: str) -> ColumnElement[bool]:
+        """Find word anywhere in text, without regard to the case of ASCII letters at least."""
+
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""
 

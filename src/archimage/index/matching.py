@@ -96,7 +96,7 @@ def _text(text: Text, match: Narrowing, dialect: Dialect) -> ColumnElement[bool]
         case UIDList(values):
             return dialect.one_of(text, [clean(value) for value in values])
         case Range(low, high):
-            return _between(text, clean(low or ""), clean(high or ""))
+            return between(text, clean(low or ""), clean(high or ""))
 
 
 def _wildcard(text: Text, pattern: str, dialect: Dialect) -> ColumnElement[bool]:
@@ -104,11 +104,11 @@ def _wildcard(text: Text, pattern: str, dialect: Dialect) -> ColumnElement[bool]
     if len(pattern) > _PATTERN_MAX_LENGTH:
         return false()
     prefix = patterns.literal_prefix(pattern)
-    bounds = _between(text, prefix, prefix)
+    bounds = between(text, prefix, prefix)
     return bounds if prefix and pattern == f"{prefix}*" else and_(bounds, dialect.glob(text, pattern))
 
 
-def _between(text: Text, low: str, high: str) -> ColumnElement[bool]:
+def between(text: Text, low: str, high: str) -> ColumnElement[bool]:
     """Bound a text: not below low, and not above everything that begins with high; empty is open."""
     end = patterns.successor(high)
     bounds = [text >= low] if low else []
@@ -165,7 +165,7 @@ def _span(text: Text, vr: str, low: str, high: str) -> ColumnElement[bool]:
     low, high = clean(low), clean(high)
     if vr == "DT":
         low, high = patterns.to_utc(low), patterns.to_utc(high, end=True)
-    return _between(text, _TIMES[vr](low), high)
+    return between(text, _TIMES[vr](low), high)
 
 
 def _combined(condition: DateTimeRange) -> ColumnElement[bool]:
@@ -175,7 +175,7 @@ def _combined(condition: DateTimeRange) -> ColumnElement[bool]:
     low, high = clean(condition.match.low or ""), clean(condition.match.high or "")
     date, time = column_of(condition.date), column_of(condition.time)
     both = date.concat(func.coalesce(time, ""))
-    return and_(_between(date, low[:8], high[:8]), _between(both, patterns.date_time_floor(low), high))
+    return and_(between(date, low[:8], high[:8]), between(both, patterns.date_time_floor(low), high))
 
 
 def _named(match: Narrowing, dialect: Dialect, fuzzy: bool) -> Select[Any]:
@@ -211,7 +211,7 @@ def _words(value: str) -> Select[Any] | None:
 
 def _word(spellings: list[str]) -> ColumnElement[bool]:
     """Match a word in any of its spellings."""
-    begins = [_kind(names.WORD) & _between(name_key.c.key, word, word) for word in spellings]
+    begins = [_kind(names.WORD) & between(name_key.c.key, word, word) for word in spellings]
     sounds = [_kind(names.SOUND) & (name_key.c.key == key) for word in spellings if (key := names.sound(word))]
     return or_(false(), *begins, *sounds)
 

@@ -10,7 +10,8 @@ levels of the Query/Retrieve information model. Two more are derived:
 `removal` has a row for each instance that was removed on request, in their order: what the ingest journals still hold
 of it from before is void, and its file is to be deleted. It is kept until neither is true any more.
 
-`node` has the remote nodes that were entered at run time. It is not derived: no file tells what stands in it.
+`node` has the remote nodes that were entered at run time, `label` the labels that people gave studies. They are not
+derived: no file tells what stands in them.
 """
 
 from typing import Final
@@ -31,7 +32,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -150,6 +151,14 @@ node: Final = Table(
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("ae_title"),
+)
+label: Final = Table(
+    "label",
+    metadata,
+    Column("study_instance_uid", Text, primary_key=True, nullable=False),
+    Column("name", Text, primary_key=True, nullable=False),
+    Index(None, "name"),
+    sqlite_with_rowid=False,
 )
 name_key: Final = Table(
     "name_key",

@@ -4,6 +4,7 @@ Several values come and go as JSON, so that a statement has the same text, and p
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from sqlalchemy.sql.expression import Insert
 from archimage.index.dialect import Text
 
 _LITERAL_BRACKET: Final = "[[]"
+_LIKE_SPECIAL: Final = re.compile("[%_!]")
 
 
 class SqliteDialect:
@@ -29,6 +31,11 @@ class SqliteDialect:
         while "**" in pattern:
             pattern = pattern.replace("**", "*")
         return text.bool_op("GLOB")(pattern.replace("[", _LITERAL_BRACKET))
+
+    def contains(self, text: Text, word: str) -> ColumnElement[bool]:
+        """Find word anywhere in text, without regard to the case of ASCII letters."""
+        plain = _LIKE_SPECIAL.sub(r"!\g<0>", word)
+        return text.like(f"%{plain}%", escape="!")
 
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, cast, exists, func, select
 
 from archimage.errors import InvalidQueryError
-from archimage.index import derived, matching
+from archimage.index import derived, freetext, matching
 from archimage.index.dialect import Dialect
 from archimage.index.patterns import literal_prefix
 from archimage.index.schema import TABLES, instance, series
@@ -80,7 +80,7 @@ def find(query: Query, dialect: Dialect) -> Statement:
 
 def count(query: Query, dialect: Dialect) -> Statement:
     """Select the number of matches."""
-    return _count(Query(query.level, query.conditions, fuzzy=query.fuzzy), dialect)
+    return _count(replace(query, requested=(), order_by=(), limit=None, offset=0, few=False), dialect)
 
 
 def instance_keys(query: Query, dialect: Dialect) -> Statement:
@@ -167,6 +167,9 @@ def _where(query: Query, dialect: Dialect) -> list[ColumnElement[bool]]:
             here.append(_at_or_above(condition, query, dialect))
         elif not _is_universal(condition):
             below.append(condition)
+    here += freetext.labelled(query.labels)
+    if query.text:
+        here += freetext.found(query.text, query.level, dialect)
     return [*here, _related(query, below, dialect)] if below else here
 
 
@@ -221,7 +224,7 @@ def _paged(found: Select[Any], query: Query, dialect: Dialect) -> Select[Any]:
 
 def _order(query: Query, dialect: Dialect) -> list[ColumnElement[Any]]:
     """Translate the sort keys; the tie-breaker follows the last one's direction, so that one index serves both."""
-    keys = [_sort_key(order, query.level, dialect) for order in query.order_by]
+    keys = [_sort_key(order, query, dialect) for order in query.order_by]
     key = TABLES[query.level].c.pk
     if not keys:
         # Where an index leads, a bare key would tempt the planner to walk the whole table in its order all the same.
@@ -229,14 +232,16 @@ def _order(query: Query, dialect: Dialect) -> list[ColumnElement[Any]]:
     return [*keys, key.desc() if query.order_by[-1].descending else key]
 
 
-def _sort_key(order: OrderBy, level: Level, dialect: Dialect) -> ColumnElement[Any]:
-    """Translate one sort key."""
-    attribute = order.attribute
+def _sort_key(order: OrderBy, query: Query, dialect: Dialect) -> ColumnElement[Any]:
+    """Translate one sort key; of few matches one that no index has, or the planner would walk all of it for them."""
+    attribute, level = order.attribute, query.level
     if attribute.level.depth > level.depth:
         raise InvalidQueryError(f"{attribute.keyword} has several values at {level} level and cannot be sorted by")
     value = _value(attribute)
     if attribute.vr in matching.NUMBERS and not attribute.computed:
         value = dialect.number(value)
+    elif query.few:
+        value = value.concat("")
     return value.desc() if order.descending else value.asc()
 
 

@@ -83,7 +83,8 @@ class Query:
     """Match every condition; give back `requested` of each match, and the unique keys of its level and those above.
 
     Conditions may stand at any level: those below `level` match when any child does (relational queries).
-    limit None is no limit; fuzzy asks for semantic matching of person names.
+    limit None is no limit; fuzzy asks for semantic matching of person names. text is what somebody types to find
+    patients or studies, and labels are those that a study must have. few tells that few match, which is known then.
     """
 
     level: Level
@@ -93,3 +94,6 @@ class Query:
     limit: int | None = None
     offset: int = 0
     fuzzy: bool = False
+    text: str = ""
+    labels: tuple[str, ...] = ()
+    few: bool = False

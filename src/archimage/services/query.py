@@ -103,7 +103,7 @@ class QueryService:
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""
-        counted = Query(query.level, query.conditions, fuzzy=query.fuzzy)
+        counted = replace(query, requested=(), order_by=(), limit=None, offset=0, few=False)
         return self._counts.get(counted, lambda: self._index.count(counted))
 
     def remember(self, key: Hashable, make: Callable[[], T], serves: Callable[[T], bool]) -> T:

@@ -17,13 +17,14 @@ be told, which is why a start recovers first and sweeps then.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
 
 from archimage.errors import ArchimageError, NotFoundError
+from archimage.model.events import Event, InstanceRemoved, SeriesRemoved, StudyRemoved
 from archimage.model.ids import check_uid
 from archimage.model.records import Removed
 from archimage.ports import BlobStore, Index
@@ -38,16 +39,20 @@ _log = structlog.get_logger()
 
 Payloads = Callable[[], Iterable[bytes]]
 """Reads what all ingest journals of the archive hold, as `JournalRecord.encode` made it."""
+Publish = Callable[[Event], None]
 
 
 class RemovalService:
     """Removes; safe to call from several threads. `close` it."""
 
-    def __init__(self, index: Index, blobs: BlobStore, derived: Derived, payloads: Payloads) -> None:
+    def __init__(
+        self, index: Index, blobs: BlobStore, derived: Derived, payloads: Payloads, publish: Publish = lambda _: None
+    ) -> None:
         self._index = index
         self._blobs = blobs
         self._derived = derived
         self._payloads = payloads
+        self._publish = publish
         self._lock = threading.Lock()
         self._due = threading.Event()
         self._ended = threading.Event()
@@ -106,6 +111,7 @@ class RemovalService:
             span = Span(before, index.removals)  # what others note meanwhile is not ours to delete
             self._attempt(lambda: self._forget_metadata(*uids[:2]))
         self._index.sync()
+        self._publish(_told(uids, removed))
         forgotten = self._attempt(lambda: self._forget_metadata(*uids[:2]))
         if removed.instances <= _SWEPT_AT_ONCE:
             swept = self._attempt(lambda: not self._sweep(span))
@@ -158,6 +164,13 @@ class RemovalService:
                 index.forget_removals(min(oldest, last))
             self._looked_through = last
         return True
+
+
+def _told(uids: Sequence[str], removed: Removed) -> Event:
+    """Return the event that a removal is."""
+    if len(uids) == 1:
+        return StudyRemoved(uids[0], removed.instances)
+    return SeriesRemoved(uids[0], uids[1], removed.instances) if len(uids) == 2 else InstanceRemoved(*uids)
 
 
 @dataclass(frozen=True, slots=True)

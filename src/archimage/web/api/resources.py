@@ -5,8 +5,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
+from archimage.services.catalogue import CatalogueService
+from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
+from archimage.services.labels import LabelService
 from archimage.services.status import StatusService
+from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 
 ROOT: Final = "/api/v1"
@@ -17,6 +21,10 @@ class ApiServices:
     """The use cases."""
 
     status: StatusService
+    catalogue: CatalogueService
+    tags: TagService
+    deletion: DeletionService
+    labels: LabelService
     events: EventHub
     tasks: TaskService
 

@@ -1,0 +1,76 @@
+"""What somebody types finds studies and patients, in every index; subclasses give a fixture `index`, which is empty."""
+
+import pytest
+
+from archimage.errors import InvalidQueryError
+from archimage.model.attributes import Level
+from archimage.model.query import Query
+from archimage.ports import Index
+from tests.contract.index_contract import record
+
+
+def found(index: Index, text: str, level: Level = Level.STUDY) -> str:
+    """Return the last digits of the studies that are found, in their order, or how many patients."""
+    query = Query(level, text=text, limit=10)
+    rows = [row for page in index.find(query) for row in page]
+    assert index.count(query) == len(rows)
+    return "".join(row["study_instance_uid"][-1] for row in rows) if level is Level.STUDY else str(len(rows))
+
+
+class FreeTextContract:
+    """The suite."""
+
+    @pytest.fixture(autouse=True)
+    def _three_studies(self, index: Index) -> None:
+        about = [
+            {"patient_name": "Müller^Jörg", "accession_number": "ACC-100%", "study_description": "CT Schädel"},
+            {"patient_name": "Smith^Jane", "patient_id": "XQ77", "study_description": "SMITH_PROTOCOL"},
+            {"patient_name": "Yamada^Tarou=山田^太郎", "study_description": "MR knee"},
+        ]
+        for number, values in enumerate(about, 1):
+            made = record(f"P{number}", number, 1, 1)
+            made.values.update(values)  # type: ignore[attr-defined]
+            index.add([made])
+
+    @pytest.mark.parametrize(
+        ("text", "studies"),
+        [
+            ("mul", "1"),
+            ("MUELLER", "1"),
+            ("jörg", "1"),
+            ("uller", ""),
+            ("müller jörg", "1"),
+            ("Müller^Jörg", "1"),
+            ("müller jane", ""),
+            ("smith", "2"),
+            ("q7", "2"),
+            ("acc-1", "1"),
+            ("0%", "1"),
+            ("%", "1"),
+            ("_", "2"),
+            ("ct schädel", "1"),
+            ("ct SCHÄDEL", "1"),
+            ("山田", "3"),
+            ("knee tarou", "3"),
+            ("1.2", "2"),
+            ("   ", "123"),
+            ("^", ""),
+            ("*", ""),
+            ("'", ""),
+            ("\0mul", "1"),
+        ],
+    )
+    def test_every_word_is_found_somewhere(self, index: Index, text: str, studies: str) -> None:
+        assert found(index, text) == studies
+
+    @pytest.mark.parametrize(("text", "count"), [("mül", "1"), ("xq", "1"), ("knee", "0"), ("p", "2")])
+    def test_patients_are_found_by_name_and_id(self, index: Index, text: str, count: str) -> None:
+        assert found(index, text, Level.PATIENT) == count
+
+    def test_too_many_words_are_refused(self, index: Index) -> None:
+        with pytest.raises(InvalidQueryError, match="words"):
+            index.count(Query(Level.STUDY, text="a " * 9))
+
+    def test_neither_series_nor_instances_are_found_so(self, index: Index) -> None:
+        with pytest.raises(InvalidQueryError, match="free text"):
+            index.count(Query(Level.SERIES, text="a"))
