@@ -1,13 +1,19 @@
 """The commands that talk to a peer, against our own server in another process."""
 
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pydicom
 import pytest
 
+from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.net.conversation import RemoteNode
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from tests.attacks.datasets import dataset, new_uid
+from tests.attacks.wire import CT
 from tests.cli.conftest import Invoke
 from tests.interop.peers import free_port, serve
 
@@ -198,3 +204,26 @@ def test_a_peer_that_goes_away_leaves_every_file_counted(archimage: Invoke, stud
     assert result.code == 3
     assert (result.json["failed"], result.json["skipped"]) == (6, 1)
     assert all("not sent" in problem["reason"] for problem in result.json["problems"])
+
+
+_LOADED = """
+import sys
+from archimage.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert ended.code == 3, ended.code
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize("command", ["echo", "store"])
+def test_a_command_loads_neither_codecs_nor_the_server(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "one.dcm"
+    uid = new_uid()
+    file.write_bytes(encode_file_meta(FileMeta(CT, uid, EXPLICIT_VR_LITTLE_ENDIAN)) + dataset(uid))
+    arguments = [command, "127.0.0.1", str(free_port()), *([str(file)] if command == "store" else [])]
+    program = [sys.executable, "-c", _LOADED, *arguments]
+    loaded = subprocess.run(program, capture_output=True, text=True, timeout=30, check=True).stdout.split()
+    assert "archimage" in loaded
+    assert set(loaded) & {"pydicom", "numpy", "PIL", "rich", "sqlalchemy", "starlette", "uvicorn", "fastapi"} == set()
