@@ -109,6 +109,12 @@ class TranscodingService:
         """Tell whether to try; whether the target can hold this very image is known once its header is read."""
         return has_way(instance.transfer_syntax_uid, target)
 
+    def check(self, instance: StoredInstance, target: str) -> None:
+        """Raise what `transcode` raises before it looks at pixels: its header tells whether the target can hold it."""
+        stored = instance.transfer_syntax_uid
+        if target != stored and not is_respelling(stored, target):
+            _check_size(instance, self._transcoding(instance, target, None))
+
     def transcode(self, instance: StoredInstance, target: str, quality: Quality | None = None) -> Transcoded:
         """Return an object in a transfer syntax: as it is kept, or made now. Its file has to be closed.
 

@@ -8,7 +8,7 @@ of a few pieces.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
@@ -34,7 +34,7 @@ _LEAST_SPAN_BYTES: Final = 64 << 10
 _AHEAD: Final = 8
 """Files that are open, for the disk to fetch, before they are sent."""
 
-_CACHED: Final = {"Cache-Control": "private, no-cache"}
+_CACHED: Final = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
 _NO_MORE: Final[Mapping[str, str]] = MappingProxyType({})
 _ATTACHED: Final = {"Content-Disposition": "attachment"}
 _SHOWN: Final = frozenset(
@@ -103,12 +103,13 @@ def held(data: bytes) -> AbstractContextManager[ReadableBytes]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of an answer: how it is labelled, how long it is, and what opens it."""
+    """One part of an answer: how it is labelled, how long it is, what opens it, and where in that it begins."""
 
     content_type: str
     open: Open
     size_bytes: int
     headers: Mapping[str, str] = field(default_factory=dict)
+    start: int = 0
 
 
 def of_bytes(data: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Part:
@@ -140,10 +141,10 @@ def pieces_of(file: ReadableBytes, wanted: ByteRange) -> Iterator[Piece]:
         yield from (file.read(start, length),) if spans is None else spans
 
 
-def not_modified(request: DicomWebRequest, etag: str) -> ASGIApp | None:
+def not_modified(request: DicomWebRequest, etag: str, more: Mapping[str, str] = _NO_MORE) -> ASGIApp | None:
     """Return the answer to a client that has what goes by an entity tag already, None where it has not."""
     if is_current(etag, request.header("if-none-match")):
-        return WholeAnswer((), {"ETag": etag, **_CACHED}, HTTPStatus.NOT_MODIFIED)
+        return WholeAnswer((), {"ETag": etag, **_CACHED, **more}, HTTPStatus.NOT_MODIFIED)
     return None
 
 
@@ -161,13 +162,17 @@ def single(
             return _no_such_range(size)
         wanted = ByteRange(0, size) if part is None else part
         if part is not None:
-            headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"
+            headers["Content-Range"] = _content_range(part, size)
         status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
         length = wanted.end - wanted.start
         if length <= PIECE_BYTES:
             return WholeAnswer((file.read(wanted.start, length),), headers, status)
     headers["Content-Length"] = str(length)
     return ThreadedResponse(read_pieces(open_file, wanted), request.run, headers, status)
+
+
+def _content_range(part: ByteRange, size_bytes: int) -> str:
+    return f"bytes {part.start}-{part.end - 1}/{size_bytes}"
 
 
 def _no_such_range(size_bytes: int) -> ASGIApp:
@@ -177,6 +182,23 @@ def _no_such_range(size_bytes: int) -> ASGIApp:
         "Ask for a range within them.",
         {"Content-Range": f"bytes */{size_bytes}"},
     )
+
+
+def only(request: DicomWebRequest, part: Part, etag: str) -> ASGIApp:
+    """Answer with a `multipart/related` of one part, which holds the range that is asked for.
+
+    Ref: PS3.18 §8.4.3 (Content-Range of a part).
+    """
+    media_type = part.content_type.partition(";")[0]
+    size = part.size_bytes
+    wanted = wanted_range(request.header("range"), request.header("if-range"), etag, size)
+    if wanted is None:
+        return several(request, media_type, [part], {"ETag": etag})
+    if wanted.start >= wanted.end:
+        return _no_such_range(size)
+    headers = {**part.headers, "Content-Range": _content_range(wanted, size)}
+    cut = replace(part, start=wanted.start, size_bytes=wanted.end - wanted.start, headers=headers)
+    return several(request, media_type, [cut], {"ETag": etag}, HTTPStatus.PARTIAL_CONTENT)
 
 
 def several(
@@ -207,7 +229,7 @@ def _written(writer: MultipartWriter, parts: Iterable[Part]) -> Generator[Piece,
     with closing(_opened(parts)) as files:
         for part, file in files:
             yield writer.head(_labels(part))
-            yield from pieces_of(file, ByteRange(0, part.size_bytes))
+            yield from pieces_of(file, ByteRange(part.start, part.start + part.size_bytes))
     yield writer.end()
 
 
@@ -236,5 +258,5 @@ def _expected(part: Part) -> tuple[ReadableBytes, ExitStack]:
     with ExitStack() as stack:
         file = stack.enter_context(part.open())
         if isinstance(file, FileBacked):
-            file.expect(0, min(part.size_bytes, _SPAN_BYTES))
+            file.expect(part.start, min(part.size_bytes, _SPAN_BYTES))
         return file, stack.pop_all()

@@ -13,8 +13,8 @@ from archimage.dicom.layout import PIXEL_DATA
 from archimage.errors import InvalidPathError, InvalidRequestError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.web.dicomweb import found
-from archimage.web.dicomweb.answers import Open, not_modified, of_file, several, single
-from archimage.web.dicomweb.forms import BYTES, video_type
+from archimage.web.dicomweb.answers import Open, not_modified, of_file, only, single
+from archimage.web.dicomweb.forms import BYTES, choices, video_type
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import answered
@@ -37,22 +37,17 @@ def _answer(request: DicomWebRequest) -> ASGIApp:
     except InvalidPathError as error:
         raise InvalidRequestError(str(error)) from None
     instance = found.instance(request)
-    offer = request.choose(_offers(request, instance, path)).offer
-    etag = found.etag((instance,), offer, path)
+    offer = choices(request, _offers(request, instance, path))[0].offer
+    etag = found.etag((instance,), offer, path, multipart=offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     value: Open = partial(request.services.frames.bulk, instance, path)
     if not offer.multipart:
         return single(request, value, offer.media_type, etag)
     with value() as opened:
-        part = of_file(value, opened.size_bytes, offer.media_type, {"Content-Location": _location(request)})
-    return several(request, offer.media_type, [part], {"ETag": etag})
-
-
-def _location(request: DicomWebRequest) -> str:
-    named = request.variables
-    instance = f"studies/{named['study']}/series/{named['series']}/instances/{named['instance']}"
-    return f"{request.base_url}/{instance}/bulkdata/{named['path']}"
+        location = f"{found.address(request)}/bulkdata/{request.variables['path']}"
+        part = of_file(value, opened.size_bytes, offer.media_type, {"Content-Location": location})
+    return only(request, part, etag)
 
 
 def _offers(request: DicomWebRequest, instance: StoredInstance, path: BulkPath) -> tuple[Offer, ...]:

@@ -32,7 +32,7 @@ def resources(described: Sequence[Resource]) -> tuple[Resource, ...]:
         offer = request.choose(_OFFERS).offer
         tree = {"resources": describe(described, request.base_url)}
         body = orjson.dumps({"application": tree}) if offer == _JSON else _xml(tree)
-        return Response(body, 200, media_type=offer.media_type, headers={"Cache-Control": "no-cache"})
+        return Response(body, 200, media_type=offer.media_type, headers={"Cache-Control": "no-cache", "Vary": "Accept"})
 
     return tuple(
         Resource(

@@ -107,9 +107,18 @@ def frame_offers(transfer_syntax_uid: str, *, alone: bool) -> tuple[Offer, ...]:
 
 
 def choices(request: DicomWebRequest, offers: tuple[Offer, ...]) -> tuple[Choice, ...]:
-    """Return everything that the client takes, the best first; NotAcceptableError when it takes nothing."""
+    """Return everything that the client takes, the best first; NotAcceptableError when it takes nothing.
+
+    Where a range is asked for, what can go alone goes alone if the client takes it so.
+    """
     request.choose(offers)
-    return rank(request.header("accept"), request.query.joined("accept"), offers)
+    accepted = request.header("accept"), request.query.joined("accept")
+    if request.header("range") is not None:
+        in_parts = {offer.media_type for offer in offers if offer.multipart}
+        alone = tuple(offer for offer in offers if not offer.multipart and offer.media_type in in_parts)
+        if ranked := rank(*accepted, alone):
+            return ranked
+    return rank(*accepted, offers)
 
 
 def object_syntax(stored: str, ranked: Sequence[Choice], can: Can) -> str | None:

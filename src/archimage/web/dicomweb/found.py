@@ -7,6 +7,7 @@ from typing import Final
 
 from archimage.errors import InvalidRequestError
 from archimage.model.records import StoredInstance
+from archimage.web.dicomweb.conditional import WEAK
 from archimage.web.dicomweb.resources import DicomWebRequest
 
 MAX_FRAMES: Final = 10_000
@@ -65,9 +66,9 @@ def frame_numbers(text: str) -> tuple[int, ...]:
     return numbers
 
 
-def etag(found: Iterable[StoredInstance], *form: object) -> str:
-    """Return the entity tag of these instances in some form."""
-    digest = blake2b(repr(form).encode(), digest_size=16)
+def etag(found: Iterable[StoredInstance], *form: object, multipart: bool = False) -> str:
+    """Return the entity tag of these instances in some form; that of a multipart, whose boundary changes, is weak."""
+    digest = blake2b(repr((form, multipart)).encode(), digest_size=16)
     for one in found:
         digest.update(one.digest)
-    return f'"{digest.hexdigest()}"'
+    return f'{WEAK if multipart else ""}"{digest.hexdigest()}"'

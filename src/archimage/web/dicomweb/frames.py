@@ -16,6 +16,7 @@ from archimage.errors import NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found, transcoded
+from archimage.web.dicomweb.ahead import make_ahead
 from archimage.web.dicomweb.answers import (
     Open,
     Part,
@@ -23,6 +24,7 @@ from archimage.web.dicomweb.answers import (
     not_modified,
     of_bytes,
     of_file,
+    only,
     several,
     single,
 )
@@ -66,7 +68,7 @@ def _frames(request: DicomWebRequest) -> ASGIApp | Slow:
     instance = found.instance(request)
     ranked = choices(request, frame_offers(instance.transfer_syntax_uid, alone=len(numbers) == 1))
     form = _form(request, instance, ranked)
-    etag = found.etag((instance,), form.content_type, form.offer.multipart, numbers)
+    etag = found.etag((instance,), form.content_type, numbers, multipart=form.offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     if len(numbers) > 1:
@@ -78,39 +80,37 @@ def _frames(request: DicomWebRequest) -> ASGIApp | Slow:
 
 
 def _sent(request: DicomWebRequest, form: FrameForm, numbers: Sequence[int], etag: str) -> ASGIApp:
-    """Answer with frames; that the first cannot be had is told before the answer begins."""
-    value = _opener(request, form, numbers[0])
+    """Answer with frames, all of those that are asked for; that one cannot be had is told before, where it can be."""
     if not form.offer.multipart:
-        return single(request, value, form.content_type, etag)
-    first = _part(form, numbers[0], value)
+        return single(request, _opener(request, form, numbers[0]), form.content_type, etag)
     if len(numbers) == 1:
-        return several(request, form.offer.media_type, (first,), {"ETag": etag})
-    rest = frame_parts(request, form, numbers[1:])
-    return several(request, form.offer.media_type, chain((first,), rest), {"ETag": etag})
+        return only(request, _part(request, form, numbers[0]), etag)
+    if form.is_stored:
+        first, rest = _part(request, form, numbers[0]), frame_parts(request, form, numbers[1:])
+        return several(request, form.offer.media_type, chain((first,), rest), {"ETag": etag})
+    make = partial(_part, request, form)
+    made = make_ahead(numbers, make, all_of_them=True)
+    return several(request, form.offer.media_type, made.parts(make), {"ETag": etag})
 
 
 def _form(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> FrameForm:
     offer, syntax = frame_form(instance.transfer_syntax_uid, ranked, has_way)
-    return FrameForm(instance, offer, syntax, _location(request))
-
-
-def _location(request: DicomWebRequest) -> str:
-    named = request.variables
-    start = f"{request.base_url}/studies/{named['study']}"
-    if "instance" not in named:
-        return start
-    return f"{start}/series/{named['series']}/instances/{named['instance']}"
+    return FrameForm(instance, offer, syntax, found.address(request))
 
 
 def _opener(request: DicomWebRequest, form: FrameForm, number: int) -> Open:
     """Return what opens a frame; one in another transfer syntax is made now."""
     if form.is_stored:
         return partial(request.services.frames.frame_value, form.instance, number)
-    return partial(held, transcoded.frame(request, form.instance, number, form.syntax))
+    try:
+        return partial(held, transcoded.frame(request, form.instance, number, form.syntax))
+    except NotAcceptableError as error:
+        raise NotAcceptableError(f"frame {number} cannot be given so: {error}") from error
 
 
-def _part(form: FrameForm, number: int, value: Open) -> Part:
+def _part(request: DicomWebRequest, form: FrameForm, number: int) -> Part:
     """Make the part of a frame; one of a size that is read at once is read now."""
+    value = _opener(request, form, number)
     with value() as frame:
         size = frame.size_bytes
         data = frame.read(0, size) if size <= PIECE_BYTES else None
@@ -127,7 +127,7 @@ def frame_parts(request: DicomWebRequest, form: FrameForm, numbers: Sequence[int
             yield of_bytes(frame.data, form.content_type, form.label(number))
         return
     for number in numbers:
-        yield _part(form, number, _opener(request, form, number))
+        yield _part(request, form, number)
 
 
 async def _retrieve_all(request: DicomWebRequest) -> ASGIApp:
@@ -145,7 +145,7 @@ def _all_frames(request: DicomWebRequest) -> ASGIApp | Slow:
     if not count:
         raise NotAcceptableError("the object has no pixels, or they are not what its header describes")
     form = _form(request, instance, ranked)
-    etag = found.etag((instance,), form.content_type)
+    etag = found.etag((instance,), form.content_type, multipart=form.offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     send = partial(_sent, request, form, range(1, count + 1), etag)
@@ -155,12 +155,12 @@ def _all_frames(request: DicomWebRequest) -> ASGIApp | Slow:
 def _video(request: DicomWebRequest, instance: StoredInstance, ranked: Sequence[Choice]) -> ASGIApp:
     """Answer with the stream as it is stored; players ask for ranges of it."""
     form = _form(request, instance, ranked)
-    etag = found.etag((instance,), form.content_type, "stream")
+    etag = found.etag((instance,), form.content_type, "stream", multipart=form.offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     if not form.offer.multipart:
         return single(request, _stream(request, instance), form.content_type, etag)
-    return several(request, form.offer.media_type, [stream_part(request, form)], {"ETag": etag})
+    return only(request, stream_part(request, form), etag)
 
 
 def _stream(request: DicomWebRequest, instance: StoredInstance) -> Open:

@@ -68,7 +68,7 @@ def _answer(request: DicomWebRequest, parts: _Parts) -> ASGIApp | Slow:
     ranked = tuple(choice for choice in ranked if choice.offer == offer)
     wanted = [_wanted(instance, address, ranked) for address, instance in _addressed(request)]
     syntaxes = [None if one.form is None else one.form.syntax for one in wanted]
-    etag = found.etag((one.instance for one in wanted), parts.__name__, offer, syntaxes)
+    etag = found.etag((one.instance for one in wanted), parts.__name__, offer, syntaxes, multipart=True)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     missing = syntaxes.count(None)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from archimage.dicom.xml import model_xml
 from archimage.services.metadata import CachedMetadata
 from archimage.web.dicomweb.answers import WholeAnswer, not_modified, of_bytes, several
+from archimage.web.dicomweb.conditional import WEAK
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import answered
@@ -23,6 +24,7 @@ _JSON: Final = Offer("application/dicom+json")
 _PLAIN_JSON: Final = Offer("application/json")
 _XML: Final = Offer("application/dicom+xml", multipart=True)
 _OFFERS: Final = (_JSON, _PLAIN_JSON, _XML)
+_VARIES: Final = {"Vary": "Accept, Accept-Encoding"}
 _CODINGS: Final = re.compile(r"\s*([a-z*-]+)\s*(?:;\s*q\s*=\s*([0-9.]{1,5})\s*)?", re.IGNORECASE)
 
 
@@ -35,9 +37,10 @@ def _answer(request: DicomWebRequest) -> ASGIApp:
     metadata = _metadata(request)
     packed = offer != _XML and takes_gzip(request.header("accept-encoding"))
     etag = f'"{metadata.etag}{"-xml" if offer == _XML else "-gzip" if packed else ""}"'
-    if (unchanged := not_modified(request, etag)) is not None:
+    etag = f"{WEAK}{etag}" if offer.multipart else etag
+    if (unchanged := not_modified(request, etag, _VARIES)) is not None:
         return unchanged
-    headers = {"ETag": etag, "Vary": "Accept, Accept-Encoding", "Cache-Control": "private, no-cache"}
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", **_VARIES}
     if offer == _XML:
         parts = (of_bytes(model_xml(model), _XML.media_type) for model in models(metadata.json()))
         return several(request, _XML.media_type, parts, headers)

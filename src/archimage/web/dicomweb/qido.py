@@ -233,7 +233,7 @@ def _rest(pages: Iterator[Sequence[Row]], write: Callable[[Row], bytes], form: _
 
 
 def _headers(request: DicomWebRequest, notes: list[str]) -> dict[str, str]:
-    headers = {"Cache-Control": "private, no-cache"}
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
     if notes:
         headers["Warning"] = ", ".join(warning(request.base_url, note) for note in notes)
     return headers

@@ -4,18 +4,17 @@
   the middle, or one beside it where that cannot be shown. As a multipart each instance, or each frame of an instance,
   has a part.
 - Frames that are named are all shown, or the request fails. Of all frames or images, those that cannot be shown are
-  left out: the answer is 206 and says so. Pictures are drawn before the answer begins, as far as they fit into
-  _HELD_BYTES; what turns out later breaks it off.
+  left out: the answer is 206 and says so (`ahead`).
 - A GIF of several frames is a loop of them. A PDF, a video or a model is handed through as it is.
 
 Ref: PS3.18 §10.4.1.1.3, §10.4.1.1.4, §8.7.4.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 from starlette.types import ASGIApp
@@ -25,6 +24,7 @@ from archimage.errors import ArchimageError, DicomError, NotAcceptableError, Not
 from archimage.model.records import StoredInstance
 from archimage.services.bulk import BulkValue
 from archimage.web.dicomweb import found
+from archimage.web.dicomweb.ahead import make_ahead
 from archimage.web.dicomweb.answers import Part, held, not_modified, of_bytes, several, single
 from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.options import PARAMETERS, VIEWPORT, picture_options, thumbnail_options
@@ -43,7 +43,6 @@ _PARTS: Final = tuple(Offer(kind, multipart=True) for kind in PICTURES)
 _REPRESENTATIVE_FRAME_NUMBER: Final = 0x00286010
 _MOST_TRIED: Final = 8
 """Images that are drawn to find one that can be shown."""
-_HELD_BYTES: Final = 16 << 20
 
 Read = Callable[[Parameters], RenderOptions]
 
@@ -259,7 +258,8 @@ def pictures(
     """Answer with pictures of frames in parts, of those that are named with all; or alone, with the first that can be
     shown; blocks."""
     picture = Picture(request, options, offer.media_type)
-    etag = found.etag((one.instance for one in shown), options, offer, [one.number for one in shown])
+    numbers = [one.number for one in shown]
+    etag = found.etag((one.instance for one in shown), options, offer, numbers, multipart=offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     return Slow(partial(_in_parts if offer.multipart else _alone, picture, shown, etag, named=named))
@@ -278,32 +278,13 @@ def _alone(picture: Picture, shown: Sequence[Shown], etag: str, *, named: bool) 
 
 def _in_parts(picture: Picture, shown: Sequence[Shown], etag: str, *, named: bool) -> ASGIApp:
     """Answer with a part for each picture; where not all are named, those are left out that turn out in time."""
-    drawn: list[Part] = []
-    reasons: list[ArchimageError] = []
-    coming = iter(shown)
-    room = _HELD_BYTES
-    for one in coming:
-        try:
-            data = picture.of(one)
-        except (NotAcceptableError, NotFoundError) as error:
-            if named:
-                raise
-            reasons.append(error)
-            continue
-        drawn.append(of_bytes(data, picture.media_type, one.headers))
-        room -= len(data)
-        if room < 0:
-            break
-    if not drawn:
-        raise reasons[0]
+    drawn = make_ahead(shown, picture.part, all_of_them=named)
     headers, status = {"ETag": etag}, HTTPStatus.OK
-    if reasons:
+    if drawn.left_out:
         status = HTTPStatus.PARTIAL_CONTENT
-        text = f"{len(reasons)} of {len(shown)} images cannot be shown and were left out."
+        text = f"{len(drawn.left_out)} of {len(shown)} images cannot be shown and were left out."
         headers["Warning"] = warning(picture.request.base_url, text)
-    rest = tuple(coming)
-    parts: Sequence[Part] | Iterator[Part] = chain(drawn, map(picture.part, rest)) if rest else drawn
-    return several(picture.request, picture.media_type, parts, headers, status)
+    return several(picture.request, picture.media_type, drawn.parts(picture.part), headers, status)
 
 
 _ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")

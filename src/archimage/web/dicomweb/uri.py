@@ -7,7 +7,6 @@ Ref: PS3.18 §9.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp
@@ -15,10 +14,9 @@ from starlette.types import ASGIApp
 from archimage.dicom.render.options import ANNOTATIONS, MAX_SIDE, RenderOptions, Viewport
 from archimage.errors import InvalidRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
-from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found
 from archimage.web.dicomweb.answers import not_modified, single
-from archimage.web.dicomweb.forms import DICOM, SYNTAXES, object_syntax
+from archimage.web.dicomweb.forms import DICOM, SYNTAXES
 from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer, choose
 from archimage.web.dicomweb.options import icc_profile, number
 from archimage.web.dicomweb.parameters import Parameters
@@ -26,7 +24,7 @@ from archimage.web.dicomweb.presentation import under
 from archimage.web.dicomweb.rendered import PICTURES, Shown, check_frame, document, pictures, representative_frame
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered
-from archimage.web.dicomweb.wado import label, opener
+from archimage.web.dicomweb.wado import prepared, wanted_form
 
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
@@ -91,14 +89,18 @@ def _file(request: DicomWebRequest, instance: StoredInstance) -> ASGIApp | Slow:
     asked = request.query.one("transferSyntax") or ""
     if asked not in {"", ANY_SYNTAX, instance.transfer_syntax_uid, *SYNTAXES}:
         raise NotAcceptableError(f"objects are not given in transfer syntax {asked[:64]!r}")
-    syntax = object_syntax(instance.transfer_syntax_uid, (Choice(_FILE, asked),), has_way)
-    if syntax is None:
+    wanted = wanted_form(instance, (Choice(_FILE, asked),))
+    if wanted is None:
         raise NotAcceptableError(f"an object stored in {instance.transfer_syntax_uid} cannot be given in {asked}")
-    etag = found.etag((instance,), "file", syntax)
+    etag = found.etag((instance,), "file", wanted.syntax)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
-    send = partial(single, request, opener(request, instance, syntax), label(syntax), etag)
-    return send() if syntax == instance.transfer_syntax_uid else Slow(send)
+
+    def send() -> ASGIApp:
+        part = prepared(request, wanted)
+        return single(request, part.open, part.content_type, etag)
+
+    return send() if wanted.is_stored else Slow(send)
 
 
 def _options(request: DicomWebRequest, instance: StoredInstance) -> RenderOptions:

@@ -1,25 +1,33 @@
 """WADO-RS, objects: studies, series and instances as DICOM files, in parts, alone, or in a ZIP archive.
 
+An object that has no way to a transfer syntax goes as it is stored only where none was named. Of several it is left
+out: the answer is 206 and says so, as far as headers, and the pixels of what fits into `ahead`, tell; an object whose
+pixels turn out to be broken later breaks the answer off.
+
 Ref: PS3.18 §10.4.1.1.1, §10.4.3.
 """
 
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import Final
 
 from starlette.types import ASGIApp
 
-from archimage.errors import NotAcceptableError
+from archimage.errors import NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found
+from archimage.web.dicomweb.ahead import Ahead, make_ahead
 from archimage.web.dicomweb.answers import (
     Open,
     Part,
     not_modified,
     of_file,
+    only,
     read_pieces,
     several,
     single,
@@ -27,15 +35,29 @@ from archimage.web.dicomweb.answers import (
 from archimage.web.dicomweb.archive import ZipWriter, archive_size
 from archimage.web.dicomweb.conditional import ByteRange
 from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
-from archimage.web.dicomweb.negotiation import Offer
+from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
-from archimage.web.dicomweb.transcoded import Slow, answered, opened
+from archimage.web.dicomweb.transcoded import Slow, answered, opened, unless_impossible
 from archimage.web.direct import Piece, in_memory
 from archimage.web.errors import warning
 from archimage.web.responses import PIECE_BYTES, ThreadedResponse
 
-Wanted = tuple[StoredInstance, str]
-"""An instance, and the transfer syntax to give it in."""
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An instance, and the transfer syntax to give it in.
+
+    may_stay tells that the client takes it as it is stored too, if it turns out that it cannot be had in that.
+    """
+
+    instance: StoredInstance
+    syntax: str
+    may_stay: bool
+
+    @property
+    def is_stored(self) -> bool:
+        """Tell whether nothing has to be made."""
+        return self.instance.transfer_syntax_uid == self.syntax
 
 
 async def _retrieve(request: DicomWebRequest) -> ASGIApp:
@@ -47,33 +69,64 @@ def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
     ranked = choices(request, object_offers(len(instances)))
     offer = ranked[0].offer
     ranked = tuple(choice for choice in ranked if choice.offer == offer)
-    syntaxes = [object_syntax(instance.transfer_syntax_uid, ranked, has_way) for instance in instances]
-    wanted = [(instance, syntax) for instance, syntax in zip(instances, syntaxes, strict=True) if syntax is not None]
+    found_ways = (wanted_form(instance, ranked) for instance in instances)
+    wanted = [one for one in found_ways if one is not None]
     if not wanted:
         raise NotAcceptableError(
             f"nothing of this can be given in transfer syntax {ranked[0].transfer_syntax}; it is stored in "
             f"{', '.join(sorted({instance.transfer_syntax_uid for instance in instances}))}"
         )
-    etag = found.etag((instance for instance, _ in wanted), offer, [syntax for _, syntax in wanted])
+    syntaxes = [one.syntax for one in wanted]
+    etag = found.etag((one.instance for one in wanted), offer, syntaxes, multipart=offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
-    send = partial(_sent, request, offer, wanted, {"ETag": etag}, len(instances) - len(wanted))
-    return send() if all(map(_is_stored, wanted)) else Slow(send)
+    send = partial(_sent, request, offer, wanted, etag, len(instances))
+    return send() if all(one.is_stored for one in wanted) else Slow(send)
 
 
-def _sent(
-    request: DicomWebRequest, offer: Offer, wanted: Sequence[Wanted], headers: dict[str, str], missing: int
-) -> ASGIApp:
-    if offer.media_type == DICOM and not offer.multipart:
-        ((instance, syntax),) = wanted
-        return single(request, opener(request, instance, syntax), label(syntax), headers["ETag"])
-    status = HTTPStatus.PARTIAL_CONTENT if missing else HTTPStatus.OK
-    if missing:
-        left_out = f"{missing} of {len(wanted) + missing} instances cannot be given in that transfer syntax."
-        headers["Warning"] = warning(request.base_url, left_out)
+def wanted_form(instance: StoredInstance, ranked: Sequence[Choice]) -> Wanted | None:
+    """Choose the transfer syntax of an instance; None where the client takes it in none that can be had."""
+    stored = instance.transfer_syntax_uid
+    syntax = object_syntax(stored, ranked, has_way)
+    if syntax is None:
+        return None
+    return Wanted(instance, syntax, any(choice.transfer_syntax in {"", ANY_SYNTAX, stored} for choice in ranked))
+
+
+def _sent(request: DicomWebRequest, offer: Offer, wanted: Sequence[Wanted], etag: str, count: int) -> ASGIApp:
+    """Answer with objects out of count that were asked for; what cannot be had is left out and told, if it is known."""
+    make = partial(prepared, request)
+    if count == 1 and offer.media_type == DICOM:
+        part = make(wanted[0])
+        return only(request, part, etag) if offer.multipart else single(request, part.open, part.content_type, etag)
+    ready = _ready(request, wanted)
+    headers, status = {"ETag": etag}, HTTPStatus.OK
+    if missing := count - len(ready.made) - len(ready.rest):
+        left_out = f"{missing} of {count} instances cannot be given in that transfer syntax."
+        headers["Warning"], status = warning(request.base_url, left_out), HTTPStatus.PARTIAL_CONTENT
     if offer.media_type == ZIP:
-        return _zipped(request, wanted, headers, status)
-    return several(request, DICOM, _parts(request, wanted), headers, status)
+        return _zipped(request, ready, headers, status)
+    return several(request, DICOM, ready.parts(make), headers, status)
+
+
+def _ready(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Ahead[Wanted]:
+    """Look ahead: what is stored is there, some objects are made, of the others the headers are looked at."""
+    if all(one.is_stored for one in wanted):
+        return Ahead([(one, prepared(request, one)) for one in wanted], (), ())
+    ready = make_ahead(wanted, partial(prepared, request), all_of_them=False)
+    return replace(ready, rest=[one for one in ready.rest if _can_be_had(request, one)])
+
+
+def _can_be_had(request: DicomWebRequest, wanted: Wanted) -> bool:
+    """Tell by its header whether an object can be given; its pixels may still be broken."""
+    if wanted.is_stored or wanted.may_stay:
+        return True
+    try:
+        with unless_impossible():
+            request.services.transcoding.check(wanted.instance, wanted.syntax)
+    except (NotAcceptableError, NotFoundError):
+        return False
+    return True
 
 
 def opener(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> Open:
@@ -88,71 +141,55 @@ def label(syntax: str) -> str:
     return f"{DICOM}; transfer-syntax={syntax}"
 
 
-def _is_stored(wanted: Wanted) -> bool:
-    instance, syntax = wanted
-    return instance.transfer_syntax_uid == syntax
+def prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
+    """Make the part of an object.
+
+    Raises:
+        NotAcceptableError: it cannot be had so, and is not to go as it is stored.
+    """
+    instance = wanted.instance
+    if not wanted.is_stored:
+        open_file = opener(request, instance, wanted.syntax)
+        try:
+            with open_file() as file:
+                return of_file(open_file, file.size_bytes, label(wanted.syntax))
+        except NotAcceptableError:
+            if not wanted.may_stay:
+                raise
+    stored = instance.transfer_syntax_uid
+    return of_file(opener(request, instance, stored), instance.size_bytes, label(stored))
 
 
-def _stored(request: DicomWebRequest, instance: StoredInstance) -> Part:
-    syntax = instance.transfer_syntax_uid
-    return of_file(opener(request, instance, syntax), instance.size_bytes, label(syntax))
-
-
-def _parts(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Sequence[Part] | Iterator[Part]:
-    if all(map(_is_stored, wanted)):
-        return [_stored(request, instance) for instance, _ in wanted]
-    if len(wanted) == 1:
-        return [_transcoded(request, *wanted[0])]
-    return (_prepared(request, one) for one in wanted)
-
-
-def _prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
-    """Make the part of one object; one that turns out to have no way to its syntax goes as it is stored."""
-    instance, syntax = wanted
-    if _is_stored(wanted):
-        return _stored(request, instance)
-    try:
-        return _transcoded(request, instance, syntax)
-    except NotAcceptableError:
-        return _stored(request, instance)
-
-
-def _transcoded(request: DicomWebRequest, instance: StoredInstance, syntax: str) -> Part:
-    open_file = opener(request, instance, syntax)
-    with open_file() as file:
-        return of_file(open_file, file.size_bytes, label(syntax))
-
-
-def _zipped(request: DicomWebRequest, wanted: Sequence[Wanted], headers: dict[str, str], status: HTTPStatus) -> ASGIApp:
+def _zipped(request: DicomWebRequest, ready: Ahead[Wanted], headers: dict[str, str], status: HTTPStatus) -> ASGIApp:
     headers |= {
         "Content-Type": ZIP,
         "Cache-Control": "private, no-cache",
+        "Vary": "Accept",
         "Content-Disposition": f'attachment; filename="{list(request.variables.values())[-1]}.zip"',
     }
-    if all(map(_is_stored, wanted)):
-        files = [(_name(instance), instance.size_bytes) for instance, _ in wanted]
-        headers["Content-Length"] = str(archive_size(files))
-    return ThreadedResponse(_archived(request, wanted), request.run, headers, status)
+    if not ready.rest:
+        headers["Content-Length"] = str(archive_size([(_name(one), part.size_bytes) for one, part in ready.made]))
+    files = chain(ready.made, ((one, prepared(request, one)) for one in ready.rest))
+    return ThreadedResponse(_archived(files), request.run, headers, status)
 
 
-def _name(instance: StoredInstance) -> str:
-    return f"{instance.sop_instance_uid}.dcm"
+def _name(wanted: Wanted) -> str:
+    return f"{wanted.instance.sop_instance_uid}.dcm"
 
 
-def _archived(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Generator[Piece, None, None]:
+def _archived(files: Iterable[tuple[Wanted, Part]]) -> Generator[Piece, None, None]:
     writer = ZipWriter()
-    for one in wanted:
-        part = _prepared(request, one)
+    for one, part in files:
         whole = ByteRange(0, part.size_bytes)
         if part.size_bytes <= PIECE_BYTES:
             data = b"".join(in_memory(read_pieces(part.open, whole)))
-            yield writer.head(_name(one[0]), len(data), zlib.crc32(data))
+            yield writer.head(_name(one), len(data), zlib.crc32(data))
             yield data
         else:
             crc32 = 0
             for piece in in_memory(read_pieces(part.open, whole)):  # twice: the second time it comes out of memory
                 crc32 = zlib.crc32(piece, crc32)
-            yield writer.head(_name(one[0]), part.size_bytes, crc32)
+            yield writer.head(_name(one), part.size_bytes, crc32)
             yield from read_pieces(part.open, whole)
     yield writer.end()
 
