@@ -106,6 +106,56 @@ def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
             _send_for_ever(connection, GET + b"\r\n")
 
 
+# Refusals.
+
+
+def refusal(answer: bytes) -> dict[str, str]:
+    """Return the body of a refusal, which has all that refusals have."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    assert b"content-type: application/json" in lines
+    assert b"x-content-type-options: nosniff" in lines
+    assert b"content-length: %d" % len(body) in lines
+    found: dict[str, str] = json.loads(body)
+    assert set(found) == {"error", "next"}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        (b"GET /", 404, "/dicom-web/studies"),
+        (b"GET /dicomweb/studies", 404, "/dicom-web/studies"),
+        (b"GET /favicon.ico", 404, "/dicom-web"),
+        (b"GET /dicom-web/nothing", 404, "/openapi.json"),
+        (b"POST /openapi.json", 405, "GET"),
+        (b"DELETE /live", 405, "/dicom-web"),
+        (b"PATCH /dicom-web/studies", 405, "GET"),
+    ],
+    ids=str,
+)
+def test_a_request_that_leads_nowhere_is_told_where_to_go(client: Client, line: bytes, status: int, said: str) -> None:
+    answer = client.raw(line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert said in refusal(answer)["next"]
+
+
+def test_what_is_no_http_is_refused_like_anything_else(client: Client) -> None:
+    for data in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"hello\r\n\r\n", GET + b"no header\r\n\r\n"):
+        answer = client.raw(data)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert "HTTP" in refusal(answer)["error"]
+    assert "too large" in refusal(client.raw(GET + b"X: " + b"y" * 200_000))["error"]
+
+
+def test_a_connection_too_many_is_told_to_come_again(tmp_path: Path) -> None:
+    with serving(config(tmp_path), limits=HttpLimits(max_connections=1)) as client:
+        answer = client.raw(GET + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert refusal(answer)["error"] == "too many connections are open"
+    assert b"retry-after: " in answer.lower()
+
+
 # Size.
 
 

@@ -1,16 +1,23 @@
 """What cannot be given of a study, an object or a list is told, and what can be given is (PS3.18 §8.5, §10.4)."""
 
+import http.client
 import io
+import zipfile
 
 import pytest
 from PIL import Image
 
+from archimage.dicom.codecs.syntaxes import EXPLICIT_LITTLE_ENDIAN, JPEG_BASELINE, JPEG_LOSSLESS_SV1
+from archimage.dicom.part10 import decode_file_meta
+from archimage.web.dicomweb.ahead import AHEAD_BYTES
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, dataset, new_uid
+from tests.attacks.server import Server, wait_until
+from tests.services.test_frames import encapsulated
 from tests.web.breaking import CINE, JPEG, copied
-from tests.web.stowing import part10, store
-from tests.web.wadoing import get, parts
+from tests.web.serving import Client
+from tests.web.stowing import STUDY, part10, store
+from tests.web.wadoing import SERIES, get, parts
 
-STUDY = "1.2.826.0.1.3680043.8.497"
 PICTURES = 'multipart/related; type="image/jpeg"'
 
 
@@ -38,6 +45,11 @@ def cine(port: int) -> str:
 def located(port: int, path: str) -> str:
     """Return the address of a path as answers name it."""
     return f"http://127.0.0.1:{port}/dicom-web{path}"
+
+
+def transcoded(syntax: str) -> str:
+    """Return what asks for objects in a transfer syntax."""
+    return f'multipart/related; type="application/dicom"; transfer-syntax={syntax}'
 
 
 # Pictures.
@@ -116,7 +128,7 @@ def test_an_image_is_found_behind_many_objects_that_are_none(port: int) -> None:
 
 
 def test_a_study_that_is_not_there_has_no_picture(port: int) -> None:
-    for path in (f"/studies/{STUDY}.9", f"/studies/{STUDY}.9/series/{STUDY}.9"):
+    for path in (f"/studies/{STUDY}.9", f"/studies/{STUDY}.9/series/{SERIES}"):
         assert get(port, f"{path}/thumbnail", "image/jpeg").status == 404
 
 
@@ -134,3 +146,85 @@ def test_a_picture_may_be_had_in_ranges(port: int, cine: str) -> None:
     whole = get(port, f"{cine}/frames/1/rendered", "image/jpeg")
     part = get(port, f"{cine}/frames/1/rendered", "image/jpeg", Range="bytes=3-9")
     assert (part.status, part.body) == (206, whole.body[3:10])
+
+
+# Objects.
+
+
+@pytest.mark.parametrize("level", ["study", "series"])
+def test_objects_that_cannot_be_had_in_the_named_syntax_are_left_out_and_counted(port: int, level: str) -> None:
+    series, instances = stored_series(port, False, True, False)
+    address = series if level == "series" else series.partition("/series")[0]
+    whole = [f"{instance.rpartition('/')[2]}.dcm" for instance in (instances[0], instances[2])]
+    answer = get(port, address, transcoded(EXPLICIT_LITTLE_ENDIAN))
+    zipped = get(port, address, f"application/zip; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}")
+    assert (answer.status, zipped.status) == (206, 206)
+    assert [part.headers["content-type"].partition("=")[2] for part in parts(answer)] == [EXPLICIT_LITTLE_ENDIAN] * 2
+    for one in (answer, zipped):
+        assert "1 of 3 instances cannot be given in that transfer syntax." in one.headers["warning"]
+    with zipfile.ZipFile(io.BytesIO(zipped.body)) as archive:
+        assert archive.namelist() == whole
+        for name in whole:
+            assert decode_file_meta(archive.read(name))[0].transfer_syntax_uid == EXPLICIT_LITTLE_ENDIAN
+
+
+def test_where_no_syntax_was_named_such_objects_go_as_they_are_stored(port: int) -> None:
+    series, instances = stored_series(port, False, True)
+    answer = get(port, series, 'multipart/related; type="application/dicom"')
+    zipped = get(port, series, "application/zip")
+    assert (answer.status, zipped.status) == (200, 200)
+    syntaxes = [EXPLICIT_LITTLE_ENDIAN, JPEG_LOSSLESS_SV1]
+    assert [part.headers["content-type"].partition("=")[2] for part in parts(answer)] == syntaxes
+    with zipfile.ZipFile(io.BytesIO(zipped.body)) as archive:
+        files = [archive.read(name) for name in archive.namelist()]
+    assert [decode_file_meta(file)[0].transfer_syntax_uid for file in files] == syntaxes
+    study, series_uid, uid = instances[1].split("/")[2::2]
+    alone = get(port, instances[1], "application/dicom")
+    named = get(port, instances[1], f"application/dicom; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}")
+    assert (alone.status, alone.headers["content-type"]) == (
+        200,
+        f"application/dicom; transfer-syntax={JPEG_LOSSLESS_SV1}",
+    )
+    assert named.status == 406
+    where = (
+        f"/wado?requestType=WADO&studyUID={study}&seriesUID={series_uid}&objectUID={uid}&contentType=application/dicom"
+    )
+    client = Client(port)
+    assert client.ask(where).headers["content-type"] == f"application/dicom; transfer-syntax={JPEG_LOSSLESS_SV1}"
+    assert client.ask(f"{where}&transferSyntax={EXPLICIT_LITTLE_ENDIAN}").status == 406
+
+
+def test_a_header_tells_that_the_named_syntax_cannot_hold_an_object_however_late_it_comes(port: int) -> None:
+    data, uid = encapsulated([b"\xff\xd8\xff\xe0" + bytes(AHEAD_BYTES)], 1)
+    deep = copied("CT_small.dcm", (STUDY, SERIES, new_uid()), number=9)
+    assert store(port, [part10(data, uid, JPEG_BASELINE), deep]).status == 200
+    answer = get(port, f"/studies/{STUDY}", transcoded(JPEG_BASELINE))
+    assert (answer.status, len(parts(answer))) == (206, 1)
+    assert "1 of 2 instances cannot be given" in answer.headers["warning"]
+
+
+def test_an_answer_that_breaks_off_is_seen_to_and_is_one_line_in_the_log(server: Server, port: int) -> None:
+    study, series = new_uid(), new_uid()
+    files = [copied(CINE, (study, series, new_uid()), number=number) for number in range(1, 4)]
+    assert store(port, [*files, copied(JPEG, (study, series, new_uid()), number=4, broken=[1])]).status == 200
+    with pytest.raises(http.client.IncompleteRead):
+        get(port, f"/studies/{study}", transcoded(EXPLICIT_LITTLE_ENDIAN))
+    assert wait_until(lambda: "an answer broke off" in server.log, 5.0)
+    assert "Traceback" not in server.log
+    assert "ASGI" not in server.log
+    assert get(port, f"/studies/{study}", transcoded("*")).status == 200
+
+
+# Frames.
+
+
+def test_frames_that_are_named_are_all_given_or_the_request_says_which_is_not(port: int, cine: str) -> None:
+    decoded = 'multipart/related; type="application/octet-stream"'
+    refused = get(port, f"{cine}/frames/1,2,3", decoded)
+    assert refused.status == 406
+    assert refused.model["error"].startswith("frame 2 cannot be given so: ")
+    given = get(port, f"{cine}/frames/1,3", decoded)
+    assert (given.status, len(parts(given))) == (200, 2)
+    assert int(given.headers["content-length"]) == len(given.body)
+    for path in ("frames", "pixeldata"):
+        assert get(port, f"{cine}/{path}", decoded).model["error"].startswith("frame 2 cannot be given so: ")

@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import numpy as np
 import pydicom
 import pytest
 
@@ -14,15 +15,18 @@ from archimage.dicom.codecs.syntaxes import (
     JPEG_BASELINE,
     JPEG_LOSSLESS_SV1,
     JPEG_LS,
+    JPEG_XL_RECOMPRESSION,
     RLE,
 )
 from archimage.dicom.part10 import decode_file_meta
+from archimage.dicom.pixels import PixelDescription, decode_frame
 from archimage.errors import NotAcceptableError
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb.forms import frame_form, frame_offers, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import rank
 from tests.attacks.datasets import dataset, new_uid
 from tests.services.test_frames import encapsulated
+from tests.web.breaking import copied
 from tests.web.stowing import STUDY, part10, store
 from tests.web.wadoing import SERIES, Kept, get, one, parts
 
@@ -81,6 +85,26 @@ def test_what_is_lossy_is_another_object(port: int, real: list[Kept]) -> None:
     made = pydicom.dcmread(io.BytesIO(part.body))
     assert made.SOPInstanceUID != kept.uid
     assert made.LossyImageCompression == "01"
+
+
+def test_a_jpeg_becomes_a_jpeg_xl_that_holds_the_same_picture(port: int) -> None:
+    uids = (new_uid(), new_uid(), new_uid())
+    file = copied(_CINE, uids)
+    assert store(port, [file]).status == 200
+    address = "/studies/{}/series/{}/instances/{}".format(*uids)
+    (part,) = parts(get(port, address, objects(JPEG_XL_RECOMPRESSION)))
+    made, stored = pydicom.dcmread(io.BytesIO(part.body)), pydicom.dcmread(io.BytesIO(file))
+    assert (made.file_meta.TransferSyntaxUID, made.SOPInstanceUID) == (JPEG_XL_RECOMPRESSION, stored.SOPInstanceUID)
+    assert len(made.PixelData) < len(stored.PixelData)
+    recompressed = f'multipart/related; type="image/jxl"; transfer-syntax={JPEG_XL_RECOMPRESSION}'
+    (frame,) = parts(get(port, f"{address}/frames/3", recompressed))
+    (jpeg,) = parts(get(port, f"{address}/frames/3", 'multipart/related; type="image/jpeg"'))
+    description = PixelDescription.of(made, "OB", made["PixelData"].tag)
+    pictures = [
+        decode_frame(memoryview(data), syntax, description)[0]
+        for data, syntax in ((frame.body, JPEG_XL_RECOMPRESSION), (jpeg.body, JPEG_BASELINE))
+    ]
+    assert np.abs(pictures[0].astype(int) - pictures[1]).max() <= 3  # two decoders of one set of coefficients
 
 
 def test_an_archive_of_transcoded_objects(port: int, real: list[Kept]) -> None:

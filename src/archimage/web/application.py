@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Final
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,8 +17,13 @@ from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import Executors, WebServices
 from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
 from archimage.web.probes import Check
+
+_READ_ONLY: Final = partial(
+    status_report, HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", {"Allow": "GET, HEAD"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,11 @@ class Application:
         path = scope["raw_path"].decode("latin-1")
         if self.dicomweb.serves(path):
             return await self.dicomweb(scope, receive, send)
-        document = self.documents.get(path) if scope["method"] in {"GET", "HEAD"} else None
-        part = document or self.parts.get(path[1:].partition("/")[0], self.pages)
+        document = self.documents.get(path)
+        if document is not None:
+            part = document if scope["method"] in {"GET", "HEAD"} else _READ_ONLY()
+        else:
+            part = self.parts.get(path[1:].partition("/")[0], self.pages)
         return await part(scope, receive, send)
 
 

@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from archimage import errors
 from archimage.errors import ArchimageError
 
 RETRY_AFTER_S: Final = 5
+NOWHERE: Final = "nothing is served at this address"
 
 
 class Answer(NamedTuple):
@@ -99,6 +101,18 @@ def explain(error: Exception) -> tuple[str, str]:
 def unforeseen() -> Response:
     """Answer a request that met a bug."""
     return status_report(_UNFORESEEN.status, _UNFORESEEN.status.phrase, _UNFORESEEN.next)
+
+
+def of_framework(error: HTTPException, next_step: str) -> Response:
+    """Answer a request that a framework has refused."""
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        message = NOWHERE
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        message = "this cannot be done here"
+    else:
+        message = str(error.detail)
+    return status_report(status, message, next_step, error.headers)
 
 
 def status_report(

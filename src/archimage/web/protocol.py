@@ -13,14 +13,19 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import httptools
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from archimage.errors import ArchimageError
 from archimage.web.direct import DIRECT, DIRECT_BODY, DirectReceiver, DirectSender, Piece, Run, chunked
+from archimage.web.errors import RETRY_AFTER_S, status_report
+from archimage.web.refusals import last_answer
 
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 96 << 10
@@ -30,13 +35,25 @@ _LEAST_DIRECT_BYTES: Final = 64 << 10
 """A body of which less is to come is left to the transport."""
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_TOO_SLOW: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: 87\r\nconnection: close\r\n\r\n"
-    b'{"error":"the request did not come in time","next":"Send the request again, faster."}\r\n'
+_TOO_SLOW: Final = last_answer(
+    HTTPStatus.REQUEST_TIMEOUT, "the request did not come in time", "Send the request again, faster."
 )
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\ncontent-length: 88\r\n"
-    b'connection: close\r\n\r\n{"error":"the head of the request is too large","next":"Send fewer or shorter headers."}'
+_TOO_LARGE: Final = last_answer(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "the head of the request is too large",
+    "Send fewer or shorter headers.",
+)
+_NO_HTTP: Final = last_answer(
+    HTTPStatus.BAD_REQUEST,
+    f"the request cannot be read as HTTP, or has more than {MAX_HEADERS} headers",
+    "Correct the request; a client that speaks TLS needs an address that begins with https.",
+)
+_OVERLOADED: Final = partial(
+    status_report,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "too many connections are open",
+    "Send the request again in a moment.",
+    {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"},
 )
 
 
@@ -115,10 +132,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._expect_reading()
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, _msg: str) -> None:
         """Answer what is no HTTP; nothing can follow it."""
         self._abandon()
-        super().send_400_response(msg)
+        self.transport.write(_NO_HTTP)
+        self.transport.close()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, in bounded time."""
@@ -137,6 +155,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
+        if app is service_unavailable:
+            app = cast("ASGI3Application", _OVERLOADED())
         if self.scheme == "http":  # what is encrypted has to pass through this process
             cycle.scope["extensions"] = {DIRECT: {}, DIRECT_BODY: {"open": partial(self._receive_directly, cycle)}}
         extended = partial(self._answer, cycle, cast("ASGIApp", app))
@@ -153,7 +173,13 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 await send(message)
 
-        await app(scope, receive, extended)
+        try:
+            await app(scope, receive, extended)
+        except ArchimageError:
+            if not cycle.response_started:
+                raise
+            cycle.disconnected = True  # the application has said why; the client sees that the end is missing
+            self.transport.close()
 
     def _receive_directly(self, cycle: RequestResponseCycle) -> DirectReceiver | None:
         """Have the rest of a long body received past the transport, which reads no more until it is answered."""

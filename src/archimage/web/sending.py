@@ -1,4 +1,4 @@
-"""What every answer of the web side has, whichever part gives it."""
+"""What answers of the web side have in common, whichever part gives them."""
 
 from typing import Final
 
@@ -6,12 +6,11 @@ from starlette.types import Message, Scope, Send
 
 from archimage.web.receiving import TimedReceive
 
-_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLOSE: Final = (b"connection", b"close")
 
 
 class Sending:
-    """An ASGI `send` that adds what every answer has, and knows whether one has begun."""
+    """An ASGI `send` that knows whether an answer has begun, and ends the connection after one that came early."""
 
     __slots__ = ("_has_body", "_send", "body", "started")
 
@@ -25,10 +24,9 @@ class Sending:
         """Send one message of the answer."""
         if not self.started:
             self.started = True
-            headers = [*message["headers"], _NOSNIFF]
             if self._has_body and not self.body.finished:
-                headers.append(_CLOSE)  # what still comes is nobody's; the next request could not be told from it
-            message = {**message, "headers": headers}
+                # What still comes is nobody's; the next request could not be told from it.
+                message = {**message, "headers": [*message["headers"], _CLOSE]}
         await self._send(message)
 
 

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from archimage.web.protocol import HttpLimits, bounded
+from archimage.web.refusals import EVERY_ANSWER
 
 
 class _Server(uvicorn.Server):
@@ -32,6 +33,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=list(EVERY_ANSWER.items()),
             proxy_headers=False,
             timeout_keep_alive=int(limits.keep_alive_timeout_s),
         )

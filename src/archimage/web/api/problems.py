@@ -73,11 +73,4 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 
 async def _of_framework(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
-    status = HTTPStatus(error.status_code)
-    if status is HTTPStatus.NOT_FOUND:
-        message = "nothing is served at this address"
-    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
-        message = "this cannot be done here"
-    else:
-        message = str(error.detail)
-    return errors.status_report(status, message, "See /api/v1/docs for what can be asked for.", error.headers)
+    return errors.of_framework(error, "See /api/v1/docs for what can be asked for.")

@@ -59,7 +59,7 @@ class DicomWebService:
         except ArchimageError as error:
             if sending.started:
                 _log.error("an answer broke off", path=scope["path"], reason=str(error))
-                raise
+                raise  # the protocol ends the connection, so that the client sees it
             await self._fail(error, scope, sending)
         except Exception:
             if sending.started:
@@ -106,9 +106,7 @@ def _check_length(scope: Scope, resource: Resource) -> None:
 
 
 def _not_found() -> Response:
-    return errors.status_report(
-        HTTPStatus.NOT_FOUND, "nothing is served at this address", "See /openapi.json for what is."
-    )
+    return errors.status_report(HTTPStatus.NOT_FOUND, errors.NOWHERE, "See /openapi.json for what is.")
 
 
 def _no_method(method: str, route: Route) -> Response:
