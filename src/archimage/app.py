@@ -252,7 +252,18 @@ class App:
             events=services.events,
             tasks=services.tasks,
         )
-        return application.build(dicomweb, management, {"index": self._check_index}, self.config.http, threads)
+        checks = {"index": self._check_index}
+        return application.build(dicomweb, management, checks, self.config.http, threads, self._metered())
+
+    def _metered(self) -> Callable[[], bytes]:
+        """Begin to count; return what tells the counts."""
+        from archimage.observe.metrics import Metrics  # takes a while to import, and only a server counts
+
+        metrics = Metrics()
+        self.pixels.meter = metrics
+        if self.compression is not None:
+            self.compression.meter = metrics
+        return metrics.exposition
 
     def registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
         """Return the DICOM services; their work is done in these threads."""

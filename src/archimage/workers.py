@@ -24,7 +24,7 @@ import uvloop
 from archimage.app import Address, OnReady, bind_listener, build
 from archimage.config import Config
 from archimage.errors import ArchimageError
-from archimage.observe import logs
+from archimage.observe import logs, metrics
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -45,6 +45,7 @@ def serve(config: Config, on_ready: OnReady) -> None:
     """Run `config.dicom.workers` processes until SIGTERM or SIGINT."""
     with contextlib.ExitStack() as held:
         stop = held.enter_context(_stop_signals())
+        held.enter_context(metrics.shared())
         dicom = _reserve("dicom", config.dicom.host, config.dicom.port, held)
         http = _reserve("http", config.http.host, config.http.port, held)
         build(config).close()
@@ -125,6 +126,7 @@ def _supervise(config: Config, workers: list[_Worker], stop: socket.socket) -> N
             _log.error("a worker has ended by itself; starting another", pid=process.pid, exit_code=process.exitcode)
             if wait([stop], timeout=_RESTART_PAUSE_S):
                 return
+            metrics.forget_process(process.pid or 0)
             worker.ready.close()
             workers[workers.index(worker)] = _start(config)
 

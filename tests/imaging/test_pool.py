@@ -17,7 +17,7 @@ import pytest
 from archimage.errors import InvalidPixelDataError, NotAcceptableError, UnavailableError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
-from archimage.ports import JsonValue
+from archimage.ports import JsonValue, TaskOutcome, Unmetered
 
 ROOT = Path(__file__).parents[2]
 TASKS = "tests.imaging.tasks:TASKS"
@@ -118,6 +118,38 @@ def test_a_worker_that_eats_memory_fails_alone(pool: WorkerPool) -> None:
     with pytest.raises(InvalidPixelDataError, match="memory"):
         pool.submit("eat", {}, []).result(PATIENCE_S)
     assert pid_of(pool) != before
+
+
+class Noted(Unmetered):
+    """Notes what it hears."""
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[str, str]] = []
+        self.waiting: list[int] = []
+
+    def pixel_task(self, task: str, outcome: TaskOutcome) -> None:
+        self.tasks.append((task, outcome))
+
+    def pixel_tasks_waiting(self, count: int) -> None:
+        self.waiting.append(count)
+
+
+def test_how_tasks_end_and_how_many_wait_is_told() -> None:
+    with closing(WorkerPool(1, IMPATIENT)) as pool:
+        pool.meter = noted = Noted()
+        futures = [pool.submit(task, {}, []) for task in ("echo", "hang", "eat", "leave", "refuse")]
+        for future in futures:
+            future.exception(PATIENCE_S)
+    outcomes = dict(noted.tasks)
+    assert {task: outcomes[task] for task in ("echo", "hang", "leave")} == {
+        "echo": "done",
+        "hang": "timeout",
+        "leave": "lost",
+    }
+    assert outcomes["eat"] in {"memory", "timeout"}
+    assert outcomes["refuse"] == "failed"
+    assert max(noted.waiting) >= 3
+    assert noted.waiting[-1] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])

@@ -12,7 +12,7 @@ import structlog
 from archimage import errors
 from archimage.errors import ArchimageError, InvalidPixelDataError, UnavailableError
 from archimage.imaging.process import Answer, WorkerLostError, WorkerProcess, WorkerSettings
-from archimage.ports import JsonValue
+from archimage.ports import JsonValue, Meter, TaskOutcome, Unmetered
 
 Buffer = bytes | memoryview
 Result = tuple[dict[str, Any], bytes]
@@ -50,7 +50,10 @@ class WorkerPool:
     """Does pixel work in at most so many processes; used from any thread. Implements `ports.PixelWork`."""
 
     def __init__(self, workers: int, settings: WorkerSettings, *, max_waiting: int = 256) -> None:
+        self.meter: Meter = Unmetered()
+        """Hears of tasks."""
         self._settings = settings
+        self._workers = workers
         self._max_outstanding = workers + max_waiting
         self._threads = ThreadPoolExecutor(workers, "pixels")
         self._lock = threading.Lock()
@@ -74,7 +77,7 @@ class WorkerPool:
                 raise UnavailableError("the server is ending")
             if self._outstanding >= self._max_outstanding:
                 raise UnavailableError(f"{self._outstanding} images wait to be processed; try again later")
-            self._outstanding += 1
+            self._count(1)
             future = self._threads.submit(
                 self._run, _Task(task, options, data, self._settings.patience_s(native_bytes))
             )
@@ -102,7 +105,11 @@ class WorkerPool:
 
     def _done(self, _future: Future[Result]) -> None:
         with self._lock:
-            self._outstanding -= 1
+            self._count(-1)
+
+    def _count(self, added: int) -> None:
+        self._outstanding += added
+        self.meter.pixel_tasks_waiting(max(0, self._outstanding - self._workers))
 
     def _run(self, task: "_Task") -> Result:
         try:
@@ -110,8 +117,10 @@ class WorkerPool:
         except WorkerLostError as lost:
             if self._closed:
                 raise UnavailableError("the server is ending") from None
+            self.meter.pixel_task(task.name, "timeout" if lost.late else "lost")
             _log.error("killed a worker process over an image", task=task.name, reason=str(lost))
             raise InvalidPixelDataError(f"the image cannot be processed: {lost}") from None
+        self.meter.pixel_task(task.name, _outcome(answer))
         if answer.error is None:
             return answer.result, answer.data
         if answer.error in _TOLD:
@@ -167,3 +176,9 @@ class WorkerPool:
                 self._idle.append(worker)
         if not keep:
             worker.close()
+
+
+def _outcome(answer: Answer) -> TaskOutcome:
+    if answer.error is None:
+        return "done"
+    return "memory" if answer.last else "failed"

@@ -51,11 +51,13 @@ class WorkerLostError(Exception):
     """The worker did not answer as it must and is gone; the text says why.
 
     begun is false where that cannot be the task's fault: the worker did not have all of it, or answered another one.
+    late tells that it took too long.
     """
 
-    def __init__(self, reason: str, *, begun: bool) -> None:
+    def __init__(self, reason: str, *, begun: bool, late: bool = False) -> None:
         super().__init__(reason)
         self.begun = begun
+        self.late = late
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class WorkerProcess:
             begun = head.get("number") == number
             return _answer(head, content, number)
         except TimeoutError:
-            raise self._lost(f"it took longer than {timeout_s:.3g} s", begun=True) from None
+            raise self._lost(f"it took longer than {timeout_s:.3g} s", begun=True, late=True) from None
         except ValueError:
             raise self._lost("the answer was none", begun=begun) from None
         except ConnectionResetError:  # it went with something unread
@@ -163,9 +165,9 @@ class WorkerProcess:
         self._channel.close()
         os.close(self._life)
 
-    def _lost(self, reason: str, *, begun: bool) -> WorkerLostError:
+    def _lost(self, reason: str, *, begun: bool, late: bool = False) -> WorkerLostError:
         self.kill()
-        return WorkerLostError(reason, begun=begun)
+        return WorkerLostError(reason, begun=begun, late=late)
 
 
 def _answer(head: dict[str, Any], data: bytes, number: int) -> Answer:

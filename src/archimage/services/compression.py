@@ -32,7 +32,7 @@ from archimage.errors import (
 )
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Compressible
-from archimage.ports import Index
+from archimage.ports import Index, Meter, Unmetered
 from archimage.services.compressor import Compressor
 from archimage.services.intake import Answer, Arrival, Intake, Outcome
 from archimage.services.removal import RemovalService
@@ -71,6 +71,8 @@ class CompressionService:
         take_turn: Callable[[], Turn | None],
         pauses: Pauses | None = None,
     ) -> None:
+        self.meter: Meter = Unmetered()
+        """Hears what becomes of the objects."""
         self._index = index
         self._intake = intake
         self._compressor = compressor
@@ -147,6 +149,7 @@ class CompressionService:
             raise answer
         assert isinstance(answer, Outcome)  # noqa: S101
         self._replaced.append((time.monotonic() + self._pauses.readers_s, arrival.removal))
+        self.meter.compressed(wanted.stored.size_bytes, compressed.record.size_bytes)
         _log.info(
             "compressed",
             sop_instance_uid=wanted.stored.sop_instance_uid,
@@ -158,6 +161,7 @@ class CompressionService:
     def _keep(self, wanted: Compressible, error: Exception) -> None:
         reason = str(error) if isinstance(error, ArchimageError) else f"a fault: {type(error).__name__}"
         _log.info("not compressed", sop_instance_uid=wanted.stored.sop_instance_uid, reason=reason)
+        self.meter.kept_uncompressed(type(error).__name__)
         with self._index.writing() as index:
             index.keep_uncompressed(wanted.stored.sop_instance_uid, wanted.stored.path)
 

@@ -1,6 +1,6 @@
 """The web side as one ASGI application: DICOMweb and its description, the management API, and the probes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import HttpConfig
-from archimage.web import openapi, probes
+from archimage.web import metrics, openapi, probes
 from archimage.web.api import application as api
 from archimage.web.api.resources import ApiServices
 from archimage.web.cors import allow_origins
@@ -55,16 +55,18 @@ def build(
     checks: Mapping[str, Check],
     settings: HttpConfig,
     executors: Executors,
+    exposition: Callable[[], bytes],
 ) -> ASGIApp:
-    """Make the application; executors run what blocks."""
+    """Make the application; executors run what blocks, exposition tells the metrics."""
     dicomweb = DicomWebService(
         RESOURCES, services, executors, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
     described = Response(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
+    documents: dict[str, ASGIApp] = {"/openapi.json": described, metrics.PATH: metrics.endpoint(exposition)}
     parts = {"api": api.build(management, body_timeout_s=settings.request_timeout_s)}
-    application = Application(dicomweb, {"/openapi.json": described}, parts, probes.build(checks))
+    application = Application(dicomweb, documents, parts, probes.build(checks))
     return HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
