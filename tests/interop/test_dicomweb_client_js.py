@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import pydicom
 import pytest
+import requests
 from PIL import Image
 from pydicom.encaps import generate_frames
 
@@ -105,6 +106,7 @@ def test_it_finds_studies(javascript: Javascript) -> None:
         {"PatientID": header.PatientID},
         {"PatientName": "compressed*ct1"},
         {"StudyDate": header.StudyDate, "limit": 1},
+        {"ModalitiesInStudy": ["CT", "PT"]},
     ):
         (study,) = javascript.call("searchForStudies", {"queryParams": filters})
         assert study["0020000D"]["Value"] == [header.StudyInstanceUID]
@@ -218,6 +220,9 @@ def test_it_retrieves_thumbnails(javascript: Javascript, path: Path) -> None:
 def test_the_addresses_that_it_builds_lead_to_images(javascript: Javascript) -> None:
     url = javascript.call("buildInstanceWadoURIUrl", {**address(_NATIVE), "contentType": "image/jpeg"})
     assert url.startswith(f"{javascript.url}?requestType=WADO&studyUID=")
+    shown = Image.open(BytesIO(requests.get(url, timeout=60).content))
+    header = _HEADERS[_NATIVE]
+    assert (shown.format, shown.size) == ("JPEG", (header.Columns, header.Rows))
 
 
 def test_every_operation_is_tested(javascript: Javascript) -> None:

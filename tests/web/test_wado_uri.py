@@ -166,3 +166,16 @@ def test_a_presentation_state_has_to_be_one(client: Client, kept: dict[str, Kept
     one = kept["CT_small.dcm"]
     answer = wado(client, one, presentationUID=one.uid, presentationSeriesUID=one.series)
     assert (answer.status, "presentation state" in answer.json["error"]) == (406, True)
+
+
+@pytest.mark.parametrize("root", ["/dicom-web", "/dicom-web/"])
+def test_the_service_root_takes_the_same_parameters(client: Client, kept: dict[str, Kept], root: str) -> None:
+    one = kept["CT_small.dcm"]
+    uids = f"studyUID={one.study}&seriesUID={one.series}&objectUID={one.uid}"
+    answer = client.ask(f"{root}?requestType=WADO&{uids}&contentType=image/jpeg")
+    assert picture(answer).size == (128, 128)
+    assert answer.body == wado(client, one, contentType="image/jpeg").body
+    assert client.ask(f"{root}?requestType=WADO", "HEAD").status == 400
+    assert client.ask(f"{root}?requestType=other&{uids}").status == 400
+    assert client.ask(root).headers["content-type"].startswith("application/vnd.sun.wadl+xml")
+    assert client.ask(f"{root}?requestType=WADO", "OPTIONS").status == 200

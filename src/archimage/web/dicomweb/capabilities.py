@@ -4,6 +4,7 @@ Ref: PS3.18 §8.9, Annex H; W3C Member Submission "Web Application Description L
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -25,26 +26,44 @@ Node = dict[str, Any]
 """An element: texts are its attributes, lists and other nodes its children."""
 
 
-def resources(described: Sequence[Resource]) -> tuple[Resource, ...]:
-    """Make the resources that describe others: the root of the service, with a slash and without."""
+def resources(described: Sequence[Resource], by_uri: Resource) -> tuple[Resource, ...]:
+    """Make the resources of the service root, with a slash and without: they describe others.
 
-    async def handle(request: DicomWebRequest) -> ASGIApp:
+    Older clients send what they ask for by parameters to the same address (PS3.18 §9): by_uri answers that.
+    """
+
+    async def describe_all(request: DicomWebRequest) -> ASGIApp:
         offer = request.choose(_OFFERS).offer
         tree = {"resources": describe(described, request.base_url)}
         body = orjson.dumps({"application": tree}) if offer == _JSON else _xml(tree)
-        return Response(body, 200, media_type=offer.media_type, headers={"Cache-Control": "no-cache", "Vary": "Accept"})
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+        return Response(body, 200, media_type=offer.media_type, headers=headers)
 
+    async def read(request: DicomWebRequest) -> ASGIApp:
+        return await (by_uri.handler if request.query.all("requestType") else describe_all)(request)
+
+    kinds = tuple(offer.media_type for offer in _OFFERS)
+    asked = Resource(
+        "RetrieveCapabilities",
+        "OPTIONS",
+        "",
+        describe_all,
+        "Describe what the service can do",
+        produces=kinds,
+        statuses=(200, 400, 406),
+    )
+    got = replace(
+        by_uri,
+        name="ReadCapabilities",
+        path="",
+        root=SERVICE_ROOT,
+        handler=read,
+        summary="Describe what the service can do; with requestType, retrieve an object by WADO-URI",
+        produces=tuple(dict.fromkeys((*kinds, *by_uri.produces))),
+    )
     return tuple(
-        Resource(
-            f"{name}{slash}",
-            method,
-            path,
-            handle,
-            "Describe what the service can do",
-            produces=tuple(offer.media_type for offer in _OFFERS),
-            statuses=(200, 400, 406),
-        )
-        for method, name in (("OPTIONS", "RetrieveCapabilities"), ("GET", "ReadCapabilities"))
+        replace(one, name=f"{one.name}{slash}", path=path)
+        for one in (asked, got)
         for path, slash in (("", ""), ("/", "Slash"))
     )
 

@@ -30,4 +30,4 @@ _SERVED: Final = (
     *removal.RESOURCES,
 )
 
-RESOURCES: Final[tuple[Resource, ...]] = (*_SERVED, *capabilities.resources(_SERVED))
+RESOURCES: Final[tuple[Resource, ...]] = (*_SERVED, *capabilities.resources(_SERVED, uri.RETRIEVE))

@@ -2,6 +2,8 @@
 
     /wado?requestType=WADO&studyUID=1.2&seriesUID=1.2.3&objectUID=1.2.3.4&contentType=image/jpeg
 
+The service root takes the same parameters (`capabilities`): there clients look that know one address alone.
+
 Ref: PS3.18 §9.
 """
 
@@ -190,16 +192,16 @@ _OPTIONAL: Final[Mapping[str, str]] = {
     "anonymize": "Not offered: `yes` is refused.",
 }
 
-RESOURCES: Final = (
-    Resource(
-        "RetrieveByURI",
-        "GET",
-        "/wado",
-        _retrieve,
-        "Retrieve an object by WADO-URI",
-        tuple(Parameter(name, text) for name, text in (*_NEEDED.items(), *_OPTIONAL.items())),
-        (*PICTURES, DICOM, "application/pdf", "video/mp4", "video/mpeg"),
-        statuses=(200, 206, 304, 400, 404, 406, 416, 503),
-        root="",
-    ),
+RETRIEVE: Final = Resource(
+    "RetrieveByURI",
+    "GET",
+    "/wado",
+    _retrieve,
+    "Retrieve an object by WADO-URI",
+    tuple(Parameter(name, text) for name, text in (*_NEEDED.items(), *_OPTIONAL.items())),
+    (*PICTURES, DICOM, "application/pdf", "video/mp4", "video/mpeg"),
+    statuses=(200, 206, 304, 400, 404, 406, 416, 503),
+    root="",
 )
+
+RESOURCES: Final = (RETRIEVE,)
