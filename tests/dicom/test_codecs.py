@@ -205,6 +205,23 @@ def test_rpcl_has_its_order_its_lengths_and_resolutions_down_to_64_samples() -> 
         assert b"\xff\x55" in encoded[:200]
 
 
+@pytest.mark.parametrize("size", range(100, 3_700, 40))
+def test_a_jpeg_ls_codestream_that_is_cut_short_is_refused_before_time_is_up(size: int) -> None:
+    description = described(64, 64, allocated=8, stored_bits=8)
+    encoded = encode_frame(noise(description), JPEG_LS, description)
+    with pytest.raises(InvalidPixelDataError):
+        decode_frame(encoded[:size], JPEG_LS, description)
+
+
+@pytest.mark.parametrize(("missing", "behind"), [(0, b"\0"), (0, b"\xff\xd9"), (0, b"more"), (2, b"")])
+def test_a_jpeg_ls_codestream_may_lack_its_end_or_have_more_behind_it(missing: int, behind: bytes) -> None:
+    description = described(64, 64, allocated=8, stored_bits=8)
+    image = noise(description)
+    encoded = encode_frame(image, JPEG_LS, description)
+    decoded, _ = decode_frame(encoded[: len(encoded) - missing] + behind, JPEG_LS, description)
+    assert np.array_equal(decoded, image)
+
+
 @pytest.mark.parametrize("syntax", [HTJ2K_LOSSLESS, JPEG_2000_LOSSLESS, JPEG_LS, JPEG_LOSSLESS, JPEG_LOSSLESS_SV1])
 @pytest.mark.parametrize(("bits", "signed"), [(8, False), (10, False), (12, True), (16, True)])
 def test_codestreams_have_the_precision_of_bits_stored(syntax: str, bits: int, *, signed: bool) -> None:

@@ -16,13 +16,16 @@ _BY_PIXEL: Final = 2
 _SMALL: Final = 1024
 """Samples below which the encoder that knows precisions may have too little room for its own head."""
 _FRAME: Final = b"\xff\xf7"
+_END: Final = b"\xff\xd9"
+"""Without it CharLS looks for seconds for what a codestream that was cut short does not hold; behind another one it
+does not matter."""
 
 
 def decode(data: bytes | memoryview, description: PixelDescription, _transfer_syntax_uid: str) -> Array:
     """Decode a frame; samples and their colour space are as described."""
     stream = parse_jpeg(data)
     check_size(stream, description)
-    array = from_precision(imagecodecs.jpegls_decode(bytes(data)), description, stream.precision)
+    array = from_precision(imagecodecs.jpegls_decode(b"".join((data, _END))), description, stream.precision)
     return array if stream.reversible else clipped(array, description)
 
 
