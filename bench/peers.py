@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from bench.process import Running
 Starter = Callable[[Path], AbstractContextManager[Running]]
 MOVE_DESTINATION = "BENCHDEST"
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-MODULES = {"floor": "floor", "ready": "ready", "sink": "sink", "pynetdicom": "pynetdicom_scp"}
+MODULES = {"floor": "floor", "ready": "ready", "sink": "sink", "web_floor": "web_floor", "pynetdicom": "pynetdicom_scp"}
 ARCHIMAGE_COMMAND = (sys.executable, "-m", "archimage")
 
 
@@ -159,6 +160,13 @@ def floor(root: Path, *, sync: bool = True) -> AbstractContextManager[Running]:
 def ready(root: Path, pdus: Path) -> AbstractContextManager[Running]:
     """Run the floor of C-GET, which sends a file of ready PDUs."""
     return _module(root, "ready", "READY", arguments=(str(pdus),))
+
+
+@contextmanager
+def web_floor(root: Path, objects: Path) -> Iterator[Running]:
+    """Run the floor of WADO-RS and STOW-RS, which has a folder of objects and keeps others."""
+    with _module(root, "web_floor", "", arguments=(str(objects),)) as running:
+        yield replace(running, name="floor", http_port=running.port)
 
 
 def sink(root: Path, port: int) -> AbstractContextManager[Running]:

@@ -87,11 +87,7 @@ class Connection:
         start = time.perf_counter()
         sock = self._open()
         sock.sendall(f"POST {ROOT}studies HTTP/1.1\r\n{fields}\r\n".encode(), socket.MSG_MORE)
-        for file in files:
-            sock.sendall(PART_HEAD, socket.MSG_MORE)
-            _send_file(sock, file)
-            sock.sendall(b"\r\n", socket.MSG_MORE)
-        sock.sendall(PARTS_END)
+        send_parts(sock, files)
         return self._answer(start, keep=True)
 
     def _open(self) -> socket.socket:
@@ -170,6 +166,15 @@ class Connection:
     def _receive(self, limit: int) -> memoryview:
         """Receive what there is into the buffer, which the next call uses again."""
         return self._buffer[: self._open().recv_into(self._buffer, min(limit, BUFFER_BYTES))]
+
+
+def send_parts(sock: socket.socket, files: Sequence[Path]) -> None:
+    """Send a body whose parts are files."""
+    for file in files:
+        sock.sendall(PART_HEAD, socket.MSG_MORE)
+        _send_file(sock, file)
+        sock.sendall(b"\r\n", socket.MSG_MORE)
+    sock.sendall(PARTS_END)
 
 
 def _send_file(sock: socket.socket, path: Path) -> None:

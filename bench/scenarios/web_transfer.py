@@ -1,10 +1,11 @@
-"""WADO-RS of whole studies and STOW-RS, and the memory that 1 GB takes on its way in and out."""
+"""WADO-RS of whole studies and STOW-RS, beside a bare sender and receiver; the memory that 1 GB takes in and out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from bench import archives, web
+from bench import archives, peers, web
 from bench.archives import ARCHIVES
 from bench.data import BIG_1G, CT_512K, STUDY_1G, Objects
 from bench.figures import OURS, Sample, Target
@@ -41,7 +42,17 @@ def web_wado(bench: Bench) -> None:
                 cpu_ms = 1000 * (server.cpu_s() - before) / objects.count
                 yield Sample(kind, name, got / 1e6 / sum(answer.seconds for answer in answers), "MB/s", cpu_ms)
 
-    bench.alternate(case, {name: partial(measure, name) for name in ARCHIVES})
+    def floor() -> Iterator[Sample]:
+        with peers.web_floor(bench.work, objects.folder) as server, web.Connection(server) as connection:
+            objects.warm()
+            before = server.cpu_s()
+            answers = [connection.get(folder.name, OBJECTS).require() for folder in objects.groups]
+            got = sum(answer.length for answer in answers)
+            cpu_ms = 1000 * (server.cpu_s() - before) / objects.count
+            speed = got / 1e6 / sum(answer.seconds for answer in answers)
+            yield from (Sample(kind, server.name, speed, "MB/s", cpu_ms) for kind in list(asked)[1:])
+
+    bench.alternate(case, {**{name: partial(measure, name) for name in ARCHIVES}, "floor": floor})
 
 
 def web_stow(bench: Bench) -> None:
@@ -54,17 +65,24 @@ def web_stow(bench: Bench) -> None:
     }
     for case, bodies in requests.items():
         bench.expect((Target(case, 5, "Orthanc"),))
-        bench.alternate(case, {name: partial(_store, bench.work, case, name, objects, bodies) for name in ARCHIVES})
+        starts = {name: partial(archives.empty, name, bench.work) for name in ARCHIVES}
+        starts["floor"] = partial(peers.web_floor, bench.work, objects.folder)
+        bench.alternate(case, {name: partial(_store, case, start, objects, bodies) for name, start in starts.items()})
 
 
-def _store(work: Path, case: str, name: str, objects: Objects, bodies: Sequence[Sequence[Path]]) -> Sequence[Sample]:
-    with archives.empty(name, work) as server, web.Connection(server) as connection:
+def _store(
+    case: str,
+    start: Callable[[], AbstractContextManager[Running]],
+    objects: Objects,
+    bodies: Sequence[Sequence[Path]],
+) -> Sequence[Sample]:
+    with start() as server, web.Connection(server) as connection:
         objects.warm()
         before = server.cpu_s()
         seconds = sum(connection.store(files).require().seconds for files in bodies)
         cpu_s = server.cpu_s() - before
     count = sum(len(files) for files in bodies)
-    return (Sample(case, name, count / seconds, "objects/s", 1000 * cpu_s / count),)
+    return (Sample(case, server.name, count / seconds, "objects/s", 1000 * cpu_s / count),)
 
 
 def web_memory(bench: Bench) -> None:

@@ -38,8 +38,9 @@ _GATHERED_BYTES: Final = 256 << 10
 _TURN_S: Final = 0.02
 """So long one answer has a thread to itself, where others wait for one."""
 
-_PATIENCE_MS: Final = 2
-"""So long a thread waits for a client that is about to take more: another turn would cost as much."""
+_PATIENCE_MS: Final = 2.0
+"""So long, in one turn, a thread waits for a client that is about to take or send more: another turn would cost as
+much."""
 
 
 def size(piece: Piece) -> int:
@@ -73,6 +74,7 @@ class _DirectSocket:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=os.dup(descriptor))
         self._poll = select.poll()
+        self._patience_ms = _PATIENCE_MS
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -90,6 +92,13 @@ class _DirectSocket:
     def _check_going_on(self) -> None:
         if self._stopped.is_set():
             raise ConnectionAbortedError
+
+    def _is_ready(self) -> bool:
+        """Wait for the socket, as long as the turn's patience lasts."""
+        started = time.monotonic()
+        ready = self._poll.poll(max(0.0, self._patience_ms))
+        self._patience_ms -= 1000 * (time.monotonic() - started)
+        return bool(ready)
 
 
 class DirectReceiver(_DirectSocket):
@@ -120,6 +129,7 @@ class DirectReceiver(_DirectSocket):
         early, self._early = self._early, bytearray()
         if early:
             yield early, len(early)
+        self._patience_ms = _PATIENCE_MS
         until = time.monotonic() + _TURN_S
         while self._left_bytes and time.monotonic() < until:
             try:
@@ -128,7 +138,7 @@ class DirectReceiver(_DirectSocket):
                 if not count:
                     raise ConnectionResetError
             except BlockingIOError:
-                if not self._poll.poll(_PATIENCE_MS):
+                if not self._is_ready():
                     return
                 continue
             except ConnectionError:
@@ -197,6 +207,7 @@ class DirectSender(_DirectSocket):
 
     def _work(self) -> bool:
         """Send in a thread for a while; tell whether that was all."""
+        self._patience_ms = _PATIENCE_MS
         until = time.monotonic() + _TURN_S
         while time.monotonic() < until:
             self._check_going_on()
@@ -204,7 +215,7 @@ class DirectSender(_DirectSocket):
                 if not self._step():
                     return True
             except BlockingIOError:
-                if not self._poll.poll(_PATIENCE_MS):
+                if not self._is_ready():
                     return False
         return False
 

@@ -1,7 +1,8 @@
 """STOW-RS: store instances, and tell of each what became of it.
 
 A large body is received, parsed and written by one worker thread; any other by one that takes it a batch at a time,
-while the next batch comes. When both are full, the client's socket is not read. An object whose last byte has come is made durable beside those that follow it.
+while the next batch comes. When both are full, the client's socket is not read. An object whose last byte has come is
+made durable beside those that follow it.
 
 Ref: PS3.18 §10.5, Annex I (the response).
 """
