@@ -29,11 +29,14 @@ from archimage.net.admission import AdmissionPolicy
 from archimage.net.associations import AssociationTable
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry
+from archimage.net.looping import LoopThread
+from archimage.net.peers import NodePeers
 from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
 from archimage.net.scp import storage as storage_scp
 from archimage.net.scp import verification as verification_scp
-from archimage.net.scp.outgoing import Transcoder
+from archimage.net.scp.outgoing import Outbound, Transcoder
+from archimage.net.sending import NodeSender
 from archimage.net.server import DicomServer, bind
 from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
@@ -51,6 +54,7 @@ from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
+from archimage.services.peers import PeerService
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
@@ -73,6 +77,7 @@ from archimage.web.server import HttpServer
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
 _WEB_THREADS: Final = 8
+_PEER_THREADS: Final = 4
 _TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
 _IMAGE_THREADS: Final = 2 * (os.cpu_count() or 1) + 2
 """They wait for the worker processes, each for one frame or object at a time."""
@@ -172,6 +177,17 @@ class App:
             labels=LabelService(labels, events),
             nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
         )
+        self.peers = self._peer_service(opened)
+
+    def _peer_service(self, opened: ExitStack) -> PeerService:
+        """Make what calls other nodes for people; its threads start with the first call."""
+        services, ae_title = self.services, self.config.dicom.ae_title
+        readers = ThreadPoolExecutor(_PEER_THREADS, "peer-read")
+        opened.callback(readers.shutdown, cancel_futures=True)
+        outbound = Outbound(services.retrieve, readers, Transcoder(services.transcoding, self._transcoding))
+        peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), LoopThread("peers"))
+        opened.callback(peers.close)
+        return PeerService(services.nodes, peers, services.retrieve, services.tasks)
 
     def _store_service(self, intake: Intake) -> StoreService:
         storage = self.config.storage
@@ -211,7 +227,8 @@ class App:
                 await self._listen(dicom, http, on_ready)
                 await stopped.wait()
             finally:
-                await asyncio.gather(dicom.close(), http.close())
+                calls = asyncio.to_thread(self.peers.close)  # so that no request waits for a peer
+                await asyncio.gather(dicom.close(), http.close(), calls)
 
     async def _listen(self, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
         """Take the ports, last of all, and tell."""
@@ -251,6 +268,9 @@ class App:
             labels=services.labels,
             events=services.events,
             tasks=services.tasks,
+            nodes=services.nodes,
+            peers=self.peers,
+            associations=self.associations,
         )
         checks = {"index": self._check_index}
         return application.build(dicomweb, management, checks, self.config.http, threads, self._metered())

@@ -10,7 +10,8 @@
     |    |- ConnectionFailedError     refused, lost, unknown host
     |    |- TimerExpiredError
     |    |- ContextNotAcceptedError   the peer takes no presentation context that fits
-    |    `- OperationFailedError      the peer answered a request with a failure status
+    |    |- OperationFailedError      the peer answered a request with a failure status
+    |    `- PeerFailedError           what was asked of a remote node for somebody did not work
     |- DicomError
     |    |- InvalidDatasetError       cannot be parsed
     |    |- InvalidFileError          not Part 10, or its meta information is broken
@@ -47,7 +48,14 @@ Errors are neutral: `net` maps them to DIMSE statuses, `web` to HTTP, each in on
 
 
 class ArchimageError(Exception):
-    """Root of the tree."""
+    """Root of the tree; next_step says what a person can do about it, where more is known than is true of its kind."""
+
+    next_step: str = ""
+
+    def __init__(self, message: str = "", *, next_step: str = "") -> None:
+        super().__init__(message)
+        if next_step:
+            self.next_step = next_step
 
 
 class ProtocolError(ArchimageError):
@@ -71,11 +79,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class AssociationError(ArchimageError):
-    """An association could not be made or did not last; next_step says what a person can do about it, where known."""
-
-    def __init__(self, message: str, *, next_step: str = "") -> None:
-        super().__init__(message)
-        self.next_step = next_step
+    """An association could not be made or did not last."""
 
 
 class AssociationRejectedError(AssociationError):
@@ -115,6 +119,10 @@ class OperationFailedError(AssociationError):
     def __init__(self, message: str, *, status: int, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
         self.status = status
+
+
+class PeerFailedError(AssociationError):
+    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed."""
 
 
 class DicomError(ArchimageError):

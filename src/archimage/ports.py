@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_
 
 from archimage.model.associations import OpenAssociation
 from archimage.model.nodes import Node
+from archimage.model.peers import Echo, Matches, Transfer, Wanted
 from archimage.model.query import Query
 from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, Original, Removed, StoredInstance
 
@@ -378,6 +379,39 @@ class Nodes(Protocol):
 
     def remove(self, ae_title: str) -> bool:
         """Forget a node; False where it is not there."""
+
+
+class Progress(Protocol):
+    """Hears how far something is, from any thread; raises CancelledError once it is to end."""
+
+    def check(self) -> None:
+        """Raise CancelledError if it is to end."""
+
+    def tell(self, done: int, total: int = 0, message: str = "") -> None:
+        """Say how far it is, total 0 where that is not known; raises what `check` raises."""
+
+
+class Peers(Protocol):
+    """Asks remote nodes. Every method blocks.
+
+    Each raises PeerFailedError, which names the node, what failed, and the next step; and CancelledError once `close`
+    was called or progress wants the end.
+    """
+
+    def echo(self, node: Node) -> Echo:
+        """Ask whether a node answers, and what it offers (C-ECHO)."""
+
+    def find(self, node: Node, level: str, keys: Sequence[tuple[str, str]], limit: int) -> Matches:
+        """Ask what a node keeps (C-FIND), at most limit matches; InvalidQueryError where a key is none."""
+
+    def retrieve(self, node: Node, wanted: Wanted, progress: Progress) -> Transfer:
+        """Have a node send what is wanted into this archive: by C-GET, and where that does not work by C-MOVE."""
+
+    def send(self, node: Node, instances: Sequence[StoredInstance], progress: Progress) -> Transfer:
+        """Send instances to a node (C-STORE), transcoded where it does not take them as they are stored."""
+
+    def close(self) -> None:
+        """End everything that is being done."""
 
 
 class Associations(Protocol):

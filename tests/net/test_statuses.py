@@ -30,6 +30,7 @@ STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.TimerExpiredError: (0x0110, 0xC000, 0xA702),
     errors.ContextNotAcceptedError: (0x0110, 0xC000, 0xA702),
     errors.OperationFailedError: (0x0110, 0xC000, 0xA702),
+    errors.PeerFailedError: (0x0110, 0xC000, 0xA702),
     errors.InvalidDatasetError: (0xC000, 0xC000, 0xC000),
     errors.ExcessiveDatasetError: (0xA700, 0xA700, 0xA702),
     errors.UnsupportedTransferSyntaxError: (0x0122, 0x0122, 0x0122),

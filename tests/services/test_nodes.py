@@ -116,7 +116,7 @@ def test_what_is_not_there_is_told(nodes: NodeService) -> None:
 def test_there_is_a_limit(nodes: NodeService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services_nodes, "MAX_NODES", 1)
     nodes.add(NEW)
-    with pytest.raises(OutOfResourcesError, match="remove one first"):
+    with pytest.raises(OutOfResourcesError, match="no more are kept"):
         nodes.add(replace(NEW, ae_title="OTHER"))
 
 

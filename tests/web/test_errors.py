@@ -17,6 +17,7 @@ STATUSES = {
     errors.ConnectionFailedError: 502,
     errors.ContextNotAcceptedError: 502,
     errors.OperationFailedError: 502,
+    errors.PeerFailedError: 502,
     errors.TimerExpiredError: 504,
     errors.InvalidDatasetError: 400,
     errors.InvalidFileError: 400,
@@ -59,8 +60,7 @@ def _leaves(kind: type[ArchimageError] = ArchimageError) -> Iterator[type[Archim
 def _make(kind: type[ArchimageError], message: str = "/secret/place", next_step: str = "") -> ArchimageError:
     error = kind.__new__(kind)
     Exception.__init__(error, message)
-    if isinstance(error, errors.AssociationError):
-        error.next_step = next_step
+    error.next_step = next_step
     return error
 
 

@@ -1,6 +1,6 @@
 """`archimage find`: ask a peer what it keeps (C-FIND)."""
 
-from archimage.cli.keys import SHOWN, check_level, check_model, identifier, plain
+from archimage.cli.keys import check_level, check_model, identifier, plain, shown_at
 from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port
 from archimage.cli.output import print_json, print_table, say
 
@@ -22,12 +22,12 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
     node, level, keys = peer.node(called, host, port), check_level(level), key or []
     sop_class = PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND
-    identifier(level, keys, SHOWN[level], EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
+    identifier(level, keys, shown_at(level), EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
 
     async def ask() -> list[dict[str, object]]:
         async with await peer.associate(node, calling, for_services(sop_class)) as association:
             syntax = association.context(sop_class).transfer_syntax
-            query = identifier(level, keys, SHOWN[level], syntax)
+            query = identifier(level, keys, shown_at(level), syntax)
             return [plain(match, syntax) async for match in association.find(sop_class, query)]
 
     matches = peer.run(ask())
@@ -36,7 +36,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         return
     say(f"{len(matches)} matches at level {level} in {node}")
     if matches:
-        names = dict.fromkeys((*SHOWN[level], *(name for match in matches for name in match)))
+        names = dict.fromkeys((*shown_at(level), *(name for match in matches for name in match)))
         columns = [name for name in names if name not in _HIDDEN]
         print_table(columns, matches)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final, Protocol
 
-from archimage.errors import ArchimageError, AssociationError, ConfigError, ConnectionFailedError, TimerExpiredError
+from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError, TimerExpiredError
 from archimage.observe.text import escape
 
 _PROBLEMS: Final = 20
@@ -39,8 +39,7 @@ def say(text: str) -> None:
 
 def tell(error: ArchimageError) -> str:
     """Return what an error says and, where it is known, what to do about it."""
-    next_step = error.next_step if isinstance(error, AssociationError) else ""
-    return f"{error}. {next_step}" if next_step else str(error)
+    return f"{error}. {error.next_step}" if error.next_step else str(error)
 
 
 def print_json(value: object) -> None:

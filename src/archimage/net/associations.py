@@ -72,7 +72,9 @@ class AssociationTable:
         """
         found = self._opened.get(association_id)
         if found is None:
-            raise NotFoundError("no association of this id is open here")
+            raise NotFoundError(
+                "no association of this id is open here", next_step="GET /api/v1/associations lists those that are."
+            )
         with suppress(RuntimeError):  # the loop has ended, and with it the association
             found.loop.call_soon_threadsafe(found.session.abort)
 

@@ -157,6 +157,12 @@ class ClientAssociation:
         return self._conversation.usable and not self._turn.locked()
 
     @property
+    def peer(self) -> UserInformation:
+        """What the peer said of itself as it accepted."""
+        accepted = self._conversation.association.accepted
+        return UserInformation() if accepted is None else accepted.user_information
+
+    @property
     def contexts(self) -> Sequence[NegotiatedContext]:
         """Every proposed presentation context with what became of it."""
         return tuple(self._conversation.association.contexts.values())

@@ -27,6 +27,8 @@ from archimage.protocol.machine import State
 
 _LINGER_S = 1.0
 """How long the last bytes may take to leave."""
+_MAX_MESSAGE_BYTES = 16 << 20
+"""Of messages that are kept whole: identifiers, never images."""
 
 Buffer = bytes | memoryview
 Pieces = AsyncIterable[Buffer] | Buffer
@@ -122,9 +124,12 @@ class Conversation:
         if not received.has_dataset:
             return Message(received.context_id, received.command, None)
         parts: list[bytes] = []
-        last = False
+        left_bytes, last = _MAX_MESSAGE_BYTES, False
         while not last:
             event = await self.data()
+            left_bytes -= len(event.data)
+            if left_bytes < 0:
+                raise await self.refusal(f"a response of more than {_MAX_MESSAGE_BYTES >> 20} MiB")
             parts.append(bytes(event.data))
             last = event.last
         return Message(received.context_id, received.command, parts[0] if len(parts) == 1 else b"".join(parts))

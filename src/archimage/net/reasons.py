@@ -91,6 +91,8 @@ HUNG_UP: Final = (
 )
 BROKEN: Final = f"What answers there may not be a DICOM service: check the port. {_LOG}"
 INTERRUPTED: Final = f"Try again. {_LOG}"
+NOT_TAKEN: Final = "Look at what is said of the first object; the receiver's log tells more."
+NOT_KEPT: Final = "Query the node for what it keeps, and check the UIDs."
 NOT_OFFERED: Final = "The peer does not offer this, or not to our AE title: have it enabled there."
 
 

@@ -47,15 +47,15 @@ def check_node(node: Node) -> Node:
         description=node.description.strip(),
     )
     if not is_ae_title(node.ae_title):
-        raise InvalidRequestError(
+        raise _wrong(
             f"ae_title {node.ae_title[:80]!r}: an AE title is 1 to 16 printable ASCII characters, no backslash"
         )
     if not _is_host(node.host):
-        raise InvalidRequestError(f"host {node.host[:80]!r}: neither a host name nor an IP address")
+        raise _wrong(f"host {node.host[:80]!r}: neither a host name nor an IP address")
     if not 1 <= node.port <= _MAX_PORT:
-        raise InvalidRequestError(f"port {node.port}: a TCP port is 1 to {_MAX_PORT}")
+        raise _wrong(f"port {node.port}: a TCP port is 1 to {_MAX_PORT}")
     if len(node.description) > MAX_DESCRIPTION_LENGTH or not node.description.isprintable():
-        raise InvalidRequestError(f"description: at most {MAX_DESCRIPTION_LENGTH} printable characters, on one line")
+        raise _wrong(f"description: at most {MAX_DESCRIPTION_LENGTH} printable characters, on one line")
     return node
 
 
@@ -95,7 +95,7 @@ class NodeService:
         """Return the node of an AE title; raises NotFoundError."""
         node = self._find(ae_title)
         if node is None:
-            raise NotFoundError(f"there is no node {ae_title[:80]!r}")
+            raise _absent(ae_title)
         return node
 
     def destination(self, ae_title: str) -> Node:
@@ -117,7 +117,7 @@ class NodeService:
         node = replace(check_node(node), source=NodeSource.STORED, created_at=now, changed_at=now)
         self._check_free(node.ae_title)
         if self._stored.count() >= MAX_NODES:
-            raise OutOfResourcesError(f"there are {MAX_NODES} nodes, and no more are kept; remove one first")
+            raise OutOfResourcesError(f"there are {MAX_NODES} nodes, no more are kept", next_step="Remove one first.")
         if not self._stored.add(node):
             raise _taken(node.ae_title)
         self._publish(NodeChanged(node.ae_title))
@@ -153,7 +153,7 @@ class NodeService:
         """
         node = self._changeable(ae_title)
         if not self._stored.remove(node.ae_title):
-            raise NotFoundError(f"there is no node {node.ae_title!r}")
+            raise _absent(node.ae_title)
         self._publish(NodeChanged(node.ae_title, removed=True))
 
     def _find(self, ae_title: str) -> Node | None:
@@ -174,4 +174,13 @@ class NodeService:
 
 
 def _taken(ae_title: str) -> ConflictError:
-    return ConflictError(f"there is a node {ae_title!r} already; change that one, or choose another AE title")
+    next_step = "Change that one, or choose another AE title."
+    return ConflictError(f"there is a node {ae_title!r} already", next_step=next_step)
+
+
+def _absent(ae_title: str) -> NotFoundError:
+    return NotFoundError(f"there is no node {ae_title[:80]!r}", next_step="GET /api/v1/nodes lists those that are.")
+
+
+def _wrong(what: str) -> InvalidRequestError:
+    return InvalidRequestError(what, next_step="Correct it, and enter the node again.")

@@ -50,7 +50,7 @@ _TABLE: Final[Mapping[type[ArchimageError], Answer]] = MappingProxyType(
             HTTPStatus.CONFLICT, "Delete the object that is kept, or send this one under a UID of its own."
         ),
         errors.ConflictError: Answer(HTTPStatus.CONFLICT, "Look at what is there, and ask for something else."),
-        errors.UnknownDestinationError: Answer(HTTPStatus.NOT_FOUND, "Add the node to the settings."),
+        errors.UnknownDestinationError: Answer(HTTPStatus.NOT_FOUND, "Add the node: POST /api/v1/nodes."),
         errors.NotAuthorisedError: Answer(HTTPStatus.FORBIDDEN, "Ask whoever runs this archive for permission."),
         errors.OutOfResourcesError: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "Free space or narrow the request."),
         errors.CancelledError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Send the request again."),
@@ -94,8 +94,7 @@ def explain(error: Exception) -> tuple[str, str]:
         return _UNFORESEEN.status.phrase, _UNFORESEEN.next
     answer = answer_to(error)
     inside = answer.next is _OURS or isinstance(error, errors.StorageError)
-    next_step = error.next_step if isinstance(error, errors.AssociationError) else ""
-    return _scrubbed(answer.status.phrase if inside else str(error)), next_step or answer.next
+    return _scrubbed(answer.status.phrase if inside else str(error)), error.next_step or answer.next
 
 
 def unforeseen() -> Response:

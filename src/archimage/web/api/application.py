@@ -4,14 +4,22 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from archimage import __version__
-from archimage.web.api import events, labels, problems, studies, system, tasks
+from archimage.web.api import associations, events, labels, nodes, problems, studies, system, tasks
 from archimage.web.api.resources import ROOT, ApiServices
 from archimage.web.origins import SameOrigin
 
 
 def routers() -> tuple[APIRouter, ...]:
     """Return the resources, in the order in which the documentation shows them."""
-    return (studies.router(), labels.router(), system.router(), tasks.router(), events.router())
+    return (
+        studies.router(),
+        labels.router(),
+        nodes.router(),
+        associations.router(),
+        system.router(),
+        tasks.router(),
+        events.router(),
+    )
 
 
 def build(services: ApiServices, *, body_timeout_s: float) -> ASGIApp:

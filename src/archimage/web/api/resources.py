@@ -5,10 +5,13 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
+from archimage.ports import Associations
 from archimage.services.catalogue import CatalogueService
 from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
 from archimage.services.labels import LabelService
+from archimage.services.nodes import NodeService
+from archimage.services.peers import PeerService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
@@ -27,6 +30,9 @@ class ApiServices:
     labels: LabelService
     events: EventHub
     tasks: TaskService
+    nodes: NodeService
+    peers: PeerService
+    associations: Associations
 
 
 async def services_of(request: Request) -> ApiServices:
