@@ -228,3 +228,23 @@ def test_frames_that_are_named_are_all_given_or_the_request_says_which_is_not(po
     assert int(given.headers["content-length"]) == len(given.body)
     for path in ("frames", "pixeldata"):
         assert get(port, f"{cine}/{path}", decoded).model["error"].startswith("frame 2 cannot be given so: ")
+
+
+def test_of_the_pixels_of_a_series_those_that_cannot_be_given_are_left_out_and_counted(port: int) -> None:
+    series, instances = stored_series(port, False, True, False)
+    decoded = 'multipart/related; type="application/octet-stream"'
+    answer = get(port, f"{series}/pixeldata", decoded)
+    assert answer.status == 206
+    assert "the pixels of 1 of 3 instances cannot be given in what is asked for." in answer.headers["warning"]
+    assert [part.headers["content-location"] for part in parts(answer)] == [
+        located(port, f"{instance}/frames/1") for instance in (instances[0], instances[2])
+    ]
+    assert get(port, f"{instances[1]}/pixeldata", decoded).status == 406
+
+
+def test_pixels_that_turn_out_broken_when_much_was_sent_break_the_answer_off(port: int) -> None:
+    study, series = new_uid(), new_uid()
+    files = [copied(CINE, (study, series, new_uid()), number=number) for number in range(1, 4)]
+    assert store(port, [*files, copied(JPEG, (study, series, new_uid()), number=4, broken=[1])]).status == 200
+    with pytest.raises(http.client.IncompleteRead):
+        get(port, f"/studies/{study}/pixeldata", 'multipart/related; type="application/octet-stream"')

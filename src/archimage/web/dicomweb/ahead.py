@@ -55,3 +55,15 @@ def make_ahead(wanted: Iterable[Wanted], make: Callable[[Wanted], Part], *, all_
     if left_out and not made:
         raise left_out[0]
     return Ahead(made, tuple(coming), left_out)
+
+
+def begin(parts: Iterator[Part]) -> Sequence[Part] | Iterator[Part]:
+    """Make parts until they hold AHEAD_BYTES; return all of them, a sequence where none is still to be made; blocks."""
+    made: list[Part] = []
+    room = AHEAD_BYTES
+    for part in parts:
+        made.append(part)
+        room -= part.size_bytes
+        if room < 0:
+            return chain(made, parts)
+    return made

@@ -23,6 +23,7 @@ from archimage.errors import ArchimageError, InvalidPixelDataError, NotAcceptabl
 from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found
+from archimage.web.dicomweb.ahead import begin
 from archimage.web.dicomweb.answers import Open, Part, not_modified, of_file, several
 from archimage.web.dicomweb.forms import (
     BYTES,
@@ -102,26 +103,39 @@ def _wanted(instance: StoredInstance, address: str, ranked: Sequence[Choice]) ->
 def _sent(
     request: DicomWebRequest, wanted: Sequence[_Wanted], parts: _Parts, headers: dict[str, str], missing: int
 ) -> ASGIApp:
-    coming = _all_parts(request, wanted, parts)
+    left_out = _LeftOut(missing)
+    coming = _all_parts(request, wanted, parts, left_out)
     first = next(coming, None)
     if first is None:
         raise NotAcceptableError("nothing of this can be given so: it has none, or none in what is asked for")
-    if missing:
-        text = f"the pixels of {missing} of {len(wanted)} instances cannot be given in what is asked for."
-        headers["Warning"] = warning(request.base_url, text)
-    status = HTTPStatus.PARTIAL_CONTENT if missing else HTTPStatus.OK
-    media_type = first.content_type.partition(";")[0]
-    return several(request, media_type, chain((first,), coming), headers, status)
+    begun = begin(chain((first,), coming))
+    left_out.is_told = True
+    status = HTTPStatus.OK
+    if left_out.count:
+        text = f"the pixels of {left_out.count} of {len(wanted)} instances cannot be given in what is asked for."
+        headers["Warning"], status = warning(request.base_url, text), HTTPStatus.PARTIAL_CONTENT
+    return several(request, first.content_type.partition(";")[0], begun, headers, status)
 
 
-def _all_parts(request: DicomWebRequest, wanted: Sequence[_Wanted], parts: _Parts) -> Generator[Part, None, None]:
+@dataclass(slots=True)
+class _LeftOut:
+    """How many instances are not given with all that they have; what turns out after that is told is an error."""
+
+    count: int
+    is_told: bool = False
+
+
+def _all_parts(
+    request: DicomWebRequest, wanted: Sequence[_Wanted], parts: _Parts, left_out: _LeftOut
+) -> Generator[Part, None, None]:
     """Yield the parts of all instances; among several, one that turns out to be broken is left out from there on."""
     for one in wanted:
         try:
             yield from parts(request, one)
         except ArchimageError as error:
-            if len(wanted) == 1:
+            if len(wanted) == 1 or left_out.is_told:
                 raise
+            left_out.count += 1
             _log.warning("left out", sop_instance_uid=one.instance.sop_instance_uid, reason=str(error))
 
 
