@@ -28,7 +28,7 @@ _MODE: Final = 0o640
 class FileReader:
     """One placed object, open for reading at any offset from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -177,7 +177,7 @@ class FilesystemBlobStore:
     def open(self, path: str) -> FileReader:
         """Open the object at path, or raise BlobNotFoundError."""
         with storage_errors(f"open {path}"):
-            return FileReader(self._objects / path)
+            return FileReader(f"{self._objects}/{path}")
 
     def delete(self, path: str) -> None:
         """Remove the object at path and the directories that this empties; absent is fine."""
