@@ -46,8 +46,8 @@ def transfer_syntaxes() -> Iterator[str]:
     yield bullets(
         (
             f"""Frames are decoded and encoded one by one. Where the new syntax has a lossless way that is taken,
-            unless a loss is asked for; with JPEG Baseline and Extended it cannot be avoided (quality
-            {Quality().jpeg_quality} of 100).""",
+            unless a web client names a quality (`quality`, in WADO-URI `imageQuality`); with JPEG Baseline and Extended
+            a loss cannot be avoided (quality {Quality().jpeg_quality} of 100 where none is named).""",
             """Without loss, Transfer Syntax UID, Photometric Interpretation and Planar Configuration change, if
             they have to, and nothing else.""",
             """With loss the object is another one: it has a new SOP Instance UID, the same each time, and says so

@@ -10,11 +10,15 @@ import pytest
 from archimage.dicom.codecs.syntaxes import (
     DECODABLE,
     EXPLICIT_LITTLE_ENDIAN,
+    HTJ2K,
     HTJ2K_LOSSLESS,
+    JPEG_2000,
     JPEG_2000_LOSSLESS,
     JPEG_BASELINE,
     JPEG_LOSSLESS_SV1,
     JPEG_LS,
+    JPEG_LS_NEAR,
+    JPEG_XL,
     JPEG_XL_RECOMPRESSION,
     RLE,
 )
@@ -25,12 +29,14 @@ from archimage.services.transcoding import has_way
 from archimage.web.dicomweb.forms import frame_form, frame_offers, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import rank
 from tests.attacks.datasets import dataset, new_uid
+from tests.dicom.images import psnr
 from tests.services.test_frames import encapsulated
 from tests.web.breaking import copied
-from tests.web.stowing import STUDY, part10, store
+from tests.web.stowing import STUDY, Answer, part10, store
 from tests.web.wadoing import SERIES, Kept, get, one, parts
 
 _CT = "CT_small.dcm"
+_MR = "examples_overlay.dcm"
 _CINE = "examples_ybr_color.dcm"
 _JPEG = "SC_rgb_jpeg_gdcm.dcm"
 _PLAN = "rtplan.dcm"
@@ -218,3 +224,65 @@ def test_frames_that_have_no_way_are_refused() -> None:
     ranked = rank("application/octet-stream", None, frame_offers("1.2.3", alone=True))
     with pytest.raises(NotAcceptableError, match=r"1\.2\.3"):
         frame_form("1.2.3", ranked, has_way)
+
+
+# With a loss.
+
+
+_LOSSY = [JPEG_LS_NEAR, JPEG_2000, HTJ2K, JPEG_XL]
+
+
+def lossy_object(answer: Answer) -> pydicom.Dataset:
+    (part,) = parts(answer)
+    return pydicom.dcmread(io.BytesIO(part.body))
+
+
+@pytest.mark.parametrize("syntax", _LOSSY)
+def test_nothing_is_lost_unless_a_quality_is_named(port: int, real: list[Kept], syntax: str) -> None:
+    kept = one(real, _MR)
+    whole = lossy_object(get(port, kept.address, objects(syntax)))
+    assert (whole.SOPInstanceUID, "LossyImageCompression" in whole) == (kept.uid, False)
+    sizes = []
+    for percent in (95, 40):
+        lossy = lossy_object(get(port, f"{kept.address}?quality={percent}", objects(syntax)))
+        assert (lossy.file_meta.TransferSyntaxUID, lossy.LossyImageCompression) == (syntax, "01")
+        assert lossy.SOPInstanceUID != kept.uid
+        assert float(lossy.LossyImageCompressionRatio) > 1
+        sizes.append(len(lossy.PixelData))
+    assert sizes[1] < min(sizes[0], len(whole.PixelData))
+
+
+def test_the_same_quality_is_the_same_object_and_another_has_another_entity_tag(port: int, real: list[Kept]) -> None:
+    address = f"{one(real, _MR).address}?quality="
+    first, again, other = (get(port, f"{address}{percent}", objects(JPEG_2000)) for percent in (60, 60, 70))
+    assert lossy_object(first).SOPInstanceUID == lossy_object(again).SOPInstanceUID
+    assert lossy_object(first).SOPInstanceUID != lossy_object(other).SOPInstanceUID
+    assert first.headers["etag"] == again.headers["etag"] != other.headers["etag"]
+
+
+@pytest.mark.parametrize(("syntax", "least_db"), [(JPEG_LS_NEAR, 60), (JPEG_2000, 45), (HTJ2K, 45), (JPEG_XL, 35)])
+def test_a_lossy_frame_is_close_to_what_is_stored(port: int, real: list[Kept], syntax: str, least_db: float) -> None:
+    kept = one(real, _MR)
+    stored = pydicom.dcmread(kept.path)
+    description = PixelDescription.of(stored)
+    accept = f'multipart/related; type="application/octet-stream"; transfer-syntax={EXPLICIT_LITTLE_ENDIAN}'
+    lossy = get(port, f"{kept.address}?quality=90", objects(syntax))
+    assert store(port, [parts(lossy)[0].body]).status == 200
+    address = f"{kept.address.rpartition('/')[0]}/{lossy_object(lossy).SOPInstanceUID}"
+    (part,) = parts(get(port, f"{address}/frames/1", accept))
+    again = np.frombuffer(part.body, "<u2").reshape(description.rows, description.columns)
+    assert psnr(stored.pixel_array, again, description) >= least_db
+
+
+def test_wado_uri_takes_a_quality_for_objects(port: int, real: list[Kept]) -> None:
+    kept = one(real, _MR)
+    query = f"requestType=WADO&studyUID={kept.study}&seriesUID={kept.series}&objectUID={kept.uid}"
+    query += f"&contentType=application/dicom&transferSyntax={JPEG_2000}"
+    whole, lossy = (pydicom.dcmread(io.BytesIO(get(port, f"?{query}{more}").body)) for more in ("", "&imageQuality=50"))
+    assert (whole.SOPInstanceUID, lossy.LossyImageCompression) == (kept.uid, "01")
+    assert len(lossy.PixelData) < len(whole.PixelData) / 2
+
+
+@pytest.mark.parametrize("quality", ["0", "-1", "x", "1.5"])
+def test_a_quality_that_is_none_is_refused(port: int, real: list[Kept], quality: str) -> None:
+    assert get(port, f"{one(real, _MR).address}?quality={quality}", objects(JPEG_2000)).status == 400

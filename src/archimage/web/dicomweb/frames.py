@@ -30,7 +30,7 @@ from archimage.web.dicomweb.answers import (
 )
 from archimage.web.dicomweb.forms import BYTES, PICTURES, choices, frame_form, frame_offers, frame_syntax, video_type
 from archimage.web.dicomweb.negotiation import Choice, Offer
-from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
+from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered
 from archimage.web.responses import PIECE_BYTES
 
@@ -68,7 +68,8 @@ def _frames(request: DicomWebRequest) -> ASGIApp | Slow:
     instance = found.instance(request)
     ranked = choices(request, frame_offers(instance.transfer_syntax_uid, alone=len(numbers) == 1))
     form = _form(request, instance, ranked)
-    etag = found.etag((instance,), form.content_type, numbers, multipart=form.offer.multipart)
+    how = (form.content_type, numbers, transcoded.percent(request))
+    etag = found.etag((instance,), *how, multipart=form.offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     if len(numbers) > 1:
@@ -145,7 +146,8 @@ def _all_frames(request: DicomWebRequest) -> ASGIApp | Slow:
     if not count:
         raise NotAcceptableError("the object has no pixels, or they are not what its header describes")
     form = _form(request, instance, ranked)
-    etag = found.etag((instance,), form.content_type, multipart=form.offer.multipart)
+    how = (form.content_type, transcoded.percent(request))
+    etag = found.etag((instance,), *how, multipart=form.offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     send = partial(_sent, request, form, range(1, count + 1), etag)
@@ -175,7 +177,6 @@ def stream_part(request: DicomWebRequest, form: FrameForm) -> Part:
 
 
 _INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
-_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
 _KINDS: Final = (BYTES, *PICTURES)
 _PRODUCED: Final = (*(f'multipart/related; type="{kind}"' for kind in _KINDS), *_KINDS)
 
@@ -185,7 +186,7 @@ _RETRIEVE: Final = Resource(
     f"{_INSTANCE}/frames/{{frames}}",
     _retrieve,
     "Retrieve frames, counted from 1, several with commas",
-    (_ACCEPT,),
+    (ACCEPT, transcoded.QUALITY),
     _PRODUCED,
     statuses=(200, 206, 304, 400, 404, 406, 416, 503),
 )

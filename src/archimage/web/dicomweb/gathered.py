@@ -36,8 +36,8 @@ from archimage.web.dicomweb.forms import (
 )
 from archimage.web.dicomweb.frames import FrameForm, frame_parts, stream_part
 from archimage.web.dicomweb.negotiation import Choice
-from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
-from archimage.web.dicomweb.transcoded import Slow, answered
+from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Handler, Resource
+from archimage.web.dicomweb.transcoded import QUALITY, Slow, answered, percent
 from archimage.web.errors import warning
 
 _log = structlog.get_logger()
@@ -69,7 +69,8 @@ def _answer(request: DicomWebRequest, parts: _Parts) -> ASGIApp | Slow:
     ranked = tuple(choice for choice in ranked if choice.offer == offer)
     wanted = [_wanted(instance, address, ranked) for address, instance in _addressed(request)]
     syntaxes = [None if one.form is None else one.form.syntax for one in wanted]
-    etag = found.etag((one.instance for one in wanted), parts.__name__, offer, syntaxes, multipart=True)
+    how = (parts.__name__, offer, syntaxes, percent(request))
+    etag = found.etag((one.instance for one in wanted), *how, multipart=True)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     missing = syntaxes.count(None)
@@ -188,7 +189,6 @@ def _frames(request: DicomWebRequest, wanted: _Wanted) -> Iterator[Part]:
     yield from frame_parts(request, form, range(1, count + 1))
 
 
-_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
 _STUDY: Final = "/studies/{study}"
 _SERIES: Final = f"{_STUDY}/series/{{series}}"
 _INSTANCE: Final = f"{_SERIES}/instances/{{instance}}"
@@ -199,7 +199,7 @@ _STATUSES: Final = (200, 206, 304, 400, 404, 406, 503)
 
 
 def _resource(name: str, path: str, handler: Handler, summary: str) -> Resource:
-    return Resource(name, "GET", path, handler, summary, (_ACCEPT,), _PRODUCED, statuses=_STATUSES)
+    return Resource(name, "GET", path, handler, summary, (ACCEPT, QUALITY), _PRODUCED, statuses=_STATUSES)
 
 
 RESOURCES: Final = (

@@ -19,7 +19,7 @@ from archimage.model.attributes import Level
 from archimage.services.qido import PreparedSearch, Search, prepare, result_writer
 from archimage.services.query import QueryService, Row
 from archimage.web.dicomweb.negotiation import Offer
-from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
+from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Handler, Parameter, Resource
 from archimage.web.errors import warning
 from archimage.web.multipart import MultipartWriter
 from archimage.web.responses import Pieces, StreamedResponse
@@ -279,7 +279,6 @@ _LISTING: Final = (
     Parameter("offset", "Leave out so many results first.", {"type": "integer", "minimum": 0}),
     Parameter("orderby", "Attributes to sort by, several with commas; `-StudyDate` descends."),
 )
-_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
 _ADDRESSES: Final = (
     ("Studies", "/studies", Level.STUDY, "studies"),
     ("StudySeries", "/studies/{study}/series", Level.SERIES, "the series of a study"),
@@ -294,7 +293,7 @@ _SEARCH: Final = Resource(
     "",
     _searching(Level.STUDY),
     "Search for",
-    (*_MATCHING, *_LISTING, _ACCEPT),
+    (*_MATCHING, *_LISTING, ACCEPT),
     (_JSON.media_type, _PLAIN_JSON.media_type, f'multipart/related; type="{_XML.media_type}"'),
     statuses=(200, 204, 400, 406, 413),
 )
@@ -311,7 +310,7 @@ def _resources(addresses: tuple[tuple[str, str, Level, str], ...]) -> tuple[Reso
                 path=f"{path}/count",
                 handler=_counting(level),
                 summary=f"Count {things}",
-                parameters=(*_MATCHING, _ACCEPT),
+                parameters=(*_MATCHING, ACCEPT),
                 produces=(_PLAIN_JSON.media_type,),
                 statuses=(200, 400, 406, 413),
             ),

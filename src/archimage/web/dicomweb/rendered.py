@@ -30,7 +30,7 @@ from archimage.web.dicomweb.negotiation import Offer
 from archimage.web.dicomweb.options import PARAMETERS, VIEWPORT, picture_options, thumbnail_options
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.presentation import stated
-from archimage.web.dicomweb.resources import DicomWebRequest, Handler, Parameter, Resource
+from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Handler, Resource
 from archimage.web.dicomweb.transcoded import Slow, answered, unless_impossible
 from archimage.web.errors import warning
 
@@ -287,7 +287,6 @@ def _in_parts(picture: Picture, shown: Sequence[Shown], etag: str, *, named: boo
     return several(picture.request, picture.media_type, drawn.parts(picture.part), headers, status)
 
 
-_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
 _PRODUCED: Final = (*PICTURES, *(f'multipart/related; type="{kind}"' for kind in PICTURES))
 _HANDED_THROUGH: Final = (
     "application/pdf",
@@ -316,7 +315,7 @@ RESOURCES: Final = tuple(
             f"{path}/rendered",
             _rendering(picture_options, thumbnail=False),
             f"Retrieve pictures of {what}",
-            (*PARAMETERS, _ACCEPT),
+            (*PARAMETERS, ACCEPT),
             _PRODUCED + _HANDED_THROUGH if wraps else _PRODUCED,
             statuses=_STATUSES,
         ),
@@ -326,7 +325,7 @@ RESOURCES: Final = tuple(
             f"{path}/thumbnail",
             _rendering(thumbnail_options, thumbnail=True),
             f"Retrieve a small picture of {what}",
-            (VIEWPORT, _ACCEPT),
+            (VIEWPORT, ACCEPT),
             PICTURES,
             statuses=_STATUSES,
         ),

@@ -65,6 +65,9 @@ class Parameter:
     schema: Mapping[str, object] = field(default_factory=lambda: {"type": "string"})
 
 
+ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One method on one address.

@@ -7,13 +7,23 @@ no worker is answered meanwhile.
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.types import ASGIApp
 
+from archimage.dicom.codecs.description import Quality
 from archimage.errors import DicomError, ExcessiveRequestError, NotAcceptableError
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader
-from archimage.web.dicomweb.resources import DicomWebRequest
+from archimage.web.dicomweb.resources import DicomWebRequest, Parameter
+
+QUALITY_NAMES: Final = ("quality", "imageQuality")
+QUALITY: Final = Parameter(
+    "quality",
+    "In a transfer syntax that may be lossy: the quality that is enough, as of JPEG. Without it nothing is lost that "
+    "need not be.",
+    {"type": "integer", "minimum": 1, "maximum": 100},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,20 @@ def unless_impossible() -> Iterator[None]:
         raise NotAcceptableError(str(error)) from error
 
 
+def percent(request: DicomWebRequest) -> int | None:
+    """Return the quality that is enough where a transfer syntax can do with less; None when nothing is to be lost.
+
+    Ref: PS3.18 §9.4.1.2.2 (Image Quality, with the Transfer Syntax parameter); for RESTful resources it is our own.
+    """
+    name = next((name for name in QUALITY_NAMES if request.query.one(name) is not None), None)
+    return None if name is None else request.query.integer(name, default=100, low=1, high=100)
+
+
+def _quality(request: DicomWebRequest) -> Quality | None:
+    asked = percent(request)
+    return None if asked is None else Quality.of_percent(asked)
+
+
 @contextmanager
 def opened(request: DicomWebRequest, instance: StoredInstance, target: str) -> Generator[BlobReader, None, None]:
     """Open an instance as a file in another transfer syntax.
@@ -60,7 +84,7 @@ def opened(request: DicomWebRequest, instance: StoredInstance, target: str) -> G
         NotAcceptableError: it cannot be had in that.
     """
     with unless_impossible():
-        made = request.services.transcoding.transcode(instance, target)
+        made = request.services.transcoding.transcode(instance, target, _quality(request))
     with made.file:
         yield made.file
 
@@ -72,4 +96,4 @@ def frame(request: DicomWebRequest, instance: StoredInstance, number: int, targe
         NotAcceptableError: it cannot be had in that.
     """
     with unless_impossible():
-        return request.services.transcoding.frame(instance, number, target)
+        return request.services.transcoding.frame(instance, number, target, _quality(request))

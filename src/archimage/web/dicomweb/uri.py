@@ -25,7 +25,7 @@ from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.presentation import under
 from archimage.web.dicomweb.rendered import PICTURES, Shown, check_frame, document, pictures, representative_frame
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
-from archimage.web.dicomweb.transcoded import Slow, answered
+from archimage.web.dicomweb.transcoded import Slow, answered, percent
 from archimage.web.dicomweb.wado import prepared, wanted_form
 
 _ROWS: Final = 0x00280010
@@ -94,7 +94,7 @@ def _file(request: DicomWebRequest, instance: StoredInstance) -> ASGIApp | Slow:
     wanted = wanted_form(instance, (Choice(_FILE, asked),))
     if wanted is None:
         raise NotAcceptableError(f"an object stored in {instance.transfer_syntax_uid} cannot be given in {asked}")
-    etag = found.etag((instance,), "file", wanted.syntax)
+    etag = found.etag((instance,), "file", wanted.syntax, percent(request))
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
 
@@ -184,7 +184,7 @@ _OPTIONAL: Final[Mapping[str, str]] = {
     "region": "What to show of the image: left, top, right and bottom edge, each from 0 to 1.",
     "windowCenter": "With windowWidth: the window to show it in.",
     "windowWidth": "With windowCenter: the window to show it in.",
-    "imageQuality": "Of JPEG, 1 to 100.",
+    "imageQuality": "Of JPEG, 1 to 100; of a DICOM file in a transfer syntax that may be lossy.",
     "iccprofile": "Colour space of a picture: `no`, `yes`, or that of a name, as for rendered resources.",
     "annotation": "What to write on the picture: `patient`, `technique`, or both with a comma.",
     "presentationUID": "SOP Instance UID of a presentation state to show it under.",

@@ -36,8 +36,8 @@ from archimage.web.dicomweb.archive import ZipWriter, archive_size
 from archimage.web.dicomweb.conditional import ByteRange
 from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer
-from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
-from archimage.web.dicomweb.transcoded import Slow, answered, opened, unless_impossible
+from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Resource
+from archimage.web.dicomweb.transcoded import QUALITY, Slow, answered, opened, percent, unless_impossible
 from archimage.web.direct import Piece, in_memory
 from archimage.web.errors import warning
 from archimage.web.responses import PIECE_BYTES, ThreadedResponse
@@ -77,7 +77,8 @@ def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
             f"{', '.join(sorted({instance.transfer_syntax_uid for instance in instances}))}"
         )
     syntaxes = [one.syntax for one in wanted]
-    etag = found.etag((one.instance for one in wanted), offer, syntaxes, multipart=offer.multipart)
+    how = (offer, syntaxes, percent(request))
+    etag = found.etag((one.instance for one in wanted), *how, multipart=offer.multipart)
     if (unchanged := not_modified(request, etag)) is not None:
         return unchanged
     send = partial(_sent, request, offer, wanted, etag, len(instances))
@@ -194,7 +195,6 @@ def _archived(files: Iterable[tuple[Wanted, Part]]) -> Generator[Piece, None, No
     yield writer.end()
 
 
-_ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header.")
 _ADDRESSES: Final = (
     ("RetrieveStudy", "/studies/{study}", "Retrieve the objects of a study"),
     ("RetrieveSeries", "/studies/{study}/series/{series}", "Retrieve the objects of a series"),
@@ -208,7 +208,7 @@ RESOURCES: Final = tuple(
         path,
         _retrieve,
         summary,
-        (_ACCEPT,),
+        (ACCEPT, QUALITY),
         (f'multipart/related; type="{DICOM}"', DICOM, ZIP),
         statuses=(200, 206, 304, 400, 404, 406, 416, 503),
     )
