@@ -49,6 +49,7 @@ from archimage.services.deletion import DeletionService
 from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
+from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
@@ -65,6 +66,7 @@ from archimage.services.store import Durability, StoreService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.transcoding import TranscodingService
+from archimage.services.uploads import UploadService
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
@@ -104,6 +106,7 @@ class Services:
     status: StatusService
     events: EventHub
     tasks: TaskService
+    uploads: UploadService
     catalogue: CatalogueService
     labels: LabelService
     nodes: NodeService
@@ -161,8 +164,11 @@ class App:
         opened.callback(self.pixels.close)
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
+        store = self._store_service(intake)
+        uploads = UploadService(store, ImportService(store, self.index), tasks)
+        opened.callback(uploads.close)
         self.services = Services(
-            store=self._store_service(intake),
+            store=store,
             query=query,
             retrieve=RetrieveService(self.index, self.blobs),
             frames=frames,
@@ -173,6 +179,7 @@ class App:
             status=StatusService(config, self.index),
             events=events,
             tasks=tasks,
+            uploads=uploads,
             catalogue=CatalogueService(query, labels, dicomweb=SERVICE_ROOT),
             labels=LabelService(labels, events),
             nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
@@ -271,6 +278,7 @@ class App:
             nodes=services.nodes,
             peers=self.peers,
             associations=self.associations,
+            uploads=services.uploads,
         )
         checks = {"index": self._check_index}
         return application.build(dicomweb, management, checks, self.config.http, threads, self._metered())

@@ -4,6 +4,7 @@ Nothing is ever unpacked under a name from an archive, and a DICOMDIR cannot rea
 folders and archives are passed over.
 """
 
+import io
 import re
 import stat
 import zipfile
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from archimage.dicom.part10 import decode_file_meta
 from archimage.dicom.scan import HeaderScanner, scan
@@ -150,28 +151,43 @@ def _refusal(name: str, error: DicomError | OSError) -> Source:
 
 def _members(path: Path, limits: ZipLimits) -> Iterator[Source]:
     try:
-        archive = zipfile.ZipFile(path)
+        size_bytes = path.stat().st_size
     except OSError as error:
         yield _refusal(str(path), error)
         return
+    yield from members(path, str(path), size_bytes, limits)
+
+
+def members(
+    file: "Path | io.BufferedReader[Any]", name: str, size_bytes: int, limits: ZipLimits = _DEFAULT_LIMITS
+) -> Iterator[Source]:
+    """Yield the members of a zip archive of size_bytes, which stays open until the last of them is let go.
+
+    One that cannot be read is yielded too, as a source whose open says why.
+    """
+    try:
+        archive = zipfile.ZipFile(file)
+    except OSError as error:
+        yield _refusal(name, error)
+        return
     except _ZIP_ERRORS as error:
-        yield _refusal(str(path), InvalidFileError(f"not a zip archive: {error}"))
+        yield _refusal(name, InvalidFileError(f"not a zip archive: {error}"))
         return
     # Not closed here: members are opened after the walk has gone on. The last one lets the archive go.
     entries = archive.infolist()
     if len(entries) > limits.members:
-        yield _refusal(str(path), ExcessiveDatasetError(f"more than {limits.members} members"))
+        yield _refusal(name, ExcessiveDatasetError(f"more than {limits.members} members"))
         return
-    allowance = limits.free_bytes + limits.ratio * path.stat().st_size
+    allowance = limits.free_bytes + limits.ratio * size_bytes
     for entry in entries:
         if entry.is_dir() or stat.S_ISLNK(entry.external_attr >> 16):
             continue
-        name = f"{path}!{entry.filename}"
+        member = f"{name}!{entry.filename}"
         if entry.file_size > min(allowance, limits.free_bytes + limits.ratio * entry.compress_size):
-            yield _refusal(name, ExcessiveDatasetError(f"unpacks to more than {limits.ratio} times its size"))
+            yield _refusal(member, ExcessiveDatasetError(f"unpacks to more than {limits.ratio} times its size"))
             continue
         allowance -= entry.file_size
-        yield Source(name, entry.file_size, partial(_open_member, archive, entry))
+        yield Source(member, entry.file_size, partial(_open_member, archive, entry))
 
 
 def _open_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:

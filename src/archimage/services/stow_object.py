@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from archimage import errors
 from archimage.errors import ArchimageError, DicomError, IdentityMismatchError, InvalidFileError
 from archimage.protocol.status import Status
-from archimage.services.intake import Outcome
+from archimage.services.intake import Kind, Outcome
 from archimage.services.sources import HEAD_BYTES, Identity, identify
 from archimage.services.store import Expected, Reception, StoreService
 
@@ -19,13 +19,14 @@ _PREAMBLE_BYTES: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object that is kept; preamble tells that it came with one, which is not."""
+    """An object that is kept; preamble tells that it came with one, which is not, kind whether it is new here."""
 
     study_instance_uid: str
     series_instance_uid: str
     sop_instance_uid: str
     sop_class_uid: str
     preamble: bool = False
+    kind: Kind = "stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,4 +228,5 @@ def stored(outcome: Outcome, *, preamble: bool = False) -> Stored:
         values["sop_instance_uid"],
         values["sop_class_uid"],
         preamble,
+        outcome.kind,
     )

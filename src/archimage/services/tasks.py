@@ -60,18 +60,24 @@ class TaskService:
         self._kept = kept
         self._tasks: dict[str, Task] = {}
         self._cancelled: dict[str, threading.Event] = {}
+        self._releases: dict[str, Callable[[], None]] = {}
         self._told_at: dict[str, float] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, "task")
 
-    def start(self, kind: str, title: str, work: Work) -> Task:
-        """Begin a task; UnavailableError when too many wait."""
+    def start(self, kind: str, title: str, work: Work, *, release: Callable[[], None] = lambda: None) -> Task:
+        """Begin a task; release is called once it has ended, even if it never began.
+
+        Raises:
+            UnavailableError: too many tasks wait; release is not called.
+        """
         task = Task(uuid.uuid4().hex, kind, title, TaskState.QUEUED, time.time())
         with self._lock:
             if len(self._cancelled) >= _WAITING:
                 raise UnavailableError(f"{_WAITING} tasks are waiting or running")
             self._tasks[task.id] = task
             self._cancelled[task.id] = threading.Event()
+            self._releases[task.id] = release
             self._forget()
         self._events.publish(TaskChanged(task))
         try:
@@ -111,6 +117,8 @@ class TaskService:
             for asked in self._cancelled.values():
                 asked.set()
         self._pool.shutdown(cancel_futures=True)
+        for left in tuple(self._cancelled):
+            self._end(left, TaskState.CANCELLED)
 
     def _run(self, task_id: str, work: Work) -> None:
         """Do the work of one task, in a thread of the pool."""
@@ -151,6 +159,10 @@ class TaskService:
             self._events.publish(TaskChanged(task))
 
     def _end(self, task_id: str, state: TaskState, **changes: Any) -> None:
+        with self._lock:
+            release = self._releases.pop(task_id, None)
+        if release is not None:
+            release()
         self._change(task_id, state=state, ended=time.time(), **changes)
         with self._lock:
             self._cancelled.pop(task_id, None)

@@ -15,6 +15,7 @@ from archimage.services.peers import PeerService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
+from archimage.services.uploads import UploadService
 
 ROOT: Final = "/api/v1"
 
@@ -33,6 +34,7 @@ class ApiServices:
     nodes: NodeService
     peers: PeerService
     associations: Associations
+    uploads: UploadService
 
 
 async def services_of(request: Request) -> ApiServices:
