@@ -9,7 +9,7 @@ from archimage.errors import InvalidQueryError
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.query import DateTimeRange, Empty, Exact, Match, Query, Range, UIDList, Universal, Wildcard
 from archimage.ports import Index
-from tests.contract.index_contract import SR, condition, record, uids
+from tests.contract.index_contract import CT, SR, condition, record, rows, uids
 
 
 class MatchingContract:
@@ -213,6 +213,18 @@ class MatchingContract:
         assert uids(index, condition("modalities_in_study", Wildcard("S*"))) == {"1.1"}
         assert uids(index, condition("sop_classes_in_study", Exact(SR)), level=Level.SERIES) == {"1.1.1", "1.1.2"}
         assert uids(index, condition("modalities_in_study", Exact("SR")), level=Level.PATIENT) == {"P"}
+
+    def test_a_study_with_several_series_of_a_modality_is_one_match_on_one_page(self, index: Index) -> None:
+        index.add([record("P", study, number, 1) for number in (1, 2, 3) for study in (3, 1, 2)])
+        index.add([record("P", 2, 4, 1, modality="MR"), record("Q", 4, 1, 1, modality="MR")])
+        for column, value in (("modalities_in_study", "CT"), ("sop_classes_in_study", CT)):
+            match = condition(column, Exact(value))
+            others = 1 if column == "sop_classes_in_study" else 0
+            assert index.count(Query(Level.STUDY, (match,))) == 3 + others
+            pages = [rows(index, Query(Level.STUDY, (match,), limit=2, offset=offset)) for offset in (0, 2, 4)]
+            assert [len(page) for page in pages] == [2, 1 + others, 0]
+            assert [row["study_instance_uid"] for page in pages for row in page][:3] == ["1.3", "1.1", "1.2"]
+            assert index.count(Query(Level.STUDY, (match, condition("patient_id", Exact("Q"))))) == others
 
     def test_a_long_list_of_uids_is_matched(self, index: Index) -> None:
         index.add([record("P", study, 1, 1) for study in range(3)])

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,25 @@ def test_a_cut_without_an_order_does_not_walk_the_whole_table(path: Path) -> Non
     dates = Condition(BY_COLUMN["study_date"], Range("20200101", "20200102"))
     steps = plan(path, Query(Level.STUDY, (dates,), limit=10))
     assert any(step.startswith("SEARCH study") and "ix_study_study_date_study_time" in step for step in steps)
+
+
+def test_studies_of_a_modality_are_found_and_counted_among_its_series(path: Path) -> None:
+    modality = (Condition(BY_COLUMN["modalities_in_study"], Exact("CT")),)
+    for query in (Query(Level.STUDY, modality), Query(Level.STUDY, modality, STUDY_COLUMNS, limit=100)):
+        steps = plan(path, query)
+        assert any("ix_series_study_pk_modality" in step for step in steps)
+        assert not [step for step in steps if step.startswith("SCAN study")]
+    counted = statements.count(Query(Level.STUDY, modality), SqliteDialect())
+    assert "FROM study" not in counted.text
+
+
+def test_what_lists_the_rows_has_no_parameters_of_its_own() -> None:
+    sortable = [attribute for attribute in ATTRIBUTES if not attribute.multiple]
+    for level in Level:
+        order = tuple(OrderBy(attribute) for attribute in sortable if attribute.level.depth <= level.depth)
+        for limit, few in product((None, 100, 100_000), (False, True)):
+            listed = statements.find(Query(level, (), ATTRIBUTES, order, limit, few=few), SqliteDialect())
+            assert listed.parameters.keys() <= {"limit_rows", "offset_rows"}
 
 
 def test_every_page_has_one_statement_with_its_own_parameters() -> None:

@@ -49,6 +49,12 @@ MEMBERS: Final = {
 }
 """For each attribute that gathers values: the values of a study, and the column that holds one."""
 
+PARENTS: Final = {
+    "modalities_in_study": select(_series.c.study_pk).select_from(_series),
+    "sop_classes_in_study": select(_series.c.study_pk).select_from(_series_content),
+}
+"""For each of them: the key of the study that each value is of."""
+
 COUNTS: Final = {
     "number_of_patient_related_studies": _aggregate(_rows, _study, _of_patient, patient),
     "number_of_patient_related_series": _aggregate(_rows, _study_series, _of_patient, patient),

@@ -65,6 +65,21 @@ def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy:
     return term(column_of(attribute))
 
 
+def studies(condition: Condition | DateTimeRange, dialect: Dialect) -> Select[Any] | None:
+    """Select the keys of the studies that meet a condition on what is gathered from below; None for others.
+
+    Those that are many, or none, are found several times as fast among the values as by looking below every study.
+    """
+    if isinstance(condition, DateTimeRange) or condition.attribute.column not in derived.MEMBERS:
+        return None
+    attribute, match = condition.attribute, condition.match
+    if isinstance(match, Universal | Empty) or is_universal(match):
+        return None
+    found = derived.PARENTS[attribute.column]
+    term = _term(attribute, match, dialect)
+    return found.where(term(derived.MEMBERS[attribute.column][1])).distinct()
+
+
 def _without_value(attribute: Attribute) -> ColumnElement[bool]:
     """Match rows that lack an attribute; what is empty is kept as NULL."""
     if attribute.column in derived.MEMBERS:

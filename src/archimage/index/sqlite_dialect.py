@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Float, Table, bindparam, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Float, Table, bindparam, case, cast, func, literal, literal_column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
@@ -39,7 +39,7 @@ class SqliteDialect:
 
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""
-        return case((text.bool_op("GLOB")("*[0-9]*"), cast(text, Float)))
+        return case((text.bool_op("GLOB")(literal_column("'*[0-9]*'")), cast(text, Float)))
 
     def one_of(self, value: Text, values: Sequence[str]) -> ColumnElement[bool]:
         """Tell whether value is among values, however many."""

@@ -11,7 +11,21 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, cast, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    column,
+    exists,
+    func,
+    literal_column,
+    select,
+    table,
+)
 
 from archimage.errors import InvalidQueryError
 from archimage.index import derived, freetext, matching
@@ -43,6 +57,7 @@ _SHORT: Final = 10_000
 """Of lists up to this many rows the keys are found first, so that counts are worked out for the rows that are given."""
 
 _UNLIMITED: Final = 1 << 62
+_CHOSEN: Final = table("chosen", column("pk"))
 _LIMIT: Final = "limit_rows"
 _OFFSET: Final = "offset_rows"
 
@@ -102,17 +117,56 @@ def _of_page(query: Query, every: Statement) -> Statement:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _find(query: Query, dialect: Dialect) -> Statement:
+    """Join the matches' keys to the listing of their columns, of which only the former is made for every search."""
+    is_led = any(map(_is_selective, query.conditions))
+    listed = _listed(replace(query, conditions=(), fuzzy=False, text="", labels=()), is_led, dialect)
+    matches = _matches(query, dialect)
+    keys = _compiled(
+        _paged(matches, query, matches.selected_columns[0], is_led, dialect) if _is_short(query) else matches, dialect
+    )
+    parameters = {**listed.parameters, **keys.parameters}
+    return Statement(f"WITH {_CHOSEN.name} (pk) AS ({keys.text}) {listed.text}", parameters)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _listed(query: Query, is_led: bool, dialect: Dialect) -> Statement:
+    """Select the columns of rows that are chosen; it has no parameters but limit and offset."""
     columns = [_output(attribute).label(attribute.column) for attribute in columns_of(query)]
-    found = select(*columns).select_from(_chain(Level.PATIENT, query.level))
-    if query.limit is None or query.limit > _SHORT:
-        return _compiled(_paged(found.where(*_where(query, dialect)), query, dialect), dialect)
-    key = TABLES[query.level].c.pk
-    keys = _paged(select(key).select_from(_needed(query)).where(*_where(query, dialect)), query, dialect)
-    return _compiled(found.where(key.in_(keys.correlate(None))).order_by(*_order(query, dialect)), dialect)
+    found, key = select(*columns), TABLES[query.level].c.pk
+    rows = _chain(Level.PATIENT, query.level)
+    if _is_short(query):
+        found = found.select_from(rows).where(key.in_(select(_CHOSEN.c.pk)))
+        return _compiled(found.order_by(*_order(query, key, is_led, dialect)), dialect)
+    found = found.select_from(rows.join(_CHOSEN, _CHOSEN.c.pk == key))
+    return _compiled(_paged(found, query, key, is_led, dialect), dialect)
+
+
+def _is_short(query: Query) -> bool:
+    return query.limit is not None and query.limit <= _SHORT
+
+
+def _matches(query: Query, dialect: Dialect) -> Select[Any]:
+    """Select the keys of the matches."""
+    studies = _studies(query, dialect)
+    return (
+        studies
+        if studies is not None
+        else select(TABLES[query.level].c.pk).select_from(_needed(query)).where(*_where(query, dialect))
+    )
+
+
+def _studies(query: Query, dialect: Dialect) -> Select[Any] | None:
+    """Select the keys of the matches from below, where the query is simple enough."""
+    if query.level is not Level.STUDY or len(query.conditions) != 1 or query.order_by or query.text or query.labels:
+        return None
+    return matching.studies(query.conditions[0], dialect)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _count(query: Query, dialect: Dialect) -> Statement:
+    studies = _studies(query, dialect)
+    if studies is not None:
+        return _compiled(select(func.count()).select_from(studies.subquery()), dialect)
     return _compiled(select(func.count()).select_from(_needed(query)).where(*_where(query, dialect)), dialect)
 
 
@@ -120,9 +174,12 @@ def _count(query: Query, dialect: Dialect) -> Statement:
 def _instance_keys(query: Query, dialect: Dialect) -> Statement:
     target = TABLES[query.level]
     matches = select(target.c.pk).select_from(_needed(query)).where(*_where(query, dialect))
+    is_led = any(map(_is_selective, query.conditions))
     below = _chain(query.level, Level.IMAGE)
     found = select(instance.c.pk).select_from(below if query.level.depth < 3 else _chain(Level.SERIES, Level.IMAGE))
-    found = found.where(target.c.pk.in_(_paged(matches, query, dialect).correlate(None)))
+    found = found.where(
+        target.c.pk.in_(_paged(matches, query, matches.selected_columns[0], is_led, dialect).correlate(None))
+    )
     ordered = found.order_by(
         series.c.study_pk,
         dialect.number(series.c.series_number),
@@ -212,23 +269,25 @@ def _is_selective(condition: Condition | DateTimeRange) -> bool:
     return attribute.vr == "PN" or attribute.column in _INDEXED
 
 
-def _paged(found: Select[Any], query: Query, dialect: Dialect) -> Select[Any]:
+def _paged(found: Select[Any], query: Query, key: ColumnElement[Any], is_led: bool, dialect: Dialect) -> Select[Any]:
     """Sort and cut; what is cut needs an order, if only that of arrival."""
     if query.order_by or query.limit is not None:
-        found = found.order_by(*_order(query, dialect))
+        found = found.order_by(*_order(query, key, is_led, dialect))
     if query.limit is None:
         return found
     limit, offset = (bindparam(name, required=False, type_=Integer) for name in (_LIMIT, _OFFSET))
     return found.limit(limit).offset(offset)
 
 
-def _order(query: Query, dialect: Dialect) -> list[ColumnElement[Any]]:
-    """Translate the sort keys; the tie-breaker follows the last one's direction, so that one index serves both."""
+def _order(query: Query, key: ColumnElement[Any], is_led: bool, dialect: Dialect) -> list[ColumnElement[Any]]:
+    """Translate the sort keys; the tie-breaker follows the last one's direction, so that one index serves both.
+
+    is_led tells that an index leads to the matches.
+    """
     keys = [_sort_key(order, query, dialect) for order in query.order_by]
-    key = TABLES[query.level].c.pk
     if not keys:
         # Where an index leads, a bare key would tempt the planner to walk the whole table in its order all the same.
-        return [key + 0] if any(map(_is_selective, query.conditions)) else [key]
+        return [key + literal_column("0")] if is_led else [key]
     return [*keys, key.desc() if query.order_by[-1].descending else key]
 
 
@@ -241,7 +300,7 @@ def _sort_key(order: OrderBy, query: Query, dialect: Dialect) -> ColumnElement[A
     if attribute.vr in matching.NUMBERS and not attribute.computed:
         value = dialect.number(value)
     elif query.few:
-        value = value.concat("")
+        value = value.concat(literal_column("''"))
     return value.desc() if order.descending else value.asc()
 
 
