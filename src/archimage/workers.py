@@ -6,6 +6,7 @@ parent, however it ends.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -149,6 +150,7 @@ def _work(config: Config, ready: Connection) -> None:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     def tell(_dicom: Address, _http: Address) -> None:
+        gc.freeze()  # what is loaded stays: no request is to wait until it was looked through
         ready.send(True)
         ready.close()
 

@@ -110,3 +110,25 @@ def test_an_address_that_others_reach_is_warned_about(host: str, capsys: pytest.
 def test_loopback_is_not_warned_about(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     warn_if_open(host)
     assert capsys.readouterr().err == ""
+
+
+_COUNTING = """
+import gc, io, os, signal, sys
+from archimage.cli.main import main
+
+class Told(io.StringIO):
+    def write(self, text):
+        os.write(1, f"{gc.get_freeze_count() > 50_000} {gc.isenabled()}".encode())
+        os.kill(os.getpid(), signal.SIGTERM)
+        return len(text)
+
+sys.stdout = Told()
+main(["serve", "--data", sys.argv[1], "--dicom-port", "0", "--http-port", "0"])
+"""
+
+
+def test_what_was_loaded_at_the_start_is_never_looked_through_for_garbage(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_COUNTING)
+    ended = _run(program, tmp_path / "data")
+    assert (ended.returncode, ended.stdout) == (0, "True True")
