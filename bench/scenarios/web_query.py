@@ -10,6 +10,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from functools import partial
 
 from bench import archives, filled, peers, process, web, wire
@@ -51,7 +52,11 @@ def web_rate(bench: Bench) -> None:
     """Ask an archive of 8 studies for its study list, one request after another."""
     objects = bench.objects(STUDIES_8)
     case = "QIDO-RS study list over 8 studies"
-    cases = {f"{case}, each request another": 1, f"{case}, the same again": 0}
+    cases: Mapping[str, Callable[[int], str]] = {
+        f"{case}, each search another": lambda number: _path(_until(number)),
+        f"{case}, each page of another length": lambda number: _path("", limit=PAGE + number),
+        f"{case}, the same again": lambda _: _path(""),
+    }
     bench.expect([Target(kind, 20, "Orthanc") for kind in cases])
     fill = archives.by_dimse(objects)
 
@@ -60,14 +65,19 @@ def web_rate(bench: Bench) -> None:
             found = json.loads(connection.get(_path(""), web.JSON, keep=True).require().body)
             if len(found) != 8:
                 raise wire.WireError(f"{len(found)} of 8 studies came")
-            for kind, step in cases.items():
+            for kind, path in cases.items():
                 count, before, start = 0, server.cpu_s(), time.perf_counter()
                 while (seconds := time.perf_counter() - start) < MEASURED_S:
-                    connection.get(_path("", limit=PAGE + step * count), web.JSON).require()
+                    connection.get(path(count), web.JSON).require()
                     count += 1
                 yield Sample(kind, name, count / seconds, "requests/s", 1000 * (server.cpu_s() - before) / count)
 
     bench.alternate(case, {name: partial(measure, name) for name in ARCHIVES})
+
+
+def _until(number: int) -> str:
+    """Ask for a range of dates that holds every study, and ends on a day of its own."""
+    return f"&StudyDate=20240101-{date(2024, 2, 1) + timedelta(number):%Y%m%d}"
 
 
 def _list(bench: Bench, case: str, index: FilledIndex, chosen: Sequence[Study]) -> Iterator[Sample]:
