@@ -4,6 +4,7 @@ import io
 import json
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -23,25 +24,31 @@ def picture(answer: Answer) -> Image.Image:
     return Image.open(io.BytesIO(answer.body))
 
 
+_NOT_SHOWN = {"JPEG2000-embedded-sequence-delimiter.dcm", "badVR.dcm"}
+"""A codestream of another size than its header says, and a header without what describes an image."""
+
+
+def is_image(kept: Kept) -> bool:
+    """Tell whether an object has pixels that can be shown."""
+    header = pydicom.dcmread(kept.path, defer_size=1024)
+    return ("PixelData" in header or "FloatPixelData" in header) and kept.path.name not in _NOT_SHOWN
+
+
 def test_every_real_image_is_shown_or_the_reason_is_told(port: int, real: list[Kept]) -> None:
-    shown = 0
     for kept in real:
         answer = get(port, f"{kept.address}/rendered", "image/jpeg, application/pdf, video/mp4, */*;q=0.1")
-        assert answer.status in {200, 406}, (kept.path.name, answer.body)
-        if answer.headers["content-type"] == "image/jpeg":
+        assert answer.status == (200 if is_image(kept) else 406), (kept.path.name, answer.body)
+        if answer.status == 200:
             (model,) = json.loads(get(port, f"{kept.address}/metadata").body)
             assert picture(answer).size == (model["00280011"]["Value"][0], model["00280010"]["Value"][0])
-            shown += 1
-        elif answer.status == 406:
+        else:
             assert len(answer.model["error"]) > 10
-    assert shown > 90
 
 
 def test_every_real_image_has_a_thumbnail(port: int, real: list[Kept]) -> None:
     for kept in real:
         answer = get(port, f"{kept.address}/thumbnail?accept=image%2Fjpeg", "*/*")
-        rendered = get(port, f"{kept.address}/rendered", "image/jpeg")
-        assert answer.status == rendered.status, kept.path.name
+        assert answer.status == (200 if is_image(kept) else 406), kept.path.name
         if answer.status == 200:
             assert max(picture(answer).size) == 200
 
