@@ -5,8 +5,8 @@ Ref: PS3.4 §A.4 (Verification), §B (Storage), §C (Query/Retrieve).
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -67,6 +67,7 @@ _ASKED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What a node is asked whether it offers it, beside the C-ECHO."""
 _ASK_TIMEOUT_S: Final = 60.0
+_CANCEL_PATIENCE_S: Final = 2.0
 _MAX_ANSWER_BYTES: Final = 32 << 20
 _PATIENT: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may look for long before it sends
 
@@ -148,7 +149,8 @@ class NodePeers:
         left_bytes = _MAX_ANSWER_BYTES
         async with await self._associate(node, for_services(sop_class)) as association:
             syntax = association.context(sop_class).transfer_syntax
-            async with aclosing(association.find(sop_class, encode_keys(level, keys, syntax))) as found:
+            found = association.find(sop_class, encode_keys(level, keys, syntax))
+            async with _ended_soon(found, association):
                 async for match in found:
                     left_bytes -= len(match)
                     if len(rows) == limit or left_bytes < 0:
@@ -224,6 +226,19 @@ class NodePeers:
             raise _nothing_sent(node, errand)
         remark = "" if errand.failure is None else str(errand.failure)
         return Transfer("C-STORE", tally.completed, tally.warning, tally.failed, remark, errand.reasons)
+
+
+@asynccontextmanager
+async def _ended_soon(found: AsyncGenerator[bytes, None], association: ClientAssociation) -> AsyncGenerator[None, None]:
+    """Cancel a query that is left early; abort where the node goes on all the same."""
+    try:
+        yield
+    finally:
+        try:
+            async with asyncio.timeout(_CANCEL_PATIENCE_S):
+                await found.aclose()
+        except TimeoutError:
+            await association.abort()
 
 
 async def _in_time(work: Coroutine[Any, Any, Result], node: Node) -> Result:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from archimage.dicom.encode import decode_identifier, encode_dataset
 from archimage.errors import DicomError, InvalidQueryError
 
+_FIRST_GROUP: Final = 0x0008
 _TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 
 SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,14 +44,21 @@ def encode_keys(level: str, keys: Iterable[tuple[str, str]], transfer_syntax_uid
     for name, value in keys:
         try:
             set_path(ds, _TAG.sub(r"(\1,\2)", name.strip()), value)
-        except DicomError as error:
-            raise InvalidQueryError(f"{name[:80]}: {error}") from None
+        except (DicomError, TypeError, ValueError) as error:
+            raise _wrong(name, error) from None
         if not value.isascii():
             ds.SpecificCharacterSet = "ISO_IR 192"
+    if any(tag.group < _FIRST_GROUP for tag in tuple(ds.keys())):
+        raise InvalidQueryError("elements of a group below 0008 are no keys")
     try:
         return encode_dataset(ds, transfer_syntax_uid)
     except DicomError as error:
-        raise InvalidQueryError(str(error)) from None
+        raise _wrong("keys", error) from None
+
+
+def _wrong(name: str, error: Exception) -> InvalidQueryError:
+    """Return the error of a key, with the first line of what the parser says."""
+    return InvalidQueryError(f"{name[:80]}: {str(error).partition(chr(10))[0]}")
 
 
 def decode_keys(identifier: bytes, transfer_syntax_uid: str) -> dict[str, object]:
