@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pydicom
@@ -32,9 +34,30 @@ def uids(kept: Kept) -> tuple[str, str, str]:
 
 
 def encoded(found: pydicom.Dataset) -> dict[str, Any]:
-    """Return a data set as it can be compared; pydicom writes no two files alike."""
-    attributes: dict[str, Any] = {f"{one.tag}": one.VR for one in found}
-    return attributes
+    """Return a data set as it can be compared, a number that is none included."""
+    return {f"{one.tag}": (one.VR, repr(one.value)) for one in found}
+
+
+def test_no_operation_of_the_client_is_left_out() -> None:
+    operations = {name for name in dir(DICOMwebClient) if re.match("(delete|iter|retrieve|search|store)_", name)}
+    texts = [Path(__file__).read_text("utf-8"), Path(__file__).with_name("test_stow.py").read_text("utf-8")]
+    assert operations <= set(re.findall(r"client\.(\w+)\(", "".join(texts)))
+
+
+def test_searches_at_every_level(client: DICOMwebClient, real: list[Kept]) -> None:
+    kept = real[0]
+    of_study = [one for one in real if one.study == kept.study]
+    of_series = [one for one in of_study if one.series == kept.series]
+    (study,) = client.search_for_studies(search_filters={"StudyInstanceUID": kept.study})
+    assert study["00201208"]["Value"] == [len(of_study)]
+    series = client.search_for_series(kept.study)
+    assert {one["0020000E"]["Value"][0] for one in series} == {one.series for one in of_study}
+    instances = client.search_for_instances(kept.study, kept.series)
+    assert {one["00080018"]["Value"][0] for one in instances} == {one.uid for one in of_series}
+    everywhere = client.search_for_instances(limit=len(real) + 1)
+    assert {one["00080018"]["Value"][0] for one in everywhere} >= {one.uid for one in real}
+    (page,) = client.search_for_studies(limit=1, offset=1, fuzzymatching=True)
+    assert page["0020000D"]["Value"] != client.search_for_studies(limit=1, fuzzymatching=True)[0]["0020000D"]["Value"]
 
 
 def test_every_object_is_the_one_that_was_stored(client: DICOMwebClient, real: list[Kept]) -> None:
@@ -57,6 +80,7 @@ def test_studies_and_series_whole_and_one_by_one(client: DICOMwebClient, real: l
     for (study, one_series), wanted in list(series.items())[:20]:
         found = client.iter_series(study, one_series, media_types=_ANY)
         assert {one.SOPInstanceUID for one in found} == wanted
+        assert {one.SOPInstanceUID for one in client.retrieve_series(study, one_series, media_types=_ANY)} == wanted
     study = real[0].study
     assert {one.SOPInstanceUID for one in client.iter_study(study, media_types=_ANY)} == studies[study]
 
