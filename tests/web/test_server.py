@@ -240,6 +240,8 @@ def test_origins_are_allowed_by_setting(tmp_path: Path) -> None:
         )
         assert before.status == 200
         assert "POST" in before.headers["access-control-allow-methods"]
+        refused = client.ask("/dicom-web/studies", "OPTIONS", Origin=viewer, Access_Control_Request_Method="TRACE")
+        assert (refused.status, refused.json["error"]) == (400, "Disallowed CORS method")
         assert client.ask("/dicom-web/studies", Origin="https://evil.example").status == 400
         assert "access-control-allow-origin" not in client.ask("/dicom-web/studies").headers
 
