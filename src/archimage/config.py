@@ -229,7 +229,7 @@ class LogConfig(_Section):
 
 
 class NodeConfig(_Section):
-    """A peer that this archive may call: the only source of C-MOVE destinations."""
+    """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")

@@ -1,9 +1,9 @@
-"""What every adapter of `ports.Nodes` does; a test module derives from NodesContract and gives it empty `nodes`."""
+"""What every adapter of `peer_ports.Nodes` does; a test module derives from NodesContract and gives it empty nodes."""
 
 from dataclasses import replace
 
 from archimage.model.nodes import Node
-from archimage.ports import Nodes
+from archimage.peer_ports import Nodes
 
 ONE = Node("ONE", "192.0.2.1", 104, "the first", created_at=10.0, changed_at=10.0)
 TWO = Node("TWO", "2001:db8::2", 11112, created_at=20.0, changed_at=20.0)

@@ -47,7 +47,7 @@ class Database(Protocol):
 
 
 class NodeTable:
-    """Implements `ports.Nodes`."""
+    """Implements `peer_ports.Nodes`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -29,7 +29,7 @@ class _Opened:
 
 
 class AssociationTable:
-    """Implements `ports.Associations`; sessions are entered and taken out on their loop.
+    """Implements `peer_ports.Associations`; sessions are entered and taken out on their loop.
 
     Sessions count for themselves what they do, so that keeping this costs their requests nothing.
     """

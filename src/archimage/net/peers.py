@@ -32,7 +32,7 @@ from archimage.net.looping import LoopThread
 from archimage.net.operations import SubOperationProgress
 from archimage.net.proposals import UNCOMPRESSED, as_receiver, for_services, propose
 from archimage.net.sending import Errand, NodeSender
-from archimage.ports import Progress
+from archimage.peer_ports import Progress
 from archimage.protocol import uids
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.negotiation import NegotiatedContext, PresentationContext
@@ -75,7 +75,7 @@ Result = TypeVar("Result")
 
 
 class NodePeers:
-    """Implements `ports.Peers`; works on a loop of its own. `close` it."""
+    """Implements `peer_ports.Peers`; works on a loop of its own. `close` it."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from archimage.errors import (
 from archimage.model.events import NodeChanged
 from archimage.model.ids import is_ae_title
 from archimage.model.nodes import Node, NodeSource
-from archimage.ports import Nodes
+from archimage.peer_ports import Nodes
 
 MAX_NODES: Final = 4_096
 MAX_HOST_LENGTH: Final = 253

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
-from archimage.ports import Associations
+from archimage.peer_ports import Associations
 from archimage.services.catalogue import CatalogueService
 from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
