@@ -8,10 +8,20 @@ import pytest
 
 from archimage.net.blocking import Client
 from archimage.net.conversation import RemoteNode
-from archimage.net.proposals import for_storage
-from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, RLE_LOSSLESS
+from archimage.net.proposals import for_services, for_storage
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, RLE_LOSSLESS, STUDY_ROOT_MOVE
 from tests.interop.managing import Api
-from tests.interop.peers import Sample, Served, dataset_of, free_port, listener, serve_both, storescp, tool
+from tests.interop.peers import (
+    Sample,
+    Served,
+    dataset_of,
+    free_port,
+    identifier,
+    listener,
+    serve_both,
+    storescp,
+    tool,
+)
 
 _CONFIGURATION = """\
 NetworkTCPPort = {port}
@@ -181,3 +191,18 @@ def test_a_node_that_does_not_want_it_is_named_with_its_reason(
     assert f"STORESCP at 127.0.0.1:{node.port}" in task["error"]
     assert named in task["error"]
     assert task["next"].endswith(".")
+
+
+def test_a_node_that_is_added_is_a_destination_in_every_worker_process(kept: list[Sample], tmp_path: Path) -> None:
+    node = RemoteNode("STORESCP", "127.0.0.1", free_port())
+    serving = serve_both(tmp_path / "data", "--workers", "2")
+    with serving as served, storescp(node, tmp_path / "in"), Client("A") as client:
+        with client.connect(served.node, for_storage([kept[0].pair])) as association:
+            assert association.store(kept[0].outgoing) == 0
+        Api(served.dicomweb_url).add(node.ae_title, node.port)
+        for _ in range(8):  # each connection comes to either process
+            with client.connect(served.node, for_services(STUDY_ROOT_MOVE)) as association:
+                syntax = association.transfer_syntax(STUDY_ROOT_MOVE)
+                query = identifier("STUDY", syntax, StudyInstanceUID=kept[0].study_instance_uid)
+                *_, final = association.move(STUDY_ROOT_MOVE, query, node.ae_title)
+                assert (final.status, final.completed) == (0, 1)

@@ -25,7 +25,7 @@ from archimage.services.store import Expected
 from tests.attacks.datasets import PATIENT_NAME, dataset, new_uid
 from tests.attacks.server import wait_until
 from tests.attacks.wire import CT, Peer
-from tests.interop.peers import serve
+from tests.interop.peers import free_port, serve
 from tests.net.background import Background, listening
 
 _WITHIN_S = 10.0
@@ -167,6 +167,21 @@ def test_where_neither_works_both_are_told(app: App) -> None:
     assert "0xA801: move destination unknown" in task.error
     assert "0xC000" in task.error
     assert "our AE title" in task.next
+
+
+def test_a_node_that_aborts_where_c_get_is_asked_for_is_asked_by_c_move(app: App) -> None:
+    stray = Response(0xFF00, bytes(17 << 20))  # which our side aborts
+    with listening(_getting(stray), _moving(Response(0, completed=2, failed=0, warning=0))) as server:
+        task = _retrieved(app, server)
+    assert (task.state, task.result["method"]) == (TaskState.DONE, "C-MOVE")
+
+
+def test_a_node_that_is_not_there_fails_a_retrieval_at_once(app: App) -> None:
+    port = free_port()
+    task = _ended(app, app.peers.retrieve(_know(app, port), _STUDY))
+    assert task.state is TaskState.FAILED
+    assert f"PACS_SCP at 127.0.0.1:{port}: Connection refused" in task.error
+    assert str(port) in task.next
 
 
 def _store(port: int, *objects: tuple[str, bytes]) -> None:

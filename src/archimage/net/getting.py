@@ -6,7 +6,7 @@ Ref: PS3.4 §C.4.3; PS3.8 §7.1.1.13.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from archimage.errors import ArchimageError
+from archimage.errors import ArchimageError, AssociationAbortedError, AssociationRejectedError
 from archimage.net.client import ClientAssociation
 from archimage.net.proposals import MAX_CONTEXTS, UNCOMPRESSED, for_services
 from archimage.protocol import uids
@@ -38,9 +38,16 @@ async def kept_classes(associate: Associate, sop_class_uid: str, query: Callable
     """Ask by C-FIND which SOP classes will come; empty if the peer does not tell.
 
     query encodes the identifier in a transfer syntax: it asks at level IMAGE for the SOP Class UID.
+
+    Raises:
+        ConnectionFailedError, TimerExpiredError: it cannot be reached.
     """
     try:
-        async with await associate(for_services(sop_class_uid)) as association:
+        association = await associate(for_services(sop_class_uid))
+    except (AssociationRejectedError, AssociationAbortedError):
+        return []
+    try:
+        async with association:
             syntax = association.context(sop_class_uid).transfer_syntax
             found = {
                 decode_keys(match, syntax).get("SOPClassUID")

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from archimage.errors import (
     ArchimageError,
+    AssociationAbortedError,
     AssociationError,
     ContextNotAcceptedError,
     DicomError,
@@ -166,7 +167,7 @@ class NodePeers:
             if got.failed <= refused:
                 return _not_in_vain(node, got)
             why = f"{node} could not send {got.failed} objects"
-        except (ContextNotAcceptedError, OperationFailedError) as error:
+        except (ContextNotAcceptedError, OperationFailedError, AssociationAbortedError) as error:
             why = str(error)
         progress.tell(0, 0, f"C-GET does not work ({why}); asking by C-MOVE")
         try:
