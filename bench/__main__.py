@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ HOME = Path(__file__).parent
 def main() -> int:
     """Run the scenarios named, or all of them."""
     options = _options()
+    signal.signal(signal.SIGTERM, _stop)
     described = machine.describe()
     work = options.work or HOME / "out" / "work"
     bench = Bench(out=HOME / "out", work=work, rounds=options.rounds, quick=options.quick)
@@ -31,6 +33,11 @@ def main() -> int:
     if options.markdown:
         report.write_markdown(options.markdown, options.scenario[0], bench.results, described, command)
     return 0
+
+
+def _stop(_number: int, _frame: object) -> None:
+    """Leave by an exception, which ends the servers on its way."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _scenarios(named: Sequence[str]) -> Iterable[str]:

@@ -7,6 +7,7 @@ but not every index transaction; storescp, dcmqrscp and the pynetdicom SCP sync 
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -205,10 +206,15 @@ def archimage_on(
 
 def _ready(running: subprocess.Popen[str], directory: Path) -> tuple[int, int, str]:
     """Read the line that tells where it listens; other lines before it are passed over."""
-    for line in running.stdout or ():
-        if line.startswith("ready "):
-            fields = dict(field.split("=", 1) for field in line.split()[1:4])
-            dicom, http = (int(fields[door].rpartition(":")[2]) for door in ("dicom", "http"))
-            return dicom, http, fields["ae"]
+    late = threading.Timer(process.START_LIMIT_S, running.kill)
+    late.start()
+    try:
+        for line in running.stdout or ():
+            if line.startswith("ready "):
+                fields = dict(field.split("=", 1) for field in line.split()[1:4])
+                dicom, http = (int(fields[door].rpartition(":")[2]) for door in ("dicom", "http"))
+                return dicom, http, fields["ae"]
+    finally:
+        late.cancel()
     said = directory.with_suffix(".log").read_text().strip().splitlines()
     raise process.ServerError(f"archimage did not start: {said[-1] if said else 'it said nothing'}")
