@@ -138,8 +138,8 @@ class App:
         opened.callback(journal.close)
         opened.callback(Checkpointer(journal, self.blobs, self.index).close)
         caches = _caches(self.config)
-        derived = Derived(*caches)
-        intake = Intake(self.blobs, journal, self.index, derived, replace=storage.duplicates == "replace")
+        self.derived = Derived(*caches)
+        intake = Intake(self.blobs, journal, self.index, self.derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
@@ -150,7 +150,7 @@ class App:
         frames = FrameService(self.index, self.blobs)
         metadata, transcoded = caches
         events = EventHub()
-        removal = RemovalService(self.index, self.blobs, Derived(*caches), lambda: committed(directory), events.publish)
+        removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
         self.compression = self._compression(frames, removal, intake) if config.storage.compress else None

@@ -132,6 +132,9 @@ class DerivedCache(Protocol):
     def remove(self, start: str) -> None:
         """Forget everything whose name begins so; absent is fine, StorageError when the disk refuses."""
 
+    def clear(self) -> None:
+        """Forget everything; StorageError when the disk refuses."""
+
 
 class DerivedWriter(Protocol):
     """One derived object on its way; nobody else sees it until it is kept. Either `keep` or `discard` ends it."""
@@ -163,6 +166,9 @@ class DerivedFiles(Protocol):
 
     def remove(self, start: str) -> None:
         """Forget everything whose name begins so, what is on its way aside; StorageError when the disk refuses."""
+
+    def clear(self) -> None:
+        """Forget everything, what is on its way too; StorageError when the disk refuses."""
 
 
 Replay = Iterator[tuple[bytes, bytes]]

@@ -72,6 +72,17 @@ def test_rebuild_makes_a_lost_index_again(archimage: Invoke, studies: Path, tmp_
     assert archimage("index", "verify", "--digests", "--data", data).code == 0
 
 
+def test_rebuild_leaves_nothing_that_was_made_of_objects(archimage: Invoke, studies: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    archimage("import", studies, "--data", data)
+    made = [data / "cache" / kind / "ab" / "abcdef" for kind in ("metadata", "transcoded")]
+    for path in made:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"of an object whose file is gone")
+    assert archimage("index", "rebuild", "--data", data).code == 0
+    assert not any(path.exists() for path in made)
+
+
 def test_rebuild_needs_the_archive_for_itself(archimage: Invoke, studies: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     archimage("import", studies, "--data", data)

@@ -44,6 +44,15 @@ def test_everything_of_one_beginning_is_removed(cache: FilesystemCache, tmp_path
     assert sorted(files(tmp_path)) == ["ab21", "ac11"]
 
 
+def test_everything_is_forgotten_at_once(cache: FilesystemCache, tmp_path: Path) -> None:
+    cache.clear()
+    for name in ("ab1", "cd2"):
+        cache.write(name, b"x")
+    cache.create("ef3").write([b"half"])
+    cache.clear()
+    assert files(tmp_path) == {}
+
+
 def test_files_are_for_the_archive_alone(cache: FilesystemCache, tmp_path: Path) -> None:
     cache.write("ab1", b"x")
     assert stat.S_IMODE(files(tmp_path)["ab1"].stat().st_mode) & 0o027 == 0

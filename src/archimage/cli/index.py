@@ -45,6 +45,7 @@ def rebuild(data: Data = None, json: Json = False, config: ConfigFile = None) ->
         task = bars.add_task("Indexing", total=None, rate="")
         for rebuilt in consistency.rebuild(archive.index, archive.blobs):
             bars.update(task, completed=rebuilt.indexed)
+        archive.derived.forget_all()
     for path, reason in rebuilt.unreadable:
         say(f"unreadable: {path}: {reason}")
     if json:

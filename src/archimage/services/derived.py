@@ -29,7 +29,7 @@ def object_name(sop_instance_uid: str, form: bytes = b"") -> str:
 class Derived:
     """Forgets what was made of objects: the metadata of their series, and the objects in other transfer syntaxes.
 
-    Both methods raise StorageError where the disk refuses to delete it.
+    All of it raises StorageError where the disk refuses to delete.
     """
 
     def __init__(self, metadata: DerivedCache, transcoded: DerivedFiles) -> None:
@@ -43,3 +43,8 @@ class Derived:
     def forget_object(self, sop_instance_uid: str) -> None:
         """Forget the forms of an object."""
         self._transcoded.remove(object_name(sop_instance_uid))
+
+    def forget_all(self) -> None:
+        """Forget whatever there is, of objects that nobody knows any more too."""
+        self._metadata.clear()
+        self._transcoded.clear()

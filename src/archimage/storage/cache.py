@@ -151,6 +151,12 @@ class FilesystemCache:
                 else:
                     path.unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Forget everything; StorageError when the disk refuses."""
+        with storage_errors("delete derived objects"):
+            for _, _, path in list(self._files()):
+                path.unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
         return self._directory / name[:2] / name
 
