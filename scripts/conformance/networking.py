@@ -248,8 +248,9 @@ _BEHAVIOUR: Mapping[str, str] = {
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
         ONLINE. Priority is not heeded.""",
-    "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to AE titles in the
-        settings (`nodes`), over associations that the archive opens. An object goes out as it is stored; where the
+    "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to nodes that
+        stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
+        associations that the archive opens. An object goes out as it is stored; where the
         receiver does not take that, it is transcoded into a syntax that was accepted and loses nothing, first of all
         an uncompressed one; where there is none, it counts as failed. A response is sent for each object. A C-CANCEL
         ends the operation within a second, also if the destination has fallen silent.""",
@@ -265,8 +266,11 @@ def requestor() -> Iterator[str]:
     proposed = for_sending([(_CT, JPEG_2000_LOSSLESS)])
     yield "### 3.4 Associations that are asked for"
     yield paragraph(
-        f"""The archive asks for associations to send what a C-MOVE names; the commands `archimage echo`, `store`,
-        `find`, `move` and `get` ask for them as a user wants. C-ECHO, C-FIND, C-MOVE and C-GET propose
+        f"""The archive asks for associations to send what a C-MOVE names, and to verify, query, retrieve from and send
+        to a node when somebody wants that over the management API; the commands `archimage echo`, `store`, `find`,
+        `move` and `get` ask for them as a user wants. To verify a node over the management API, further SOP classes are
+        proposed beside Verification, to tell which the node takes; nothing is asked of them.
+        C-ECHO, C-FIND, C-MOVE and C-GET propose
         {" and ".join(own)} in one context. For objects, each pair of SOP class and transfer syntax that is to be sent
         is proposed in a context of its own, and each SOP class uncompressed in another, up to {MAX_CONTEXTS} on one
         association; more are sent over several. For a CT image in {TRANSFER_SYNTAXES[JPEG_2000_LOSSLESS]},

@@ -82,7 +82,8 @@ def _model() -> Iterator[str]:
     yield "### 3.1 Application entities"
     yield paragraph(
         """There is one application entity. It waits for associations (sections 3.2 and 3.3), and asks for them to send
-        what a C-MOVE names (section 3.4). Associations are served side by side, each in the order in which its requests
+        what a C-MOVE names, and where a person wants something of another node (section 3.4).
+        Associations are served side by side, each in the order in which its requests
         come, or several at once where an asynchronous window was agreed on. Several processes may serve one port
         (`dicom.workers`); each counts its own associations."""
     )
@@ -93,6 +94,7 @@ def _model() -> Iterator[str]:
             ("A modality or archive sends objects", "Storage"),
             ("A workstation looks for studies, series or images", "Query (C-FIND)"),
             ("A workstation has objects sent to itself or to a third", "Retrieve (C-GET, C-MOVE)"),
+            ("A person has this archive ask another node, or send to it", "All of these, as SCU"),
         ),
     )
 
