@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: DICOMweb and its description, the management API, and the probes."""
+"""The web side as one ASGI application: DICOMweb and its description, the management API, the pages, and the probes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.pages import application as pages
 from archimage.web.probes import Check
 
 _READ_ONLY: Final = partial(
@@ -34,7 +35,7 @@ class Application:
     documents: Mapping[str, ASGIApp]
     parts: Mapping[str, ASGIApp]
     """By the first segment of the address."""
-    pages: ASGIApp
+    others: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,7 +46,7 @@ class Application:
         if document is not None:
             part = document if scope["method"] in {"GET", "HEAD"} else _READ_ONLY()
         else:
-            part = self.parts.get(path[1:].partition("/")[0], self.pages)
+            part = self.parts.get(path[1:].partition("/")[0], self.others)
         return await part(scope, receive, send)
 
 
@@ -65,7 +66,11 @@ def build(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
     documents: dict[str, ASGIApp] = {"/openapi.json": described, metrics.PATH: metrics.endpoint(exposition)}
-    parts = {"api": api.build(management, body_timeout_s=settings.request_timeout_s)}
+    shown = pages.build(management)
+    parts: dict[str, ASGIApp] = {
+        "api": api.build(management, body_timeout_s=settings.request_timeout_s),
+        **dict.fromkeys(pages.SEGMENTS, shown),
+    }
     application = Application(dicomweb, documents, parts, probes.build(checks))
     return HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins

@@ -1,0 +1,155 @@
+"""The pages as one ASGI application. They read; what changes something goes through the management API."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from archimage import __version__
+from archimage.errors import ArchimageError
+from archimage.services.catalogue import Wanted
+from archimage.web import errors
+from archimage.web.api.resources import ApiServices
+from archimage.web.pages import studies, texts
+from archimage.web.pages.assets import ROOT, Assets
+
+SEGMENTS: Final = ("", "studies", "viewer", "static")
+"""First segments of the addresses that are pages or belong to them."""
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_MAX_SERIES: Final = 1_000
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'self'",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_WITHOUT_PICTURE: Final = frozenset(
+    {"SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "ECG", "DOC", "AU", "HD"}
+)
+_UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
+_NAVIGATION: Final = (("Studies", "/", "studies"),)
+"""Name, address and icon of the pages that every page leads to."""
+_LOOK: Final = "Look for it in the study list; it may have been deleted."
+_log = structlog.get_logger()
+
+
+class Pages:
+    """Writes the pages."""
+
+    def __init__(self, services: ApiServices, assets: Assets) -> None:
+        self._services = services
+        self._templates = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(texts.FILTERS)
+        self._templates.globals.update(
+            asset=assets.address, version=__version__, has_picture=has_picture, navigation=_NAVIGATION
+        )
+
+    def study_list(self, request: Request) -> Response:
+        """Write the study list, or that part of it which a search changes."""
+        listing = studies.read(request.query_params)
+        found = self._services.catalogue.studies(listing.wanted)
+        shown = {"listing": listing, "found": found, "page_size": studies.PAGE_SIZE}
+        if request.query_params.get("part") == "list":
+            return self._written("_studies.html", shown)
+        more = {"labels": self._services.labels.counts(), "modalities": studies.MODALITIES}
+        return self._written("studies.html", shown | more)
+
+    def study(self, request: Request) -> Response:
+        """Write a study's page."""
+        return self._of_study("study.html", request.path_params["uid"])
+
+    def viewer(self, request: Request) -> Response:
+        """Write the viewer."""
+        return self._of_study("viewer.html", request.query_params.get("study", ""))
+
+    def problem(self, status: HTTPStatus, message: str, next_step: str) -> Response:
+        """Write what is wrong, and what to do next."""
+        shown = {"status": status, "message": message, "next_step": next_step}
+        return self._written("problem.html", shown, status)
+
+    def _of_study(self, template: str, uid: str) -> Response:
+        if not _UID.fullmatch(uid):
+            return self.problem(HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
+        study = self._services.catalogue.study(uid)
+        series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=_MAX_SERIES))
+        return self._written(template, {"study": study, "series": series})
+
+    def _written(self, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
+        text = self._templates.get_template(template).render(shown)
+        body = text.encode("utf-8", "replace")  # what peers send may hold half a surrogate pair
+        return Response(body, status, _HEADERS, "text/html; charset=utf-8")
+
+
+def has_picture(modalities: Sequence[str]) -> bool:
+    """Tell whether there may be something to see of what has these modalities."""
+    return not modalities or any(modality not in _WITHOUT_PICTURE for modality in modalities)
+
+
+def build(services: ApiServices) -> Starlette:
+    """Make the application."""
+    assets = Assets()
+    pages = Pages(services, assets)
+    application = Starlette(
+        routes=[
+            _page("/", pages, pages.study_list),
+            _page("/studies/{uid}", pages, pages.study),
+            _page("/viewer", pages, pages.viewer),
+            Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _refusal(pages)},
+    )
+    application.router.redirect_slashes = False
+    return application
+
+
+def _page(path: str, pages: Pages, write: Callable[[Request], Response]) -> Route:
+    """Make the route of a page; it is written in a worker thread."""
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(_answered, pages, write, request)
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _answered(pages: Pages, write: Callable[[Request], Response], request: Request) -> Response:
+    """Write a page, or what went wrong."""
+    try:
+        return write(request)
+    except Exception as error:
+        message, next_step = errors.explain(error)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        if isinstance(error, ArchimageError):
+            status = errors.answer_to(error).status
+        if status == HTTPStatus.NOT_FOUND:
+            next_step = _LOOK
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.exception("a page failed", path=request.url.path, status=int(status))
+        return pages.problem(status, message, next_step)
+
+
+def _refusal(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def refuse(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
+        status = HTTPStatus(error.status_code)
+        if status is not HTTPStatus.NOT_FOUND:
+            return errors.of_framework(error, "Pages can only be read; /api/v1 changes things.")
+        return pages.problem(status, "There is no page at this address.", "Begin at the study list.")
+
+    return refuse

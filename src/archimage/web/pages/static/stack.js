@@ -1,0 +1,65 @@
+// A series as the viewer scrolls through it.
+import { ask } from "./api.js";
+import { depth, describe } from "./image.js";
+
+/** One frame; info tells of it, and is fetched once. */
+class Frame {
+  #told = null;
+
+  constructor(instance, number) {
+    this.uid = instance.sop_instance_uid;
+    this.address = instance.address;
+    this.number = number;
+    this.label = instance.instance_number || "";
+    this.failed = false;
+  }
+
+  async info() {
+    this.#told ??= json(`${this.address}/metadata`).then(([dataset]) => describe(dataset, this.number));
+    return this.#told;
+  }
+
+  /** Take what was fetched for the whole series. */
+  tell(dataset) {
+    const info = describe(dataset, this.number);
+    this.#told ??= Promise.resolve(info);
+    return info;
+  }
+}
+
+async function json(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/dicom+json" } });
+  if (!answer.ok) throw new Error("What the images are cannot be read");
+  return answer.json();
+}
+
+/** Open a series: its frames in the order of their numbers. */
+export async function openStack(study, series) {
+  const place = `/studies/${study}/series/${series}/instances`;
+  const instances = [];
+  let page;
+  do {
+    page = await ask(`${place}?limit=1000&offset=${instances.length}`);
+    instances.push(...page.items);
+  } while (page.items.length && instances.length < page.total);
+  return instances
+    .filter((instance) => instance.frames > 0)
+    .flatMap((instance) => Array.from({ length: instance.frames }, (_, at) => new Frame(instance, at + 1)));
+}
+
+/** Put frames in the order in which they lie in the patient, where they are parallel and no two at one place. */
+export async function inSpace(study, series, frames) {
+  const known = new Map((await json(`/dicom-web/studies/${study}/series/${series}/metadata`)).map(
+    (dataset) => [dataset["00080018"]?.Value?.[0], dataset]));
+  const placed = frames.filter((frame) => known.has(frame.uid)).map((frame) => ({ frame, info: frame.tell(known.get(frame.uid)) }));
+  const [model] = placed;
+  if (!model || placed.length !== frames.length) return frames;
+  const depths = new Map(placed.map(({ frame, info }) => [frame, depth(info)]));
+  const parallel = placed.every(({ info }) => info.orientation?.every(
+    (part, at) => Math.abs(part - model.info.orientation[at]) < 1e-3));
+  const distinct = new Set([...depths.values()].map((at) => at?.toFixed(2))).size === frames.length;
+  if (!parallel || !distinct) return frames;
+  const sorted = [...frames].sort((one, other) => depths.get(one) - depths.get(other));
+  // The first image stays at the end of the stack where its number has put it.
+  return depths.get(frames[0]) > depths.get(frames.at(-1)) ? sorted.reverse() : sorted;
+}
