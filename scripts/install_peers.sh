@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Install the real peers of the tests and the bench: Debian's DCMTK, Orthanc with DICOMweb and dicom3tools, the C
-# compiler that makes the faulty disk of tests/attacks, and a DICOMweb client in JavaScript, below node_modules.
+# Install the real peers of the tests and the bench: Debian's Chromium, DCMTK, Orthanc with DICOMweb and dicom3tools, the C
+# compiler that makes the faulty disk of tests/attacks, and below node_modules a DICOMweb client and axe-core.
 # Without apt, npm, or the right to use them, say which command installs them; the tests that need one then skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-debian_packages=(dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb)
-npm_packages=(dicomweb-client@0.11.3 xhr2@0.2.1)
+debian_packages=(chromium dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb)
+npm_packages=(axe-core@4.10.3 dicomweb-client@0.11.3 xhr2@0.2.1)
 
 install_debian_packages() {
     local package missing=() as_root=()

@@ -95,8 +95,11 @@ const adder = (name) => element("button", { type: "button", className: "add", ar
 function enterLabel(row, button) {
   const input = element("input", { className: "entry", maxLength: 64, ariaLabel: "New label", placeholder: "label" });
   input.setAttribute("list", "labels");
+  let over = false;
   const done = (focus) => {
-    if (input.isConnected) input.replaceWith(button);
+    if (over) return; // taking the field away makes it lose the focus, which ends it too
+    over = true;
+    input.replaceWith(button);
     if (focus) button.focus();
   };
   input.addEventListener("keydown", (event) => {

@@ -1,0 +1,47 @@
+"""Pages that everybody can use: axe-core finds nothing serious, and a telephone is wide enough."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import HOSTILE_STUDY
+
+_AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+_PATHS = ("/", "/?q=nobody", "/?sort=nothing", f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}")
+
+
+@pytest.fixture
+def axe() -> str:
+    """The checker."""
+    if not _AXE.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("axe-core is missing: make peers")
+    return _AXE.read_text("utf-8")
+
+
+@pytest.fixture(params=["light", "dark"])
+def checked(browser: Browser, origin: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that takes the checker in, which its policy would refuse."""
+    context = browser.new_context(bypass_csp=True, base_url=origin, color_scheme=request.param)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("path", _PATHS)
+def test_nothing_serious_is_found(checked: Page, axe: str, path: str) -> None:
+    checked.goto(path)
+    checked.wait_for_load_state("networkidle")
+    checked.add_script_tag(content=axe)
+    found: dict[str, Any] = checked.evaluate("() => axe.run()")
+    grave = [one for one in found["violations"] if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in grave] == []
+
+
+@pytest.mark.parametrize("path", [path for path in _PATHS if path != "/?sort=nothing"])
+def test_a_telephone_shows_pages_without_scrolling_sideways(page: Page, path: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 720})
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
