@@ -101,6 +101,7 @@ def test_hostile_values_in_the_tag_browser_are_text(page: Page) -> None:
     page.goto(f"/studies/{HOSTILE_STUDY}")
     page.get_by_role("button", name="Tags of").click()
     page.locator("#tag-search").fill("(0010,0010)")
+    expect(page.locator("#tag-rows tr:visible")).to_have_count(1)
     expect(page.locator("#tag-rows tr:visible")).to_contain_text("<script>alert(1)</script>^\"'><plaintext>")
     expect(page.locator("plaintext")).to_have_count(0)
 

@@ -23,7 +23,7 @@ from archimage.web.api.resources import ApiServices
 from archimage.web.pages import studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
-SEGMENTS: Final = ("", "studies", "viewer", "static")
+SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "activity", "static")
 """First segments of the addresses that are pages or belong to them."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MAX_SERIES: Final = 1_000
@@ -38,7 +38,12 @@ _WITHOUT_PICTURE: Final = frozenset(
     {"SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "ECG", "DOC", "AU", "HD"}
 )
 _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
-_NAVIGATION: Final = (("Studies", "/", "studies"),)
+_NAVIGATION: Final = (
+    ("Studies", "/", "studies"),
+    ("Upload", "/upload", "upload"),
+    ("Nodes", "/nodes", "nodes"),
+    ("Activity", "/activity", "activity"),
+)
 """Name, address and icon of the pages that every page leads to."""
 _LOOK: Final = "Look for it in the study list; it may have been deleted."
 _log = structlog.get_logger()
@@ -79,6 +84,10 @@ class Pages:
         """Write the viewer."""
         return self._of_study("viewer.html", request.query_params.get("study", ""))
 
+    def plain(self, request: Request) -> Response:
+        """Write a page whose script asks the management API for all it shows."""
+        return self._written(f"{request.url.path.strip('/')}.html", {})
+
     def problem(self, status: HTTPStatus, message: str, next_step: str) -> Response:
         """Write what is wrong, and what to do next."""
         shown = {"status": status, "message": message, "next_step": next_step}
@@ -111,6 +120,7 @@ def build(services: ApiServices) -> Starlette:
             _page("/", pages, pages.study_list),
             _page("/studies/{uid}", pages, pages.study),
             _page("/viewer", pages, pages.viewer),
+            *(_page(path, pages, pages.plain) for path in ("/upload", "/nodes", "/activity")),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _refusal(pages)},

@@ -22,7 +22,8 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Refused({ error: "The server does not answer", next: "See whether it runs, and try again" }, 0);
   }
-  const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : null;
+  const text = await answer.text();
+  const told = text && answer.headers.get("Content-Type")?.includes("json") ? JSON.parse(text) : null;
   if (!answer.ok) throw new Refused(told ?? { error: answer.statusText }, answer.status);
   return told;
 }

@@ -37,12 +37,16 @@ export class Pane {
     this.forget();
     this.say("Loading …");
     try {
-      const frames = await openStack(this.study.study, series.series);
+      for await (const frames of openStack(this.study.study, series.series)) {
+        if (turn !== this.#turn) return;
+        const begins = !this.stack.length;
+        this.stack = frames;
+        if (begins) await this.go(0);
+        else this.draw();
+      }
       if (turn !== this.#turn) return;
-      this.stack = frames;
-      if (!frames.length) return this.say("There are no images in this series.");
-      await this.go(0);
-      const sorted = await inSpace(this.study.study, series.series, frames);
+      if (!this.stack.length) return this.say("There are no images in this series.");
+      const sorted = await inSpace(this.study.study, series.series, this.stack);
       if (turn !== this.#turn) return;
       const here = this.stack[this.#at];
       this.stack = sorted;

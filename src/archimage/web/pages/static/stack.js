@@ -33,18 +33,21 @@ async function json(address) {
   return answer.json();
 }
 
-/** Open a series: its frames in the order of their numbers. */
-export async function openStack(study, series) {
+const FEW = 16;
+
+/** Open a series: yield its frames in the order of their numbers, the first few at once, then all. */
+export async function* openStack(study, series) {
   const place = `/studies/${study}/series/${series}/instances`;
-  const instances = [];
-  let page;
+  const frames = [];
+  let known = 0, page;
   do {
-    page = await ask(`${place}?limit=1000&offset=${instances.length}`);
-    instances.push(...page.items);
-  } while (page.items.length && instances.length < page.total);
-  return instances
-    .filter((instance) => instance.frames > 0)
-    .flatMap((instance) => Array.from({ length: instance.frames }, (_, at) => new Frame(instance, at + 1)));
+    page = await ask(`${place}?limit=${known ? 1000 : FEW}&offset=${known}`);
+    known += page.items.length;
+    for (const instance of page.items) {
+      for (let number = 1; number <= instance.frames; number += 1) frames.push(new Frame(instance, number));
+    }
+    yield [...frames];
+  } while (page.items.length && known < page.total);
 }
 
 /** Put frames in the order in which they lie in the patient, where they are parallel and no two at one place. */
