@@ -1,0 +1,59 @@
+"""`python -m scripts.screenshots ADDRESS`: write docs/images anew, of a server that holds the demo studies."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Page, sync_playwright
+
+_IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
+_CHROMIUM: Final = "/usr/bin/chromium"
+_ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+
+
+def _studies(page: Page) -> None:
+    page.goto("/")
+
+
+def _study(page: Page) -> None:
+    page.goto("/?q=demo-mr")
+    page.locator("tbody .name").click()
+    page.locator(".strip").first.wait_for()
+
+
+def _viewer(page: Page) -> None:
+    page.goto("/?q=demo-ct")
+    page.locator(".go a").click()
+    page.locator(".se", has_text="W ").wait_for()
+    page.wait_for_load_state("networkidle")
+    for _ in range(2):
+        page.keyboard.press("PageDown")
+
+
+def _upload(page: Page) -> None:
+    page.goto("/upload")
+
+
+def _nodes(page: Page) -> None:
+    page.goto("/nodes")
+
+
+_SHOWN: Final = {"studies": _studies, "study": _study, "viewer": _viewer, "upload": _upload, "nodes": _nodes}
+
+
+def write(address: str) -> None:
+    """Write a picture of each page."""
+    _IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_ARGUMENTS))
+        for name, show in _SHOWN.items():
+            page = browser.new_page(base_url=address, color_scheme="dark", viewport={"width": 1280, "height": 720})
+            show(page)
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=_IMAGES / f"{name}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    write(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8042")
