@@ -124,7 +124,6 @@ def refusal(answer: bytes) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("line", "status", "said"),
     [
-        (b"GET /", 404, "/dicom-web/studies"),
         (b"GET /dicomweb/studies", 404, "/dicom-web/studies"),
         (b"GET /favicon.ico", 404, "/dicom-web"),
         (b"GET /dicom-web/nothing", 404, "/openapi.json"),
