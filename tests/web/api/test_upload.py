@@ -196,7 +196,8 @@ def test_fields_of_a_form_are_passed_over(client: Client) -> None:
 def test_an_upload_that_breaks_off_keeps_what_was_whole(client: Client, directory: Path) -> None:
     uid = new_uid()
     body = form({"a": image(uid), "b": image(new_uid(), pixels=bytes(3_000_000))})[:-200_000]
-    head = f"POST /api/v1/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: {_FORM}\r\nContent-Length: 9000000\r\n\r\n"
+    told = f"Content-Type: {_FORM}\r\nContent-Length: 9000000"
+    head = f"POST /api/v1/upload HTTP/1.1\r\nHost: localhost\r\n{told}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
         connection.sendall(head.encode() + body)
     assert wait_until(lambda: client.ask(f"/api/v1/instances/{uid}").status == 200, 20)
