@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from archimage.config import Config, load, parse_node
+from archimage.config import Config
 from archimage.errors import ConfigError
+from archimage.settings import load, parse_node
 
 
 def test_defaults_listen_on_loopback_with_full_durability() -> None:

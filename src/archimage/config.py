@@ -1,14 +1,10 @@
-"""Every setting of archimage: one frozen Config from defaults < TOML file < environment < command line.
-
-The environment names a setting `ARCHIMAGE__SECTION__KEY`; with `_FILE` appended, the file that holds its value. The
-TOML file is the one given, or that of ARCHIMAGE_CONFIG, or `archimage.toml` in the data directory when there is one.
-"""
+"""Every setting of archimage, with its default and its meaning: one frozen Config; `settings` reads it."""
 
 import re
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,36 +12,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
-
-from archimage.errors import ConfigError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
-FILE_VARIABLE: Final = "ARCHIMAGE_CONFIG"
-FILE_NAME: Final = "archimage.toml"
 LOOPBACK: Final = "127.0.0.1"
 
-Tree = dict[str, Any]
+SourceKind = Literal["default", "file", "environment", "variable-file", "flag"]
+Key = tuple[str, ...]
+"""What a setting is found by: its section, its key, and in tables the keys below."""
 
 
-def parse_node(text: str) -> tuple[str, dict[str, str]]:
-    """Split `AET=HOST:PORT`; an IPv6 host stands in brackets. Raises ValueError."""
-    ae_title, equals, address = text.partition("=")
-    host, colon, port = address.rpartition(":")
-    if not (ae_title and equals and host and colon and port):
-        raise ValueError(f"{text!r} is not AET=HOST:PORT")
-    return ae_title.strip(), {"host": host.strip("[]"), "port": port}
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a setting came from; name is that of the file, the variable or the flag, empty for the default."""
+
+    kind: SourceKind
+    name: str = ""
+
+
+DEFAULT: Final = Source("default")
 
 
 def _split(value: object) -> object:
@@ -236,7 +225,7 @@ class NodeConfig(_Section):
 
 
 class Config(BaseSettings):
-    """All settings; made by `load`, or in tests from keyword arguments alone."""
+    """All settings; made by `settings.load`, or in tests from keyword arguments alone."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
@@ -252,6 +241,33 @@ class Config(BaseSettings):
         default={}, description="AE title to address of every node that this archive may call."
     )
 
+    _sources: Mapping[Key, Source] = PrivateAttr(default={})
+    _given: "Config | None" = PrivateAttr(default=None)
+
+    def from_sources(self, sources: Mapping[Key, Source]) -> Self:
+        """Return the same settings, which tell where each of them came from."""
+        copy = self.model_copy()
+        copy._sources = sources
+        return copy
+
+    def source(self, key: Key) -> Source:
+        """Tell where a setting came from."""
+        return self._sources.get(key, DEFAULT)
+
+    @property
+    def given(self) -> "Config":
+        """The settings as they were given, ports that are to be chosen still 0."""
+        return self._given or self
+
+    def with_ports(self, dicom: int, http: int) -> Self:
+        """Return the settings with the ports that were taken."""
+        ports = {"dicom": dicom, "http": http}
+        copy = self.model_copy(
+            update={name: getattr(self, name).model_copy(update={"port": port}) for name, port in ports.items()}
+        )
+        copy._given = self.given
+        return copy
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -263,93 +279,3 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments only: `load` reads the other sources, so that a Config never depends on hidden state."""
         return (init_settings,)
-
-
-def load(flags: Tree, environ: Mapping[str, str], file: Path | None = None) -> Config:
-    """Make the Config of flags (nested as Config is), environ and the TOML file.
-
-    Raises ConfigError, which names the setting, its value and what is allowed.
-    """
-    environment = _read_environment(environ)
-    upper = _merge(environment, flags)
-    tree = _merge(_read_file(_file(upper, environ, file)), upper)
-    try:
-        return Config(**tree)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from None
-
-
-def _merge(below: Tree, above: Tree) -> Tree:
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = _merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _file(upper: Tree, environ: Mapping[str, str], file: Path | None) -> Path | None:
-    """Choose the TOML file; one that was asked for must be there, that of the data directory may be."""
-    if file is not None:
-        return file
-    if FILE_VARIABLE in environ:
-        return Path(environ[FILE_VARIABLE])
-    storage = upper.get("storage", {})
-    directory = storage.get("directory") if isinstance(storage, dict) else None
-    found = Path(directory or StorageConfig().directory) / FILE_NAME
-    return found if found.is_file() else None
-
-
-def _read_file(path: Path | None) -> Tree:
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"The configuration file {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration file {path} is not TOML: {error}") from None
-
-
-def _read_environment(environ: Mapping[str, str]) -> Tree:
-    """Nest the variables of ENVIRONMENT_PREFIX as Config is."""
-    variables: dict[str, str | None] = {}
-    for name, value in environ.items():
-        if name.startswith(ENVIRONMENT_PREFIX):
-            variables.update([_variable(name, value)])
-    source = EnvSettingsSource(Config)
-    source.env_vars = variables
-    try:
-        tree: Tree = source()
-        if isinstance(nodes := tree.get("nodes"), str):
-            tree["nodes"] = dict(parse_node(part) for part in nodes.split(",") if part.strip())
-    except SettingsError as error:
-        raise ConfigError(f"The environment: {error}") from None
-    except ValueError as error:
-        raise ConfigError(f"nodes: {error}") from None
-    return tree
-
-
-def _variable(name: str, value: str) -> tuple[str, str]:
-    """Return a variable under its lower-case name, its value read from the file where `_FILE` says so."""
-    section = name.removeprefix(ENVIRONMENT_PREFIX).split("__")[0].lower()
-    if section not in Config.model_fields:
-        raise ConfigError(f"{name} names no section of the settings: {', '.join(Config.model_fields)} are known")
-    if not name.endswith("_FILE"):
-        return name.lower(), value
-    try:
-        return name.removesuffix("_FILE").lower(), Path(value).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name} = {value!r} cannot be read: {error}") from None
-
-
-def _explain(problem: Any) -> str:
-    """Say which setting is wrong, with which value, and what is allowed."""
-    name = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{name} is not a setting; see docs/configuration.md"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return (
-        f"{name} = {problem['input']!r}: {message}"
-        if isinstance(problem["input"], str | int | float)
-        else f"{name}: {message}"
-    )

@@ -50,7 +50,7 @@ def serve(config: Config, on_ready: OnReady) -> None:
         dicom = _reserve("dicom", config.dicom.host, config.dicom.port, held)
         http = _reserve("http", config.http.host, config.http.port, held)
         build(config).close()
-        fixed = _with_ports(config, dicom, http)
+        fixed = config.with_ports(dicom[1], http[1])
         workers: list[_Worker] = []
         held.callback(_stop, workers)
         for _ in range(config.dicom.workers):
@@ -67,15 +67,6 @@ def _reserve(section: str, host: str, port: int, held: contextlib.ExitStack) -> 
     held.callback(listener.close)
     address: Address = listener.getsockname()[:2]
     return address
-
-
-def _with_ports(config: Config, dicom: Address, http: Address) -> Config:
-    return config.model_copy(
-        update={
-            "dicom": config.dicom.model_copy(update={"port": dicom[1]}),
-            "http": config.http.model_copy(update={"port": http[1]}),
-        }
-    )
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
 def parse_nodes(texts: "list[str] | tuple[()]") -> dict[str, dict[str, str]]:
     """Read `AET=HOST:PORT` options."""
-    from archimage.config import parse_node
+    from archimage.settings import parse_node
 
     try:
         return dict(parse_node(text) for text in texts)
@@ -59,7 +59,7 @@ def parse_nodes(texts: "list[str] | tuple[()]") -> dict[str, dict[str, str]]:
 
 def load(flags: dict[str, dict[str, Any]], file: Path | None = None) -> "Config":
     """Read the settings; flags that were not given stand as None and do not count."""
-    from archimage.config import load as load_config
+    from archimage.settings import load as load_config
 
     given = {
         section: {key: value for key, value in keys.items() if value is not None} for section, keys in flags.items()

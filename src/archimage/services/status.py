@@ -3,7 +3,7 @@
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -13,6 +13,7 @@ from archimage.config import Config
 from archimage.model.records import Counts
 from archimage.ports import Index
 from archimage.services.remembered import Remembered
+from archimage.settings import Setting, listed
 
 _LIBRARIES: Final = ("fastapi", "imagecodecs", "numpy", "pillow", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 
@@ -76,6 +77,10 @@ class StatusService:
     def counts(self) -> Counts:
         """Count what is kept."""
         return self._counts.get("counts", self._index.counts)
+
+    def settings(self) -> Sequence[Setting]:
+        """List every setting, secrets masked, with where it came from."""
+        return listed(self._config)
 
     def get(self) -> SystemStatus:
         """Return the state."""

@@ -1,8 +1,11 @@
-"""`/api/v1/system`: what runs here, and what it holds."""
+"""`/api/v1/system`, `/api/v1/settings`: what runs here, what it holds, and how it is set."""
+
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 
 from archimage.services.status import SystemStatus
+from archimage.settings import Setting
 from archimage.web.api.resources import Services, failing
 
 
@@ -11,8 +14,14 @@ def get_system(services: Services) -> SystemStatus:
     return services.status.get()
 
 
+def list_settings(services: Services) -> Sequence[Setting]:
+    """List every setting with its default and where it came from; secrets are masked."""
+    return services.status.settings()
+
+
 def router() -> APIRouter:
-    """Return the resource."""
+    """Return the resources."""
     found = APIRouter(tags=["system"])
     found.add_api_route("/system", get_system, methods=["GET"], responses=failing(503))
+    found.add_api_route("/settings", list_settings, methods=["GET"])
     return found
