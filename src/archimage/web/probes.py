@@ -14,7 +14,7 @@ from archimage import __version__
 from archimage.errors import ArchimageError
 from archimage.web.errors import of_framework
 
-_ELSEWHERE: Final = "DICOMweb is at /dicom-web, as in /dicom-web/studies; see /openapi.json and /api/v1/docs."
+_ELSEWHERE: Final = "DICOMweb is at /dicom-web, as in /dicom-web/studies; see /openapi.json and /docs."
 Check = Callable[[], object]
 """Raises ArchimageError or OSError when its part does not work; runs in a worker thread."""
 

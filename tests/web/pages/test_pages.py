@@ -81,7 +81,9 @@ def test_a_study_has_a_page_and_a_viewer(client: Client) -> None:
     assert 'data-patient="Yamada, Tarou (山田, 太郎)"' in page(client, "/viewer?study=1.2")
 
 
-@pytest.mark.parametrize(("path", "title"), [("/upload", "Upload"), ("/nodes", "Nodes"), ("/activity", "Activity")])
+@pytest.mark.parametrize(
+    ("path", "title"), [("/upload", "Upload"), ("/nodes", "Nodes"), ("/activity", "Activity"), ("/system", "System")]
+)
 def test_every_page_leads_to_the_others_and_tells_which_it_is(client: Client, path: str, title: str) -> None:
     text = page(client, path)
     assert re.search(rf'<a href="{path}" aria-current="page">.*{title}', text)
@@ -101,7 +103,17 @@ def test_nothing_changes_by_a_page(client: Client) -> None:
 
 
 def test_no_page_may_run_what_does_not_come_from_here_or_stand_in_a_foreign_one(client: Client) -> None:
-    for path in ("/", "/studies/1.2", "/viewer?study=1.2", "/studies/9.9", "/upload", "/nodes", "/activity"):
+    for path in (
+        "/",
+        "/studies/1.2",
+        "/viewer?study=1.2",
+        "/studies/9.9",
+        "/upload",
+        "/nodes",
+        "/activity",
+        "/system",
+        "/docs",
+    ):
         policy = client.ask(path).headers["content-security-policy"]
         assert policy.startswith("default-src 'self';")
         assert "frame-ancestors 'self'" in policy

@@ -66,11 +66,9 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     message = f"{place[:_SHOWN]}: {first['msg']}"
-    return errors.status_report(
-        HTTPStatus.BAD_REQUEST, message, "Correct the request; /api/v1/docs describes every resource."
-    )
+    return errors.status_report(HTTPStatus.BAD_REQUEST, message, "Correct the request; /docs describes every resource.")
 
 
 async def _of_framework(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
-    return errors.of_framework(error, "See /api/v1/docs for what can be asked for.")
+    return errors.of_framework(error, "See /docs for what can be asked for.")

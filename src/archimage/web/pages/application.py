@@ -23,8 +23,10 @@ from archimage.web.api.resources import ApiServices
 from archimage.web.pages import studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
-SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "activity", "static")
+SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "activity", "system", "docs", "static")
 """First segments of the addresses that are pages or belong to them."""
+_PLAIN: Final = ("/upload", "/nodes", "/activity", "/system", "/docs")
+"""Addresses of pages whose scripts ask for all that they show."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MAX_SERIES: Final = 1_000
 _HEADERS: Final = {
@@ -43,6 +45,7 @@ _NAVIGATION: Final = (
     ("Upload", "/upload", "upload"),
     ("Nodes", "/nodes", "nodes"),
     ("Activity", "/activity", "activity"),
+    ("System", "/system", "server"),
 )
 """Name, address and icon of the pages that every page leads to."""
 _LOOK: Final = "Look for it in the study list; it may have been deleted."
@@ -120,7 +123,7 @@ def build(services: ApiServices) -> Starlette:
             _page("/", pages, pages.study_list),
             _page("/studies/{uid}", pages, pages.study),
             _page("/viewer", pages, pages.viewer),
-            *(_page(path, pages, pages.plain) for path in ("/upload", "/nodes", "/activity")),
+            *(_page(path, pages, pages.plain) for path in _PLAIN),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _refusal(pages)},
