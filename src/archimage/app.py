@@ -20,6 +20,7 @@ from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
+from archimage.index.arrivals import ArrivalTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
@@ -176,7 +177,7 @@ class App:
             metadata=MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT),
             rendering=RenderingService(frames, self.pixels),
             transcoding=TranscodingService(frames, self.pixels, transcoded, boot_id()),
-            status=StatusService(config, self.index),
+            status=StatusService(config, self.index, ArrivalTable(self.index)),
             events=events,
             tasks=tasks,
             uploads=uploads,

@@ -11,7 +11,16 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from archimage.model.query import Query
-from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, Original, Removed, StoredInstance
+from archimage.model.records import (
+    Arrived,
+    Compressible,
+    Counts,
+    FrameTable,
+    InstanceRecord,
+    Original,
+    Removed,
+    StoredInstance,
+)
 
 
 class BlobReader(Protocol):
@@ -373,6 +382,13 @@ class Labels(Protocol):
 
     def remove(self, study_instance_uid: str, name: str) -> None:
         """Take a label from a study; absent is fine."""
+
+
+class Arrivals(Protocol):
+    """Counts what came in."""
+
+    def since(self, moment: int) -> Arrived:
+        """Count what came since a moment, in seconds since 1970, and is kept."""
 
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"

@@ -21,6 +21,8 @@ def test_the_system_says_how_it_is_and_how_it_is_set(page: Page) -> None:
     expect(page.locator("#health li")).to_have_text(["Everything together: ready", "index: ok"])
     expect(page.locator("#server")).to_contain_text(f"archimage {__version__}")
     expect(page.locator("#storage")).to_contain_text("Studies5")
+    expect(page.locator("#growth")).to_contain_text("Came in a day")
+    expect(page.locator("#growth")).to_contain_text("objects, ")
     expect(page.locator("#versions")).to_contain_text("pydicom")
     expect(page.locator("#room")).not_to_have_js_property("value", 0)
     expect(page.locator("#settings tr", has_text="dicom.port")).to_contain_text("0default: 11112flag--dicom-port")

@@ -2,9 +2,11 @@
 
 import pytest
 
+from archimage.index.arrivals import ArrivalTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
@@ -40,3 +42,12 @@ class TestSqliteLabels(LabelsContract):
     def labels(self, index: SqliteIndex) -> LabelTable:
         """Return the empty table."""
         return LabelTable(index)
+
+
+class TestSqliteArrivals(ArrivalsContract):
+    """What came in."""
+
+    @pytest.fixture
+    def arrivals(self, index: SqliteIndex) -> ArrivalTable:
+        """Return the table."""
+        return ArrivalTable(index)

@@ -109,6 +109,14 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrived:
+    """How much came in and is kept."""
+
+    instances: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """How much a removal took away; files_due tells that some of its files are still to be deleted."""
 

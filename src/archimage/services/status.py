@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from typing import Final
 
 from archimage import __version__
 from archimage.config import Config
-from archimage.model.records import Counts
-from archimage.ports import Index
+from archimage.model.records import Arrived, Counts
+from archimage.ports import Arrivals, Index
 from archimage.services.remembered import Remembered
 from archimage.settings import Setting, listed
 
+_GROWTH_HOLDS_S: Final = 60.0
+"""Every row of the last month is looked at for it."""
+_DAY_S: Final = 86_400
 _LIBRARIES: Final = ("fastapi", "imagecodecs", "numpy", "pillow", "pydicom", "sqlalchemy", "starlette", "uvicorn")
 
 
@@ -51,6 +55,15 @@ class SystemStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """What came in the last day, the last 7 and the last 30 days, and is kept."""
+
+    day: Arrived
+    week: Arrived
+    month: Arrived
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """The TCP ports that are listened on, 0 before that."""
 
@@ -61,9 +74,13 @@ class Ports:
 class StatusService:
     """Tells how the archive is."""
 
-    def __init__(self, config: Config, index: Index) -> None:
+    def __init__(self, config: Config, index: Index, arrivals: Arrivals) -> None:
         self._config = config
         self._index = index
+        self._arrivals = arrivals
+        self._growth_lock = threading.Lock()
+        self._growth: Growth | None = None
+        self._growth_due = 0.0
         self._ports = Ports(config.dicom.port, config.http.port)
         self._started = time.time()
         self._started_at = time.monotonic()
@@ -81,6 +98,15 @@ class StatusService:
     def settings(self) -> Sequence[Setting]:
         """List every setting, secrets masked, with where it came from."""
         return listed(self._config)
+
+    def growth(self) -> Growth:
+        """Tell how fast the archive grows; what was counted in the last minute is told again."""
+        with self._growth_lock:
+            if self._growth is None or time.monotonic() >= self._growth_due:
+                now = int(time.time())
+                self._growth = Growth(*(self._arrivals.since(now - days * _DAY_S) for days in (1, 7, 30)))
+                self._growth_due = time.monotonic() + _GROWTH_HOLDS_S
+            return self._growth
 
     def get(self) -> SystemStatus:
         """Return the state."""

@@ -31,6 +31,11 @@ def test_the_system_says_what_it_is_and_holds(client: Client) -> None:
     assert "pydicom" in found["libraries"]
 
 
+def test_what_came_in_is_told_for_a_day_a_week_and_a_month(client: Client) -> None:
+    found = client.ask("/api/v1/system/growth").json
+    assert found == {period: {"instances": 0, "size_bytes": 0} for period in ("day", "week", "month")}  # they are old
+
+
 def test_there_are_no_tasks_before_one_is_started(client: Client) -> None:
     assert client.ask("/api/v1/tasks").json == []
 

@@ -1,7 +1,7 @@
 // What runs here: its health, its room, its versions, and its settings with where each came from.
 import { ask, attempt, element, later } from "./api.js";
 
-const EVERY_MS = 10000, DAY_S = 86400, HOUR_S = 3600;
+const EVERY_MS = 10000, GROWTH_EVERY_MS = 60000, DAY_S = 86400, HOUR_S = 3600;
 const part = (name) => document.getElementById(name);
 const UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB"];
 const number = (value) => value.toLocaleString("en");
@@ -32,6 +32,15 @@ function showSystem(found) {
     ["Objects", number(counts.instances)], ["Directory", element("span", { className: "mono" }, found.directory)]]);
   fill("index", [["Kind", found.index_kind], ["Size", bytes(found.index_size_bytes)]]);
   fill("versions", [["Python", found.python], ...Object.entries(found.libraries)]);
+}
+
+/** Tell what came in, and for how long there is room if it goes on so. */
+async function showGrowth() {
+  const [growth, system] = await Promise.all([ask("/system/growth"), ask("/system")]);
+  const came = ({ instances, size_bytes: size }) => `${number(instances)} objects, ${bytes(size)}`;
+  const days = growth.week.size_bytes ? system.storage.free_bytes / (growth.week.size_bytes / 7) : Infinity;
+  fill("growth", [["Came in a day", came(growth.day)], ["Came in 7 days", came(growth.week)], ["Came in 30 days", came(growth.month)],
+    ["Full in", days > 36500 ? "over a hundred years, at the last week's rate" : `${number(Math.floor(days))} days, at the last week's rate`]]);
 }
 
 async function showHealth() {
@@ -66,5 +75,7 @@ part("narrow").addEventListener("submit", (event) => event.preventDefault());
 part("word").addEventListener("input", later(showSettings, 80));
 part("given").addEventListener("change", showSettings);
 setInterval(() => !document.hidden && refresh().catch(() => {}), EVERY_MS);
+setInterval(() => !document.hidden && showGrowth().catch(() => {}), GROWTH_EVERY_MS);
 attempt(refresh);
+attempt(showGrowth);
 attempt(async () => { settings = await ask("/settings"); showSettings(); });
