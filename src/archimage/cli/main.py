@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from archimage import __version__
-from archimage.cli import config, demo, echo, find, get, import_, index, move, openapi, serve, store
+from archimage.cli import config, demo, doctor, echo, find, get, import_, index, move, openapi, serve, store, watch
 from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
 
@@ -26,6 +26,8 @@ app.command()(move.move)
 app.command()(get.get)
 app.command("import")(import_.import_files)
 app.add_typer(index.app, name="index")
+app.command()(watch.watch)
+app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command()(openapi.openapi)
 app.command()(demo.demo)

@@ -48,15 +48,21 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as a table as wide as the terminal, or as they need where there is none."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Mapping[str, object]], styles: Mapping[str, str] | None = None
+) -> None:
+    """Write rows as a table as wide as the terminal, or as they need where there is none.
+
+    styles maps what stands in a cell to how a terminal shows it.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(Text(escape(_cell(row.get(column, "")))) for column in columns))
+        cells = [escape(_cell(row.get(column, ""))) for column in columns]
+        table.add_row(*(Text(cell, (styles or {}).get(cell, "")) for cell in cells))
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(80, _width(columns, rows)))

@@ -18,6 +18,7 @@ from archimage.dicom.render.header import decode_header
 from archimage.dicom.render.images import check_profile, encode_gif, encode_image
 from archimage.dicom.render.options import RenderOptions
 from archimage.dicom.render.profiles import in_space
+from archimage.dicom.selftest import selftest
 from archimage.errors import InvalidDatasetError
 
 Task = Callable[[dict[str, Any], list[memoryview]], tuple[dict[str, Any], bytes]]
@@ -91,5 +92,5 @@ def _pictures(
 
 
 TASKS: Final[Mapping[str, Task]] = MappingProxyType(
-    {"transcode": transcode, "compare": compare, "render": render, "animate": animate}
+    {"transcode": transcode, "compare": compare, "render": render, "animate": animate, "selftest": selftest}
 )

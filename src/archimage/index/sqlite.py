@@ -318,7 +318,7 @@ class SqliteIndex:
 
     @property
     def _log(self) -> Path:
-        return self._path.with_name(f"{self._path.name}-wal")
+        return log_of(self._path)
 
     def _checkpoint(self) -> None:
         """Move the log into the database as far as readers allow."""
@@ -362,7 +362,7 @@ class SqliteIndex:
         connection = self._connect(mode, "reader")
         try:
             self._use_log(connection)
-            if _revision(connection) != REVISION:
+            if revision_of(connection) != REVISION:
                 self._migrate()
             inode = self._path.stat().st_ino
         except BaseException:
@@ -444,7 +444,12 @@ class SqliteIndex:
         return IndexUnavailableError(f"the index {self._path} does not answer: {error}")
 
 
-def _revision(connection: sqlite3.Connection) -> str | None:
+def log_of(path: Path) -> Path:
+    """Return the write-ahead log that belongs to a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def revision_of(connection: sqlite3.Connection) -> str | None:
     """Return the revision of the schema, None in an empty file."""
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone() is None:
         return None

@@ -9,13 +9,14 @@ from itertools import chain
 from typing import Final, Literal
 
 from archimage.dicom.scan import HeaderScanner
-from archimage.errors import ArchimageError
+from archimage.errors import ArchimageError, OutOfResourcesError, StorageError, UnavailableError
 from archimage.ports import Index
 from archimage.services.attributes import WANTED, index_values
 from archimage.services.sources import HEAD_BYTES, NOT_AN_OBJECT, Source, identify, read_pieces
 from archimage.services.store import Expected, StoreService
 
 _PIECE_BYTES: Final = 1 << 20
+_PASSING: Final = (OutOfResourcesError, StorageError, UnavailableError)
 
 Fate = Literal["stored", "replaced", "duplicate", "failed", "skipped"]
 Pieces = Iterator[bytes | memoryview]
@@ -24,12 +25,16 @@ Keep = Callable[[Expected, Pieces], Fate]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one file; reason says why it failed or was skipped."""
+    """What became of one file; reason says why it failed or was skipped.
+
+    passing tells that it is the archive that could not store just now, whatever the file is.
+    """
 
     name: str
     size_bytes: int
     fate: Fate
     reason: str = ""
+    passing: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +113,6 @@ def _guarded(keep: Keep, source: Source) -> Imported:
                 source.name, source.size_bytes, keep(expected, chain([start], read_pieces(file, _PIECE_BYTES)))
             )
     except ArchimageError as error:
-        return Imported(source.name, source.size_bytes, "failed", str(error))
+        return Imported(source.name, source.size_bytes, "failed", str(error), isinstance(error, _PASSING))
     except OSError as error:
         return Imported(source.name, source.size_bytes, "failed", error.strerror or str(error))
