@@ -376,6 +376,52 @@ def test_what_is_remembered_of_one_data_set_serves_the_next_as_if_it_were_the_fi
             assert shared.write(Held(data), meta.transfer_syntax_uid, format_bulk_path) == alone
 
 
+ALIKE = [
+    element(0x00080005, b"CS", b"ISO_IR 192"),
+    element(0x00080060, b"CS", b"CT"),
+    element(0x00100010, b"PN", "Müller^J".encode() + b" "),
+    element(0x00100020, b"LO", b"P1"),
+    element(0x00110010, b"LO", b"OURS"),
+    element(0x00180050, b"DS", b"1 "),
+    element(0x00200011, b"IS", b"4 "),
+    element(0x00200013, b"IS", b"1 "),
+    element(0x00280103, b"US", b"\x01\x00"),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    several=st.lists(
+        st.lists(st.tuples(st.booleans(), st.booleans()), min_size=len(ALIKE), max_size=len(ALIKE)),
+        min_size=3,
+        max_size=8,
+    )
+)
+def test_runs_of_elements_that_came_before_are_written_as_if_they_never_had(
+    several: list[list[tuple[bool, bool]]],
+) -> None:
+    shared = MetadataWriter()
+    for chosen in several:
+        elements = [
+            one[:-2] + b"7 " if other else one for one, (kept, other) in zip(ALIKE, chosen, strict=True) if kept
+        ]
+        alone = metadata_json(b"".join(elements), EXPLICIT, format_bulk_path)
+        assert shared.write(Held(b"".join(elements)), EXPLICIT, format_bulk_path) == alone
+
+
+def test_behind_the_pixels_that_end_an_object_nothing_is_read() -> None:
+    class Exact(Counted):
+        def read(self, offset: int, length: int, /) -> bytes:
+            assert offset < 100_000
+            return super().read(offset, length)
+
+    data = element(0x00100010, b"PN", b"A^B ") + long_element(0x7FE00010, b"OW", bytes(200_000))
+    model = orjson.loads(MetadataWriter().write(Exact(data), EXPLICIT, format_bulk_path, size_bytes=len(data)))
+    assert list(model) == ["00100010", "7FE00010"]
+    with pytest.raises(InvalidDatasetError, match="beyond the end"):
+        MetadataWriter().write(Counted(data[:-2]), EXPLICIT, format_bulk_path, size_bytes=len(data) - 2)
+
+
 def test_attributes_that_the_archive_knows_are_added_in_their_place() -> None:
     added = [(0x00083002, "UI", ["1.2", "1.3"])]
     text = MetadataWriter().write(Held(element(0x00100020, b"LO", b"P1")), EXPLICIT, format_bulk_path, added=added)

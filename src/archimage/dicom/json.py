@@ -67,10 +67,12 @@ class MetadataWriter:
         *,
         pixel: PixelData | None = None,
         added: Iterable[Added] = (),
+        size_bytes: int | None = None,
     ) -> bytes:
         """Return the JSON object of a data set; of source, which must not be deflated, only what that takes is read.
 
-        pixel tells of pixels that follow source; added are attributes that the archive itself knows.
+        pixel tells of pixels that follow source; added are attributes that the archive itself knows; size_bytes is the
+        length of source, where it is known: of an object that ends with its pixels nothing behind them is then read.
 
         Raises:
             InvalidDatasetError: it cannot be parsed.
@@ -78,7 +80,7 @@ class MetadataWriter:
             UnsupportedTransferSyntaxError: the transfer syntax is none of DICOM's.
         """
         layout = layout_of(transfer_syntax_uid)
-        writer = HeaderWriter(source, layout, self._contexts, bulk_data_uri, self._threshold_bytes)
+        writer = HeaderWriter(source, layout, self._contexts, bulk_data_uri, self._threshold_bytes, size_bytes)
         return writer.write(pixel, {tag: format_attribute(tag, vr, values) for tag, vr, values in added})
 
 

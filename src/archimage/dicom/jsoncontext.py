@@ -1,11 +1,12 @@
 """What, besides its own bytes, says how an element reads: encoding, character set, private creators, sign of pixels.
 
-Elements that read alike are remembered here by their bytes: the instances of a series differ in a few of them only.
+Elements that read alike are remembered here by their bytes, one by one and in runs: the instances of a series differ
+in a few of them only.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from archimage.dicom.implied import choose_vr, implied_vr
 from archimage.dicom.layout import ITEM_DELIMITATION, KNOWN_VRS, Head, Layout
@@ -22,14 +23,24 @@ Known = tuple[int, bytes, "Context | None"]
 """An element's tag, its JSON, and the context of what follows it where that is another one."""
 
 
+class Run(NamedTuple):
+    """Elements that stood one after the other: their bytes, their JSON by tag, and the context of what follows them."""
+
+    data: bytes
+    found: dict[int, bytes]
+    following: "Context"
+
+
 class Context:
     """How elements at one place of a data set read; memo is what is known of them by their bytes.
+
+    runs are those last met, by the first eight bytes of each.
 
     signed is that of pixel values, None where Pixel Representation has not come yet. delimiter is what ends an item of
     undefined length.
     """
 
-    __slots__ = ("_contexts", "_creators", "charset", "delimiter", "layout", "memo", "signed")
+    __slots__ = ("_contexts", "_creators", "charset", "delimiter", "layout", "memo", "runs", "signed")
 
     def __init__(
         self, contexts: "Contexts", layout: Layout, charset: bytes, creators: Mapping[int, str], *, signed: bool | None
@@ -39,6 +50,7 @@ class Context:
         self.charset = charset
         self.signed = signed
         self.memo: dict[bytes, Known] = {}
+        self.runs: dict[bytes, Run] = {}
         self._creators = creators
         self._contexts = contexts
 
@@ -69,6 +81,20 @@ class Context:
         if len(element) <= REMEMBERED_BYTES and self._contexts.room_bytes > 0:
             self._contexts.room_bytes -= len(element) + len(known[1]) + _ENTRY_BYTES
             self.memo[element] = known
+
+    def remember_run(self, run: Run) -> None:
+        """Keep a run, instead of the one that began alike, while there is room."""
+        start = run.data[:8]
+        before = self.runs.pop(start, None)
+        if before is not None:
+            self._contexts.room_bytes += _run_bytes(before)
+        if self._contexts.room_bytes > 0:
+            self._contexts.room_bytes -= _run_bytes(run)
+            self.runs[start] = run
+
+
+def _run_bytes(run: Run) -> int:
+    return len(run.data) + len(run.found) * _ENTRY_BYTES
 
 
 class Contexts:

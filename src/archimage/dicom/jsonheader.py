@@ -8,7 +8,7 @@ import orjson
 from archimage.dicom.bulk import BulkPath
 from archimage.dicom.header import PixelData
 from archimage.dicom.implied import SIGNED_BY_PIXELS, choose_vr
-from archimage.dicom.jsoncontext import REMEMBERED_BYTES, Context, Contexts
+from archimage.dicom.jsoncontext import REMEMBERED_BYTES, Context, Contexts, Run
 from archimage.dicom.jsonvalues import BINARY_VRS, format_members
 from archimage.dicom.layout import (
     ITEM,
@@ -33,6 +33,8 @@ from archimage.dicom.window import Source, Window
 from archimage.errors import InvalidDatasetError
 
 _LOOK_AHEAD_BYTES: Final = 64 << 10
+_SHORT_RUN: Final = 4
+"""So many elements are looked up one by one as quickly as together."""
 
 BulkDataURI = Callable[[BulkPath], str]
 """Makes the URI of an element that is given by reference."""
@@ -58,9 +60,15 @@ class HeaderWriter:
     """Writes one data set."""
 
     def __init__(
-        self, source: Source, layout: Layout, contexts: Contexts, bulk_data_uri: BulkDataURI, bulk_threshold_bytes: int
+        self,
+        source: Source,
+        layout: Layout,
+        contexts: Contexts,
+        bulk_data_uri: BulkDataURI,
+        bulk_threshold_bytes: int,
+        size_bytes: int | None,
     ) -> None:
-        self._window = Window(source)
+        self._window = Window(source, size_bytes)
         self._layout = sniff_top(layout, self._window.data) if len(self._window.data) >= 8 else layout
         self._contexts = contexts
         self._uri = bulk_data_uri
@@ -140,7 +148,21 @@ class HeaderWriter:
 
     def _run(self, scope: _Scope, data: bytes, pos: int, end: int) -> int:
         """Pass elements that are known; return where another one begins."""
-        found, memo, layout = scope.found, scope.context.memo, scope.context.layout
+        run = scope.context.runs.get(data[pos : pos + 8])
+        if run is not None and data.startswith(run.data, pos, end):
+            scope.found.update(run.found)
+            scope.context = run.following
+            pos += len(run.data)
+        context, found, start = scope.context, dict[int, bytes](), pos
+        pos = self._run_singly(scope, found, data, pos, end)
+        scope.found.update(found)
+        if len(found) > _SHORT_RUN:
+            context.remember_run(Run(data[start:pos], found, scope.context))
+        return pos
+
+    def _run_singly(self, scope: _Scope, found: dict[int, bytes], data: bytes, pos: int, end: int) -> int:
+        """Pass elements that are known, one by one."""
+        memo, layout = scope.context.memo, scope.context.layout
         unpack, explicit, short = layout.head.unpack_from, layout.explicit, layout.short
         last = end - 8
         while pos <= last:

@@ -33,10 +33,12 @@ class Held:
 class Window:
     """data holds the bytes from base on, to the end of the data set when it is the last; positions are in it."""
 
-    __slots__ = ("_base", "_source", "data", "last")
+    __slots__ = ("_base", "_size_bytes", "_source", "data", "last")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, size_bytes: int | None = None) -> None:
+        """Begin; size_bytes is the length of the data set, where it is known: its end is then not looked for."""
         self._source = source
+        self._size_bytes = size_bytes
         self._base = 0
         self._move(0, FIRST_READ_BYTES)
 
@@ -70,6 +72,10 @@ class Window:
         """
         if pos <= len(self.data):
             return pos
+        if self._base + pos == self._size_bytes:
+            self._base += pos
+            self.data, self.last = b"", True
+            return 0
         before = self._move(pos - 1, _LATER_READ_BYTES)
         if not self.data:
             raise InvalidDatasetError(f"a value runs beyond the end of the data set to {self._base}")

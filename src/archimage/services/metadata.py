@@ -197,7 +197,8 @@ class MetadataService:
                 syntax = instance.transfer_syntax_uid
                 added = ((_AVAILABLE_TRANSFER_SYNTAX_UID, "UI", (syntax,)),)
                 uris = _uris(f"{start}/{instance.sop_instance_uid}")
-                yield writer.write(self._source(instance, file), syntax, uris, added=added)
+                size = None if syntax in DEFLATED_SYNTAXES else instance.size_bytes - instance.data_set_offset
+                yield writer.write(self._source(instance, file), syntax, uris, added=added, size_bytes=size)
 
     def _source(self, instance: StoredInstance, file: Reader) -> Source:
         deflated = instance.transfer_syntax_uid in DEFLATED_SYNTAXES
