@@ -40,6 +40,8 @@ class Window:
         self._source = source
         self._size_bytes = size_bytes
         self._base = 0
+        self.data = b""
+        self.last = False
         self._move(0, FIRST_READ_BYTES)
 
     def advance(self) -> int:
