@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= data
+VIEWER := $(DATA)/viewer/.tried
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -13,9 +14,9 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
 
-setup: $(VENV)/.dev  ## install everything that developing needs, into .venv
+setup: $(VENV)/.dev $(VIEWER)  ## install everything that developing needs, into .venv, and the full viewer where npm is there
 
-serve: $(VENV)/.runtime  ## start the archive on loopback, with demo studies when it is empty
+serve: $(VENV)/.runtime $(VIEWER)  ## start the archive on loopback, with demo studies when it is empty
 	@$(BIN)/archimage demo --if-empty --data $(DATA)
 	@exec $(BIN)/archimage serve --data $(DATA)
 
@@ -66,6 +67,11 @@ $(VENV)/.runtime: $(VENV)/.tools requirements/runtime.lock pyproject.toml src/ar
 	$(UV_INSTALL) --compile-bytecode --require-hashes -r requirements/runtime.lock
 	$(UV_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Without npm, or without its registry, one line says how to do it later; nobody waits for that a second time.
+$(VIEWER): src/archimage/web/ohif/package.py src/archimage/web/ohif/adapting.py | $(VENV)/.runtime
+	@$(BIN)/archimage viewer install --data $(DATA) || true
+	@mkdir -p $(@D) && touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 	$(UV_INSTALL) --require-hashes -r requirements/dev.lock

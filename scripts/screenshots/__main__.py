@@ -1,4 +1,4 @@
-"""`python -m scripts.screenshots ADDRESS`: write docs/images anew, of a server that holds the demo studies."""
+"""`python -m scripts.screenshots ADDRESS`: write docs/images anew, of a server that holds the demo studies and has OHIF."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,10 @@ from playwright.sync_api import Page, sync_playwright
 
 _IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 _CHROMIUM: Final = "/usr/bin/chromium"
-_ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+_ARGUMENTS: Final = (
+    *("--no-sandbox", "--no-first-run", "--disable-background-networking"),
+    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+)
 
 
 def _studies(page: Page) -> None:
@@ -23,11 +26,22 @@ def _study(page: Page) -> None:
 
 def _viewer(page: Page) -> None:
     page.goto("/?q=demo-ct")
-    page.locator(".go a").click()
+    page.get_by_role("link", name="in the built-in viewer").click()
     page.locator(".se", has_text="W ").wait_for()
     page.wait_for_load_state("networkidle")
     for _ in range(2):
         page.keyboard.press("PageDown")
+
+
+def _ohif(page: Page) -> None:
+    page.set_default_timeout(120_000)
+    page.goto("/?q=demo-ct")
+    page.locator(".go .button").click()
+    page.locator(".cornerstone-canvas").wait_for()
+    page.get_by_text("W:").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
 
 
 def _upload(page: Page) -> None:
@@ -38,7 +52,14 @@ def _nodes(page: Page) -> None:
     page.goto("/nodes")
 
 
-_SHOWN: Final = {"studies": _studies, "study": _study, "viewer": _viewer, "upload": _upload, "nodes": _nodes}
+_SHOWN: Final = {
+    "studies": _studies,
+    "study": _study,
+    "viewer": _viewer,
+    "ohif": _ohif,
+    "upload": _upload,
+    "nodes": _nodes,
+}
 
 
 def write(address: str) -> None:

@@ -282,7 +282,7 @@ class App:
             uploads=services.uploads,
         )
         checks = {"index": self._check_index}
-        return application.build(dicomweb, management, checks, self.config.http, threads, self._metered())
+        return application.build(dicomweb, management, checks, self.config, threads, self._metered())
 
     def _metered(self) -> Callable[[], bytes]:
         """Begin to count; return what tells the counts."""

@@ -136,6 +136,10 @@ class HttpConfig(_Section):
         default=(),
         description="Origins (`https://viewer.example`) whose pages may use DICOMweb from a browser; `*`: any.",
     )
+    viewer_directory: Path = Field(
+        default=Path("viewer"),
+        description="Where the full viewer, OHIF, is installed; a relative path is one in the data directory.",
+    )
     request_timeout_s: Seconds = Field(
         default=30.0, description="Time for the head of a request, and for every 16 KiB of its body, seconds."
     )
@@ -267,6 +271,11 @@ class Config(BaseSettings):
         )
         copy._given = self.given
         return copy
+
+    @property
+    def viewer_directory(self) -> Path:
+        """Where the full viewer is installed."""
+        return self.storage.directory / self.http.viewer_directory
 
     @classmethod
     def settings_customise_sources(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from archimage import __version__
-from archimage.cli import config, demo, doctor, echo, find, get, import_, index, move, openapi, serve, store, watch
+from archimage.cli import config, demo, doctor, echo, find, get, import_, index, move, openapi, serve, store, viewer, watch
 from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
 
@@ -31,6 +31,7 @@ app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command()(openapi.openapi)
 app.command()(demo.demo)
+app.add_typer(viewer.app, name="viewer")
 
 
 def _version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: DICOMweb and its description, the management API, the pages, and the probes."""
+"""The web side as one ASGI application: DICOMweb and its description, management API, pages, viewer, and probes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archimage.config import HttpConfig
+from archimage.config import Config
 from archimage.web import metrics, openapi, probes
 from archimage.web.api import application as api
 from archimage.web.api.resources import ApiServices
@@ -19,6 +19,8 @@ from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.ohif import application as ohif
+from archimage.web.ohif.installed import Installation
 from archimage.web.pages import application as pages
 from archimage.web.probes import Check
 
@@ -54,11 +56,12 @@ def build(
     services: WebServices,
     management: ApiServices,
     checks: Mapping[str, Check],
-    settings: HttpConfig,
+    config: Config,
     executors: Executors,
     exposition: Callable[[], bytes],
 ) -> ASGIApp:
     """Make the application; executors run what blocks, exposition tells the metrics."""
+    settings = config.http
     dicomweb = DicomWebService(
         RESOURCES, services, executors, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
@@ -66,10 +69,12 @@ def build(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
     documents: dict[str, ASGIApp] = {"/openapi.json": described, metrics.PATH: metrics.endpoint(exposition)}
-    shown = pages.build(management)
+    viewer = Installation(config.viewer_directory)
+    shown = pages.build(management, viewer, settings.public_url)
     parts: dict[str, ASGIApp] = {
         "api": api.build(management, body_timeout_s=settings.request_timeout_s),
         **dict.fromkeys(pages.SEGMENTS, shown),
+        ohif.ROOT[1:]: ohif.Ohif(viewer, shown),
     }
     application = Application(dicomweb, documents, parts, probes.build(checks))
     return HostGuard(

@@ -19,6 +19,14 @@ ANY: Final = "*"
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 
 
+def address_of(scope: Scope, public_url: str) -> str:
+    """Return the address of the server as a client sees it: public_url, or what its request calls it by."""
+    if public_url:
+        return public_url.rstrip("/")
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
+    return f"{scope['scheme']}://{host.decode('latin-1')}"
+
+
 class HostGuard:
     """Lets through what is called by a name of ours, from no page or a page of an allowed origin.
 

@@ -14,6 +14,7 @@ from archimage.errors import ArchimageError, ConnectionFailedError, ExcessiveReq
 from archimage.web import errors
 from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Executors, Resource, WebServices
 from archimage.web.dicomweb.routes import Route, Routes
+from archimage.web.hosts import address_of
 from archimage.web.receiving import TimedReceive
 from archimage.web.sending import Sending, has_body
 
@@ -39,7 +40,7 @@ class DicomWebService:
         self._routes = Routes(resources)
         self._services = services
         self._executors = executors
-        self._public_url = public_url.rstrip("/")
+        self._public_url = public_url
         self._body_timeout_s = body_timeout_s
 
     def serves(self, raw_path: str) -> bool:
@@ -88,10 +89,7 @@ class DicomWebService:
         await errors.response(error)(scope, send.body, send)
 
     def _base_url(self, scope: Scope) -> str:
-        if self._public_url:
-            return self._public_url + SERVICE_ROOT
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
-        return f"{scope['scheme']}://{host.decode('latin-1')}{SERVICE_ROOT}"
+        return address_of(scope, self._public_url) + SERVICE_ROOT
 
 
 def _check_length(scope: Scope, resource: Resource) -> None:

@@ -20,7 +20,11 @@ from archimage.errors import ArchimageError
 from archimage.services.catalogue import Wanted
 from archimage.web import errors
 from archimage.web.api.resources import ApiServices
-from archimage.web.pages import studies, texts
+from archimage.web.dicomweb.resources import SERVICE_ROOT
+from archimage.web.hosts import address_of
+from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
+from archimage.web.ohif.installed import Installation
+from archimage.web.pages import opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
 SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "activity", "system", "docs", "static")
@@ -48,6 +52,9 @@ _NAVIGATION: Final = (
     ("System", "/system", "server"),
 )
 """Name, address and icon of the pages that every page leads to."""
+_INSTALL: Final = (
+    "Whoever runs this archive installs it with: archimage viewer install. The built-in viewer works without."
+)
 _LOOK: Final = "Look for it in the study list; it may have been deleted."
 _log = structlog.get_logger()
 
@@ -55,8 +62,10 @@ _log = structlog.get_logger()
 class Pages:
     """Writes the pages."""
 
-    def __init__(self, services: ApiServices, assets: Assets) -> None:
+    def __init__(self, services: ApiServices, assets: Assets, full_viewer: Installation, public_url: str) -> None:
         self._services = services
+        self._full_viewer = full_viewer
+        self._public_url = public_url
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
@@ -81,11 +90,11 @@ class Pages:
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
-        return self._of_study("study.html", request.path_params["uid"])
+        return self._of_study("study.html", request.path_params["uid"], request)
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
-        return self._of_study("viewer.html", request.query_params.get("study", ""))
+        return self._of_study("viewer.html", request.query_params.get("study", ""), request)
 
     def plain(self, request: Request) -> Response:
         """Write a page whose script asks the management API for all it shows."""
@@ -96,15 +105,21 @@ class Pages:
         shown = {"status": status, "message": message, "next_step": next_step}
         return self._written("problem.html", shown, status)
 
-    def _of_study(self, template: str, uid: str) -> Response:
+    def without_viewer(self, _request: Request) -> Response:
+        """Write what to do where the full viewer would be."""
+        return self.problem(HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
+
+    def _of_study(self, template: str, uid: str, request: Request) -> Response:
         if not _UID.fullmatch(uid):
             return self.problem(HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
         study = self._services.catalogue.study(uid)
         series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=_MAX_SERIES))
-        return self._written(template, {"study": study, "series": series})
+        dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
+        return self._written(template, {"study": study, "series": series, "programs": opening.programs(dicomweb, uid)})
 
     def _written(self, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-        text = self._templates.get_template(template).render(shown)
+        viewers = opening.Viewers(full=self._full_viewer.viewer() is not None)
+        text = self._templates.get_template(template).render(shown, viewers=viewers)
         body = text.encode("utf-8", "replace")  # what peers send may hold half a surrogate pair
         return Response(body, status, _HEADERS, "text/html; charset=utf-8")
 
@@ -114,16 +129,17 @@ def has_picture(modalities: Sequence[str]) -> bool:
     return not modalities or any(modality not in _WITHOUT_PICTURE for modality in modalities)
 
 
-def build(services: ApiServices) -> Starlette:
-    """Make the application."""
+def build(services: ApiServices, full_viewer: Installation, public_url: str) -> Starlette:
+    """Make the application; it answers for the full viewer where that is not installed."""
     assets = Assets()
-    pages = Pages(services, assets)
+    pages = Pages(services, assets, full_viewer, public_url)
     application = Starlette(
         routes=[
             _page("/", pages, pages.study_list),
             _page("/studies/{uid}", pages, pages.study),
             _page("/viewer", pages, pages.viewer),
             *(_page(path, pages, pages.plain) for path in _PLAIN),
+            *(_page(path, pages, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _refusal(pages)},

@@ -1,4 +1,4 @@
-// A study's page: its tags, and deleting it.
+// A study's page: its tags, where else it can be opened, and deleting it.
 import { ask, attempt, element, later, watchPictures } from "./api.js";
 
 const study = document.querySelector(".study").dataset.study;
@@ -81,6 +81,16 @@ function filter() {
   }
   document.getElementById("tag-count").textContent = `${shown} ${shown === 1 ? "element" : "elements"}`;
 }
+
+const menu = document.querySelector(".menu");
+document.addEventListener("click", (event) => {
+  if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false;
+});
+menu.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
 
 choice.addEventListener("change", () => attempt(show));
 search.addEventListener("input", later(filter, 40));

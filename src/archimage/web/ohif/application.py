@@ -1,0 +1,116 @@
+"""OHIF under `/ohif/` as an ASGI application: its files, its page at every address without an extension, our settings.
+
+A page of OHIF may load and ask nothing but this server. Its decoders are WebAssembly, some of its workers begin as
+blobs, and its components style themselves in attributes; no script is run but its files and what stands in its page.
+What glues the decoders to their workers is made of text: workers, whose policy is that of their file, may evaluate it,
+pages not.
+"""
+
+import base64
+import hashlib
+import re
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from archimage.web.dicomweb.conditional import WEAK, is_current
+from archimage.web.dicomweb.metadata import takes_gzip
+from archimage.web.errors import NOWHERE, status_report
+from archimage.web.ohif.adapting import PAGE, ROOT, SETTINGS
+from archimage.web.ohif.installed import Installation, Member, Viewer
+from archimage.web.responses import ThreadedResponse
+
+_PAGE_ADDRESS: Final = re.compile(rf"{ROOT}(/[A-Za-z0-9_-]*)*", re.ASCII)
+_INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".jsonc": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".webapp": "application/manifest+json",
+    ".woff2": "font/woff2",
+    ".xml": "application/xml",
+}
+_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' blob: data:; font-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; "
+    "connect-src 'self' blob: data:; object-src 'self' blob:; frame-src 'self' blob:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+_WORKER_POLICY: Final = _POLICY.format(scripts=" 'unsafe-eval'")
+_KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+_ASKED_AGAIN: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+_READING: Final = frozenset({"GET", "HEAD"})
+
+
+class Ohif:
+    """Serves the installed viewer; where none is installed, otherwise answers."""
+
+    def __init__(self, installation: Installation, otherwise: ASGIApp) -> None:
+        self._installation = installation
+        self._otherwise = otherwise
+        self._settings = (Path(__file__).parent / SETTINGS).read_bytes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        viewer = await run_in_threadpool(self._installation.viewer)
+        answer = self._otherwise if viewer is None else await run_in_threadpool(self._answer, viewer, scope)
+        await answer(scope, receive, send)
+
+    def _answer(self, viewer: Viewer, scope: Scope) -> ASGIApp:
+        if scope["method"] not in _READING:
+            allowed = {"Allow": "GET, HEAD"}
+            return status_report(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", allowed)
+        asked = _Asked(scope)
+        if _PAGE_ADDRESS.fullmatch(asked.path):
+            page = viewer.read(PAGE)
+            return asked.whole(page, _TYPES[".html"], _policy(page))
+        if asked.path == f"{ROOT}/{SETTINGS}":
+            return asked.whole(self._settings, _TYPES[".js"], _WORKER_POLICY)
+        edition, _, name = asked.path.removeprefix(f"{ROOT}/").partition("/")
+        member = viewer.members.get(name) if edition == viewer.edition else None
+        if member is None:
+            return status_report(HTTPStatus.NOT_FOUND, NOWHERE, "Load the page again.")
+        return asked.streamed(viewer, member, _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"))
+
+
+class _Asked:
+    """What a request asks for, and in which form."""
+
+    def __init__(self, scope: Scope) -> None:
+        headers = dict(scope["headers"])
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self._packed = takes_gzip(headers.get(b"accept-encoding", b"").decode("latin-1"))
+        self._known: str | None = headers[b"if-none-match"].decode("latin-1") if b"if-none-match" in headers else None
+
+    def whole(self, content: bytes, media_type: str, policy: str) -> Response:
+        """Answer with what may change at any time: small, and asked for again whenever it is used."""
+        etag = f'{WEAK}"{hashlib.sha256(content).hexdigest()[:16]}"'
+        headers = {**_ASKED_AGAIN, "ETag": etag, "Content-Security-Policy": policy, "Referrer-Policy": "same-origin"}
+        if is_current(etag, self._known):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(content, headers=headers, media_type=media_type)
+
+    def streamed(self, viewer: Viewer, member: Member, media_type: str) -> ASGIApp:
+        """Answer with what stays what it is under its address."""
+        headers = {**_KEPT, "Content-Type": media_type, "Content-Security-Policy": _WORKER_POLICY}
+        if member.deflated and self._packed:
+            headers |= {"Content-Encoding": "gzip", "Content-Length": str(viewer.packed_bytes(member))}
+            return ThreadedResponse(viewer.packed(member), run_in_threadpool, headers)
+        headers["Content-Length"] = str(member.size_bytes)
+        return ThreadedResponse(viewer.plain(member), run_in_threadpool, headers)
+
+
+def _policy(page: bytes) -> str:
+    """Write the policy of a page, by which of the scripts in it only those run that stand there now."""
+    found = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE.findall(page))
+    return _POLICY.format(scripts="".join(f" 'sha256-{one}'" for one in found))
