@@ -1,4 +1,4 @@
-"""`python -m scripts.screenshots ADDRESS`: write docs/images anew, of a server that holds the demo studies and has OHIF."""
+"""`python -m scripts.screenshots ADDRESS`: write docs/images anew, of a server with the demo studies and OHIF."""
 
 import sys
 from pathlib import Path

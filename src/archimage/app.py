@@ -57,6 +57,7 @@ from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
 from archimage.services.peers import PeerService
+from archimage.services.preparing import PreparingService
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
@@ -111,6 +112,7 @@ class Services:
     catalogue: CatalogueService
     labels: LabelService
     nodes: NodeService
+    preparing: PreparingService
 
 
 class App:
@@ -163,6 +165,9 @@ class App:
         self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
+        made = MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
+        preparing = PreparingService(made, self.pixels.warm)
+        opened.callback(preparing.close)
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
         store = self._store_service(intake)
@@ -174,7 +179,7 @@ class App:
             retrieve=RetrieveService(self.index, self.blobs),
             frames=frames,
             removal=removal,
-            metadata=MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT),
+            metadata=made,
             rendering=RenderingService(frames, self.pixels),
             transcoding=TranscodingService(frames, self.pixels, transcoded, boot_id()),
             status=StatusService(config, self.index, ArrivalTable(self.index)),
@@ -184,6 +189,7 @@ class App:
             catalogue=CatalogueService(query, labels, dicomweb=SERVICE_ROOT),
             labels=LabelService(labels, events),
             nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
+            preparing=preparing,
         )
         self.peers = self._peer_service(opened)
 
@@ -280,6 +286,7 @@ class App:
             peers=self.peers,
             associations=self.associations,
             uploads=services.uploads,
+            preparing=services.preparing,
         )
         checks = {"index": self._check_index}
         return application.build(dicomweb, management, checks, self.config, threads, self._metered())

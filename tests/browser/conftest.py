@@ -20,7 +20,8 @@ HOSTILE_STUDY: Final = "1.2.826.0.1.3680043.8.499.48"
 _SLICES: Final = 12
 _ARGUMENTS: Final = (
     "--no-sandbox",
-    "--disable-gpu",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

@@ -18,6 +18,7 @@ from archimage.errors import InvalidPixelDataError, NotAcceptableError, Unavaila
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.ports import JsonValue, TaskOutcome, Unmetered
+from tests.attacks.server import wait_until
 
 ROOT = Path(__file__).parents[2]
 TASKS = "tests.imaging.tasks:TASKS"
@@ -60,6 +61,19 @@ def test_options_and_data_arrive_and_come_back(pool: WorkerPool) -> None:
 def test_no_process_is_started_before_the_first_task_and_then_it_is_kept(pool: WorkerPool) -> None:
     assert pool.pids == frozenset()
     assert pid_of(pool) == pid_of(pool)
+
+
+def test_processes_are_started_ahead_and_no_more_than_there_may_be() -> None:
+    with closing(WorkerPool(2, SETTINGS)) as pool:
+        for _ in range(5):
+            pool.warm()
+        assert wait_until(lambda: len(pool.pids) == 2, PATIENCE_S)
+        ahead = pool.pids
+        pool.warm()
+        assert {pid_of(pool) for _ in range(4)} <= ahead
+        assert pool.pids == ahead
+    pool.warm()
+    assert pool.pids == frozenset()
 
 
 def test_as_many_processes_as_are_allowed_work_at_once() -> None:

@@ -33,6 +33,7 @@ _TOLD: Final[Mapping[str, type[ArchimageError]]] = MappingProxyType(
 )
 """Errors that a task may raise; whatever else it raises is the codestream's fault or ours."""
 
+_WARM: Final = 4
 _log = structlog.get_logger()
 
 
@@ -60,6 +61,7 @@ class WorkerPool:
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
         self._outstanding = 0
+        self._starting = 0
         self._closed = False
 
     def submit(
@@ -84,6 +86,14 @@ class WorkerPool:
         future.add_done_callback(self._done)
         return future
 
+    def warm(self) -> None:
+        """Have workers started before there is work, as many as a browser sends requests at once; returns at once."""
+        with self._lock:
+            missing = min(self._workers, _WARM) - self._there()
+            if not self._closed:
+                for _ in range(missing):
+                    self._threads.submit(self._start)
+
     def close(self) -> None:
         """End the workers, whatever they do."""
         with self._lock:
@@ -102,6 +112,25 @@ class WorkerPool:
         """The processes that run."""
         with self._lock:
             return frozenset(worker.pid for worker in (*self._idle, *self._busy))
+
+    def _there(self) -> int:
+        return len(self._idle) + len(self._busy) + self._starting
+
+    def _start(self) -> None:
+        """Start a worker, unless tasks have done that meanwhile."""
+        with self._lock:
+            if self._closed or self._there() >= min(self._workers, _WARM):
+                return
+            self._starting += 1
+        try:
+            worker = self._new()
+        except UnavailableError as error:
+            _log.warning("no worker process could be started ahead", reason=str(error))
+            return
+        finally:
+            with self._lock:
+                self._starting -= 1
+        self._give(worker, keep=True)
 
     def _done(self, _future: Future[Result]) -> None:
         with self._lock:
@@ -153,6 +182,9 @@ class WorkerPool:
             if worker.usable:
                 return worker
             self._give(worker, keep=False)
+        return self._new()
+
+    def _new(self) -> WorkerProcess:
         worker = WorkerProcess(self._settings)
         with self._lock:
             self._busy.add(worker)

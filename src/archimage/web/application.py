@@ -19,7 +19,8 @@ from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
-from archimage.web.ohif import application as ohif
+from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
+from archimage.web.ohif.application import Ohif
 from archimage.web.ohif.installed import Installation
 from archimage.web.pages import application as pages
 from archimage.web.probes import Check
@@ -74,7 +75,7 @@ def build(
     parts: dict[str, ASGIApp] = {
         "api": api.build(management, body_timeout_s=settings.request_timeout_s),
         **dict.fromkeys(pages.SEGMENTS, shown),
-        ohif.ROOT[1:]: ohif.Ohif(viewer, shown),
+        VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
     application = Application(dicomweb, documents, parts, probes.build(checks))
     return HostGuard(

@@ -119,6 +119,8 @@ def test_workers_may_evaluate_what_glues_their_decoders_and_ask_nobody_else(clie
     policy = file(client, viewer, BUNDLE).headers["content-security-policy"]
     assert "'unsafe-eval'" in policy
     assert "connect-src 'self' blob: data:;" in policy
+    for name in ("index.html", "assets/icon.png"):
+        assert "'unsafe-eval'" not in file(client, viewer, name).headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("accepted", ["gzip", "identity"])

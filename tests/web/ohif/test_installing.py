@@ -147,8 +147,11 @@ def test_an_installation_that_is_killed_leaves_what_was_there(tmp_path: Path, th
 
         installing.install(Path(sys.argv[1]), watch, Path(sys.argv[2]), Package("@demo/viewer", "1.0.0", sys.argv[3]))
     """)
-    command = [sys.executable, "-c", killed, directory, tmp_path / "p.tgz", package_of(content).integrity]
-    assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+    arguments: list[str | Path] = [directory, tmp_path / "p.tgz", package_of(content).integrity]
+    assert (
+        subprocess.run([sys.executable, "-c", killed, *arguments], timeout=60, check=False).returncode
+        == -signal.SIGKILL
+    )
     assert (directory / f"{FILE_NAME}.part").exists()
     found = Installation(directory).viewer()
     assert (found.version if found else None) == ("0.9.0" if there else None)

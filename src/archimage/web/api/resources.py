@@ -12,6 +12,7 @@ from archimage.services.events import EventHub
 from archimage.services.labels import LabelService
 from archimage.services.nodes import NodeService
 from archimage.services.peers import PeerService
+from archimage.services.preparing import PreparingService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
@@ -35,6 +36,7 @@ class ApiServices:
     peers: PeerService
     associations: Associations
     uploads: UploadService
+    preparing: PreparingService
 
 
 async def services_of(request: Request) -> ApiServices:

@@ -9,9 +9,11 @@ pages not.
 import base64
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
+from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -24,6 +26,8 @@ from archimage.web.ohif.adapting import PAGE, ROOT, SETTINGS
 from archimage.web.ohif.installed import Installation, Member, Viewer
 from archimage.web.responses import ThreadedResponse
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _PAGE_ADDRESS: Final = re.compile(rf"{ROOT}(/[A-Za-z0-9_-]*)*", re.ASCII)
 _INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _TYPES: Final = {
@@ -49,15 +53,20 @@ _POLICY: Final = (
 _WORKER_POLICY: Final = _POLICY.format(scripts=" 'unsafe-eval'")
 _KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 _ASKED_AGAIN: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+_MAX_PARAMETERS: Final = 100
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
 class Ohif:
     """Serves the installed viewer; where none is installed, otherwise answers."""
 
-    def __init__(self, installation: Installation, otherwise: ASGIApp) -> None:
+    def __init__(
+        self, installation: Installation, otherwise: ASGIApp, prepare: Callable[[Sequence[str]], None]
+    ) -> None:
+        """Prepare; prepare is told which studies somebody opens, and returns at once."""
         self._installation = installation
         self._otherwise = otherwise
+        self._prepare = prepare
         self._settings = (Path(__file__).parent / SETTINGS).read_bytes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +81,7 @@ class Ohif:
             return status_report(HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", allowed)
         asked = _Asked(scope)
         if _PAGE_ADDRESS.fullmatch(asked.path):
+            self._prepare(_studies(scope["query_string"].decode("latin-1")))
             page = viewer.read(PAGE)
             return asked.whole(page, _TYPES[".html"], _policy(page))
         if asked.path == f"{ROOT}/{SETTINGS}":
@@ -80,7 +90,7 @@ class Ohif:
         member = viewer.members.get(name) if edition == viewer.edition else None
         if member is None:
             return status_report(HTTPStatus.NOT_FOUND, NOWHERE, "Load the page again.")
-        return asked.streamed(viewer, member, _TYPES.get(PurePosixPath(name).suffix, "application/octet-stream"))
+        return asked.streamed(viewer, member, PurePosixPath(name).suffix)
 
 
 class _Asked:
@@ -100,14 +110,29 @@ class _Asked:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(content, headers=headers, media_type=media_type)
 
-    def streamed(self, viewer: Viewer, member: Member, media_type: str) -> ASGIApp:
-        """Answer with what stays what it is under its address."""
-        headers = {**_KEPT, "Content-Type": media_type, "Content-Security-Policy": _WORKER_POLICY}
+    def streamed(self, viewer: Viewer, member: Member, suffix: str) -> ASGIApp:
+        """Answer with what stays what it is under its address; its name says by its suffix of what kind it is."""
+        policy = _WORKER_POLICY if suffix == ".js" else _policy(b"")
+        kind = _TYPES.get(suffix, "application/octet-stream")
+        headers = {**_KEPT, "Content-Type": kind, "Content-Security-Policy": policy}
         if member.deflated and self._packed:
             headers |= {"Content-Encoding": "gzip", "Content-Length": str(viewer.packed_bytes(member))}
-            return ThreadedResponse(viewer.packed(member), run_in_threadpool, headers)
+            return ThreadedResponse(viewer.packed(member), _in_thread, headers)
         headers["Content-Length"] = str(member.size_bytes)
-        return ThreadedResponse(viewer.plain(member), run_in_threadpool, headers)
+        return ThreadedResponse(viewer.plain(member), _in_thread, headers)
+
+
+def _studies(query: str) -> list[str]:
+    """Return the studies that an address of OHIF opens."""
+    try:
+        found = parse_qs(query, max_num_fields=_MAX_PARAMETERS)
+    except ValueError:
+        return []
+    return [uid for value in found.get("StudyInstanceUIDs", ()) for uid in value.split(",")]
+
+
+async def _in_thread(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    return await run_in_threadpool(work, *args, **kwargs)
 
 
 def _policy(page: bytes) -> str:

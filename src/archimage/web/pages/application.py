@@ -113,6 +113,7 @@ class Pages:
         if not _UID.fullmatch(uid):
             return self.problem(HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
         study = self._services.catalogue.study(uid)
+        self._services.preparing.begin([uid])
         series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=_MAX_SERIES))
         dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
         return self._written(template, {"study": study, "series": series, "programs": opening.programs(dicomweb, uid)})

@@ -1,0 +1,83 @@
+"""OHIF on our DICOMweb, as somebody uses it: pixels that change, no complaint, no request to another server."""
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.attacks.server import Server
+
+pytestmark = pytest.mark.timeout(300)
+_LOADING_MS: Final = 120_000
+_CANVAS: Final = "canvas.cornerstone-canvas"
+_GREYS: Final = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0, lit = 0;
+  for (let at = 0; at < data.length; at += 4) { sum += data[at] * (1 + at % 8191); lit += data[at] > 0; }
+  return [sum, lit / (data.length / 4)];
+}"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed(server: Server) -> None:
+    """Install OHIF beside the server while that runs, as `make serve` does."""
+    if shutil.which("npm") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("npm is missing: apt-get install npm")
+    command = [sys.executable, "-m", "archimage", "viewer", "install", "--data", server.directory]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    if ended.returncode != 0:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"OHIF cannot be installed: {ended.stderr}")
+
+
+@pytest.fixture
+def patient(page: Page) -> Page:
+    """A page of somebody who waits until OHIF has loaded."""
+    page.set_default_timeout(_LOADING_MS)
+    expect.set_options(timeout=_LOADING_MS)
+    return page
+
+
+def picture(canvas: Locator) -> tuple[float, float]:
+    """Return a number that differs where pixels do, and which part of the canvas is not black."""
+    mixed, lit = canvas.evaluate(_GREYS)
+    return mixed, lit
+
+
+def open_study(page: Page, query: str) -> Locator:
+    """Open the first study that a search finds; return the canvas once something is to be seen."""
+    page.goto(f"/?q={query}")
+    page.get_by_role("link", name="View").first.click()
+    canvas = page.locator(_CANVAS)
+    expect(canvas).to_have_count(1)
+    page.wait_for_function(f"() => ({_GREYS})(document.querySelector('{_CANVAS}'))[1] > 0.02")
+    return canvas
+
+
+def wait_for_another(page: Page, before: float) -> None:
+    """Wait until the canvas shows something else."""
+    page.wait_for_function(f"before => ({_GREYS})(document.querySelector('{_CANVAS}'))[0] !== before", arg=before)
+
+
+def test_a_ct_is_shown_and_scrolled(patient: Page) -> None:
+    canvas = open_study(patient, "demo-ct")
+    expect(patient.get_by_text("(1/12)")).to_be_visible()
+    first, lit = picture(canvas)
+    assert lit > 0.1
+    box = canvas.bounding_box()
+    assert box
+    patient.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    patient.mouse.wheel(0, 120)
+    expect(patient.get_by_text("(2/12)")).to_be_visible()
+    wait_for_another(patient, first)
+    assert picture(canvas)[1] > 0.1
+
+
+def test_a_cine_is_shown_and_played(patient: Page) -> None:
+    canvas = open_study(patient, "demo-us")
+    first, _ = picture(canvas)
+    patient.keyboard.press("c")
+    wait_for_another(patient, first)
