@@ -7,6 +7,7 @@ from bench.scenarios import (
     find,
     full_index,
     idle,
+    ohif,
     pool,
     retrieve,
     send,
@@ -37,9 +38,11 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_wado": web_transfer.web_wado,
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
+    "ohif": ohif.ohif,
 }
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith("web_")],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif"))],
     "web": [name for name in ALL if name.startswith("web_")],
+    "viewer": ["ohif"],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -13,6 +14,7 @@ from tests.attacks.server import Server
 
 pytestmark = pytest.mark.timeout(300)
 _LOADING_MS: Final = 120_000
+_USUAL_MS: Final = 5_000
 _CANVAS: Final = "canvas.cornerstone-canvas"
 _GREYS: Final = """canvas => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -34,11 +36,12 @@ def _installed(server: Server) -> None:
 
 
 @pytest.fixture
-def patient(page: Page) -> Page:
+def patient(page: Page) -> Iterator[Page]:
     """A page of somebody who waits until OHIF has loaded."""
     page.set_default_timeout(_LOADING_MS)
     expect.set_options(timeout=_LOADING_MS)
-    return page
+    yield page
+    expect.set_options(timeout=_USUAL_MS)
 
 
 def picture(canvas: Locator) -> tuple[float, float]:
