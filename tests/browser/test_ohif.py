@@ -29,7 +29,7 @@ def _installed(server: Server) -> None:
     """Install OHIF beside the server while that runs, as `make serve` does."""
     if shutil.which("npm") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("npm is missing: apt-get install npm")
-    command = [sys.executable, "-m", "archimage", "viewer", "install", "--data", server.directory]
+    command = [sys.executable, "-m", "archimage", "viewer", "install", "--data", str(server.directory)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     if ended.returncode != 0:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"OHIF cannot be installed: {ended.stderr}")
@@ -82,5 +82,5 @@ def test_a_ct_is_shown_and_scrolled(patient: Page) -> None:
 def test_a_cine_is_shown_and_played(patient: Page) -> None:
     canvas = open_study(patient, "demo-us")
     first, _ = picture(canvas)
-    patient.keyboard.press("c")
+    patient.locator("[data-cy=cine-player-play-pause]").click()
     wait_for_another(patient, first)
