@@ -6,7 +6,22 @@ from collections.abc import Sequence
 import typer
 
 from archimage import __version__
-from archimage.cli import config, demo, doctor, echo, find, get, import_, index, move, openapi, serve, store, viewer, watch
+from archimage.cli import (
+    config,
+    demo,
+    doctor,
+    echo,
+    find,
+    get,
+    import_,
+    index,
+    move,
+    openapi,
+    serve,
+    store,
+    viewer,
+    watch,
+)
 from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
 
