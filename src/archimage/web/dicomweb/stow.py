@@ -139,6 +139,8 @@ class _Storing:
         self._direct = request.direct_body()
         self._request = request
         self._receiver = receiver
+        self._ended = False
+        """Nothing more has to be received."""
         self._working: asyncio.Future[None] | None = None
         self._ready: list[Callable[[], None]] = []
         self._submitting: set[asyncio.Future[None]] = set()
@@ -148,7 +150,6 @@ class _Storing:
         """Take the whole body; every object is answered when it returns or raises."""
         try:
             await (self._read() if self._direct is None else self._receive(self._direct))
-            await self._take(self._receiver.finish())
             await self.answers.settle(0)
             if self._receiver.upload.is_described:
                 await self._submit_described()
@@ -160,11 +161,19 @@ class _Storing:
 
     async def _receive(self, body: TimedDirectReceive) -> None:
         """Have the thread that parses receive too."""
-        while True:
-            await self._take(self._receiver.feed(body.chunks()))
-            if body.finished or self._receiver.exhausted:
-                return
-            await body.wait()
+        while not self._ended:
+            await self._take(self._received(body))
+            if not self._ended:
+                await body.wait()
+
+    def _received(self, body: TimedDirectReceive) -> Iterator[Submission]:
+        """Take what has come, and the end if that has; runs in a thread."""
+        for submission in self._receiver.feed(body.chunks()):
+            self._ended = body.finished
+            yield submission
+        self._ended = body.finished or self._receiver.exhausted
+        if self._ended:
+            yield from self._receiver.finish()
 
     async def _read(self) -> None:
         chunks: list[Chunk] = []
@@ -179,6 +188,8 @@ class _Storing:
                 break
         await self._take_turns(self._feed(chunks))
         await self._take_turns(None)
+        self._ended = True
+        await self._take(self._receiver.finish())
 
     async def _take_turns(self, work: Coroutine[Any, Any, None] | None) -> None:
         """Wait for what is being done, and begin what is to be done next."""
@@ -211,10 +222,10 @@ class _Storing:
                     submitting.add_done_callback(self._submitting.discard)
 
     def _submit_quick(self, submissions: Iterator[Submission]) -> bool:
-        """Submit what is quick, up to what is not; tell whether more may follow."""
+        """Submit what is quick, or the last, up to what is not; tell whether more may follow."""
         for submission in submissions:
             submit = partial(_submit, submission, self.answers.expect())
-            if not submission.is_quick:
+            if not submission.is_quick and not self._ended:  # of what comes last no other thread makes more haste
                 self._ready.append(submit)
                 return True
             submit()
