@@ -1,14 +1,21 @@
 """OHIF on our DICOMweb, as somebody uses it: pixels that change, no complaint, no request to another server."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from io import BytesIO
 from typing import Final
+from urllib.parse import urlsplit
 
+import pydicom
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from pydicom.uid import generate_uid
 
 from tests.attacks.server import Server
 
@@ -84,3 +91,28 @@ def test_a_cine_is_shown_and_played(patient: Page) -> None:
     first, _ = picture(canvas)
     patient.locator("[data-cy=cine-player-play-pause]").click()
     wait_for_another(patient, first)
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.201"], ids=["JPEG-LS", "HTJ2K"])
+def test_compressed_images_are_decoded_by_its_workers(patient: Page, server: Server, syntax: str) -> None:
+    keep_compressed(server.http_port, syntax)
+    assert picture(open_study(patient, f"SYNTAX-{syntax}"))[1] > 0.1
+
+
+def keep_compressed(port: int, syntax: str) -> None:
+    """Store an image of the demo as a study of its own in another transfer syntax; the archive itself transcodes it."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/dicom-web/instances?ModalitiesInStudy=CT&PatientID=DEMO-CT&limit=1")
+        (found,) = json.loads(connection.getresponse().read())
+        path = urlsplit(found["00081190"]["Value"][0]).path
+        connection.request("GET", path, headers={"Accept": f"application/dicom; transfer-syntax={syntax}"})
+        dataset = pydicom.dcmread(BytesIO(connection.getresponse().read()))
+        assert dataset.file_meta.TransferSyntaxUID == syntax
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(dataset, keyword, generate_uid())
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.PatientID = f"SYNTAX-{syntax}"
+        written = BytesIO()
+        dataset.save_as(written)
+        connection.request("POST", "/api/v1/upload", written.getvalue(), {"Content-Type": "application/dicom"})
+        assert connection.getresponse().status == 200

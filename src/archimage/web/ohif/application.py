@@ -2,8 +2,7 @@
 
 A page of OHIF may load and ask nothing but this server. Its decoders are WebAssembly, some of its workers begin as
 blobs, and its components style themselves in attributes; no script is run but its files and what stands in its page.
-What glues the decoders to their workers is made of text: workers, whose policy is that of their file, may evaluate it,
-pages not.
+What glues the decoders to JavaScript is made of text and evaluated, in workers and, for segmentations, in the page.
 """
 
 import base64
@@ -45,12 +44,11 @@ _TYPES: Final = {
     ".xml": "application/xml",
 }
 _POLICY: Final = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' 'unsafe-eval'{scripts}; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' blob: data:; font-src 'self' data:; media-src 'self' blob:; worker-src 'self' blob:; "
     "connect-src 'self' blob: data:; object-src 'self' blob:; frame-src 'self' blob:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
-_WORKER_POLICY: Final = _POLICY.format(scripts=" 'unsafe-eval'")
 _KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 _ASKED_AGAIN: Final = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 _MAX_PARAMETERS: Final = 100
@@ -85,7 +83,7 @@ class Ohif:
             page = viewer.read(PAGE)
             return asked.whole(page, _TYPES[".html"], _policy(page))
         if asked.path == f"{ROOT}/{SETTINGS}":
-            return asked.whole(self._settings, _TYPES[".js"], _WORKER_POLICY)
+            return asked.whole(self._settings, _TYPES[".js"], _policy())
         edition, _, name = asked.path.removeprefix(f"{ROOT}/").partition("/")
         member = viewer.members.get(name) if edition == viewer.edition else None
         if member is None:
@@ -112,9 +110,8 @@ class _Asked:
 
     def streamed(self, viewer: Viewer, member: Member, suffix: str) -> ASGIApp:
         """Answer with what stays what it is under its address; its name says by its suffix of what kind it is."""
-        policy = _WORKER_POLICY if suffix == ".js" else _policy(b"")
         kind = _TYPES.get(suffix, "application/octet-stream")
-        headers = {**_KEPT, "Content-Type": kind, "Content-Security-Policy": policy}
+        headers = {**_KEPT, "Content-Type": kind, "Content-Security-Policy": _policy()}
         if member.deflated and self._packed:
             headers |= {"Content-Encoding": "gzip", "Content-Length": str(viewer.packed_bytes(member))}
             return ThreadedResponse(viewer.packed(member), _in_thread, headers)
@@ -135,7 +132,7 @@ async def _in_thread(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
     return await run_in_threadpool(work, *args, **kwargs)
 
 
-def _policy(page: bytes) -> str:
-    """Write the policy of a page, by which of the scripts in it only those run that stand there now."""
+def _policy(page: bytes = b"") -> str:
+    """Write the policy of a page, by which of the scripts in it only those run that stand there now; or of a worker."""
     found = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE.findall(page))
     return _POLICY.format(scripts="".join(f" 'sha256-{one}'" for one in found))
