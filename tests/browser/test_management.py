@@ -1,5 +1,6 @@
 """Uploading, nodes, and what goes on, as somebody uses them."""
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.interop.peers import free_port
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two files that the archive does not have, and one that is no DICOM."""
     found = tmp_path_factory.mktemp("folder")
-    for number, file in enumerate(list(demo_files(14))[:2]):
+    for number, file in enumerate(islice(demo_files(14), 2)):
         (found / f"{number}.dcm").write_bytes(file)
     (found / "notes.txt").write_text("not DICOM")
     return found

@@ -102,7 +102,7 @@ def test_compressed_images_are_decoded_by_its_workers(patient: Page, server: Ser
 def keep_compressed(port: int, patient_id: str, syntax: str) -> None:
     """Store an image of the demo as a study of its own in another transfer syntax; the archive itself transcodes it."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
-        connection.request("GET", "/dicom-web/instances?ModalitiesInStudy=CT&PatientID=DEMO-CT&limit=1")
+        connection.request("GET", "/dicom-web/instances?Modality=CT&PatientID=DEMO-CT&limit=1")
         (found,) = json.loads(connection.getresponse().read())
         path = urlsplit(found["00081190"]["Value"][0]).path
         connection.request("GET", path, headers={"Accept": f"application/dicom; transfer-syntax={syntax}"})

@@ -15,14 +15,14 @@ from tests.cli.conftest import Invoke
 def test_import_stores_once_and_knows_duplicates(archimage: Invoke, studies: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     first = archimage("import", studies, "--data", data, "--json").json
-    assert (first["stored"], first["duplicate"], first["skipped"], first["failed"]) == (6, 0, 1, 0)
+    assert (first["stored"], first["duplicate"], first["skipped"], first["failed"]) == (10, 0, 1, 0)
     again = archimage("import", studies, "--data", data, "--json").json
-    assert (again["stored"], again["duplicate"]) == (0, 6)
+    assert (again["stored"], again["duplicate"]) == (0, 10)
 
 
 def test_a_dry_run_stores_nothing(archimage: Invoke, studies: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert archimage("import", studies, "--data", data, "--dry-run", "--json").json["stored"] == 6
+    assert archimage("import", studies, "--data", data, "--dry-run", "--json").json["stored"] == 10
     assert archimage("index", "verify", "--data", data, "--json").json["instances"] == 0
 
 
@@ -35,9 +35,9 @@ def test_import_ends_with_1_and_names_what_failed(archimage: Invoke, tmp_path: P
 
 def test_demo_fills_an_empty_archive_only(archimage: Invoke, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert archimage("demo", "--data", data, "--slices", 2, "--if-empty", "--json").json["stored"] == 6
+    assert archimage("demo", "--data", data, "--slices", 2, "--if-empty", "--json").json["stored"] == 10
     assert archimage("demo", "--data", data, "--slices", 2, "--if-empty", "--json").out == ""
-    assert archimage("index", "verify", "--data", data, "--json").json["instances"] == 6
+    assert archimage("index", "verify", "--data", data, "--json").json["instances"] == 10
 
 
 def test_verify_tells_missing_damaged_and_orphan_files(archimage: Invoke, studies: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_rebuild_makes_a_lost_index_again(archimage: Invoke, studies: Path, tmp_
         file.unlink()
     assert archimage("index", "verify", "--data", data).code == 1
     assert archimage("index", "rebuild", "--data", data, "--json").json == {
-        "indexed": 6,
+        "indexed": 10,
         "dropped": 0,
         "unreadable": [],
     }
@@ -105,4 +105,4 @@ def test_rebuild_drops_rows_without_a_file_and_names_unreadable_ones(
     broken.write_bytes(b"nothing")
     result = archimage("index", "rebuild", "--data", data, "--json")
     assert result.code == 1
-    assert (result.json["indexed"], result.json["dropped"], len(result.json["unreadable"])) == (4, 1, 1)
+    assert (result.json["indexed"], result.json["dropped"], len(result.json["unreadable"])) == (8, 1, 1)

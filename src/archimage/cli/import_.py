@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archimage.cli.options import ConfigFile, Data, Json
-from archimage.cli.output import ExitCode, print_counts, print_json, print_problems, progress, rate, say
+from archimage.cli.output import ExitCode, Stage, print_counts, print_json, print_problems, progress, rate, say
 from archimage.cli.serve import load
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def import_files(
 
     with opened(data, config) as app:
         service = ImportService(app.services.store, app.index)
-        counts = watch(service.run(sources(paths), dry_run=dry_run), "Importing")
+        counts = watch(service.run(sources(paths), dry_run=dry_run), Stage("Importing"))
     report(counts, as_json=json, dry_run=dry_run)
     if counts.failed:
         raise typer.Exit(ExitCode.FAILED)
@@ -54,13 +54,13 @@ def opened(data: Path | None, config: Path | None, *, alone: bool = False) -> "I
         app.close()
 
 
-def watch(results: "Iterator[Imported]", title: str) -> "ImportCounts":
+def watch(results: "Iterator[Imported]", stage: Stage) -> "ImportCounts":
     """Count results while a bar shows how far they are, and say what failed."""
     from archimage.services.importing import ImportCounts
 
     counts = ImportCounts()
     with progress() as bars:
-        task = bars.add_task(title, total=None, rate="")
+        task = bars.add_task(stage.title, total=stage.total, rate="")
         for imported in results:
             counts.add(imported)
             bars.update(task, advance=1, rate=rate(counts.files, counts.size_bytes, counts.elapsed_s))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError, TimerExpiredError
 from archimage.observe.text import escape
@@ -20,6 +20,13 @@ class ExitCode(IntEnum):
     FAILED = 1  # the peer refused, or some of it failed
     USAGE = 2
     NETWORK = 3
+
+
+class Stage(NamedTuple):
+    """A part of the work as its bar shows it: what is done, and of how many where that is known."""
+
+    title: str
+    total: int | None = None
 
 
 def exit_code(error: ArchimageError) -> ExitCode:

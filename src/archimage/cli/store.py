@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
 from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port
 from archimage.cli.output import (
     ExitCode,
+    Stage,
     exit_code,
     print_counts,
     print_json,
@@ -28,6 +29,9 @@ Paths = Annotated[
     list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", metavar="PATH...", exists=True)
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="Associations at once.")]
+
+
+_LOOKING: Final = Stage("Looking at files")
 
 
 class Target(NamedTuple):
@@ -57,15 +61,18 @@ def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     send(sources(paths), Target(host, port, calling, called), jobs=jobs, json=json)
 
 
-def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool) -> None:
-    """Send sources, show how far it is, print the sum; exit code 1 if some were refused, 3 if the network failed."""
+def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool, first: Stage = _LOOKING) -> None:
+    """Send sources, show how far it is, print the sum; exit code 1 if some were refused, 3 if the network failed.
+
+    first is what is shown while found is gone through.
+    """
     from archimage.cli import peer, sending
 
     node = peer.node(target.called, target.host, target.port)
     peer.check_ae_title("-aet", target.calling)
     sent = sending.Sent()
     with progress() as bars:
-        looking = bars.add_task("Looking at files", total=None, rate="")
+        looking = bars.add_task(first.title, total=first.total, rate="")
         planned = sending.plan(_watched(found, lambda: bars.advance(looking)), sent)
         bars.update(looking, total=len(planned), visible=False)
         task = bars.add_task(f"Sending to {node}", total=len(planned), rate="")
