@@ -142,9 +142,11 @@ def process(
             running.wait(10)
 
 
-def wait_until(running: subprocess.Popen[bytes], done: Callable[[], bool], log: Path) -> None:
+def wait_until(
+    running: subprocess.Popen[bytes], done: Callable[[], bool], log: Path, timeout_s: float = START_TIMEOUT_S
+) -> None:
     """Wait until done says so; fail when the process ends before, or takes too long."""
-    deadline = time.monotonic() + START_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while not done():
         try:
             running.wait(0.02)
