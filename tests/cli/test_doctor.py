@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -71,7 +71,7 @@ def archive(directory: Path, settings: str = "") -> Path:
 
 
 @contextmanager
-def nonsense() -> Iterator[int]:
+def nonsense(said: bytes = b"220 welcome\r\n") -> Iterator[int]:
     """Listen on a port, and answer whatever comes as no server of ours would."""
 
     def answer(listener: socket.socket) -> None:
@@ -80,8 +80,8 @@ def nonsense() -> Iterator[int]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
-                connection.sendall(b"220 welcome\r\n")
+            with connection, suppress(OSError):  # it may not be heard out
+                connection.sendall(said)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=answer, args=(listener,))
@@ -142,8 +142,9 @@ def test_a_running_server_and_every_node_are_asked(tmp_path: Path) -> None:
     assert "Nothing listens on port" in found.one("nodes", "ENTERED")["next_step"]
 
 
-def test_ports_that_somebody_else_has_are_told(tmp_path: Path) -> None:
-    with nonsense() as first, nonsense() as second:
+@pytest.mark.parametrize("said", [b"220 welcome\r\n", b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 500_000, b""])
+def test_ports_that_somebody_else_has_are_told(tmp_path: Path, said: bytes) -> None:
+    with nonsense(said) as first, nonsense(said) as second:
         found = doctor(archive(tmp_path / "data", f"[dicom]\nport = {first}\n[http]\nport = {second}\n"))
     assert (found.code, set(found.states("ports").values())) == (1, {"failed"})
     assert f":{second}" in found.one("ports", "HTTP")["next_step"]

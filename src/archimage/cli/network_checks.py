@@ -5,8 +5,6 @@ import errno
 import json
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +26,7 @@ _WITHIN_S: Final = 30.0
 _HTTP_WITHIN_S: Final = 5.0
 _AT_ONCE: Final = 32
 _MOST_BYTES: Final = 1 << 20
+_PIECE_BYTES: Final = 1 << 16
 _ANY: Final[Mapping[str, str]] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where we listen, not bind here
 
 
@@ -64,8 +63,9 @@ async def _http(config: Config) -> Finding:
     if (finding := await asyncio.to_thread(_free, subject, http.host, http.port)) is not None:
         return finding
     try:
-        return await asyncio.to_thread(_probed, subject, config)
-    except (OSError, HTTPException, ValueError) as error:
+        async with asyncio.timeout(_HTTP_WITHIN_S):
+            return await _probed(subject, config)
+    except (OSError, ValueError, RecursionError) as error:
         told = f"is taken, but not by this archive: {str(error) or type(error).__name__}"
         return Finding("ports", subject, "failed", told, _taken("http", http.port))
 
@@ -97,9 +97,9 @@ def _reached(host: str) -> str:
     return _ANY.get(host, host)
 
 
-def _probed(subject: str, config: Config) -> Finding:
+async def _probed(subject: str, config: Config) -> Finding:
     """Ask the server that listens; raises ValueError where it is not ours."""
-    system = _asked(config, "/api/v1/system")
+    system = await _asked(config, "/api/v1/system")
     if system.get("name") != "archimage":
         raise ValueError("it does not say that it is archimage")
     version, directory = str(system.get("version")), Path(str(system.get("directory")))
@@ -107,7 +107,7 @@ def _probed(subject: str, config: Config) -> Finding:
     if directory != config.storage.directory.resolve():
         step = "Name the same directory with --data, or another port with the settings."
         return Finding("ports", subject, "warning", f"{told}, with the archive in {directory}", step)
-    checks = _asked(config, "/ready").get("checks", {})
+    checks = (await _asked(config, "/ready")).get("checks", {})
     wrong = [f"{name}: {said}" for name, said in checks.items() if said != "ok"]
     if wrong:
         return Finding("ports", subject, "failed", f"{told}, but is not ready: {', '.join(wrong)}", "See its log.")
@@ -117,10 +117,18 @@ def _probed(subject: str, config: Config) -> Finding:
     return Finding("ports", subject, "ok", f"{told} and is ready")
 
 
-def _asked(config: Config, path: str) -> Mapping[str, Any]:
-    with closing(HTTPConnection(_reached(config.http.host), config.http.port, timeout=_HTTP_WITHIN_S)) as connection:
-        connection.request("GET", path)
-        found = json.loads(connection.getresponse().read(_MOST_BYTES))
+async def _asked(config: Config, path: str) -> Mapping[str, Any]:
+    """Ask for a JSON object, in HTTP/1.0, whose answers end with their connection; raises OSError or ValueError."""
+    host, port = _reached(config.http.host), config.http.port
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {f'[{host}]' if ':' in host else host}:{port}\r\n\r\n".encode())
+        answer = b""
+        while (piece := await reader.read(_PIECE_BYTES)) and len(answer) < _MOST_BYTES:
+            answer += piece
+    finally:
+        writer.close()
+    found = json.loads(answer.partition(b"\r\n\r\n")[2] or b"null")
     if not isinstance(found, dict):
         raise ValueError("it answers as something else")
     return found
