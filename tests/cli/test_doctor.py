@@ -101,7 +101,16 @@ def test_an_archive_that_is_well_and_not_running(tmp_path: Path) -> None:
     before = contents(data)
     found = doctor(data)
     assert (found.code, found.failed) == (0, set())
-    assert {one["check"] for one in found.findings} == {"settings", "disk", "index", "clock", "pixels", "ports"}
+    assert {one["check"] for one in found.findings} == {
+        "settings",
+        "disk",
+        "index",
+        "clock",
+        "viewer",
+        "pixels",
+        "ports",
+    }
+    assert "archimage viewer install" in found.one("viewer")["next_step"]
     assert "JPEG XL" in found.one("pixels")["message"]
     assert contents(data) == before
 

@@ -62,6 +62,7 @@ def _examined(settings: "Config") -> Iterator[Finding]:
     yield from _safely("disk", directory, local_checks.disk(directory))
     yield from _safely("index", directory, local_checks.index(directory, stored))
     yield from _safely("clock", directory, local_checks.clock(directory))
+    yield from _safely("viewer", settings.viewer_directory, local_checks.viewer(settings.viewer_directory))
     yield from local_checks.pixels(settings)
     known = {node.ae_title: node for node in stored}
     known |= {title: Node(title, node.host, node.port) for title, node in settings.nodes.items()}

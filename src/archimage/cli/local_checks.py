@@ -22,6 +22,8 @@ from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.checkup import Checkup, check_up
 from archimage.model.nodes import Node
+from archimage.web.ohif.installed import Installation
+from archimage.web.ohif.package import OHIF
 
 _PIECE: Final = bytes(64 * 1024)
 _FLUSHES: Final = 5
@@ -189,6 +191,19 @@ def _synchronised() -> Finding:
         step = "Have chrony or systemd-timesyncd keep it right; in a container the host does, and may not tell."
         return Finding("clock", "NTP", "warning", "the kernel is not told that anything keeps the clock right", step)
     return Finding("clock", "NTP", "ok", f"synchronised, to {most_us / 1e6:.3f} s at the most")
+
+
+def viewer(directory: Path) -> Iterator[Finding]:
+    """Look whether the full viewer is installed; without it the built-in one serves."""
+    found = Installation(directory).viewer()
+    if found is None:
+        step = "`archimage viewer install` installs OHIF, if it is wanted."
+        yield Finding("viewer", "OHIF", "ok", "is not installed; the built-in viewer serves", step)
+    elif found.version != OHIF.version:
+        told = f"{found.version} is installed, {OHIF.version} is the one that this archimage knows"
+        yield Finding("viewer", "OHIF", "warning", told, "`archimage viewer install` installs it.")
+    else:
+        yield Finding("viewer", "OHIF", "ok", f"{found.version} is installed")
 
 
 def pixels(config: Config) -> Iterator[Finding]:
