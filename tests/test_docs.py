@@ -1,4 +1,4 @@
-"""The examples of docs/dicomweb.md and of the README are run, in their order, and give the answers that stand there."""
+"""The examples of docs/dicomweb.md, docs/orthanc.md and the README are run, in their order, and give what they show."""
 
 import contextlib
 import io
@@ -15,10 +15,12 @@ from typing import Any, Final
 import pytest
 
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.orthanc.application import ENDPOINTS
 from tests.interop.peers import free_port, listener
 
 ROOT: Final = Path(__file__).parents[1]
-PAGE: Final = ROOT / "docs" / "dicomweb.md"
+DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
+ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 ADDRESS: Final = "127.0.0.1:8042"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,9 +41,9 @@ class Example:
         return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 
-def examples() -> list[Example]:
-    """Read the page; a block of code without one of text after it prints nothing."""
-    text = PAGE.read_text("utf-8")
+def examples(page: Path) -> list[Example]:
+    """Read a page; a block of code without one of text after it prints nothing."""
+    text = page.read_text("utf-8")
     found: list[Example] = []
     for block in _BLOCK.finditer(text):
         language, content = block.groups()
@@ -93,7 +95,7 @@ class Reader:
     def _python(self, code: str) -> str:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.chdir(self._directory):
-            exec(compile(code, str(PAGE), "exec"), self._names)  # noqa: S102 - a page of our own
+            exec(compile(code, "example", "exec"), self._names)  # noqa: S102 - a page of our own
         return printed.getvalue()
 
 
@@ -119,10 +121,11 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work)
 
 
-def test_every_example_gives_what_the_page_shows(reader: Reader) -> None:
-    for example in examples():
+@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC], ids=lambda page: page.name)
+def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
+    for example in examples(page):
         printed = reader.run(example)
-        assert example.gives(printed), f"line {example.line}:\n{example.code}\nprinted\n{printed}"
+        assert example.gives(printed), f"{page.name}, line {example.line}:\n{example.code}\nprinted\n{printed}"
 
 
 def test_the_readme_shows_what_is_true(reader: Reader) -> None:
@@ -130,7 +133,7 @@ def test_the_readme_shows_what_is_true(reader: Reader) -> None:
 
 
 def test_every_resource_has_an_example() -> None:
-    text = "\n".join(example.code for example in examples() if example.language == "sh")
+    text = "\n".join(example.code for example in examples(DICOMWEB) if example.language == "sh")
     variables = {"study": "$STUDY", "series": "$SERIES", "instance": "$IMAGE", "frames": "1", "path:path": "7FE00010"}
     missing = []
     for resource in RESOURCES:
@@ -140,3 +143,8 @@ def test_every_resource_has_an_example() -> None:
         if not re.search(rf"{method}(-\S+ )*\"?{re.escape(named)}[\"?\s]", text):
             missing.append(f"{resource.method} {named}")
     assert missing == []
+
+
+def test_the_paths_of_orthanc_that_are_served_are_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| `(GET|POST|PUT|DELETE) (/\S+)` \|", ORTHANC.read_text("utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted((one.method, one.path.replace(":path", "")) for one in ENDPOINTS)

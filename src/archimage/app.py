@@ -21,6 +21,7 @@ from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
+from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
@@ -56,6 +57,7 @@ from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
+from archimage.services.orthanc import OrthancService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.query import QueryService
@@ -289,7 +291,8 @@ class App:
             preparing=services.preparing,
         )
         checks = {"index": self._check_index}
-        return application.build(dicomweb, management, checks, self.config, threads, self._metered())
+        named = OrthancService(HashedTable(self.index), services.query, services.removal)
+        return application.build(dicomweb, management, named, checks, self.config, threads, self._metered())
 
     def _metered(self) -> Callable[[], bytes]:
         """Begin to count; return what tells the counts."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
+from archimage.model.attributes import Level
+from archimage.model.hashed import Named
 from archimage.model.query import Query
 from archimage.model.records import (
     Arrived,
@@ -366,6 +368,19 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+class HashedIds(Protocol):
+    """Looks up what Orthanc's identifiers name."""
+
+    def find(self, level: Level, key: int) -> Sequence[Named]:
+        """Return what may have a key, the beginning of its identifier, of what is noted."""
+
+    def note_new(self, level: Level) -> bool:
+        """Note what came since this was last asked for; tell whether anything did."""
+
+    def extent(self, named: Named) -> tuple[str, float] | None:
+        """Return the UID of the first instance that is kept of something, and when its last one came; None if none."""
 
 
 class Labels(Protocol):

@@ -3,10 +3,12 @@
 import pytest
 
 from archimage.index.arrivals import ArrivalTable
+from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from tests.contract.arrivals_contract import ArrivalsContract
+from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
@@ -51,3 +53,12 @@ class TestSqliteArrivals(ArrivalsContract):
     def arrivals(self, index: SqliteIndex) -> ArrivalTable:
         """Return the table."""
         return ArrivalTable(index)
+
+
+class TestSqliteHashed(HashedContract):
+    """Orthanc's identifiers."""
+
+    @pytest.fixture
+    def hashed(self, index: SqliteIndex) -> HashedTable:
+        """Return the empty table."""
+        return HashedTable(index)

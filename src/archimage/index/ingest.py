@@ -25,6 +25,7 @@ from archimage.index.schema import (
     IDENTITY,
     NAMES,
     TABLES,
+    hashed,
     instance,
     name_key,
     patient,
@@ -104,6 +105,7 @@ class _Sql:
             Level.STUDY: self._emptied(study, series, study.c.patient_pk, Level.STUDY),
             Level.PATIENT: self._emptied(patient, study, patient.c.pk, Level.PATIENT),
         }
+        self.unhash = {level: self._unhashing(level) for level in Level}
         self.name_used = self._text(_name_used())
         self.drop_name = self._text(
             delete(name_key).where(
@@ -125,6 +127,13 @@ class _Sql:
             self._dialect.among(table.c.pk, "keys"), ~exists(select(1).where(link == table.c.pk).correlate(table))
         )
         return self._text(gone.returning(parent, *(table.c[name] for name in NAMES[level])))
+
+    def _unhashing(self, level: Level) -> str:
+        """Delete the notes of those of the given rows of a level that are gone."""
+        table = TABLES[level]
+        left = exists(select(1).where(table.c.pk == hashed.c.row_pk).correlate(hashed))
+        this = hashed.c.depth == literal_column(str(level.depth))
+        return self._text(delete(hashed).where(this, self._dialect.among(hashed.c.row_pk, "keys"), ~left))
 
 
 def _insertion(table: Table) -> Any:
@@ -210,7 +219,9 @@ class Ingest:
         """Delete instances, given with the keys and classes of their series; return the keys of their series."""
         if not found:
             return set()
-        cursor.execute(self._sql.delete_instances, {"keys": self._dialect.pack([row[0] for row in found])})
+        keys = {"keys": self._dialect.pack([row[0] for row in found])}
+        for statement in (self._sql.delete_instances, self._sql.unhash[Level.IMAGE]):
+            cursor.execute(statement, keys)
         fewer = Counter((row[1], row[2]) for row in found)
         cursor.executemany(
             self._sql.take_content,
@@ -237,6 +248,7 @@ class Ingest:
             gone = cursor.fetchall()
             if not gone:
                 break
+            cursor.execute(self._sql.unhash[level], {"keys": self._dialect.pack(sorted(keys))})
             counts[level] = len(gone)
             self.forget()
             keys = {row[0] for row in gone}

@@ -10,6 +10,8 @@ levels of the Query/Retrieve information model. Two more are derived:
 `removal` has a row for each instance that was removed on request, in their order: what the ingest journals still hold
 of it from before is void, and its file is to be deleted. It is kept until neither is true any more.
 
+`hashed` has the Orthanc identifiers of rows, and is empty until somebody uses one (see `index.hashed`).
+
 `node` has the remote nodes that were entered at run time, `label` the labels that people gave studies. They are not
 derived: no file tells what stands in them.
 """
@@ -17,6 +19,7 @@ derived: no file tells what stands in them.
 from typing import Final
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -32,7 +35,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -158,6 +161,15 @@ label: Final = Table(
     Column("study_instance_uid", Text, primary_key=True, nullable=False),
     Column("name", Text, primary_key=True, nullable=False),
     Index(None, "name"),
+    sqlite_with_rowid=False,
+)
+hashed: Final = Table(
+    "hashed",
+    metadata,
+    Column("depth", Integer, primary_key=True, nullable=False),
+    Column("row_pk", Integer, primary_key=True, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Index(None, "key", "depth"),
     sqlite_with_rowid=False,
 )
 name_key: Final = Table(

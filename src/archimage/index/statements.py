@@ -31,7 +31,7 @@ from archimage.errors import InvalidQueryError
 from archimage.index import derived, freetext, matching
 from archimage.index.dialect import Dialect
 from archimage.index.patterns import literal_prefix
-from archimage.index.schema import TABLES, instance, series
+from archimage.index.schema import TABLES, instance, patient, series
 from archimage.model.attributes import UNIQUE_KEYS, Attribute, Level
 from archimage.model.query import Condition, DateTimeRange, Empty, OrderBy, Query, Wildcard
 
@@ -133,7 +133,7 @@ def _listed(query: Query, is_led: bool, dialect: Dialect) -> Statement:
     """Select the columns of rows that are chosen; it has no parameters but limit and offset."""
     columns = [_output(attribute).label(attribute.column) for attribute in columns_of(query)]
     found, key = select(*columns), TABLES[query.level].c.pk
-    rows = _chain(Level.PATIENT, query.level)
+    rows = chain(Level.PATIENT, query.level)
     if _is_short(query):
         found = found.select_from(rows).where(key.in_(select(_CHOSEN.c.pk)))
         return _compiled(found.order_by(*_order(query, key, is_led, dialect)), dialect)
@@ -148,11 +148,11 @@ def _is_short(query: Query) -> bool:
 def _matches(query: Query, dialect: Dialect) -> Select[Any]:
     """Select the keys of the matches."""
     studies = _studies(query, dialect)
-    return (
-        studies
-        if studies is not None
-        else select(TABLES[query.level].c.pk).select_from(_needed(query)).where(*_where(query, dialect))
-    )
+    if studies is not None:
+        return studies
+    key = TABLES[query.level].c.pk
+    found = select(func.min(key)).group_by(patient.c.patient_id) if query.merged else select(key)
+    return found.select_from(_needed(query)).where(*_where(query, dialect))
 
 
 def _studies(query: Query, dialect: Dialect) -> Select[Any] | None:
@@ -167,7 +167,8 @@ def _count(query: Query, dialect: Dialect) -> Statement:
     studies = _studies(query, dialect)
     if studies is not None:
         return _compiled(select(func.count()).select_from(studies.subquery()), dialect)
-    return _compiled(select(func.count()).select_from(_needed(query)).where(*_where(query, dialect)), dialect)
+    number = func.count(patient.c.patient_id.distinct()) if query.merged else func.count()
+    return _compiled(select(number).select_from(_needed(query)).where(*_where(query, dialect)), dialect)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -175,8 +176,8 @@ def _instance_keys(query: Query, dialect: Dialect) -> Statement:
     target = TABLES[query.level]
     matches = select(target.c.pk).select_from(_needed(query)).where(*_where(query, dialect))
     is_led = any(map(_is_selective, query.conditions))
-    below = _chain(query.level, Level.IMAGE)
-    found = select(instance.c.pk).select_from(below if query.level.depth < 3 else _chain(Level.SERIES, Level.IMAGE))
+    below = chain(query.level, Level.IMAGE)
+    found = select(instance.c.pk).select_from(below if query.level.depth < 3 else chain(Level.SERIES, Level.IMAGE))
     found = found.where(
         target.c.pk.in_(_paged(matches, query, matches.selected_columns[0], is_led, dialect).correlate(None))
     )
@@ -196,7 +197,7 @@ def _compiled(found: Select[Any], dialect: Dialect) -> Statement:
     return Statement(str(compiled), compiled.params)
 
 
-def _chain(top: Level, bottom: Level) -> FromClause:
+def chain(top: Level, bottom: Level) -> FromClause:
     """Join the tables from top down to bottom."""
     found: FromClause = TABLES[bottom]
     for depth in range(bottom.depth - 1, top.depth - 1, -1):
@@ -208,7 +209,7 @@ def _chain(top: Level, bottom: Level) -> FromClause:
 def _needed(query: Query) -> FromClause:
     """Join the tables that conditions and order of a query look at."""
     levels = [query.level, *map(level_of, query.conditions), *(order.attribute.level for order in query.order_by)]
-    return _chain(min(levels, key=lambda level: level.depth), query.level)
+    return chain(min(levels, key=lambda level: level.depth), query.level)
 
 
 def level_of(condition: Condition | DateTimeRange) -> Level:
@@ -251,7 +252,7 @@ def _related(query: Query, below: Sequence[Condition | DateTimeRange], dialect: 
     target = TABLES[query.level]
     link = TABLES[top].c[f"{target.name}_pk"]
     terms = [matching.expression(condition, dialect, fuzzy=query.fuzzy) for condition in below]
-    children = _chain(top, deepest)
+    children = chain(top, deepest)
     if any(map(_is_selective, below)):
         return target.c.pk.in_(select(link).select_from(children).where(*terms).correlate(None))
     return exists(select(1).select_from(children).where(link == target.c.pk, *terms).correlate(target))

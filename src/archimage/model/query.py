@@ -85,6 +85,7 @@ class Query:
     Conditions may stand at any level: those below `level` match when any child does (relational queries).
     limit None is no limit; fuzzy asks for semantic matching of person names. text is what somebody types to find
     patients or studies, and labels are those that a study must have. few tells that few match, which is known then.
+    merged asks for patients of one Patient ID as one, whoever issued it, or who they are that have none.
     """
 
     level: Level
@@ -97,3 +98,4 @@ class Query:
     text: str = ""
     labels: tuple[str, ...] = ()
     few: bool = False
+    merged: bool = False

@@ -25,7 +25,7 @@ Keep = Callable[[Expected, Pieces], Fate]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one file; reason says why it failed or was skipped.
+    """What became of one file; reason says why it failed or was skipped, and then it has no UID.
 
     passing tells that it is the archive that could not store just now, whatever the file is.
     """
@@ -35,6 +35,7 @@ class Imported:
     fate: Fate
     reason: str = ""
     passing: bool = False
+    sop_instance_uid: str = ""
 
 
 @dataclass(slots=True)
@@ -109,9 +110,8 @@ def _guarded(keep: Keep, source: Source) -> Imported:
                 return Imported(source.name, source.size_bytes, "skipped", NOT_AN_OBJECT)
             expected = Expected(identity.transfer_syntax_uid, identity.sop_class_uid, identity.sop_instance_uid)
             start = memoryview(head)[identity.data_set_offset :]
-            return Imported(
-                source.name, source.size_bytes, keep(expected, chain([start], read_pieces(file, _PIECE_BYTES)))
-            )
+            fate = keep(expected, chain([start], read_pieces(file, _PIECE_BYTES)))
+            return Imported(source.name, source.size_bytes, fate, sop_instance_uid=identity.sop_instance_uid)
     except ArchimageError as error:
         return Imported(source.name, source.size_bytes, "failed", str(error), isinstance(error, _PASSING))
     except OSError as error:

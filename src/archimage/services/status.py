@@ -20,6 +20,8 @@ _GROWTH_HOLDS_S: Final = 60.0
 """Every row of the last month is looked at for it."""
 _DAY_S: Final = 86_400
 _LIBRARIES: Final = ("fastapi", "imagecodecs", "numpy", "pillow", "pydicom", "sqlalchemy", "starlette", "uvicorn")
+_SIZE_HOLDS_S: Final = 60.0
+"""Every row is looked at for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class StatusService:
         self._started = time.time()
         self._started_at = time.monotonic()
         self._counts = Remembered[Counts](index.generation, 1)
+        self._size_lock = threading.Lock()
+        self._size, self._size_due = 0, 0.0
         self._libraries = dict(_versions())
 
     def listening(self, ports: Ports) -> None:
@@ -107,6 +111,14 @@ class StatusService:
                 self._growth = Growth(*(self._arrivals.since(now - days * _DAY_S) for days in (1, 7, 30)))
                 self._growth_due = time.monotonic() + _GROWTH_HOLDS_S
             return self._growth
+
+    def stored_bytes(self) -> int:
+        """Sum up the sizes of the files; what was counted in the last minute is told again."""
+        with self._size_lock:
+            if time.monotonic() >= self._size_due:
+                self._size = self._arrivals.since(0).size_bytes
+                self._size_due = time.monotonic() + _SIZE_HOLDS_S
+            return self._size
 
     def get(self) -> SystemStatus:
         """Return the state."""

@@ -92,9 +92,9 @@ class UploadService:
         self.tasks = tasks
         self.pool = ThreadPoolExecutor(_THREADS, "upload")
 
-    def begin(self) -> "Uploading":
-        """Begin one upload."""
-        return Uploading(self)
+    def begin(self, *, at_once: bool = False) -> "Uploading":
+        """Begin one upload; at_once has archives of any size unpacked before it is finished, by no task."""
+        return Uploading(self, at_once=at_once)
 
     def close(self) -> None:
         """End the threads, once they have done what they do."""
@@ -104,7 +104,10 @@ class UploadService:
 class Uploading:
     """The files of one upload: `begin`, `write` and `end` each, then `finish`. All of it blocks, one call at a time."""
 
-    def __init__(self, service: UploadService) -> None:
+    def __init__(self, service: UploadService, *, at_once: bool = False) -> None:
+        self.at_once = at_once
+        self.error: ArchimageError | None = None
+        """Why the first DICOM file was refused that was."""
         self._service = service
         self._files: list[UploadedFile] = []
         self._turns = threading.Semaphore(_UNANSWERED)
@@ -183,6 +186,8 @@ class Uploading:
         self.tell(self.present("refused", "the archive gave no answer"))
 
         def done(answer: Answer) -> None:
+            if isinstance(answer, Failed):
+                self.error = self.error or answer.error
             self._files[number] = kept(self._files[number], answer)
             self._turns.release()
 
@@ -287,7 +292,7 @@ class _ZipFile:
     def _unpack(self, writer: BlobWriter) -> None:
         name = self._upload.present("accepted").name
         unpacking = _Unpacking(self._service.importing, writer, name, self._size_bytes)
-        if self._size_bytes > _AT_ONCE_BYTES:
+        if self._size_bytes > _AT_ONCE_BYTES and not self._upload.at_once:
             title = f"Unpacking {name}"
             task = self._service.tasks.start("import", title, unpacking.as_task, release=unpacking.release)
             self._upload.tell(self._upload.present("accepted", task=task.id))
@@ -309,7 +314,8 @@ class _Unpacking:
         """Import it, and yield what became of each member."""
         try:
             for imported in self._run(ZipLimits(members=_MEMBERS_AT_ONCE)):
-                yield UploadedFile(imported.name, imported.size_bytes, _FATES[imported.fate], imported.reason)
+                fate, uid = _FATES[imported.fate], imported.sop_instance_uid
+                yield UploadedFile(imported.name, imported.size_bytes, fate, imported.reason, sop_instance_uid=uid)
         finally:
             self.release()
 

@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: DICOMweb and its description, management API, pages, viewer, and probes."""
+"""The web side as one ASGI application: DICOMweb, management API, Orthanc's paths, pages, viewer, and probes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import Config
+from archimage.model.hashed import is_hashed_id
+from archimage.services.orthanc import OrthancService
 from archimage.web import metrics, openapi, probes
 from archimage.web.api import application as api
 from archimage.web.api.resources import ApiServices
@@ -22,6 +24,8 @@ from archimage.web.hosts import HostGuard
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.application import Ohif
 from archimage.web.ohif.installed import Installation
+from archimage.web.orthanc import application as orthanc
+from archimage.web.orthanc.calls import OrthancServices
 from archimage.web.pages import application as pages
 from archimage.web.probes import Check
 
@@ -38,6 +42,7 @@ class Application:
     documents: Mapping[str, ASGIApp]
     parts: Mapping[str, ASGIApp]
     """By the first segment of the address."""
+    orthanc: ASGIApp | None
     others: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,14 +53,28 @@ class Application:
         document = self.documents.get(path)
         if document is not None:
             part = document if scope["method"] in {"GET", "HEAD"} else _READ_ONLY()
+        elif self.orthanc is not None and _is_orthanc(scope, path):
+            part = self.orthanc
         else:
             part = self.parts.get(path[1:].partition("/")[0], self.others)
         return await part(scope, receive, send)
 
 
-def build(
+def _is_orthanc(scope: Scope, path: str) -> bool:
+    """Tell whether an address is Orthanc's; of those that pages have too, a browser is shown the page."""
+    segment, _, rest = path[1:].partition("/")
+    if segment not in orthanc.SEGMENTS or segment not in pages.SEGMENTS:
+        return segment in orthanc.SEGMENTS
+    if rest:
+        return is_hashed_id(rest.partition("/")[0])
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return not (path in pages.ADDRESSES and b"text/html" in accepted)
+
+
+def build(  # noqa: PLR0913, PLR0917 - called in one place
     services: WebServices,
     management: ApiServices,
+    named: OrthancService,
     checks: Mapping[str, Check],
     config: Config,
     executors: Executors,
@@ -72,12 +91,16 @@ def build(
     documents: dict[str, ASGIApp] = {"/openapi.json": described, metrics.PATH: metrics.endpoint(exposition)}
     viewer = Installation(config.viewer_directory)
     shown = pages.build(management, viewer, settings.public_url)
+    followed: ASGIApp | None = None
     parts: dict[str, ASGIApp] = {
         "api": api.build(management, body_timeout_s=settings.request_timeout_s),
         **dict.fromkeys(pages.SEGMENTS, shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
-    application = Application(dicomweb, documents, parts, probes.build(checks))
+    if settings.orthanc_api:
+        served = OrthancServices(named, services, management, executors)
+        followed = orthanc.build(served, body_timeout_s=settings.request_timeout_s)
+    application = Application(dicomweb, documents, parts, followed, probes.build(checks))
     return HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )

@@ -78,14 +78,18 @@ def response(error: ArchimageError, headers: Mapping[str, str] | None = None) ->
 
     What went wrong inside the server is not told beyond that: its messages name paths.
     """
-    answer = answer_to(error)
+    status = answer_to(error).status
     message, next_step = explain(error)
-    more = dict(headers or {})
-    if answer.status is HTTPStatus.SERVICE_UNAVAILABLE:
-        more["Retry-After"] = str(RETRY_AFTER_S)
-    if answer.status is HTTPStatus.REQUEST_TIMEOUT or answer.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        more["Connection"] = "close"
-    return status_report(answer.status, message, next_step, more)
+    return status_report(status, message, next_step, {**(headers or {}), **headers_of(status)})
+
+
+def headers_of(status: HTTPStatus) -> dict[str, str]:
+    """Return the headers that a failure of a status has whatever tells it."""
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    if status is HTTPStatus.REQUEST_TIMEOUT or status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return {"Connection": "close"}
+    return {}
 
 
 def explain(error: Exception) -> tuple[str, str]:
@@ -94,7 +98,7 @@ def explain(error: Exception) -> tuple[str, str]:
         return _UNFORESEEN.status.phrase, _UNFORESEEN.next
     answer = answer_to(error)
     inside = answer.next is _OURS or isinstance(error, errors.StorageError)
-    return _scrubbed(answer.status.phrase if inside else str(error)), error.next_step or answer.next
+    return scrubbed(answer.status.phrase if inside else str(error)), error.next_step or answer.next
 
 
 def unforeseen() -> Response:
@@ -118,11 +122,11 @@ def status_report(
     status: HTTPStatus, message: str, next_step: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Make the answer that says what is wrong and what to do next."""
-    body = orjson.dumps({"error": _scrubbed(message), "next": next_step})
+    body = orjson.dumps({"error": scrubbed(message), "next": next_step})
     return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
-def _scrubbed(message: str) -> str:
+def scrubbed(message: str) -> str:
     """Replace what no encoder takes: lone surrogates."""
     return message.encode("utf-8", "replace").decode("utf-8")
 

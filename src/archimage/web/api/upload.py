@@ -4,7 +4,7 @@ The body is parsed as it comes; what blocks is done in a worker thread, a batch 
 Ref: RFC 7578 (multipart/form-data).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from email.message import Message
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -94,9 +94,18 @@ async def upload_files(
     name: Annotated[str, Query(max_length=256, description="Name of a file that is the whole body.")] = "body",
 ) -> UploadSummary:
     """Store DICOM files and what ZIP archives hold; tells of each file what became of it."""
-    upload = services.uploads.begin()
+    summary = await receive_upload(request, services.uploads.begin(), name)
+    if summary.accepted:
+        response.status_code = HTTPStatus.ACCEPTED
+    return summary
+
+
+async def receive_upload(
+    request: Request, upload: Uploading, name: str, whole: Collection[str] | None = _WHOLE
+) -> UploadSummary:
+    """Take the files of a form, or the one that is the body where that is of one of the media types whole, or any."""
     try:
-        taker = _taker(request.headers.get("content-type", ""), upload, name)
+        taker = _taker(request.headers.get("content-type", ""), upload, name, whole)
         batch: list[bytes] = []
         async for chunk in request.stream():
             batch.append(chunk)
@@ -104,23 +113,20 @@ async def upload_files(
                 await run_in_threadpool(taker.feed, b"".join(batch))
                 batch = []
         await run_in_threadpool(taker.feed, b"".join(batch))
-        summary = await run_in_threadpool(taker.finish)
+        return await run_in_threadpool(taker.finish)
     finally:
         await run_in_threadpool(upload.discard)
-    if summary.accepted:
-        response.status_code = HTTPStatus.ACCEPTED
-    return summary
 
 
-def _taker(content_type: str, upload: Uploading, name: str) -> _Form | _Whole:
+def _taker(content_type: str, upload: Uploading, name: str, whole: Collection[str] | None) -> _Form | _Whole:
     header = Message()
     header["Content-Type"] = "".join(char for char in content_type if char.isprintable())
     kind = header.get_content_type() if content_type else ""
     if kind == _FORM:
         return _Form(upload, str(header.get_param("boundary") or ""))
-    if kind in _WHOLE:
+    if whole is None or kind in whole:
         return _Whole(upload, name)
-    raise UnsupportedMediaTypeError(f"send {_FORM}, or one of {', '.join(_WHOLE)}")
+    raise UnsupportedMediaTypeError(f"send {_FORM}, or one of {', '.join(whole)}")
 
 
 def _file_name(disposition: str) -> str | None:

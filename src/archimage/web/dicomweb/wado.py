@@ -106,7 +106,7 @@ def _sent(request: DicomWebRequest, offer: Offer, wanted: Sequence[Wanted], etag
         left_out = f"{missing} of {count} instances cannot be given in that transfer syntax."
         headers["Warning"], status = warning(request.base_url, left_out), HTTPStatus.PARTIAL_CONTENT
     if offer.media_type == ZIP:
-        return _zipped(request, ready, headers, status)
+        return _zipped(request, ready, list(request.variables.values())[-1], headers, status)
     return several(request, DICOM, ready.parts(make), headers, status)
 
 
@@ -161,12 +161,21 @@ def prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
     return of_file(opener(request, instance, stored), instance.size_bytes, label(stored))
 
 
-def _zipped(request: DicomWebRequest, ready: Ahead[Wanted], headers: dict[str, str], status: HTTPStatus) -> ASGIApp:
+def archived(request: DicomWebRequest, instances: Iterable[StoredInstance], name: str) -> ASGIApp:
+    """Answer with a ZIP archive, under a name without its end, of instances as they are stored; blocks."""
+    wanted = (Wanted(one, one.transfer_syntax_uid, may_stay=True) for one in instances)
+    ready = Ahead([(one, prepared(request, one)) for one in wanted], (), ())
+    return _zipped(request, ready, name, {}, HTTPStatus.OK)
+
+
+def _zipped(
+    request: DicomWebRequest, ready: Ahead[Wanted], name: str, headers: dict[str, str], status: HTTPStatus
+) -> ASGIApp:
     headers |= {
         "Content-Type": ZIP,
         "Cache-Control": "private, no-cache",
         "Vary": "Accept",
-        "Content-Disposition": f'attachment; filename="{list(request.variables.values())[-1]}.zip"',
+        "Content-Disposition": f'attachment; filename="{name}.zip"',
     }
     if not ready.rest:
         headers["Content-Length"] = str(archive_size([(_name(one), part.size_bytes) for one, part in ready.made]))

@@ -31,6 +31,8 @@ SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "activity", "syst
 """First segments of the addresses that are pages or belong to them."""
 _PLAIN: Final = ("/upload", "/nodes", "/activity", "/system", "/docs")
 """Addresses of pages whose scripts ask for all that they show."""
+ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
+"""Addresses that are pages as they stand."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MAX_SERIES: Final = 1_000
 _HEADERS: Final = {
