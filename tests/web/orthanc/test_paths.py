@@ -15,6 +15,7 @@ from archimage.config import HttpConfig
 from archimage.dicom.demo import demo_files
 from archimage.model.hashed import Named
 from archimage.web.orthanc.application import ENDPOINTS
+from archimage.web.pages import application as pages
 from tests.services.archive import records
 from tests.web.serving import Answer, Client, config, serving
 
@@ -285,7 +286,9 @@ def test_it_can_be_turned_off(tmp_path_factory: pytest.TempPathFactory) -> None:
     settings = config(tmp_path_factory.mktemp("off"), HttpConfig(port=0, orthanc_api=False))
     with serving(settings, records()) as client:
         paths = {endpoint.path.replace("{id}", "-".join(["0" * 8] * 5)) for endpoint in ENDPOINTS}
+        paths -= pages.ADDRESSES
         assert {path: client.ask(path).status for path in paths} == dict.fromkeys(paths, 404)
+        assert client.ask("/system").headers["content-type"].startswith("text/html")
         assert client.ask("/instances", "POST", _file(_CT)).status == 404
 
 
