@@ -136,7 +136,7 @@ def _comparable(told: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
     To Orthanc all without a Patient ID are one person, of the first one's name.
     """
-    strangers = not other.get("PatientMainDicomTags", {"PatientID": "?"})["PatientID"]
+    strangers = not other.get("PatientMainDicomTags", {"PatientID": "?"}).get("PatientID")
     return {
         name: sorted(set(value) & set(other[name])) if isinstance(value, list) else value
         for name, value in told.items()
