@@ -53,6 +53,7 @@ CT_512K = Shape("ct-512k", 400, 512)
 SMALL_8K = Shape("small-8k", 5000, 60)
 BIG_1G = Shape("big-1g", 1, 512, frames=2048)
 SERIES_600 = Shape("series-600", 600, 512, studies=1, scanned=True)
+CT_500 = Shape("ct-500", 500, 512, studies=1, scanned=True)
 STUDY_1G = Shape("study-1g", 2000, 512, studies=1)
 STUDIES_8 = Shape("studies-8", 80, 60)
 

@@ -8,6 +8,7 @@ from bench.scenarios import (
     full_index,
     idle,
     ohif,
+    pages,
     pool,
     retrieve,
     send,
@@ -39,10 +40,13 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
     "ohif": ohif.ohif,
+    "pages_list": pages.pages_list,
+    "pages_viewer": pages.pages_viewer,
 }
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif"))],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_"))],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
+    "pages": [name for name in ALL if name.startswith("pages_")],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""

@@ -52,14 +52,36 @@ def _nodes(page: Page) -> None:
     page.goto("/nodes")
 
 
-_SHOWN: Final = {
-    "studies": _studies,
-    "study": _study,
-    "viewer": _viewer,
-    "ohif": _ohif,
-    "upload": _upload,
-    "nodes": _nodes,
+def _query(page: Page) -> None:
+    page.goto("/query")
+
+
+def _activity(page: Page) -> None:
+    page.goto("/activity")
+    page.locator("#tasks tr").first.wait_for()
+
+
+def _system(page: Page) -> None:
+    page.goto("/system")
+
+
+def _docs(page: Page) -> None:
+    page.goto("/docs")
+
+
+SHOWN: Final = {
+    "": ("studies", _studies),
+    "studies": ("study", _study),
+    "viewer": ("viewer", _viewer),
+    "ohif": ("ohif", _ohif),
+    "upload": ("upload", _upload),
+    "nodes": ("nodes", _nodes),
+    "query": ("query", _query),
+    "activity": ("activity", _activity),
+    "system": ("system", _system),
+    "docs": ("docs", _docs),
 }
+"""For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 
 
 def write(address: str) -> None:
@@ -67,10 +89,11 @@ def write(address: str) -> None:
     _IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_ARGUMENTS))
-        for name, show in _SHOWN.items():
+        for name, show in SHOWN.values():
             page = browser.new_page(base_url=address, color_scheme="dark", viewport={"width": 1280, "height": 720})
             show(page)
-            page.wait_for_load_state("networkidle")
+            if name != "activity":  # its events never end
+                page.wait_for_load_state("networkidle")
             page.screenshot(path=_IMAGES / f"{name}.png")
             page.close()
         browser.close()

@@ -341,6 +341,9 @@ class Index(Protocol):
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside."""
 
+    def some(self, query: Query, limit: int) -> Sequence[int]:
+        """Return the keys of the matches, in no order, and of no more than limit of them."""
+
     @property
     def kind(self) -> str:
         """Name of the database."""

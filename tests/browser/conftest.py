@@ -12,22 +12,13 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from archimage.dicom.demo import demo_files
+from bench.browser import ARGUMENTS
 from tests.attacks.server import Server, running
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 HOSTILE: Final = "<script>alert(1)</script>^\"'><plaintext>"
 HOSTILE_STUDY: Final = "1.2.826.0.1.3680043.8.499.48"
 _SLICES: Final = 12
-_ARGUMENTS: Final = (
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +27,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is missing: apt-get install chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield found
         found.close()
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from archimage.web.pages.application import SEGMENTS
 from tests.browser.conftest import HOSTILE_STUDY
 
 _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
-    *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/activity", "/system", "/docs"),
+    *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/system", "/docs"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),
 )
 
@@ -31,6 +32,10 @@ def checked(browser: Browser, origin: str, request: pytest.FixtureRequest) -> It
     context = browser.new_context(bypass_csp=True, base_url=origin, color_scheme=request.param)
     yield context.new_page()
     context.close()
+
+
+def test_every_page_is_checked() -> None:
+    assert {path[1:].partition("?")[0].partition("/")[0] for path in _PATHS} | {"static"} == set(SEGMENTS)
 
 
 @pytest.mark.parametrize("path", _PATHS)

@@ -1,7 +1,9 @@
 """The study list and a study's page, as somebody uses them."""
 
+import zipfile
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import HOSTILE_STUDY
 
@@ -25,6 +27,22 @@ def test_typing_narrows_the_list_and_the_address_keeps_it(page: Page) -> None:
     expect(page.locator("tbody .name")).to_have_text(["Demo, MR"])
     page.locator("#clear").click()
     expect(page.locator("tbody tr")).to_have_count(5)
+
+
+def test_pictures_and_the_number_of_studies_follow_once_the_typing_pauses(page: Page) -> None:
+    def uncounted(route: Route) -> None:
+        """Let the list come as it does where there are thousands."""
+        answer = route.fetch()
+        text = answer.text().replace('<section id="list"', '<section data-uncounted id="list"')
+        route.fulfill(response=answer, body=text.replace("<strong>1</strong>", "more than <strong>2,000</strong>"))
+
+    page.goto("/")
+    page.route("**/?*part=list*", uncounted)
+    page.locator("#q").fill("demo-mr")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator(".count")).to_have_text("1 study")
+    expect(page.locator("#list")).not_to_have_attribute("data-uncounted", "")
+    expect(page.locator("tbody img")).to_have_js_property("naturalWidth", 112)
 
 
 def test_filters_and_sorting_change_the_list_without_leaving_the_page(page: Page) -> None:
@@ -68,6 +86,61 @@ def test_labels_are_given_and_taken(page: Page) -> None:
     expect(page.locator(f"{_CT} .label")).to_have_count(0)
 
 
+def test_labels_are_given_on_the_page_of_a_study_too(page: Page) -> None:
+    page.goto("/?q=demo-us")
+    page.locator("tbody .name").click()
+    page.get_by_role("button", name="Add a label to Demo, US").click()
+    page.keyboard.type("teaching")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove label teaching").click()
+    expect(page.locator(".labels .label")).to_have_count(0)
+
+
+def test_what_is_chosen_stays_chosen_over_searches_and_is_labelled_at_once(page: Page) -> None:
+    page.goto("/?q=demo-mr")
+    page.get_by_role("checkbox", name="Choose Demo, MR").check()
+    page.locator("#q").fill("demo-us")
+    page.get_by_role("checkbox", name="Choose Demo, US").check()
+    expect(page.locator("#chosen-told")).to_have_text("2 studies chosen")
+    page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Label").click()
+    page.get_by_label("Label", exact=True).last.fill("both")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#notices")).to_contain_text("2 studies")
+    page.goto("/?label=both")
+    expect(page.locator("tbody .name")).to_have_text(["Demo, US", "Demo, MR"])
+
+
+def test_all_of_a_page_are_chosen_and_left_at_once(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("checkbox", name="Choose all").check()
+    expect(page.locator("#chosen-told")).to_have_text("5 studies chosen")
+    page.get_by_role("checkbox", name="Choose Demo, MR").uncheck()
+    expect(page.locator("#all")).to_have_js_property("indeterminate", True)
+    page.get_by_role("button", name="Choose none").click()
+    expect(page.locator("#chosen")).to_be_hidden()
+    expect(page.locator("[name=chosen]:checked")).to_have_count(0)
+
+
+def test_every_study_that_is_chosen_is_downloaded(page: Page) -> None:
+    page.goto("/?q=demo-mr")
+    page.get_by_role("checkbox", name="Choose all").check()
+    with page.expect_download() as download:
+        page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Download").click()
+    assert zipfile.is_zipfile(download.value.path())
+
+
+def test_an_image_is_chosen_by_its_place_for_its_tags(page: Page) -> None:
+    page.goto("/?q=demo-ct")
+    page.locator("tbody .name").click()
+    page.get_by_role("button", name="Tags of").first.click()
+    expect(page.locator("#instances")).to_have_text("of 12")
+    page.locator("#tag-search").fill("(0020,0013)")
+    expect(page.locator("#tag-rows tr:visible")).to_have_count(1)
+    expect(page.locator("#tag-rows tr:visible")).to_contain_text("1")
+    page.locator("#instance").fill("7")
+    expect(page.locator("#tag-rows tr:visible")).to_contain_text("7")
+
+
 def test_tags_are_shown_as_a_tree_and_searched(page: Page) -> None:
     page.goto("/")
     page.locator(f"{_CT} .name").click()
@@ -88,6 +161,30 @@ def test_a_study_is_deleted_only_when_somebody_is_sure(page: Page) -> None:
     page.get_by_role("button", name="Delete 2 images").click()
     page.wait_for_url("/")
     expect(page.locator("tbody tr")).to_have_count(4)
+
+
+def test_a_series_is_deleted_and_its_study_with_the_last(page: Page) -> None:
+    page.goto("/?q=demo-mr")
+    page.locator("tbody .name").click()
+    page.get_by_role("button", name="Delete T1 axial").click()
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Delete T1 axial").click()
+    page.get_by_role("button", name="Delete 6 images").click()
+    page.wait_for_url("/")
+    expect(page.locator("tbody tr")).to_have_count(3)
+
+
+def test_chosen_studies_are_deleted_only_when_somebody_is_sure(page: Page) -> None:
+    page.goto("/?q=demo-us")
+    page.get_by_role("checkbox", name="Choose all").check()
+    page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Demo, US")
+    page.get_by_role("button", name="Keep them").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete 1 study").click()
+    expect(page.get_by_role("heading", name="Nothing fits")).to_be_visible()
+    expect(page.locator("#chosen")).to_be_hidden()
 
 
 @pytest.mark.parametrize("path", ["/", f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"])

@@ -1,5 +1,7 @@
 """The viewer, as somebody uses it: what stands in the canvas, not only that it is there."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -100,3 +102,119 @@ def test_keys_are_explained(page: Page) -> None:
     open_viewer(page, "demo-ct")
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="Keys and gestures")).to_be_visible()
+
+
+def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """Drag with the left button."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+
+
+def test_a_length_is_measured_in_millimetres_and_stays_with_its_image(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    page.keyboard.press("a")  # a pixel of the image, 0.7 mm, is one of the screen
+    expect(page.locator(".se")).to_contain_text("100 %")
+    before = page.locator(_CANVAS).evaluate("canvas => canvas.toDataURL()")
+    page.keyboard.press("m")
+    drag(page, (600, 400), (700, 400))
+    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile(r", 70\.0 mm$"))
+    assert page.locator(_CANVAS).evaluate("canvas => canvas.toDataURL()") != before
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile("image 2 of 12$"))
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile(r", 70\.0 mm$"))
+    page.keyboard.press("Delete")
+    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile("image 1 of 12$"))
+
+
+def test_turning_and_mirroring_move_the_letters_with_the_patient(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    sides = page.locator(".side")
+    expect(sides).to_have_text(["R", "A"])
+    page.keyboard.press("t")
+    expect(sides).to_have_text(["P", "R"])
+    page.keyboard.press("h")
+    expect(sides).to_have_text(["A", "R"])
+    page.keyboard.press("v")
+    expect(sides).to_have_text(["A", "L"])
+    page.keyboard.press("r")
+    expect(sides).to_have_text(["R", "A"])
+
+
+def test_the_value_under_the_pointer_is_told_in_hounsfield_units(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    page.mouse.move(135, 420)  # beside the patient: air
+    expect(page.locator(".se")).not_to_contain_text("HU")
+    page.mouse.move(420, 80)
+    expect(page.locator(".se")).to_contain_text("-1024 HU")
+
+
+def test_windows_are_those_of_the_image_and_of_its_modality(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    page.keyboard.press("2")
+    expect(page.locator(".se")).to_contain_text("W 1500 · L -600")
+    page.get_by_label("Window preset").select_option("all")
+    expect(page.locator(".se")).not_to_contain_text("W 1500")
+    page.keyboard.press("0")
+    expect(page.locator(".se")).to_contain_text("W 400 · L 40")
+    open_viewer(page, "demo-mr")
+    expect(page.get_by_label("Window preset").locator("option")).to_have_text(
+        ["Preset", re.compile("^Of the image 1"), "All values"]
+    )
+
+
+def test_panes_scroll_together_when_they_are_told_to(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    page.keyboard.press("l")
+    page.locator(".pane").nth(1).click()
+    page.locator(".shot").first.click()
+    expect(page.locator(".sw").nth(1)).to_contain_text("Image 1 / 12")
+    page.wait_for_load_state("networkidle")
+    page.locator(".pane").nth(1).focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".sw").nth(1)).to_contain_text("Image 2 / 12")
+    expect(page.locator(".sw").nth(0)).to_contain_text("Image 1 / 12")
+    page.keyboard.press("y")
+    page.keyboard.press("PageDown")
+    expect(page.locator(".sw").nth(1)).to_contain_text("Image 12 / 12")
+    expect(page.locator(".sw").nth(0)).to_contain_text("Image 12 / 12")
+
+
+def test_a_pane_without_a_series_says_what_to_do(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    page.keyboard.press("l")
+    expect(page.locator(".say").nth(1)).to_contain_text("choose a series")
+
+
+def test_texts_are_hidden_for_who_looks_over_a_shoulder(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    expect(page.locator(".nw")).to_contain_text("Demo, CT")
+    page.keyboard.press("o")
+    expect(page.locator(".nw")).to_be_hidden()
+    expect(page.locator(".se")).to_be_visible()
+
+
+def test_loading_is_told_until_the_series_is_there(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    expect(page.locator(".loaded")).to_be_hidden()
+    expect(page.locator(".loaded")).to_have_attribute("title", "12 of 12 images are here")
+
+
+def test_two_fingers_zoom(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    before = page.locator(".se").inner_text()
+    page.locator(".pane").evaluate(
+        """pane => {
+          pane.setPointerCapture = () => {};
+          const touch = (type, pointerId, clientX) => pane.dispatchEvent(
+            new PointerEvent(type, {pointerId, clientX, clientY: 400, pointerType: "touch", bubbles: true}));
+          touch("pointerdown", 11, 500); touch("pointerdown", 12, 600);
+          touch("pointermove", 12, 700);
+          touch("pointerup", 11, 500); touch("pointerup", 12, 700);
+        }"""
+    )
+    expect(page.locator(".se")).not_to_have_text(before)
+    zoomed = int(re.search(r"(\d+) %", page.locator(".se").inner_text())[1])  # type: ignore[index]
+    assert zoomed == pytest.approx(2 * int(re.search(r"(\d+) %", before)[1]), abs=3)  # type: ignore[index]

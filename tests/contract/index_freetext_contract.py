@@ -13,7 +13,11 @@ def found(index: Index, text: str, level: Level = Level.STUDY) -> str:
     """Return the last digits of the studies that are found, in their order, or how many patients."""
     query = Query(level, text=text, limit=10)
     rows = [row for page in index.find(query) for row in page]
-    assert index.count(query) == len(rows)
+    keys = index.some(query, 10)
+    assert index.count(query) == len(rows) == len(keys)
+    assert len(index.some(query, 1)) == min(1, len(rows))
+    known = Query(level, among=tuple(reversed(keys)), limit=10)
+    assert [row for page in index.find(known) for row in page] == rows
     return "".join(row["study_instance_uid"][-1] for row in rows) if level is Level.STUDY else str(len(rows))
 
 

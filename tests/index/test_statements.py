@@ -106,9 +106,9 @@ def test_what_lists_the_rows_has_no_parameters_of_its_own() -> None:
     sortable = [attribute for attribute in ATTRIBUTES if not attribute.multiple]
     for level in Level:
         order = tuple(OrderBy(attribute) for attribute in sortable if attribute.level.depth <= level.depth)
-        for limit, few in product((None, 100, 100_000), (False, True)):
-            listed = statements.find(Query(level, (), ATTRIBUTES, order, limit, few=few), SqliteDialect())
-            assert listed.parameters.keys() <= {"limit_rows", "offset_rows"}
+        for limit, among in product((None, 100, 100_000), (None, (1, 2))):
+            listed = statements.find(Query(level, (), ATTRIBUTES, order, limit, among=among), SqliteDialect())
+            assert listed.parameters.keys() <= {"limit_rows", "offset_rows", "among_keys"}
 
 
 def test_every_page_has_one_statement_with_its_own_parameters() -> None:

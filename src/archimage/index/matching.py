@@ -66,7 +66,7 @@ def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy:
 
 
 def studies(condition: Condition | DateTimeRange, dialect: Dialect) -> Select[Any] | None:
-    """Select the keys of the studies that meet a condition on what is gathered from below; None for others.
+    """Select the keys of studies that meet a condition on what is gathered from below, maybe twice; None for others.
 
     Those that are many, or none, are found several times as fast among the values as by looking below every study.
     """
@@ -77,7 +77,7 @@ def studies(condition: Condition | DateTimeRange, dialect: Dialect) -> Select[An
         return None
     found = derived.PARENTS[attribute.column]
     term = _term(attribute, match, dialect)
-    return found.where(term(derived.MEMBERS[attribute.column][1])).distinct()
+    return found.where(term(derived.MEMBERS[attribute.column][1]))
 
 
 def _without_value(attribute: Attribute) -> ColumnElement[bool]:

@@ -139,6 +139,11 @@ class SqliteIndex:
         with self._asking(statements.count(query, self.dialect)) as found:
             return int(found.fetchone()[0])
 
+    def some(self, query: Query, limit: int) -> Sequence[int]:
+        """Return the keys of the matches, in no order, and of no more than limit of them."""
+        with self._asking(statements.some(query, limit, self.dialect)) as found:
+            return [key for (key,) in found]
+
     @property
     def kind(self) -> str:
         """Name of the database."""

@@ -60,6 +60,7 @@ _UNLIMITED: Final = 1 << 62
 _CHOSEN: Final = table("chosen", column("pk"))
 _LIMIT: Final = "limit_rows"
 _OFFSET: Final = "offset_rows"
+_AMONG: Final = "among_keys"
 
 STORED: Final = (
     instance.c.sop_instance_uid,
@@ -90,12 +91,27 @@ class Statement:
 
 def find(query: Query, dialect: Dialect) -> Statement:
     """Select the columns of `columns_of` of each match."""
-    return _of_page(query, _find(_every_page(query), dialect))
+    if query.among is None:
+        return _of_page(query, _find(_every_page(query), dialect))
+    known = replace(query, among=(), conditions=(), fuzzy=False, text="", labels=())
+    every = _of_page(query, _find(_every_page(known), dialect))
+    return Statement(every.text, {**every.parameters, _AMONG: dialect.pack(query.among)})
 
 
 def count(query: Query, dialect: Dialect) -> Statement:
     """Select the number of matches."""
-    return _count(replace(query, requested=(), order_by=(), limit=None, offset=0, few=False), dialect)
+    return _count(_bare(query), dialect)
+
+
+def some(query: Query, limit: int, dialect: Dialect) -> Statement:
+    """Select the keys of limit matches, in no order."""
+    every = _some(_bare(query), dialect)
+    return Statement(every.text, {**every.parameters, _LIMIT: limit})
+
+
+def _bare(query: Query) -> Query:
+    """Return what decides which rows match."""
+    return replace(query, requested=(), order_by=(), limit=None, offset=0, among=None)
 
 
 def instance_keys(query: Query, dialect: Dialect) -> Statement:
@@ -120,7 +136,7 @@ def _find(query: Query, dialect: Dialect) -> Statement:
     """Join the matches' keys to the listing of their columns, of which only the former is made for every search."""
     is_led = any(map(_is_selective, query.conditions))
     listed = _listed(replace(query, conditions=(), fuzzy=False, text="", labels=()), is_led, dialect)
-    matches = _matches(query, dialect)
+    matches = _matches(query, dialect) if query.among is None else _among(query, dialect)
     keys = _compiled(
         _paged(matches, query, matches.selected_columns[0], is_led, dialect) if _is_short(query) else matches, dialect
     )
@@ -155,11 +171,18 @@ def _matches(query: Query, dialect: Dialect) -> Select[Any]:
     return found.select_from(_needed(query)).where(*_where(query, dialect))
 
 
+def _among(query: Query, dialect: Dialect) -> Select[Any]:
+    """Select the keys that are known."""
+    key = TABLES[query.level].c.pk
+    return select(key).select_from(_needed(query)).where(dialect.among(key, _AMONG))
+
+
 def _studies(query: Query, dialect: Dialect) -> Select[Any] | None:
     """Select the keys of the matches from below, where the query is simple enough."""
     if query.level is not Level.STUDY or len(query.conditions) != 1 or query.order_by or query.text or query.labels:
         return None
-    return matching.studies(query.conditions[0], dialect)
+    found = matching.studies(query.conditions[0], dialect)
+    return None if found is None else found.distinct()
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -169,6 +192,11 @@ def _count(query: Query, dialect: Dialect) -> Statement:
         return _compiled(select(func.count()).select_from(studies.subquery()), dialect)
     number = func.count(patient.c.patient_id.distinct()) if query.merged else func.count()
     return _compiled(select(number).select_from(_needed(query)).where(*_where(query, dialect)), dialect)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _some(query: Query, dialect: Dialect) -> Statement:
+    return _compiled(_matches(query, dialect).limit(bindparam(_LIMIT, required=False, type_=Integer)), dialect)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -233,6 +261,10 @@ def _where(query: Query, dialect: Dialect) -> list[ColumnElement[bool]]:
 
 def _at_or_above(condition: Condition | DateTimeRange, query: Query, dialect: Dialect) -> ColumnElement[bool]:
     """Translate a condition on the row or one above it; a range above leads only as a sub-select."""
+    if query.text and query.level is Level.STUDY and (found := matching.studies(condition, dialect)) is not None:
+        # Looking below every study takes ten times as long; a bare key would make the planner begin with the list,
+        # which may be half of all studies, and sort what it finds.
+        return (TABLES[query.level].c.pk + literal_column("0")).in_(found.correlate(None))
     term = matching.expression(condition, dialect, fuzzy=query.fuzzy)
     level = level_of(condition)
     if level is query.level or not _is_selective(condition):
@@ -300,7 +332,7 @@ def _sort_key(order: OrderBy, query: Query, dialect: Dialect) -> ColumnElement[A
     value = _value(attribute)
     if attribute.vr in matching.NUMBERS and not attribute.computed:
         value = dialect.number(value)
-    elif query.few:
+    elif query.among is not None:
         value = value.concat(literal_column("''"))
     return value.desc() if order.descending else value.asc()
 

@@ -84,8 +84,9 @@ class Query:
 
     Conditions may stand at any level: those below `level` match when any child does (relational queries).
     limit None is no limit; fuzzy asks for semantic matching of person names. text is what somebody types to find
-    patients or studies, and labels are those that a study must have. few tells that few match, which is known then.
-    merged asks for patients of one Patient ID as one, whoever issued it, or who they are that have none.
+    patients or studies, and labels are those that a study must have. among are the matches by the index's keys,
+    where these few are known already: conditions, text and labels are then looked at no more. merged asks for patients
+    of one Patient ID as one, whoever issued it, or who they are that have none.
     """
 
     level: Level
@@ -97,5 +98,5 @@ class Query:
     fuzzy: bool = False
     text: str = ""
     labels: tuple[str, ...] = ()
-    few: bool = False
+    among: tuple[int, ...] | None = None
     merged: bool = False

@@ -14,8 +14,10 @@ from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import QueryService, Root, Row
 
 MAX_TEXT: Final = 256
-_FEW: Final = 2_000
+FEW: Final = 2_000
 """So many matches are sorted faster than they are met on a walk along an index in its order."""
+UNCOUNTED: Final = -1
+"""Total of a list of more than a few studies that has not been counted."""
 T = TypeVar("T")
 
 PATIENT_ORDERS: Final = ("patient_name", "patient_id", "patient_birth_date", "patient_sex")
@@ -130,6 +132,11 @@ class CatalogueService:
         """
         return self._page(self._query(Level.STUDY, wanted, STUDY_ORDERS, _OF_STUDY), self._study_summaries)
 
+    def glance(self, wanted: Wanted) -> Page[StudySummary]:
+        """List studies as somebody types; total may be UNCOUNTED, as counting many takes longer than finding some."""
+        query = self._query(Level.STUDY, wanted, STUDY_ORDERS, _OF_STUDY)
+        return self._page(query, self._study_summaries, counted=not wanted.text.strip())
+
     def study(self, study_instance_uid: str) -> StudySummary:
         """Return one study; NotFoundError where it is not kept."""
         (found,) = self._one(Level.STUDY, study_instance_uid, _OF_STUDY, self._study_summaries)
@@ -166,11 +173,30 @@ class CatalogueService:
             labels=wanted.labels,
         )
 
-    def _page(self, query: Query, summaries: Callable[[Sequence[Row]], Sequence[T]]) -> Page[T]:
-        total = self._queries.count(query)
-        few = bool(query.text) and total <= _FEW
-        rows = self._rows(replace(query, few=few)) if query.offset < total and query.limit else []
+    def _page(
+        self, query: Query, summaries: Callable[[Sequence[Row]], Sequence[T]], *, counted: bool = True
+    ) -> Page[T]:
+        few, total = self._total(query, counted=counted)
+        is_there = query.limit and (total == UNCOUNTED or query.offset < total)
+        rows = self._from_the_nearer_end(replace(query, among=few), total) if is_there else []
         return Page(summaries(rows), total, query.limit or 0, query.offset)
+
+    def _total(self, query: Query, *, counted: bool = True) -> tuple[tuple[int, ...] | None, int]:
+        """Count the matches; those of a text are kept where they are few, for looking for them is most of the work."""
+        if query.text:
+            some = self._queries.some(query, FEW + 1)
+            if len(some) <= FEW:
+                return tuple(some), len(some)
+        return None, self._queries.count(query) if counted else UNCOUNTED
+
+    def _from_the_nearer_end(self, query: Query, total: int) -> Sequence[Row]:
+        """Find a page; one in the second half is counted from the last row, so that fewer are walked over."""
+        if total == UNCOUNTED or not query.order_by or 2 * query.offset <= total:
+            return self._rows(query)
+        limit = min(query.limit or 0, total - query.offset)
+        turned = tuple(replace(order, descending=not order.descending) for order in query.order_by)
+        rows = self._rows(replace(query, order_by=turned, limit=limit, offset=total - query.offset - limit))
+        return rows[::-1]
 
     def _below(
         self, query: Query, uids: Mapping[str, str], summaries: Callable[[Sequence[Row]], Sequence[T]]

@@ -80,6 +80,7 @@ class QueryService:
         self._index = index
         self._max_results = max_results
         self._counts = Remembered[int](index.generation, _REMEMBERED_COUNTS)
+        self._some = Remembered[Sequence[int]](index.generation, _REMEMBERED_ANSWERS)
         self._answers = Remembered[object](index.generation, _REMEMBERED_ANSWERS, index.generation_at_once)
 
     @property
@@ -103,8 +104,13 @@ class QueryService:
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""
-        counted = replace(query, requested=(), order_by=(), limit=None, offset=0, few=False)
+        counted = _bare(query)
         return self._counts.get(counted, lambda: self._index.count(counted))
+
+    def some(self, query: Query, limit: int) -> Sequence[int]:
+        """Return the index's keys of the matches, in no order, of no more than limit of them; blocks."""
+        wanted = _bare(query)
+        return self._some.get((wanted, limit), lambda: self._index.some(wanted, limit))
 
     def remember(self, key: Hashable, make: Callable[[], T], serves: Callable[[T], bool]) -> T:
         """Return what make returns, or did when key was last asked for if nothing has changed since; blocks.
@@ -131,6 +137,11 @@ class QueryService:
                 raise OutOfResourcesError(f"more than {self._max_results} matches; narrow the query")
             left = None if left is None else left - len(page)
             yield page
+
+
+def _bare(query: Query) -> Query:
+    """Return what decides which rows match."""
+    return replace(query, requested=(), order_by=(), limit=None, offset=0, among=None)
 
 
 def find_of(root: Root, identifier: Identifier, options: QueryOptions) -> Find:

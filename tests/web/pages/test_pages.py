@@ -4,12 +4,18 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from archimage.services import catalogue
+from archimage.web.pages.application import SEGMENTS
+from scripts.screenshots.__main__ import SHOWN
 from tests.services.archive import records
 from tests.web.serving import Answer, Client, config, serving
 
+DOCS = Path(__file__).parents[3] / "docs"
 _HOSTILE = "<script>alert(1)</script>^\"'><img src=x onerror=alert(2)>"
 
 
@@ -18,6 +24,51 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A server of two patients of two studies of three instances."""
     with serving(config(tmp_path_factory.mktemp("pages")), records()) as found:
         yield found
+
+
+PAGES = (
+    "/",
+    "/?part=list",
+    "/?part=totals",
+    "/studies/1.2",
+    "/studies/9.9",
+    "/viewer?study=1.2",
+    "/upload",
+    "/nodes",
+    "/query",
+    "/activity",
+    "/system",
+    "/docs",
+)
+
+
+def test_every_page_is_among_those_that_are_attacked() -> None:
+    assert {path[1:].partition("?")[0].partition("/")[0] for path in PAGES} | {"static"} == set(SEGMENTS)
+
+
+@pytest.mark.parametrize("segment", sorted({*SEGMENTS} - {"static"}))
+def test_every_page_is_documented_and_has_a_picture_that_is_made_by_a_script(segment: str) -> None:
+    name, _ = SHOWN[segment]
+    assert (DOCS / "images" / f"{name}.png").stat().st_size > 5_000
+    text = (DOCS / "pages.md").read_text("utf-8")
+    assert re.search(rf"^\| `/{segment}[`/?]", text, re.MULTILINE)
+    assert f"(images/{name}.png)" in text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_given_to_another_origin_or_under_another_name(client: Client, path: str) -> None:
+    foreign = client.ask(path, Origin="https://evil.example")
+    assert not [name for name in foreign.headers if name.startswith("access-control-allow")]
+    assert client.ask(path, Host="evil.example").status == 400
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_leads_to_where_an_address_says(client: Client, path: str) -> None:
+    more = "&" if "?" in path else "?"
+    answer = client.ask(f"{path}{more}url=https://evil.example&next=//evil.example&redirect=https://evil.example")
+    assert answer.status in {200, 404}
+    assert "location" not in answer.headers
+    assert b"evil.example" not in answer.body
 
 
 def page(client: Client, path: str, status: int = 200) -> str:
@@ -64,6 +115,18 @@ def test_the_address_says_what_is_listed(client: Client, query: str, expected: l
     assert "<html" not in part
 
 
+def test_many_that_somebody_looks_for_are_listed_before_they_are_counted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "FEW", 1)
+    part = page(client, "/?part=list&q=P1")
+    assert studies(part) == ["1.3", "1.2"]
+    assert "data-uncounted" in part
+    assert "more than" in part
+    assert "<strong>2</strong> studies" in page(client, "/?part=totals&q=P1")
+    assert "<strong>2</strong> studies" in page(client, "/?q=P1")
+
+
 def test_columns_are_links_that_turn_the_order_around(client: Client) -> None:
     assert 'aria-sort="descending"><a href="/?sort=study_date"' in page(client, "/")
     assert 'aria-sort="ascending"><a href="/"' in page(client, "/?sort=study_date")
@@ -103,17 +166,7 @@ def test_nothing_changes_by_a_page(client: Client) -> None:
 
 
 def test_no_page_may_run_what_does_not_come_from_here_or_stand_in_a_foreign_one(client: Client) -> None:
-    for path in (
-        "/",
-        "/studies/1.2",
-        "/viewer?study=1.2",
-        "/studies/9.9",
-        "/upload",
-        "/nodes",
-        "/activity",
-        "/system",
-        "/docs",
-    ):
+    for path in PAGES:
         answer = client.ask(path, Accept="text/html")
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'self';")
@@ -140,7 +193,7 @@ def test_markup_in_names_and_descriptions_stays_text(tmp_path_factory: pytest.Te
     texts = {"patient_name": _HOSTILE, "study_description": _HOSTILE}
     hostile = [replace(record, values={**record.values, **texts}) for record in records()]
     with serving(config(tmp_path_factory.mktemp("hostile")), hostile) as client:
-        for path in ("/", "/?part=list", "/studies/1.2", "/viewer?study=1.2"):
+        for path in ("/", "/?part=list", "/studies/1.2", "/viewer?study=1.2", "/?label=", f"/?q={quote(_HOSTILE)}"):
             text = page(client, path)
             assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
             assert "<script>" not in text

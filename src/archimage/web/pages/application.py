@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from archimage import __version__
 from archimage.errors import ArchimageError
-from archimage.services.catalogue import Wanted
+from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
 from archimage.web.api.resources import ApiServices
 from archimage.web.dicomweb.resources import SERVICE_ROOT
@@ -27,9 +27,9 @@ from archimage.web.ohif.installed import Installation
 from archimage.web.pages import opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
-SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "activity", "system", "docs", "static")
+SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "query", "activity", "system", "docs", "static")
 """First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = ("/upload", "/nodes", "/activity", "/system", "/docs")
+_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/system", "/docs")
 """Addresses of pages whose scripts ask for all that they show."""
 ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
 """Addresses that are pages as they stand."""
@@ -46,6 +46,11 @@ _WITHOUT_PICTURE: Final = frozenset(
     {"SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "ECG", "DOC", "AU", "HD"}
 )
 _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
+_THEME: Final = "archimage-theme"
+"""Cookie of the choice between light and dark."""
+_THEMES: Final = frozenset({"light", "dark"})
+_PARTS: Final = {"list": "_studies.html", "totals": "_counted.html"}
+"""What of the study list can be had alone: it while somebody types, and how long it is once that has been counted."""
 _NAVIGATION: Final = (
     ("Studies", "/", "studies"),
     ("Upload", "/upload", "upload"),
@@ -79,50 +84,59 @@ class Pages:
         self._templates.globals.update(
             asset=assets.address, version=__version__, has_picture=has_picture, navigation=_NAVIGATION
         )
+        self._templates.globals.update(page_size=studies.PAGE_SIZE, few=FEW, uncounted=UNCOUNTED)
 
     def study_list(self, request: Request) -> Response:
         """Write the study list, or that part of it which a search changes."""
-        listing = studies.read(request.query_params)
-        found = self._services.catalogue.studies(listing.wanted)
-        shown = {"listing": listing, "found": found, "page_size": studies.PAGE_SIZE}
-        if request.query_params.get("part") == "list":
-            return self._written("_studies.html", shown)
+        listing, catalogue = studies.read(request.query_params), self._services.catalogue
+        part = request.query_params.get("part")
+        found = catalogue.glance(listing.wanted) if part == "list" else catalogue.studies(listing.wanted)
+        shown = {"listing": listing, "found": found}
+        if part in _PARTS:
+            return self._written(request, _PARTS[part], shown)
         more = {"labels": self._services.labels.counts(), "modalities": studies.MODALITIES}
-        return self._written("studies.html", shown | more)
+        return self._written(request, "studies.html", shown | more)
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
-        return self._of_study("study.html", request.path_params["uid"], request)
+        return self._of_study(request, "study.html", request.path_params["uid"])
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
-        return self._of_study("viewer.html", request.query_params.get("study", ""), request)
+        return self._of_study(request, "viewer.html", request.query_params.get("study", ""))
 
     def plain(self, request: Request) -> Response:
         """Write a page whose script asks the management API for all it shows."""
-        return self._written(f"{request.url.path.strip('/')}.html", {})
+        return self._written(request, f"{request.url.path.strip('/')}.html", {"modalities": studies.MODALITIES})
 
-    def problem(self, status: HTTPStatus, message: str, next_step: str) -> Response:
+    def problem(self, request: Request, status: HTTPStatus, message: str, next_step: str) -> Response:
         """Write what is wrong, and what to do next."""
         shown = {"status": status, "message": message, "next_step": next_step}
-        return self._written("problem.html", shown, status)
+        return self._written(request, "problem.html", shown, status)
 
-    def without_viewer(self, _request: Request) -> Response:
+    def without_viewer(self, request: Request) -> Response:
         """Write what to do where the full viewer would be."""
-        return self.problem(HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
+        return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
 
-    def _of_study(self, template: str, uid: str, request: Request) -> Response:
+    def _of_study(self, request: Request, template: str, uid: str) -> Response:
         if not _UID.fullmatch(uid):
-            return self.problem(HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
+            return self.problem(request, HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
         study = self._services.catalogue.study(uid)
         self._services.preparing.begin([uid])
         series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=_MAX_SERIES))
         dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
-        return self._written(template, {"study": study, "series": series, "programs": opening.programs(dicomweb, uid)})
+        shown = {"study": study, "series": series, "labels": self._services.labels.counts()}
+        return self._written(request, template, shown | {"programs": opening.programs(dicomweb, uid)})
 
-    def _written(self, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-        viewers = opening.Viewers(full=self._full_viewer.viewer() is not None)
-        text = self._templates.get_template(template).render(shown, viewers=viewers)
+    def _written(
+        self, request: Request, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
+    ) -> Response:
+        theme = request.cookies.get(_THEME, "")
+        about = {
+            "theme": theme if theme in _THEMES else "",
+            "viewers": opening.Viewers(full=self._full_viewer.viewer() is not None),
+        }
+        text = self._templates.get_template(template).render(shown, **about)
         body = text.encode("utf-8", "replace")  # what peers send may hold half a surrogate pair
         return Response(body, status, _HEADERS, "text/html; charset=utf-8")
 
@@ -173,15 +187,15 @@ def _answered(pages: Pages, write: Callable[[Request], Response], request: Reque
             next_step = _LOOK
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.exception("a page failed", path=request.url.path, status=int(status))
-        return pages.problem(status, message, next_step)
+        return pages.problem(request, status, message, next_step)
 
 
 def _refusal(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
-    async def refuse(_request: Request, error: Exception) -> Response:
+    async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for these
         status = HTTPStatus(error.status_code)
         if status is not HTTPStatus.NOT_FOUND:
             return errors.of_framework(error, "Pages can only be read; /api/v1 changes things.")
-        return pages.problem(status, "There is no page at this address.", "Begin at the study list.")
+        return pages.problem(request, status, "There is no page at this address.", "Begin at the study list.")
 
     return refuse

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from archimage.errors import InvalidQueryError
 from archimage.services.catalogue import STUDY_ORDERS, Wanted
 
-PAGE_SIZE: Final = 50
+PAGE_SIZE: Final = 25
 NEWEST_FIRST: Final = "-study_date"
 MODALITIES: Final = (
     *("CR", "CT", "DX", "ECG", "ES", "IO", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "RTDOSE"),

@@ -1,5 +1,7 @@
 // What goes on: associations, tasks, and events as they happen.
 import { ask, attempt, element } from "./api.js";
+import { sure } from "./dialogs.js";
+import { isGood, problems, told as outcome } from "./tasks.js";
 
 const EVERY_MS = 2000, MAX_EVENTS = 200;
 const body = (name) => document.getElementById(name);
@@ -15,15 +17,28 @@ function button(text, name, work) {
   return made;
 }
 
+async function abort(one) {
+  const words = `What ${one.calling_ae_title} has stored so far stays; what it is sending now is lost, and it has to send that again.`;
+  if (await sure("Abort the association?", words, "Abort", { keep: "Leave it" })) await ask(`/associations/${one.id}`, { method: "DELETE" });
+}
+
+/** How far a task is, and what came of it. */
+function course(one) {
+  const words = element("span", { className: one.state === "failed" || (one.state === "done" && !isGood(one)) ? "bad" : "" }, outcome(one));
+  const going = one.state === "running" && one.total;
+  const bar = going ? element("progress", { max: one.total, value: one.done, ariaLabel: `Progress of ${one.title}` }) : null;
+  return element("div", { className: "course" }, bar, words, problems(one));
+}
+
 async function show() {
   const [associations, tasks] = await Promise.all([ask("/associations"), ask("/tasks")]);
   body("associations").replaceChildren(...(associations.length ? associations.map((one) => row(
     `${one.calling_ae_title} at ${one.address}`, age(one.age_s), `${bytes(one.received_bytes)} / ${bytes(one.sent_bytes)}`,
     one.last_operation ? `${one.last_operation}, ${count(one.operations, "operation")}` : "none yet",
-    button("Abort", `Abort the association of ${one.calling_ae_title}`, () => ask(`/associations/${one.id}`, { method: "DELETE" })),
+    button("Abort", `Abort the association of ${one.calling_ae_title}`, () => abort(one)),
   )) : [nothing(5, "Nobody has an association with this archive.")]));
   body("tasks").replaceChildren(...(tasks.length ? tasks.map((one) => row(
-    one.title, one.state, [one.total ? `${one.done} of ${one.total}` : one.done || "", one.message, one.error, one.next].filter(Boolean).join(" · "),
+    one.title, one.state, course(one),
     ["queued", "running"].includes(one.state) ? button("Cancel", `Cancel ${one.title}`, () => ask(`/tasks/${one.id}/cancel`, { method: "POST" })) : "",
   )) : [nothing(4, "No task since the server started.")]));
 }

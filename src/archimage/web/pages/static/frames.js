@@ -1,6 +1,6 @@
 // Frames from the server: a bounded number at once, what is looked at first, and a bounded memory of them.
 
-const AT_ONCE = 6;
+const AT_ONCE = 4; // of the six that browsers allow; thumbnails and what is asked for now need the others
 const ROOM_BYTES = 400e6;
 
 /** Fetches the frames of series and keeps the newest. */
@@ -8,6 +8,9 @@ export class Frames {
   #kept = new Map();
   #running = new Map();
   #queue = [];
+
+  /** Called with each frame that has come. */
+  onLoad = () => {};
 
   /** Return a frame that is here already, or null. */
   here(frame) {
@@ -17,6 +20,9 @@ export class Frames {
     this.#kept.set(frame, found);
     return found;
   }
+
+  /** Tell whether a frame is here; unlike `here` that does not make it the newest. */
+  has(frame) { return this.#kept.has(frame); }
 
   /** Fetch a frame now. */
   async get(frame) {
@@ -37,6 +43,7 @@ export class Frames {
     const coming = load(frame)
       .then((loaded) => {
         this.#keep(frame, loaded);
+        this.onLoad(frame);
         return loaded;
       })
       .catch((error) => {
@@ -64,12 +71,15 @@ export class Frames {
   }
 }
 
+const raw = (place) => fetch(place, { headers: { Accept: "application/octet-stream" } });
+
 /** Load a frame: its pixels where the browser can window them, else a picture. */
 async function load(frame) {
-  const info = await frame.info();
   const place = `${frame.address}/frames/${frame.number}`;
+  const early = frame.isLikelyRaw ? raw(place).catch(() => null) : null; // beside what tells whether it is
+  const info = await frame.info();
   if (info.raw) {
-    const answer = await fetch(place, { headers: { Accept: "application/octet-stream" } });
+    const answer = (await early) ?? await raw(place);
     if (answer.ok) {
       const buffer = await answer.arrayBuffer();
       const pixels = info.bits === 8 ? new Uint8Array(buffer) : new Uint16Array(buffer, 0, buffer.byteLength >> 1);

@@ -14,6 +14,13 @@ function group(dataset, frame, tag) {
   return first(own, tag) ?? first(shared, tag) ?? dataset;
 }
 
+/** All windows that an image brings, with what they are called. */
+function windowsOf(centers, widths, names) {
+  if (!centers || !widths) return [];
+  return centers.slice(0, widths.length).map((center, at) => ({ name: String(names?.[at] ?? "") || `Of the image ${at + 1}`, center, width: widths[at] }))
+    .filter((one) => one.width >= 1);
+}
+
 /** Describe a frame of a data set. */
 export function describe(dataset, frame) {
   const values = group(dataset, frame, "00289145");
@@ -25,20 +32,24 @@ export function describe(dataset, frame) {
   const intercept = Number(first(values, "00281052") ?? 0) || 0;
   const center = numbers(windowed, "00281050", 1);
   const width = numbers(windowed, "00281051", 1);
-  const spacing = numbers(group(dataset, frame, "00289110"), "00280030", 2) ?? numbers(dataset, "00181164", 2);
+  const inPatient = numbers(group(dataset, frame, "00289110"), "00280030", 2);
+  const spacing = inPatient ?? numbers(dataset, "00181164", 2);
   const aspect = numbers(dataset, "00280034", 2);
   return {
     rows: Number(first(dataset, "00280010") ?? 0),
     columns: Number(first(dataset, "00280011") ?? 0),
     bits, stored, slope, intercept, spacing,
+    atDetector: !inPatient,
     signed: Number(first(dataset, "00280103") ?? 0) === 1,
     inverted: photometric === "MONOCHROME1",
     // What the browser can window itself; the rest comes as a picture, windowed by the server.
     raw: photometric.startsWith("MONOCHROME") && [8, 16].includes(bits) && !dataset["00283000"],
     window: center && width && width[0] >= 1 ? { center: center[0], width: width[0] } : null,
+    windows: windowsOf(center, width, read(windowed, "00281055")),
     aspect: spacing ? spacing[0] / spacing[1] : aspect ? aspect[0] / aspect[1] : 1,
     orientation: numbers(group(dataset, frame, "00209116"), "00200037", 6),
     position: numbers(group(dataset, frame, "00209113"), "00200032", 3),
+    frameOfReference: first(dataset, "00200052") ?? null,
     thickness: Number(first(group(dataset, frame, "00289110"), "00180050")) || null,
     fps: Number(first(dataset, "00180040") ?? first(dataset, "00082144")) || (1000 / Number(first(dataset, "00181063"))) || null,
   };

@@ -1,9 +1,10 @@
 // One pane of the viewer: an image of a series, how it is windowed, zoomed and moved, and what stands beside it.
-import { fitting, greys, letters, sample } from "./image.js";
+import { fitting as whole, placement, sides, within } from "./geometry.js";
+import { fitting, greys, sample } from "./image.js";
+import { Lines } from "./measure.js";
 import { inSpace, openStack } from "./stack.js";
 
-const AHEAD = 24;
-const BEHIND = 8;
+const ROOM_BYTES = 300e6; // of what is fetched ahead: less than is kept, or what is near would be dropped for what is far
 
 /** Shows a series; frames fetches, study holds what is known of patient and study. */
 export class Pane {
@@ -16,6 +17,7 @@ export class Pane {
     this.study = study;
     this.stack = [];
     this.series = null;
+    this.lines = new Lines();
     this.#canvas = root.querySelector("canvas");
     this.#paper = this.#canvas.getContext("2d", { alpha: false });
     this.forget();
@@ -24,7 +26,7 @@ export class Pane {
 
   /** Go back to how the image comes. */
   forget() {
-    Object.assign(this, { window: null, zoom: 1, x: 0, y: 0, inverted: false });
+    Object.assign(this, { window: null, zoom: 1, x: 0, y: 0, inverted: false, turns: 0, mirrored: false, upended: false });
   }
 
   /** Show a series. */
@@ -37,7 +39,7 @@ export class Pane {
     this.forget();
     this.say("Loading …");
     try {
-      for await (const frames of openStack(this.study.study, series.series)) {
+      for await (const frames of openStack(this.study.study, series.series, series.modality)) {
         if (turn !== this.#turn) return;
         const begins = !this.stack.length;
         this.stack = frames;
@@ -90,16 +92,39 @@ export class Pane {
     this.say("");
     this.draw();
     this.#prefetch();
+    this.onShow();
   }
 
+  /** Called whenever another image is shown. */
+  onShow = () => {};
+
+  /** Set the window to all values of the image. */
+  fitWindow() {
+    if (this.#shown?.pixels) this.window = fitting(this.#shown.pixels, this.#shown.info);
+  }
+
+  /** Fetch what is near first, three ahead for each behind, as far as there is room. */
   #prefetch() {
-    const step = this.#forward ? 1 : -1;
+    const step = this.#forward ? 1 : -1, room = Math.floor(ROOM_BYTES / (this.#shown?.bytes || 1e6));
+    const ahead = [], behind = [];
+    for (let at = this.#at + step; this.stack[at]; at += step) ahead.push(this.stack[at]);
+    for (let at = this.#at - step; this.stack[at]; at -= step) behind.push(this.stack[at]);
     const near = [];
-    for (let far = 1; far <= AHEAD; far += 1) {
-      near.push(this.stack[this.#at + far * step]);
-      if (far <= BEHIND) near.push(this.stack[this.#at - far * step]);
-    }
-    this.frames.wish(near.filter(Boolean));
+    while ((ahead.length || behind.length) && near.length < room) near.push(...ahead.splice(0, 3), ...behind.splice(0, 1));
+    this.frames.wish(near);
+  }
+
+  /** Tell of a frame that has come, if it is one of these. */
+  came(frame) {
+    if (this.stack.includes(frame)) this.#progress();
+  }
+
+  #progress() {
+    const { stack } = this, here = stack.reduce((sum, frame) => sum + this.frames.has(frame), 0);
+    const bar = this.root.querySelector(".loaded");
+    bar.hidden = stack.length < 2 || here >= stack.length;
+    bar.firstElementChild.style.width = `${(100 * here) / Math.max(1, stack.length)}%`;
+    bar.title = `${here} of ${stack.length} images are here`;
   }
 
   /** Say something in place of an image; nothing where there is one. */
@@ -130,22 +155,47 @@ export class Pane {
     this.#mark();
     if (!loaded) return;
     const image = loaded.picture ?? this.#windowed(loaded);
-    const size = this.fit * scale;
-    paper.imageSmoothingEnabled = size < 6;
+    const matrix = this.matrix;
+    paper.imageSmoothingEnabled = this.fit * scale < 6;
     paper.imageSmoothingQuality = "high";
     paper.filter = loaded.picture && this.inverted ? "invert(1)" : "none";
-    paper.translate(width / 2 + this.x * scale, height / 2 + this.y * scale);
-    paper.scale(size, size * loaded.info.aspect);
-    paper.drawImage(image, -image.width / 2, -image.height / 2);
+    paper.setTransform(new DOMMatrix().scale(scale, scale).multiply(matrix));
+    paper.drawImage(image, 0, 0);
     paper.filter = "none";
+    this.lines.draw(paper, this.stack[this.#at], loaded.info, matrix, scale);
+  }
+
+  get #size() {
+    const { info, picture } = this.#shown;
+    return { columns: picture?.width ?? info.columns, rows: picture?.height ?? info.rows, aspect: info.aspect };
+  }
+
+  /** From pixels of the image to units of the screen, from the pane's corner. */
+  get matrix() {
+    const { x, y, turns, mirrored, upended } = this;
+    return placement({ ...this.#size, size: this.fit, x, y, turns, mirrored, upended }, this.root.clientWidth, this.root.clientHeight);
+  }
+
+  /** The point of the image under a point of the window, null where no image is shown. */
+  at(x, y) {
+    if (!this.#shown) return null;
+    const box = this.root.getBoundingClientRect();
+    return within(this.matrix, x - box.left, y - box.top);
+  }
+
+  /** Show one pixel of the image as one of the screen. */
+  actual() {
+    if (!this.#shown) return;
+    this.zoom /= this.fit * (devicePixelRatio || 1);
+    Object.assign(this, { x: 0, y: 0 });
+    this.draw();
   }
 
   /** How large a pixel of the image is on the screen, in its units. */
   get fit() {
     if (!this.#shown) return 1;
-    const { info, picture } = this.#shown;
-    const columns = picture?.width ?? info.columns, rows = (picture?.height ?? info.rows) * info.aspect;
-    return Math.min(this.root.clientWidth / columns, this.root.clientHeight / rows) * this.zoom;
+    const { columns, rows, aspect } = this.#size;
+    return whole(columns, rows, aspect, this.turns, this.root.clientWidth, this.root.clientHeight) * this.zoom;
   }
 
   #windowed({ pixels, info }) {
@@ -168,14 +218,17 @@ export class Pane {
     put(".nw", series && study.patient, series && [study.patientId, study.birth, study.sex].filter(Boolean).join(" · "), series && study.description);
     put(".ne", series && study.date, series && [series.modality, series.number && `series ${series.number}`].filter(Boolean).join(" · "), series?.description);
     const shown = this.window && this.#shown?.pixels;
-    put(".se", this.#pointed !== null && `${round(this.#pointed)}${series.modality === "CT" ? " HU" : ""}`, shown && `W ${round(this.window.width)} · L ${round(this.window.center)}`, info && `${Math.round(this.fit * 100)} %`, this.inverted && "inverted");
+    put(".se", this.#pointed !== null && `${round(this.#pointed)}${series.modality === "CT" ? " HU" : ""}`, shown && `W ${round(this.window.width)} · L ${round(this.window.center)}`, info && `${Math.round(this.fit * 100)} %`, this.inverted && "inverted", this.turns && `turned ${90 * this.turns}°`, (this.mirrored || this.upended) && "mirrored");
     put(".sw", stack.length && `Image ${at + 1} / ${stack.length}`, info?.position && `${info.thickness ? `${round(info.thickness)} mm · ` : ""}at ${round(info.position[2])} mm`, info && `${info.columns} × ${info.rows}`);
-    put(".left", info?.orientation && letters(info.orientation.slice(0, 3).map((part) => -part)));
-    put(".top", info?.orientation && letters(info.orientation.slice(3).map((part) => -part)));
+    const { left, top } = info?.orientation ? sides(this.matrix, info.orientation) : {};
+    put(".left", left);
+    put(".top", top);
+    this.#progress();
     const depth = root.querySelector(".depth"), share = stack.length ? 100 / stack.length : 100;
     depth.hidden = stack.length < 2;
     Object.assign(depth.firstElementChild.style, { top: `${at * share}%`, height: `${share}%` });
-    root.setAttribute("aria-label", stack.length ? `${series.description || series.modality}, image ${at + 1} of ${stack.length}` : "No image");
+    const lengths = info ? this.lines.told(stack[at], info) : [];
+    root.setAttribute("aria-label", stack.length ? [`${series.description || series.modality}, image ${at + 1} of ${stack.length}`, ...lengths].join(", ") : "No image");
   }
 
   /** Tell the value under a point of the screen. */
@@ -186,9 +239,8 @@ export class Pane {
 
   #valueAt(x, y) {
     if (!this.#shown?.pixels) return null;
-    const { info, pixels } = this.#shown, box = this.root.getBoundingClientRect();
-    const column = Math.floor((x - box.left - box.width / 2 - this.x) / this.fit + info.columns / 2);
-    const row = Math.floor((y - box.top - box.height / 2 - this.y) / (this.fit * info.aspect) + info.rows / 2);
+    const { info, pixels } = this.#shown, point = this.at(x, y);
+    const column = Math.floor(point.x), row = Math.floor(point.y);
     return column >= 0 && row >= 0 && column < info.columns && row < info.rows ? sample(pixels, info, column, row) : null;
   }
 

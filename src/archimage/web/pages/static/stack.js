@@ -6,24 +6,26 @@ import { depth, describe } from "./image.js";
 class Frame {
   #told = null;
 
-  constructor(instance, number) {
+  constructor(instance, number, isLikelyRaw) {
+    this.isLikelyRaw = isLikelyRaw;
     this.uid = instance.sop_instance_uid;
     this.address = instance.address;
     this.number = number;
     this.label = instance.instance_number || "";
     this.failed = false;
+    this.known = null;
   }
 
   async info() {
-    this.#told ??= json(`${this.address}/metadata`).then(([dataset]) => describe(dataset, this.number));
+    this.#told ??= json(`${this.address}/metadata`).then(([dataset]) => this.tell(dataset));
     return this.#told;
   }
 
   /** Take what was fetched for the whole series. */
   tell(dataset) {
-    const info = describe(dataset, this.number);
-    this.#told ??= Promise.resolve(info);
-    return info;
+    this.known ??= describe(dataset, this.number);
+    this.#told ??= Promise.resolve(this.known);
+    return this.known;
   }
 }
 
@@ -34,9 +36,11 @@ async function json(address) {
 }
 
 const FEW = 16;
+const MOSTLY_GREY = new Set(["CT", "MR", "CR", "DX", "MG", "PT", "NM", "XA", "RF"]);
 
 /** Open a series: yield its frames in the order of their numbers, the first few at once, then all. */
-export async function* openStack(study, series) {
+export async function* openStack(study, series, modality) {
+  const isGrey = MOSTLY_GREY.has(modality);
   const place = `/studies/${study}/series/${series}/instances`;
   const frames = [];
   let known = 0, page;
@@ -44,7 +48,7 @@ export async function* openStack(study, series) {
     page = await ask(`${place}?limit=${known ? 1000 : FEW}&offset=${known}`);
     known += page.items.length;
     for (const instance of page.items) {
-      for (let number = 1; number <= instance.frames; number += 1) frames.push(new Frame(instance, number));
+      for (let number = 1; number <= instance.frames; number += 1) frames.push(new Frame(instance, number, isGrey && !frames.length));
     }
     yield [...frames];
   } while (page.items.length && known < page.total);

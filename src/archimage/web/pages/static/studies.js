@@ -1,11 +1,13 @@
-// The study list: searching while one types, sorting, paging, labels, keys.
-import { ask, attempt, element, later, watchPictures } from "./api.js";
+// The study list: searching while one types, sorting, paging, keys.
+import { attempt, later, watchPictures } from "./api.js";
+import { onLabelClick } from "./labels.js";
+import { listen, mark } from "./selection.js";
 
-const TYPING_PAUSE_MS = 60;
+const COUNT_PAUSE_MS = 150, PICTURES_PAUSE_MS = 200, WITHIN_MS = 15000;
 const form = document.getElementById("search");
 const query = document.getElementById("q");
 const clear = document.getElementById("clear");
-let running = null;
+let running = null, next = null;
 
 const list = () => document.getElementById("list");
 const rows = () => [...document.querySelectorAll("tbody tr")];
@@ -19,29 +21,68 @@ function address() {
   return wanted.size ? `/?${wanted}` : "/";
 }
 
-/** Show the list of an address; only the newest question is answered. */
+async function part(name, url) {
+  const wanted = new URL(url);
+  wanted.searchParams.set("part", name);
+  const answer = await fetch(wanted, { signal: AbortSignal.timeout(WITHIN_MS) }).catch(() => { throw new Error("The server does not answer. See whether it runs, and try again"); });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+/** Show the list of an address. One question is asked at a time; of those that come meanwhile the newest follows it. */
 async function show(target, { push = true } = {}) {
-  running?.abort();
-  const mine = (running = new AbortController());
-  list().setAttribute("aria-busy", "true");
   const url = new URL(target, location.href);
   if (push) history.replaceState(null, "", url);
   clear.hidden = ![...url.searchParams.keys()].some((key) => key !== "sort" && key !== "page");
-  await attempt(async () => {
-    const part = new URL(url);
-    part.searchParams.set("part", "list");
-    const answer = await fetch(part, { signal: mine.signal });
-    const text = await answer.text();
-    if (mine.signal.aborted) return;
-    const found = new DOMParser().parseFromString(text, "text/html");
-    const fresh = found.getElementById("list") ?? found.querySelector(".empty");
-    if (fresh.id !== "list") {
-      fresh.querySelector(".button")?.remove();
-      list().replaceChildren(document.adoptNode(fresh));
-    } else list().replaceWith(document.adoptNode(fresh));
-  });
-  if (!mine.signal.aborted) list().removeAttribute("aria-busy");
+  next = url;
+  running ??= work();
+  await running;
 }
+
+async function work() {
+  list().setAttribute("aria-busy", "true");
+  while (next) {
+    const url = next;
+    next = null;
+    await attempt(async () => put(await part("list", url)));
+  }
+  list().removeAttribute("aria-busy");
+  running = null;
+  if ("uncounted" in list().dataset) total();
+}
+
+function put(found) {
+  const fresh = found.getElementById("list") ?? found.querySelector(".empty");
+  for (const picture of fresh?.querySelectorAll("img") ?? []) {
+    picture.dataset.src = picture.getAttribute("src");
+    picture.removeAttribute("src");
+  }
+  if (fresh?.id === "list") list().replaceWith(document.adoptNode(fresh));
+  else if (fresh) {
+    fresh.querySelector(".button")?.remove();
+    list().replaceChildren(document.adoptNode(fresh));
+  }
+  mark();
+  pictures();
+}
+
+/** Fetch the pictures once nobody types: those of lists that are gone at the next key would only stand in its way. */
+const pictures = later(() => {
+  for (const picture of document.querySelectorAll("img[data-src]")) {
+    picture.src = picture.dataset.src;
+    delete picture.dataset.src;
+  }
+}, PICTURES_PAUSE_MS);
+
+/** Fill in how many there are, once nobody types. */
+const total = later(async () => {
+  const shown = list(), found = await part("totals", location.href).catch(() => null);
+  if (!found || list() !== shown) return;
+  for (const place of [".count", ".paging"]) {
+    const fresh = found.querySelector(place);
+    if (fresh) shown.querySelector(place)?.replaceWith(document.adoptNode(fresh));
+  }
+  delete shown.dataset.uncounted;
+}, COUNT_PAUSE_MS);
 
 /** Show the fields as an address has them. */
 function fill(url) {
@@ -51,7 +92,7 @@ function fill(url) {
 }
 
 const search = () => show(address());
-query.addEventListener("input", later(search, TYPING_PAUSE_MS));
+query.addEventListener("input", search);
 form.addEventListener("change", (event) => event.target !== query && search());
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -67,57 +108,23 @@ document.addEventListener("click", (event) => {
   if (turn && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
     fill(new URL(turn.href));
-    show(turn.href).then(() => turn.closest(".paging") && scrollTo({ top: 0 }));
+    const column = turn.closest("th") && turn.textContent;
+    show(turn.href).then(() => {
+      if (turn.closest(".paging")) scrollTo({ top: 0 });
+      if (column) [...document.querySelectorAll("th a")].find((one) => one.textContent === column)?.focus();
+    });
     return;
   }
+  onLabelClick(event);
   const row = event.target.closest("tbody tr");
-  if (event.target.matches(".remove")) change(row, event.target.dataset.label, "DELETE");
-  else if (event.target.matches(".add")) enterLabel(row, event.target);
-  else if (row && !event.target.closest("a, button, input") && !String(getSelection())) row.querySelector(".name").click();
+  if (!row || event.target.closest("a, button, input") || String(getSelection())) return;
+  const box = event.target.closest(".tick")?.querySelector("input");
+  (box ?? row.querySelector(".name")).click();
 });
 
-/** Give or take a label. */
-async function change(row, label, method) {
-  const place = row.querySelector(".labels");
-  const left = await attempt(() => ask(`/studies/${row.dataset.study}/labels/${encodeURIComponent(label)}`, { method }));
-  if (!left) return;
-  place.replaceChildren(...left.map(chip), adder(place.dataset.name));
-  place.querySelector(".add").focus();
-}
-
-const chip = (label) =>
-  element("span", { className: "label" },
-    element("a", { href: `/?label=${encodeURIComponent(label)}`, dataset: { turn: "" } }, label),
-    element("button", { type: "button", className: "remove", dataset: { label }, ariaLabel: `Remove label ${label}` }, "×"));
-const adder = (name) => element("button", { type: "button", className: "add", ariaLabel: `Add a label to ${name}` }, "+ label");
-
-/** Let somebody type a label. */
-function enterLabel(row, button) {
-  const input = element("input", { className: "entry", maxLength: 64, ariaLabel: "New label", placeholder: "label" });
-  input.setAttribute("list", "labels");
-  let over = false;
-  const done = (focus) => {
-    if (over) return; // taking the field away makes it lose the focus, which ends it too
-    over = true;
-    input.replaceWith(button);
-    if (focus) button.focus();
-  };
-  input.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape") done(true);
-    if (event.key !== "Enter") return;
-    const label = input.value.trim();
-    done(true);
-    if (label) change(row, label, "PUT");
-  });
-  input.addEventListener("blur", () => done(false));
-  button.replaceWith(input);
-  input.focus();
-}
-
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = event.target.matches("input, select, textarea");
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const typing = event.target.matches("input:not([type=checkbox]), select, textarea");
   if (event.key === "/" && !typing) {
     event.preventDefault();
     query.focus();
@@ -129,6 +136,8 @@ document.addEventListener("keydown", (event) => {
     step(event, event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "v" && !typing) {
     event.target.closest("tr")?.querySelector(".go a")?.click();
+  } else if (event.key === "x" && !typing) {
+    event.target.closest("tr")?.querySelector("[name=chosen]")?.click();
   }
 });
 
@@ -143,3 +152,4 @@ function step(event, by) {
 }
 
 watchPictures();
+listen(() => show(location.href, { push: false }));

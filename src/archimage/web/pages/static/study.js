@@ -1,38 +1,73 @@
-// A study's page: its tags, where else it can be opened, and deleting it.
-import { ask, attempt, element, later, watchPictures } from "./api.js";
+// A study's page: its tags, its labels, where else it can be opened, sending and deleting it.
+import { ask, attempt, element, later, notice, watchPictures } from "./api.js";
+import { sure } from "./dialogs.js";
+import { onLabelClick } from "./labels.js";
+import { send } from "./sending.js";
+import { follow, isGood, told } from "./tasks.js";
 
-const study = document.querySelector(".study").dataset.study;
-const sure = document.getElementById("sure");
+const MAX_SHOWN = 400;
+const home = document.querySelector(".study");
+const study = home.dataset.study;
 const choice = document.getElementById("instance");
 const search = document.getElementById("tag-search");
 const table = document.getElementById("tag-rows");
-const MAX_SHOWN = 400;
+const images = (number) => `${number} ${Number(number) === 1 ? "image" : "images"}`;
+const gone = "will be gone for good. This cannot be undone.";
+let series = "";
 
-document.getElementById("delete").addEventListener("click", () => sure.showModal());
-sure.addEventListener("close", async () => {
-  if (sure.returnValue !== "yes") return;
-  const gone = await attempt(() => ask(`/studies/${study}`, { method: "DELETE" }));
-  if (gone) location.assign("/");
-});
-
-for (const button of document.querySelectorAll("[data-tags]")) {
-  button.addEventListener("click", () => attempt(() => choose(button.dataset.tags)));
+/** Delete something; a large one is a task, and followed. Returns whether it is gone. */
+async function remove(path) {
+  const outcome = await ask(path, { method: "DELETE" });
+  if (!outcome.state) return;
+  notice("This takes a moment …");
+  const task = await follow(outcome);
+  if (!isGood(task)) throw new Error(told(task));
 }
 
-/** Offer the instances of a series, and show the tags of the first. */
-async function choose(series) {
-  const found = await ask(`/studies/${study}/series/${series}/instances?limit=1000`);
-  choice.replaceChildren(
-    ...found.items.map((one, at) => element("option", { value: one.sop_instance_uid }, one.instance_number || `${at + 1}`)),
-  );
+document.getElementById("delete").addEventListener("click", async () => {
+  const words = `${home.dataset.told}: ${images(home.dataset.images)} ${gone}`;
+  if (!await sure("Delete this study?", words, `Delete ${images(home.dataset.images)}`)) return;
+  await attempt(async () => {
+    await remove(`/studies/${study}`);
+    location.assign("/");
+  });
+});
+document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
+document.addEventListener("click", onLabelClick);
+
+const listen = (name, does) => {
+  for (const button of document.querySelectorAll(`[data-${name}]`)) button.addEventListener("click", () => does(button.dataset));
+};
+listen("tags", ({ tags }) => attempt(() => choose(tags)));
+listen("send", ({ send: uid, title }) => send(title, { series: [uid] }));
+listen("delete", async ({ delete: uid, title, images: many }) => {
+  if (!await sure("Delete this series?", `${title}: ${images(many)} ${gone}`, `Delete ${images(many)}`)) return;
+  await attempt(async () => {
+    await remove(`/studies/${study}/series/${uid}`);
+    if (document.querySelectorAll(".strip").length > 1) location.reload();
+    else location.assign("/");
+  });
+});
+
+/** Show the tags of the first image of a series, and offer the others. */
+async function choose(uid) {
+  series = uid;
+  choice.value = 1;
+  await show();
   document.getElementById("tags").hidden = false;
   document.getElementById("tags-title").focus();
   document.getElementById("tags").scrollIntoView({ block: "start" });
-  await show();
 }
 
 async function show() {
-  const found = await ask(`/instances/${choice.value}/tags`);
+  const at = Math.max(1, Math.trunc(Number(choice.value)) || 1);
+  const page = await ask(`/studies/${study}/series/${series}/instances?limit=1&offset=${at - 1}`);
+  const [one] = page.items;
+  choice.max = page.total;
+  document.getElementById("instances").textContent = `of ${page.total}`;
+  if (!one) throw new Error(`There is no image ${at}: the series has ${page.total}`);
+  Object.assign(document.getElementById("instance-file"), { href: `${one.address}?accept=application/dicom`, download: `${one.sop_instance_uid}.dcm` });
+  const found = await ask(`/instances/${one.sop_instance_uid}/tags`);
   table.replaceChildren(...rows(found.elements, 0));
   filter();
 }
@@ -92,6 +127,6 @@ menu.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-choice.addEventListener("change", () => attempt(show));
+choice.addEventListener("input", later(() => attempt(show), 120));
 search.addEventListener("input", later(filter, 40));
 watchPictures();

@@ -1,14 +1,9 @@
-// Sets light or dark before anything is painted, and lets the switch change it.
-const KEY = "archimage-theme";
+// The switch between light and dark. The choice is a cookie, so that the server writes pages that begin as they stay.
+const KEY = "archimage-theme", YEAR_S = 31536000;
 const root = document.documentElement;
-const kept = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
-const keep = (theme) => { try { localStorage.setItem(KEY, theme); } catch { /* private windows may refuse */ } };
-if (kept()) root.dataset.theme = kept();
 
-document.addEventListener("DOMContentLoaded", () => {
-  document.getElementById("theme")?.addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    keep(root.dataset.theme);
-  });
+document.getElementById("theme")?.addEventListener("click", () => {
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  document.cookie = `${KEY}=${root.dataset.theme}; path=/; max-age=${YEAR_S}; samesite=strict`;
 });

@@ -1,5 +1,5 @@
 // Uploading: files, folders and archives, a few at once, with what became of each.
-import { ask, element, later } from "./api.js";
+import { ask, attempt, element, later } from "./api.js";
 
 const AT_ONCE = 2, FILES = 25, BYTES = 24e6, MAX_ROWS = 300;
 const FATES = { stored: "stored", replaced: "replaced", duplicate: "was here already", refused: "refused", ignored: "not DICOM, left out", accepted: "is unpacked" };
@@ -51,7 +51,7 @@ function post(batch) {
   const form = new FormData();
   for (const { file, name, line } of batch) {
     form.append("file", file, name);
-    if (line) line.cells[2].textContent = "on its way";
+    line?.cells[2].replaceChildren(element("progress", { max: 1, value: 0, ariaLabel: `Progress of ${name}` }));
   }
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -59,6 +59,7 @@ function post(batch) {
     request.upload.addEventListener("progress", ({ loaded }) => {
       sent += loaded - before;
       before = loaded;
+      share(batch, loaded);
       tell();
     });
     request.addEventListener("load", () => {
@@ -70,6 +71,17 @@ function post(batch) {
     request.open("POST", "/api/v1/upload");
     request.send(form);
   });
+}
+
+/** Show how much of each file is with the server, of so many bytes of them all; they go one after the other. */
+function share(batch, loaded) {
+  let left = loaded;
+  for (const { file, line } of batch) {
+    const bar = line?.cells[2].querySelector("progress"), gone = Math.min(left, file.size);
+    left -= gone;
+    if (bar && gone < file.size) bar.value = gone / file.size;
+    else if (bar) line.cells[2].textContent = "is being stored";
+  }
 }
 
 function settle(one, { fate, reason, task, study_instance_uid: study }) {
@@ -116,8 +128,8 @@ addEventListener("dragleave", (event) => !event.relatedTarget && drop.classList.
 addEventListener("drop", async (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  for (const entry of entries) add(await below(entry));
+  const dropped = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry() ?? item.getAsFile()).filter(Boolean);
+  for (const one of dropped) await attempt(async () => add(one instanceof File ? [one] : await below(one)));
 });
 for (const [button, input] of [["choose-files", files], ["choose-folder", folder]]) {
   document.getElementById(button).addEventListener("click", () => input.click());

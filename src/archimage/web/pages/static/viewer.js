@@ -1,10 +1,16 @@
-// The viewer: panes, tools, keys, gestures.
+// The viewer: panes, tools, keys.
 import { watchPictures } from "./api.js";
 import { Frames } from "./frames.js";
+import { listen, zoom } from "./gestures.js";
 import { Pane } from "./pane.js";
+import { join, leave, scroll, together } from "./together.js";
 
-const LAYOUTS = { "1x1": 1, "1x2": 2, "2x2": 4 };
-const PRESETS = [["Soft tissue", 40, 400], ["Lung", -600, 1500], ["Bone", 480, 2500], ["Brain", 40, 80], ["Liver", 60, 160], ["Mediastinum", 50, 350]];
+const LAYOUTS = { "1x1": 1, "1x2": 2, "2x1": 2, "2x2": 4 };
+/** Windows that people ask for by name, by modality: centre and width. */
+const PRESETS = {
+  CT: [["Soft tissue", 40, 400], ["Lung", -600, 1500], ["Bone", 480, 2500], ["Brain", 40, 80], ["Liver", 60, 160], ["Mediastinum", 50, 350], ["Stroke", 35, 35], ["Angiography", 300, 600]],
+  PT: [["SUV 0 to 5", 2.5, 5], ["SUV 0 to 10", 5, 10]],
+};
 const home = document.querySelector(".viewer");
 const holder = document.getElementById("panes");
 const preset = document.getElementById("preset");
@@ -17,6 +23,7 @@ const frames = new Frames();
 const panes = [];
 let active = null;
 let tool = "window";
+let offered = null;
 
 function arrange(name) {
   const count = LAYOUTS[name];
@@ -25,11 +32,15 @@ function arrange(name) {
   while (panes.length > count) {
     const gone = panes.pop();
     gone.stop();
+    leave(gone);
     gone.root.remove();
   }
   while (panes.length < count) panes.push(makePane());
   choose(panes.includes(active) ? active : panes[0]);
-  for (const [at, pane] of panes.entries()) if (!pane.series && shots[at]) pane.open({ ...shots[at].dataset });
+  for (const [at, pane] of panes.entries()) {
+    if (!pane.series && shots[at]) pane.open({ ...shots[at].dataset });
+    else if (!pane.series) pane.say("Click here, then choose a series.");
+  }
   mark();
 }
 
@@ -37,22 +48,47 @@ function makePane() {
   const root = document.getElementById("pane").content.firstElementChild.cloneNode(true);
   holder.append(root);
   const pane = new Pane(root, frames, study);
-  listen(pane);
+  pane.onShow = () => pane === active && offer();
+  join(pane);
+  listen(pane, () => tool, choose);
+  root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("over"); });
+  root.addEventListener("dragleave", () => root.classList.remove("over"));
+  root.addEventListener("drop", (event) => {
+    event.preventDefault();
+    root.classList.remove("over");
+    const shot = shots.find((one) => one.dataset.series === event.dataTransfer.getData("text/plain"));
+    if (shot) open(shot, pane);
+  });
   return pane;
 }
 
 function choose(pane) {
+  if (pane === active) return;
   active = pane;
   for (const one of panes) one.root.classList.toggle("active", one === pane);
+  offer();
   mark();
 }
+
+/** Offer the windows that fit the image of the active pane. */
+function offer() {
+  const found = [...(active.shown?.pixels ? active.shown.info.windows : []), ...(PRESETS[active.series?.modality] ?? []).map(([name, center, width]) => ({ name, center, width }))];
+  const key = JSON.stringify(found);
+  if (key === offered?.key) return;
+  offered = { key, windows: found };
+  preset.replaceChildren(new Option("Preset", ""), ...found.map((one, at) => new Option(`${one.name} (${one.width} / ${one.center})`, String(at))), new Option("All values", "all"));
+}
+
+const press = (name, on) => document.querySelector(`[data-do=${name}]`).setAttribute("aria-pressed", String(Boolean(on)));
 
 /** Show in the bars how the active pane is. */
 function mark() {
   for (const shot of shots) shot.setAttribute("aria-pressed", String(shot.dataset.series === active?.series?.series));
   for (const button of document.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
-  document.querySelector("[data-do=cine]").setAttribute("aria-pressed", String(Boolean(active?.playing)));
-  document.querySelector("[data-do=invert]").setAttribute("aria-pressed", String(Boolean(active?.inverted)));
+  press("cine", active?.playing);
+  press("invert", active?.inverted);
+  press("together", together());
+  press("texts", !holder.classList.contains("bare"));
 }
 
 function open(shot, pane = active) {
@@ -61,6 +97,7 @@ function open(shot, pane = active) {
   mark();
 }
 
+const change = (properties) => { Object.assign(active, properties); active.draw(); };
 const deeds = {
   cine() {
     if (active.playing) active.stop();
@@ -70,8 +107,20 @@ const deeds = {
       active.play(() => Number(speed.value));
     }
   },
-  invert() { active.inverted = !active.inverted; active.draw(); },
+  invert() { change({ inverted: !active.inverted }); },
+  turn() { change({ turns: (active.turns + 1) % 4 }); },
+  // Mirrored as it is seen: in an image that lies on its side, left and right are its rows.
+  mirror() { change(active.turns % 2 ? { upended: !active.upended } : { mirrored: !active.mirrored }); },
+  upend() { change(active.turns % 2 ? { mirrored: !active.mirrored } : { upended: !active.upended }); },
+  fit() { change({ zoom: 1, x: 0, y: 0 }); },
+  actual() { active.actual(); },
+  together() { together(!together()); },
+  texts() { holder.classList.toggle("bare"); },
   reset() { active.forget(); preset.value = ""; active.go(active.place); },
+  full() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else document.documentElement.requestFullscreen().catch(() => {});
+  },
   help() { keys.showModal(); },
 };
 
@@ -83,128 +132,60 @@ function act(name) {
 function useTool(name) { tool = name; mark(); }
 function setSpeed(value) { speed.value = value; document.getElementById("speed-told").textContent = `${speed.value}/s`; }
 
+/** Set the window that is offered at a place; "all" shows all values, null is that of the image. */
 function setWindow(at) {
-  const found = PRESETS[at];
-  active.window = found ? { center: found[1], width: found[2] } : null;
-  preset.value = found ? String(at) : "";
+  const found = offered?.windows[at];
+  if (at === "all") active.fitWindow();
+  else active.window = found ? { center: found.center, width: found.width } : null;
+  preset.value = found || at === "all" ? String(at) : "";
   active.go(active.place);
-}
-
-function zoom(pane, by, x, y) {
-  const box = pane.root.getBoundingClientRect();
-  const before = pane.zoom;
-  pane.zoom = Math.min(40, Math.max(0.1, before * by));
-  const ratio = pane.zoom / before;
-  const px = (x ?? box.left + box.width / 2) - box.left - box.width / 2, py = (y ?? box.top + box.height / 2) - box.top - box.height / 2;
-  pane.x = px - (px - pane.x) * ratio;
-  pane.y = py - (py - pane.y) * ratio;
-  pane.draw();
-}
-
-/** What a drag does, by tool. */
-const drags = {
-  window(pane, dx, dy, start) {
-    if (!pane.window) return;
-    const fine = Math.max(0.02, start.width / 400);
-    preset.value = "";
-    pane.window = { width: Math.max(1, pane.window.width + dx * fine), center: pane.window.center + dy * fine };
-    pane.draw();
-  },
-  scroll(pane, _dx, dy, start) {
-    start.rest += dy;
-    const step = Math.max(3, Math.min(14, pane.root.clientHeight / Math.max(1, pane.stack.length)));
-    const whole = Math.trunc(start.rest / step);
-    start.rest -= whole * step;
-    if (whole) pane.go(pane.place + whole);
-  },
-  zoom(pane, _dx, dy) { zoom(pane, Math.exp(-dy / 150)); },
-  pan(pane, dx, dy) { pane.x += dx; pane.y += dy; pane.draw(); },
-};
-
-function listen(pane) {
-  const { root } = pane, fingers = new Map();
-  let start = null, turned = 0;
-  root.addEventListener("pointerdown", (event) => {
-    choose(pane);
-    root.focus({ preventScroll: true });
-    root.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, event);
-    const byButton = { 1: "pan", 2: "zoom" }[event.button];
-    start = { does: byButton ?? tool, width: pane.window?.width ?? 1, rest: 0 };
-    event.preventDefault();
-  });
-  root.addEventListener("pointermove", (event) => {
-    const last = fingers.get(event.pointerId);
-    if (!last || !start) return pane.point(event.clientX, event.clientY);
-    if (fingers.size === 2) {
-      const [other] = [...fingers.values()].filter((one) => one.pointerId !== event.pointerId);
-      const gap = (one) => Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY) || 1;
-      zoom(pane, gap(event) / gap(last), other.clientX, other.clientY);
-    } else drags[start.does](pane, event.clientX - last.clientX, event.clientY - last.clientY, start);
-    fingers.set(event.pointerId, event);
-    return undefined;
-  });
-  const lift = (event) => { fingers.delete(event.pointerId); if (!fingers.size) start = null; };
-  root.addEventListener("pointerup", lift);
-  root.addEventListener("pointercancel", lift);
-  root.addEventListener("contextmenu", (event) => event.preventDefault());
-  root.addEventListener("focus", () => choose(pane));
-  root.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    choose(pane);
-    if (event.ctrlKey) return zoom(pane, Math.exp(-event.deltaY / 300), event.clientX, event.clientY);
-    turned += event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * 40 : event.deltaY;
-    const steps = Math.trunc(turned / 40);
-    if (!steps) return undefined;
-    turned = 0;
-    return pane.go(pane.place + Math.sign(steps) * Math.min(5, Math.abs(steps) > 3 ? Math.abs(steps) - 2 : 1));
-  }, { passive: false });
-  root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("over"); });
-  root.addEventListener("dragleave", () => root.classList.remove("over"));
-  root.addEventListener("drop", (event) => {
-    event.preventDefault();
-    root.classList.remove("over");
-    const shot = shots.find((one) => one.dataset.series === event.dataTransfer.getData("text/plain"));
-    if (shot) open(shot, pane);
-  });
 }
 
 const besides = (by) => {
   const at = shots.findIndex((shot) => shot.dataset.series === active.series?.series) + by;
   if (shots[at]) open(shots[at]);
 };
+const undo = () => active.lines.remove(active.stack[active.place]) && active.draw();
 const names = Object.keys(LAYOUTS);
 const pressed = {
-  ArrowUp: () => active.go(active.place - 1), ArrowDown: () => active.go(active.place + 1),
-  PageUp: () => active.go(active.place - 10), PageDown: () => active.go(active.place + 10),
-  Home: () => active.go(0), End: () => active.go(active.stack.length - 1),
+  ArrowUp: () => scroll(active, -1), ArrowDown: () => scroll(active, 1),
+  PageUp: () => scroll(active, -10), PageDown: () => scroll(active, 10),
+  Home: () => scroll(active, -active.place), End: () => scroll(active, active.stack.length - 1 - active.place),
   ArrowLeft: () => besides(-1), ArrowRight: () => besides(1),
-  " ": () => act("cine"), i: () => act("invert"), r: () => act("reset"), "?": () => act("help"),
-  w: () => useTool("window"), s: () => useTool("scroll"), z: () => useTool("zoom"), p: () => useTool("pan"),
+  " ": () => act("cine"), i: () => act("invert"), r: () => act("reset"), "?": () => act("help"), t: () => act("turn"), h: () => act("mirror"),
+  v: () => act("upend"), f: () => act("fit"), a: () => act("actual"), y: () => act("together"), o: () => act("texts"), u: () => act("full"),
+  w: () => useTool("window"), s: () => useTool("scroll"), z: () => useTool("zoom"), p: () => useTool("pan"), m: () => useTool("measure"),
+  Delete: undo, Backspace: undo,
   l: () => arrange(names[(names.indexOf(holder.dataset.layout) + 1) % names.length]),
   "+": () => zoom(active, 1.25), "=": () => zoom(active, 1.25), "-": () => zoom(active, 0.8),
+  0: () => setWindow(null),
 };
-for (let at = 0; at <= PRESETS.length; at += 1) pressed[at] = () => setWindow(at - 1);
+for (let at = 1; at <= 9; at += 1) {
+  pressed[at] = () => { // the presets of the modality come after the windows of the image
+    const own = active.shown?.pixels ? active.shown.info.windows.length : 0;
+    if (offered?.windows[own + at - 1]) setWindow(own + at - 1);
+  };
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || keys.open || event.target.matches("select, input")) return;
   if (event.target.matches("button") && [" ", "Enter"].includes(event.key)) return;
-  const does = pressed[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const does = active && pressed[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!does) return;
   event.preventDefault();
   does();
 });
 
 for (const button of document.querySelectorAll("[data-tool]")) button.addEventListener("click", () => useTool(button.dataset.tool));
-for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => act(button.dataset.do));
+for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", () => active && act(button.dataset.do));
 for (const shot of shots) {
   shot.addEventListener("click", () => open(shot));
   shot.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", shot.dataset.series));
 }
-PRESETS.forEach(([name], at) => preset.add(new Option(name, String(at))));
-preset.addEventListener("change", () => setWindow(preset.value === "" ? -1 : Number(preset.value)));
+preset.addEventListener("change", () => setWindow(preset.value === "all" ? "all" : preset.value === "" ? null : Number(preset.value)));
 layout.addEventListener("change", () => arrange(layout.value));
 speed.addEventListener("input", () => { speed.dataset.touched = "yes"; setSpeed(speed.value); });
+frames.onLoad = (frame) => panes.forEach((pane) => pane.came(frame));
 
 const wished = new URLSearchParams(location.search).get("series");
 const begin = shots.findIndex((shot) => shot.dataset.series === wished);

@@ -1,0 +1,118 @@
+"""What peers and people sent stays text on every page, and is there to be seen (row 48 of the attacks)."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from archimage.web.pages.application import SEGMENTS
+from tests.attacks.server import Server
+from tests.attacks.wire import Peer, request
+from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+
+_SHOWN = "<script>alert(1)</script>"
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity"}
+"""First segments of the pages that the tests below look at."""
+_OF_THE_ARCHIVE = {"system", "docs", "static"}
+"""First segments of what shows nothing that a peer sent."""
+
+
+def expect_text(page: Page, text: str = _SHOWN) -> None:
+    """Expect that the text is there, and that it has become no element."""
+    expect(page.locator("body")).to_contain_text(text)
+    expect(page.locator("plaintext, body script:not([src]), body img[src='x']")).to_have_count(0)
+
+
+def ask(address: str, method: str, body: object = None) -> None:
+    """Ask the management API for a change."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310
+    urllib.request.urlopen(asked, timeout=20).close()  # noqa: S310 - our own server
+
+
+@pytest.fixture
+def node(origin: str, server: Server) -> Iterator[str]:
+    """A node whose texts are hostile, and that keeps what this archive does: the archive itself."""
+    entry = {"ae_title": "PACS_SCP", "host": "127.0.0.1", "port": server.port, "description": HOSTILE}
+    ask(f"{origin}/api/v1/nodes", "POST", entry)
+    yield "PACS_SCP"
+    ask(f"{origin}/api/v1/nodes/PACS_SCP", "DELETE")
+
+
+def test_every_page_is_looked_at() -> None:
+    assert set(SEGMENTS) == _SEEN | _OF_THE_ARCHIVE
+
+
+@pytest.mark.parametrize("path", ["/", f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"])
+def test_names_and_descriptions(page: Page, path: str) -> None:
+    page.goto(path)
+    expect_text(page)
+
+
+def test_labels_in_the_list_the_filter_and_the_study(page: Page, origin: str) -> None:
+    label = "<img src=x onerror=alert(3)>"
+    place = f"{origin}/api/v1/studies/{HOSTILE_STUDY}/labels/{quote(label, safe='')}"
+    ask(place, "PUT")
+    for path in ("/", f"/?label={quote(label)}", f"/studies/{HOSTILE_STUDY}"):
+        page.goto(path)
+        expect_text(page, label)
+    ask(place, "DELETE")
+
+
+def test_what_is_chosen(page: Page) -> None:
+    page.goto("/?q=HOSTILE")
+    page.locator("tbody [name=chosen]").check()
+    page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text(_SHOWN)
+    expect_text(page)
+
+
+def test_what_is_typed_into_the_search(page: Page) -> None:
+    page.goto(f"/?q={quote(HOSTILE)}")
+    expect(page.locator("#q")).to_have_value(HOSTILE)
+    expect(page.locator("plaintext")).to_have_count(0)
+
+
+def test_names_of_files(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "<img src=x onerror=alert(4)>.dcm"
+    file.write_bytes(b"nothing")
+    page.goto("/upload")
+    page.locator("#files").set_input_files(file)
+    expect(page.locator("#sum")).to_contain_text("1 of 1 file")
+    expect_text(page, file.name)
+
+
+def test_nodes_and_the_dialog_that_sends_to_them(page: Page, node: str) -> None:
+    page.goto("/nodes")
+    expect_text(page)
+    page.goto(f"/studies/{HOSTILE_STUDY}")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_role("dialog").locator("option")).to_contain_text(_SHOWN)
+    page.get_by_role("dialog").get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator(".words.good")).to_contain_text("1 image")
+    expect_text(page)
+    assert node
+
+
+def test_what_a_node_keeps(page: Page, node: str) -> None:
+    page.goto(f"/query?node={node}")
+    page.get_by_label("Patient ID").fill("HOSTILE")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#told")).to_have_text("1 study")
+    expect_text(page)
+    page.get_by_role("button", name="Series of").click()
+    expect(page.locator(".brought")).to_contain_text(_SHOWN)
+    expect_text(page)
+
+
+def test_peers_and_events(page: Page, server: Server) -> None:
+    page.goto("/activity")
+    expect(page.locator("#associations")).to_contain_text("Nobody")
+    with pytest.raises(ConnectionError):  # such a name is refused, which is told
+        Peer.associated(server.port, request(calling="<img src=x>"))
+    expect(page.locator("#events")).to_contain_text("<img src=x>")
+    expect_text(page, "<img src=x>")
