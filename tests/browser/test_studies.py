@@ -168,8 +168,13 @@ def test_a_series_is_deleted_and_its_study_with_the_last(page: Page) -> None:
     page.locator("tbody .name").click()
     page.get_by_role("button", name="Delete T1 axial").click()
     page.get_by_role("button", name="Keep it").click()
-    page.get_by_role("button", name="Delete T1 axial").click()
-    page.get_by_role("button", name="Delete 6 images").click()
+    for title, left in (("T1 axial", 2), ("T2 axial", 1)):
+        page.get_by_role("button", name=f"Delete {title}").click()
+        page.get_by_role("button", name="Delete 2 images").click()
+        expect(page.locator(".strip")).to_have_count(left)
+        expect(page.get_by_role("button", name=f"Delete {title}")).to_have_count(0)
+    page.get_by_role("button", name="Delete FLAIR sagittal").click()
+    page.get_by_role("button", name="Delete 2 images").click()
     page.wait_for_url("/")
     expect(page.locator("tbody tr")).to_have_count(3)
 

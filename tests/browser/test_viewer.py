@@ -1,9 +1,13 @@
 """The viewer, as somebody uses it: what stands in the canvas, not only that it is there."""
 
 import re
+from io import BytesIO
 
+import pydicom
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
+
+from archimage.dicom.demo import demo_files
 
 _CANVAS = ".pane canvas"
 _GREYS = """canvas => {
@@ -114,17 +118,17 @@ def drag(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 def test_a_length_is_measured_in_millimetres_and_stays_with_its_image(page: Page) -> None:
     open_viewer(page, "demo-ct")
-    page.keyboard.press("a")  # a pixel of the image, 0.7 mm, is one of the screen
+    page.keyboard.press("a")  # a pixel of the image, 0.8 mm, is one of the screen
     expect(page.locator(".se")).to_contain_text("100 %")
     before = page.locator(_CANVAS).evaluate("canvas => canvas.toDataURL()")
     page.keyboard.press("m")
     drag(page, (600, 400), (700, 400))
-    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile(r", 70\.0 mm$"))
+    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile(r", 80\.0 mm$"))
     assert page.locator(_CANVAS).evaluate("canvas => canvas.toDataURL()") != before
     page.keyboard.press("ArrowDown")
     expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile("image 2 of 12$"))
     page.keyboard.press("ArrowUp")
-    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile(r", 70\.0 mm$"))
+    expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile(r", 80\.0 mm$"))
     page.keyboard.press("Delete")
     expect(page.locator(".pane")).to_have_attribute("aria-label", re.compile("image 1 of 12$"))
 
@@ -145,10 +149,21 @@ def test_turning_and_mirroring_move_the_letters_with_the_patient(page: Page) -> 
 
 def test_the_value_under_the_pointer_is_told_in_hounsfield_units(page: Page) -> None:
     open_viewer(page, "demo-ct")
-    page.mouse.move(135, 420)  # beside the patient: air
+    page.mouse.move(135, 420)  # beside the image
     expect(page.locator(".se")).not_to_contain_text("HU")
-    page.mouse.move(420, 80)
-    expect(page.locator(".se")).to_contain_text("-1024 HU")
+    image = pydicom.dcmread(BytesIO(next(demo_files(12))))
+    values = image.pixel_array.astype(int) + int(image.RescaleIntercept)
+    box = page.locator(".pane").bounding_box()
+    assert box is not None
+    scale = min(box["width"], box["height"]) / 512
+    air, muscle, bone = (20, 60), (300, 180), (225, 140)
+    assert -1024 <= values[air] < -950
+    assert 0 < values[muscle] < 100
+    assert values[bone] > 300
+    for row, column in (air, muscle, bone):
+        x, y = (column + 0.5 - 256) * scale, (row + 0.5 - 256) * scale
+        page.mouse.move(box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 + y)
+        expect(page.locator(".se")).to_have_text(re.compile(rf"^{values[row, column]} HU"))
 
 
 def test_windows_are_those_of_the_image_and_of_its_modality(page: Page) -> None:
@@ -159,9 +174,25 @@ def test_windows_are_those_of_the_image_and_of_its_modality(page: Page) -> None:
     expect(page.locator(".se")).not_to_contain_text("W 1500")
     page.keyboard.press("0")
     expect(page.locator(".se")).to_contain_text("W 400 · L 40")
+    options = page.get_by_label("Window preset").locator("option")
+    own = ["SOFT TISSUE (400 / 40)", "LUNG (1500 / -600)", "BONE (1800 / 400)"]
+    modality = ["Soft tissue (400 / 40)", "Lung (1500 / -600)", "Bone (2500 / 480)", "Brain (80 / 40)"]
+    assert options.all_inner_texts()[:8] == ["Preset", *own, *modality]
+    open_viewer(page, "demo-mr")
+    expect(options).to_have_text(["Preset", "BRAIN (1400 / 700)", "All values"])
+
+
+def test_a_window_without_a_name_is_counted(page: Page) -> None:
+    def unnamed(route: Route) -> None:
+        """Tell of the images without what their windows are called."""
+        answer = route.fetch()
+        datasets = [{tag: value for tag, value in one.items() if tag != "00281055"} for one in answer.json()]
+        route.fulfill(response=answer, json=datasets)
+
+    page.route("**/metadata", unnamed)
     open_viewer(page, "demo-mr")
     expect(page.get_by_label("Window preset").locator("option")).to_have_text(
-        ["Preset", re.compile("^Of the image 1"), "All values"]
+        ["Preset", "Of the image 1 (1400 / 700)", "All values"]
     )
 
 
@@ -171,7 +202,8 @@ def test_panes_scroll_together_when_they_are_told_to(page: Page) -> None:
     page.locator(".pane").nth(1).click()
     page.locator(".shot").first.click()
     expect(page.locator(".sw").nth(1)).to_contain_text("Image 1 / 12")
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".loaded").nth(0)).to_have_attribute("title", "12 of 12 images are here")
+    expect(page.locator(".loaded").nth(1)).to_have_attribute("title", "12 of 12 images are here")
     page.locator(".pane").nth(1).focus()
     page.keyboard.press("ArrowDown")
     expect(page.locator(".sw").nth(1)).to_contain_text("Image 2 / 12")
@@ -183,7 +215,7 @@ def test_panes_scroll_together_when_they_are_told_to(page: Page) -> None:
 
 
 def test_a_pane_without_a_series_says_what_to_do(page: Page) -> None:
-    open_viewer(page, "demo-ct")
+    open_viewer(page, "demo-us")  # a study of one series
     page.keyboard.press("l")
     expect(page.locator(".say").nth(1)).to_contain_text("choose a series")
 
