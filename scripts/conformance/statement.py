@@ -10,7 +10,7 @@ from archimage import __version__
 from archimage.app import App, build
 from archimage.config import Config, StorageConfig
 from archimage.net.dispatch import Registry
-from archimage.net.threads import WorkerThreads
+from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.table import RESOURCES
 from scripts.conformance import dicomweb, limits, networking, objects
 from scripts.conformance.markdown import bullets, page, paragraph, table

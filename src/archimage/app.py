@@ -40,7 +40,6 @@ from archimage.net.scp import verification as verification_scp
 from archimage.net.scp.outgoing import Outbound, Transcoder
 from archimage.net.sending import NodeSender
 from archimage.net.server import DicomServer, bind
-from archimage.net.threads import WorkerThreads
 from archimage.protocol.association import AssociationSettings
 from archimage.services.catalogue import CatalogueService
 from archimage.services.checkpoint import Checkpointer
@@ -75,7 +74,8 @@ from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
-from archimage.web.dicomweb.resources import SERVICE_ROOT, Executors, WebServices
+from archimage.threads import WorkerThreads
+from archimage.web.dicomweb.resources import SERVICE_ROOT, Threads, WebServices
 from archimage.web.errors import explain
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
@@ -229,9 +229,9 @@ class App:
             loop.add_signal_handler(number, stopped.set)
         with ExitStack() as held:
             held.callback(self.close)
-            web = Executors(ThreadPoolExecutor(_WEB_THREADS, "web"), ThreadPoolExecutor(_IMAGE_THREADS, "image"))
-            held.callback(web.slow.shutdown)
-            held.callback(web.quick.shutdown)
+            web = Threads(WorkerThreads(_WEB_THREADS, "web"), WorkerThreads(_IMAGE_THREADS, "image"))
+            held.callback(web.slow.close)
+            held.callback(web.quick.close)
             readers = ThreadPoolExecutor(_READ_THREADS, "read")
             held.callback(readers.shutdown)
             ingest = held.enter_context(closing(WorkerThreads(_INGEST_THREADS, "ingest")))
@@ -256,12 +256,12 @@ class App:
             self.compression.start()
         on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
-    def _http(self, threads: Executors) -> HttpServer:
+    def _http(self, threads: Threads) -> HttpServer:
         http = self.config.http
         limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
         return HttpServer(self.web_application(threads), limits)
 
-    def web_application(self, threads: Executors) -> ASGIApp:
+    def web_application(self, threads: Threads) -> ASGIApp:
         """Return everything that is served over HTTP; what blocks is done in these threads."""
         from archimage.web import application  # the framework takes a while to import, and only a server needs it
         from archimage.web.api.resources import ApiServices

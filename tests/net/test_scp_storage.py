@@ -12,7 +12,6 @@ from archimage.app import App, build
 from archimage.config import Config, StorageConfig
 from archimage.model.records import StoredInstance
 from archimage.net.scp import storage
-from archimage.net.threads import WorkerThreads
 from archimage.protocol.command import c_store_rq, encode_command
 from archimage.protocol.items import AsyncOperationsWindow, PresentationContext, RoleSelection, UserInformation
 from archimage.protocol.pdu import (
@@ -29,6 +28,7 @@ from archimage.protocol.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     STORAGE_SOP_CLASSES,
 )
+from archimage.threads import WorkerThreads
 from tests.attacks.datasets import SOP_CLASS_UID, dataset, new_uid
 from tests.attacks.server import wait_until
 from tests.attacks.wire import CONTEXTS, CT, CT_CONTEXT, Peer

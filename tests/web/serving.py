@@ -6,8 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import uvloop
 from archimage.app import App, build
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
-from archimage.web.dicomweb.resources import Executors
+from archimage.threads import WorkerThreads
+from archimage.web.dicomweb.resources import Threads
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
@@ -95,8 +95,8 @@ def serving(
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    with ThreadPoolExecutor(4) as executor, socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _listen(loop, app, executor, listener, limits)
+    with closing(WorkerThreads(4, "web")) as threads, socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _listen(loop, app, threads, listener, limits)
         try:
             yield Client(listener.getsockname()[1])
         finally:
@@ -110,11 +110,11 @@ def serving(
 def _listen(
     loop: asyncio.AbstractEventLoop,
     app: App,
-    executor: ThreadPoolExecutor,
+    threads: WorkerThreads,
     listener: socket.socket,
     limits: HttpLimits | None,
 ) -> HttpServer:
-    served = app.web_application(Executors(executor, executor))
+    served = app.web_application(Threads(threads, threads))
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

@@ -16,7 +16,7 @@ from archimage.web import metrics, openapi, probes
 from archimage.web.api import application as api
 from archimage.web.api.resources import ApiServices
 from archimage.web.cors import allow_origins
-from archimage.web.dicomweb.resources import Executors, WebServices
+from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
@@ -77,13 +77,13 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     named: OrthancService,
     checks: Mapping[str, Check],
     config: Config,
-    executors: Executors,
+    threads: Threads,
     exposition: Callable[[], bytes],
 ) -> ASGIApp:
-    """Make the application; executors run what blocks, exposition tells the metrics."""
+    """Make the application; threads run what blocks, exposition tells the metrics."""
     settings = config.http
     dicomweb = DicomWebService(
-        RESOURCES, services, executors, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
+        RESOURCES, services, threads, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
     described = Response(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
@@ -98,7 +98,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
     if settings.orthanc_api:
-        served = OrthancServices(named, services, management, executors)
+        served = OrthancServices(named, services, management, threads)
         followed = orthanc.build(served, body_timeout_s=settings.request_timeout_s)
     application = Application(dicomweb, documents, parts, followed, probes.build(checks))
     return HostGuard(

@@ -161,16 +161,19 @@ class DirectReceiver(_DirectSocket):
 
 
 class DirectSender(_DirectSocket):
-    """Sends pieces.
+    """Sends the head of an answer and the pieces of its body.
 
     Raises, from `send`:
         ConnectionError: the client is gone.
         TimeoutError: it took nothing for timeout_s, seconds.
-        StorageError: a file is shorter than its span, or all together is longer than limit_bytes.
+        StorageError: a file is shorter than its span, or the body is longer than limit_bytes.
     """
 
-    def __init__(self, descriptor: int, pieces: Iterator[Piece], limit_bytes: float, timeout_s: float) -> None:
+    def __init__(
+        self, descriptor: int, head: bytes, pieces: Iterator[Piece], limit_bytes: float, timeout_s: float
+    ) -> None:
         super().__init__(descriptor)
+        self._head = head
         self._poll.register(self._socket, select.POLLOUT)
         self._pieces = pieces
         self._limit_bytes = limit_bytes
@@ -234,7 +237,8 @@ class DirectSender(_DirectSocket):
 
     def _load(self) -> None:
         """Take the next pieces: bytes, up to a file that follows them."""
-        gathered: list[bytes | memoryview] = []
+        gathered: list[bytes | memoryview] = [self._head] if self._head else []
+        self._head = b""
         gathered_bytes = 0
         for piece in self._pieces:
             self.loaded_bytes += size(piece)

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from archimage.errors import ArchimageError
 from archimage.web.direct import DIRECT, DIRECT_BODY, DirectReceiver, DirectSender, Piece, Run, chunked
 from archimage.web.errors import RETRY_AFTER_S, status_report
+from archimage.web.joining import JoiningTransport
 from archimage.web.refusals import last_answer
 
 MAX_HEADERS: Final = 128
@@ -126,6 +127,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """See that the answer is taken, and read no further while requests wait."""
+        if self._answering is not None:
+            _joining(self._answering).flush()  # an answer to HEAD is no more than its head
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
@@ -155,6 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
+        cycle.transport = cast("asyncio.Transport", JoiningTransport(self.transport, self.loop))
         if app is service_unavailable:
             app = cast("ASGI3Application", _OVERLOADED())
         if self.scheme == "http":  # what is encrypted has to pass through this process
@@ -179,7 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if not cycle.response_started:
                 raise
             cycle.disconnected = True  # the application has said why; the client sees that the end is missing
-            self.transport.close()
+            cycle.transport.close()
 
     def _receive_directly(self, cycle: RequestResponseCycle) -> DirectReceiver | None:
         """Have the rest of a long body received past the transport, which reads no more until it is answered."""
@@ -215,6 +219,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     async def _send_directly(self, cycle: RequestResponseCycle, pieces: Iterator[Piece], run: Run) -> None:
         """Send pieces of a body past the transport, once that has sent what it has."""
+        head = _joining(cycle).take() or b""
         await self._drain()
         if cycle.disconnected or self.transport.is_closing():
             return
@@ -223,7 +228,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             limit_bytes = cycle.expected_content_length
         descriptor = self.transport.get_extra_info("socket").fileno()
-        self._direct = sender = DirectSender(descriptor, pieces, limit_bytes, self._limits.send_timeout_s)
+        self._direct = sender = DirectSender(descriptor, head, pieces, limit_bytes, self._limits.send_timeout_s)
         try:
             await sender.send(run)
             if not cycle.chunked_encoding:
@@ -285,6 +290,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+
+def _joining(cycle: RequestResponseCycle) -> JoiningTransport:
+    return cast("JoiningTransport", cycle.transport)
 
 
 def _told_length(headers: list[tuple[bytes, bytes]]) -> int | None:

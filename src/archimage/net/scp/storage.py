@@ -5,13 +5,13 @@ from typing import Final
 
 from archimage.errors import ArchimageError, IdentityMismatchError
 from archimage.net.dispatch import Incoming, Operation, Refused, Response, ServiceClass, refusal
-from archimage.net.threads import WorkerThreads
 from archimage.protocol.command import CommandField
 from archimage.protocol.negotiation import ANY, SupportedContext
 from archimage.protocol.status import Status
 from archimage.protocol.uids import STORAGE_SOP_CLASSES
 from archimage.services.intake import Outcome
 from archimage.services.store import Expected, Reception, StoreService
+from archimage.threads import WorkerThreads
 
 _WORTH_A_THREAD_BYTES: Final = 64 << 10
 

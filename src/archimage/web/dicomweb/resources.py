@@ -6,11 +6,8 @@ description, `capabilities` the answer to OPTIONS, and the conformance statement
 Ref: PS3.18 §8 (common aspects of web services).
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
 from starlette.types import ASGIApp, Message, Scope
@@ -23,6 +20,7 @@ from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
 from archimage.services.store import StoreService
 from archimage.services.transcoding import TranscodingService
+from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.negotiation import Choice, Offer, choose
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.receiving import TimedDirectReceive, TimedReceive
@@ -49,11 +47,11 @@ class WebServices:
 
 
 @dataclass(frozen=True, slots=True)
-class Executors:
+class Threads:
     """Threads for what blocks: quick for files and index, slow for what waits for worker processes."""
 
-    quick: Executor
-    slow: Executor
+    quick: WorkerThreads
+    slow: WorkerThreads
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class Resource:
 class DicomWebRequest:
     """A request as a handler sees it; what it reads from the peer is bounded."""
 
-    __slots__ = ("_executors", "_query", "_receive", "base_url", "resource", "scope", "services", "slow", "variables")
+    __slots__ = ("_query", "_receive", "_threads", "base_url", "resource", "scope", "services", "slow", "variables")
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place, on the hot path
         self,
@@ -105,7 +103,7 @@ class DicomWebRequest:
         scope: Scope,
         receive: TimedReceive,
         services: WebServices,
-        executors: Executors,
+        threads: Threads,
         base_url: str,
     ) -> None:
         self.resource = resource
@@ -118,7 +116,7 @@ class DicomWebRequest:
         self._receive = receive
         self.slow = False
         """Whether what blocks waits for worker processes."""
-        self._executors = executors
+        self._threads = threads
         self._query: Parameters | None = None
 
     @property
@@ -147,8 +145,8 @@ class DicomWebRequest:
         self, work: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Returned:
         """Do what blocks in a worker thread."""
-        executor = self._executors.slow if self.slow else self._executors.quick
-        return await asyncio.get_running_loop().run_in_executor(executor, partial(work, *args, **kwargs))
+        threads = self._threads.slow if self.slow else self._threads.quick
+        return await threads.run(work, *args, **kwargs)
 
     def direct_body(self) -> TimedDirectReceive | None:
         """Have worker threads receive the body; None where that cannot be, or is of no use: then there are `chunks`."""

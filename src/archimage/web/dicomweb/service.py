@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError, ExcessiveRequestError, InvalidRequestError
 from archimage.web import errors
-from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Executors, Resource, WebServices
+from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Resource, Threads, WebServices
 from archimage.web.dicomweb.routes import Route, Routes
 from archimage.web.hosts import address_of
 from archimage.web.receiving import TimedReceive
@@ -25,21 +25,21 @@ class DicomWebService:
     """Serves a table of resources.
 
     public_url is the address of the server as clients see it, empty for that of each request's Host header.
-    executors run what blocks; body_timeout_s bounds the wait for a request's body, seconds.
+    threads run what blocks; body_timeout_s bounds the wait for a request's body, seconds.
     """
 
     def __init__(
         self,
         resources: Iterable[Resource],
         services: WebServices,
-        executors: Executors,
+        threads: Threads,
         *,
         public_url: str = "",
         body_timeout_s: float = 30.0,
     ) -> None:
         self._routes = Routes(resources)
         self._services = services
-        self._executors = executors
+        self._threads = threads
         self._public_url = public_url
         self._body_timeout_s = body_timeout_s
 
@@ -77,7 +77,7 @@ class DicomWebService:
             return await _no_method(scope["method"], route)(scope, body, send)
         _check_length(scope, resource)
         request = DicomWebRequest(
-            resource, route.variables, scope, body, self._services, self._executors, self._base_url(scope)
+            resource, route.variables, scope, body, self._services, self._threads, self._base_url(scope)
         )
         answer = await resource.handler(request)
         return await answer(scope, body, send)

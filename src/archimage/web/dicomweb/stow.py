@@ -162,11 +162,11 @@ class _Storing:
     async def _receive(self, body: TimedDirectReceive) -> None:
         """Have the thread that parses receive too."""
         while not self._ended:
-            await self._take(self._received(body))
+            await self._take(self._arriving(body))
             if not self._ended:
                 await body.wait()
 
-    def _received(self, body: TimedDirectReceive) -> Iterator[Submission]:
+    def _arriving(self, body: TimedDirectReceive) -> Iterator[Submission]:
         """Take what has come, and the end if that has; runs in a thread."""
         for submission in self._receiver.feed(body.chunks()):
             self._ended = body.finished

@@ -1,9 +1,7 @@
 """What a handler of Orthanc's paths is given, and how it answers."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, islice
 from typing import Final, ParamSpec, TypeVar
 
@@ -18,7 +16,7 @@ from archimage.model.hashed import Named
 from archimage.services.orthanc import OrthancService
 from archimage.web.api.resources import ApiServices
 from archimage.web.dicomweb.parameters import Parameters
-from archimage.web.dicomweb.resources import Executors, WebServices
+from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.responses import ThreadedResponse
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -41,7 +39,7 @@ class OrthancServices:
     orthanc: OrthancService
     web: WebServices
     management: ApiServices
-    executors: Executors
+    threads: Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,7 @@ class Call:
         self, work: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Returned:
         """Do what blocks in a worker thread."""
-        executor = self.services.executors.quick
-        return await asyncio.get_running_loop().run_in_executor(executor, partial(work, *args, **kwargs))
+        return await self.services.threads.quick.run(work, *args, **kwargs)
 
     async def named(self, level: Level) -> Named:
         """Return what the path names; NotFoundError where that is not kept."""

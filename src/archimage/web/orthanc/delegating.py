@@ -28,7 +28,7 @@ def dicomweb_request(call: Call, resource: str, named: Named, accept: str = "", 
         {**scope, "headers": headers, "query_string": b""},
         TimedReceive(call.request.receive, 1.0),
         call.services.web,
-        call.services.executors,
+        call.services.threads,
         SERVICE_ROOT,
     )
 

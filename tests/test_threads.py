@@ -1,4 +1,4 @@
-"""Tests of net.threads."""
+"""Tests of threads."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from archimage.net.threads import WorkerThreads
+from archimage.threads import WorkerThreads
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_calls_run_elsewhere_and_several_at_once(threads: WorkerThreads) -> None
 def test_what_a_call_raises_is_for_whoever_waits(threads: WorkerThreads) -> None:
     async def fail() -> None:
         with pytest.raises(ZeroDivisionError):
-            await threads.run(lambda: 1 // 0)  # type: ignore[arg-type]
+            await threads.run(lambda: 1 // 0)
 
     asyncio.run(fail())
 

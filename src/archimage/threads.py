@@ -5,9 +5,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-_Call = tuple[asyncio.Future[None], Callable[..., None], tuple[Any, ...]]
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+_Call = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class WorkerThreads:
@@ -19,10 +21,12 @@ class WorkerThreads:
         for thread in self._threads:
             thread.start()
 
-    def run(self, call: Callable[..., None], *arguments: Any) -> asyncio.Future[None]:
-        """Make a call in a thread; the future is done when it has returned, and holds what it raised."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._calls.put((future, call, arguments))
+    def run(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> asyncio.Future[Returned]:
+        """Make a call in a thread; the future holds what it returns or raises. Cancelled, it is made all the same."""
+        future: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
+        self._calls.put((future, call, args, kwargs))
         return future
 
     def close(self) -> None:
@@ -34,21 +38,22 @@ class WorkerThreads:
 
     def _work(self) -> None:
         while (item := self._calls.get()) is not None:
-            future, call, arguments = item
+            future, call, args, kwargs = item
+            result: Any = None
             error: BaseException | None = None
             try:
-                call(*arguments)
+                result = call(*args, **kwargs)
             except BaseException as raised:  # it is for whoever waits
                 error = raised
             with suppress(RuntimeError):  # the loop has ended, and whoever waited with it
-                future.get_loop().call_soon_threadsafe(_settle, future, error)
-            del item, future, call, arguments, error
+                future.get_loop().call_soon_threadsafe(_settle, future, result, error)
+            del item, future, call, args, kwargs, result, error
 
 
-def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
     if future.done():
         return  # whoever waited was cancelled
     if error is None:
-        future.set_result(None)
+        future.set_result(result)
     else:
         future.set_exception(error)
