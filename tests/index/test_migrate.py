@@ -1,5 +1,6 @@
 """The migrations lead to the schema that the statements are made for."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +28,11 @@ def scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(config)
 
 
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Tell whether the schema should have something; what a full-text index is made of is SQLite's own."""
+    return kind != "table" or not re.match("(patient|study)_text", name or "")
+
+
 REVISIONS = ["base", *(script.revision for script in scripts().walk_revisions())]
 
 
@@ -46,7 +52,8 @@ def test_an_index_of_any_revision_is_brought_up_to_the_schema(tmp_path: Path, re
     assert index.count(Query(Level.IMAGE)) == 1
     index.close()
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+        assert compare_metadata(context, metadata) == []
         inspector = inspect(connection)
         for table in metadata.tables.values():
             unique = {tuple(found["column_names"]) for found in inspector.get_unique_constraints(table.name)}

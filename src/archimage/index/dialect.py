@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, Select, Table
 from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.expression import Insert
@@ -25,6 +25,12 @@ class Dialect(Protocol):
 
     def contains(self, text: Text, word: str) -> ColumnElement[bool]:
         """Find word anywhere in text, without regard to the case of ASCII letters at least."""
+
+    def holding(self, rows: Table, sought: str) -> Select[Any]:
+        """Select the keys of patients or studies whose text holds what is sought, without regard to case.
+
+        The text is that of `freetext.tested`; three characters or more are sought.
+        """
 
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""

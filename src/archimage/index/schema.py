@@ -10,6 +10,9 @@ levels of the Query/Retrieve information model. Two more are derived:
 `removal` has a row for each instance that was removed on request, in their order: what the ingest journals still hold
 of it from before is void, and its file is to be deleted. It is kept until neither is true any more.
 
+Parts of texts are found by `patient_text` and `study_text`, indexes of trigrams (FTS5) that triggers keep up to date; a
+migration alone makes them, as each database has its own kind.
+
 `hashed` has the Orthanc identifiers of rows, and is empty until somebody uses one (see `index.hashed`).
 
 `node` has the remote nodes that were entered at run time, `label` the labels that people gave studies. They are not
@@ -35,7 +38,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -88,6 +91,7 @@ study: Final = Table(
     Index(None, "study_date", "study_time"),
     Index(None, "accession_number"),
     Index(None, "study_id"),
+    Index(None, "study_description"),
     Index(None, "referring_physician_name"),
     Index(None, "name_of_physicians_reading_study"),
 )

@@ -8,7 +8,21 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Float, Table, bindparam, case, cast, func, literal, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
@@ -36,6 +50,13 @@ class SqliteDialect:
         """Find word anywhere in text, without regard to the case of ASCII letters."""
         plain = _LIKE_SPECIAL.sub(r"!\g<0>", word)
         return text.like(f"%{plain}%", escape="!")
+
+    def holding(self, rows: Table, sought: str) -> Select[Any]:
+        """Select the keys of patients or studies whose text holds what is sought, without regard to case."""
+        index = f"{rows.name}_text"
+        phrase = '"' + sought.replace('"', '""') + '"'
+        keys = select(literal_column("rowid", Integer)).select_from(text(index))
+        return keys.where(literal_column(index).bool_op("MATCH")(phrase))
 
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""

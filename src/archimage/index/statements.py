@@ -6,7 +6,7 @@ that it costs only where the rest of the query leads, except when one of its con
 index: then it is the sub-select that leads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -31,7 +31,7 @@ from archimage.errors import InvalidQueryError
 from archimage.index import derived, freetext, matching
 from archimage.index.dialect import Dialect
 from archimage.index.patterns import literal_prefix
-from archimage.index.schema import TABLES, instance, patient, series
+from archimage.index.schema import TABLES, instance, patient, series, study
 from archimage.model.attributes import UNIQUE_KEYS, Attribute, Level
 from archimage.model.query import Condition, DateTimeRange, Empty, OrderBy, Query, Wildcard
 
@@ -55,6 +55,9 @@ _REMEMBERED: Final = 128
 and making a statement takes several times as long as running it."""
 _SHORT: Final = 10_000
 """Of lists up to this many rows the keys are found first, so that counts are worked out for the rows that are given."""
+
+Texts = Callable[[str, Level, Dialect], list[ColumnElement[bool]]]
+"""One of the two forms in `freetext`."""
 
 _UNLIMITED: Final = 1 << 62
 _CHOSEN: Final = table("chosen", column("pk"))
@@ -166,9 +169,29 @@ def _matches(query: Query, dialect: Dialect) -> Select[Any]:
     studies = _studies(query, dialect)
     if studies is not None:
         return studies
+    if query.text and query.order_by and query.limit is not None:
+        return (
+            select(TABLES[query.level].c.pk).select_from(_walk(query)).where(*_where(query, dialect, freetext.tested))
+        )
+    return _keys(query).where(*_where(query, dialect))
+
+
+def _keys(query: Query) -> Select[Any]:
+    """Select the keys of a level, and join what conditions and order look at."""
     key = TABLES[query.level].c.pk
     found = select(func.min(key)).group_by(patient.c.patient_id) if query.merged else select(key)
-    return found.select_from(_needed(query)).where(*_where(query, dialect))
+    return found.select_from(_needed(query))
+
+
+def _walk(query: Query) -> FromClause:
+    """Join the tables for a walk in their order, which ends with the page.
+
+    The planner thinks that a condition leaves few rows and would rather sort them; as the key is not led by an index
+    it begins with the patients.
+    """
+    if query.level is Level.STUDY and query.order_by[0].attribute.level is Level.PATIENT:
+        return patient.join(study, study.c.patient_pk == patient.c.pk + literal_column("0"))
+    return _needed(query)
 
 
 def _among(query: Query, dialect: Dialect) -> Select[Any]:
@@ -196,7 +219,12 @@ def _count(query: Query, dialect: Dialect) -> Statement:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _some(query: Query, dialect: Dialect) -> Statement:
-    return _compiled(_matches(query, dialect).limit(bindparam(_LIMIT, required=False, type_=Integer)), dialect)
+    limit = bindparam(_LIMIT, required=False, type_=Integer)
+    if query.text and not query.conditions and not query.labels:
+        found = _keys(query).where(*freetext.found(query.text, query.level, dialect, limit=limit))
+    else:
+        found = _matches(query, dialect)
+    return _compiled(found.limit(limit), dialect)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -245,7 +273,7 @@ def level_of(condition: Condition | DateTimeRange) -> Level:
     return condition.date.level if isinstance(condition, DateTimeRange) else condition.attribute.level
 
 
-def _where(query: Query, dialect: Dialect) -> list[ColumnElement[bool]]:
+def _where(query: Query, dialect: Dialect, texts: Texts = freetext.found) -> list[ColumnElement[bool]]:
     """Translate the conditions."""
     here, below = [], []
     for condition in query.conditions:
@@ -255,16 +283,12 @@ def _where(query: Query, dialect: Dialect) -> list[ColumnElement[bool]]:
             below.append(condition)
     here += freetext.labelled(query.labels)
     if query.text:
-        here += freetext.found(query.text, query.level, dialect)
+        here += texts(query.text, query.level, dialect)
     return [*here, _related(query, below, dialect)] if below else here
 
 
 def _at_or_above(condition: Condition | DateTimeRange, query: Query, dialect: Dialect) -> ColumnElement[bool]:
     """Translate a condition on the row or one above it; a range above leads only as a sub-select."""
-    if query.text and query.level is Level.STUDY and (found := matching.studies(condition, dialect)) is not None:
-        # Looking below every study takes ten times as long; a bare key would make the planner begin with the list,
-        # which may be half of all studies, and sort what it finds.
-        return (TABLES[query.level].c.pk + literal_column("0")).in_(found.correlate(None))
     term = matching.expression(condition, dialect, fuzzy=query.fuzzy)
     level = level_of(condition)
     if level is query.level or not _is_selective(condition):

@@ -14,7 +14,7 @@ from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import QueryService, Root, Row
 
 MAX_TEXT: Final = 256
-FEW: Final = 2_000
+FEW: Final = 10_000
 """So many matches are sorted faster than they are met on a walk along an index in its order."""
 UNCOUNTED: Final = -1
 """Total of a list of more than a few studies that has not been counted."""
