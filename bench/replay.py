@@ -35,7 +35,7 @@ def send_objects(
     channels = [wire.Channel.open(port, called, context) for _ in range(associations)]
 
     def transmit(number: int, file: int, span: Span) -> None:
-        _send_file(channels[number].sock, file, span)
+        send_file(channels[number].sock, file, span)
         if status := channels[number].read_status():
             raise wire.WireError(f"C-STORE answered {status:#06x}")
 
@@ -51,7 +51,7 @@ def send_bare(objects: Objects, connections: int, port: int, cpu_clock: Callable
 
     def transmit(number: int, file: int, span: Span) -> None:
         sockets[number].send(span[1].to_bytes(8, "big"), socket.MSG_MORE)
-        _send_file(sockets[number], file, span)
+        send_file(sockets[number], file, span)
         if sockets[number].recv(1) != b"\0":
             raise wire.WireError("the floor closed the connection")
 
@@ -61,7 +61,8 @@ def send_bare(objects: Objects, connections: int, port: int, cpu_clock: Callable
     return sent
 
 
-def _send_file(sock: socket.socket, file: int, span: Span) -> None:
+def send_file(sock: socket.socket, file: int, span: Span) -> None:
+    """Send a span of a file."""
     offset, left = span
     while left:
         done = os.sendfile(sock.fileno(), file, offset, left)

@@ -244,13 +244,14 @@ class App:
                 await stopped.wait()
             finally:
                 calls = asyncio.to_thread(self.peers.close)  # so that no request waits for a peer
-                await asyncio.gather(dicom.close(), http.close(), calls)
+                grace_s = self.config.dicom.grace_s
+                await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
 
     async def _listen(self, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
         """Take the ports, last of all, and tell."""
         dicom_socket, http_socket = _bind_listeners(self.config)
         await dicom.listen(dicom_socket)
-        http.listen(http_socket)
+        await http.listen(http_socket)
         self.services.status.listening(Ports(dicom_socket.getsockname()[1], http_socket.getsockname()[1]))
         if self.compression is not None:
             self.compression.start()

@@ -116,6 +116,12 @@ class DicomConfig(_Section):
         default=8, description="Operations that a peer may have outstanding on one association, when it asks for that."
     )
     workers: int = Field(default=1, ge=1, le=256, description="Equal processes that share the port.")
+    grace_s: float = Field(
+        default=0.1,
+        ge=0,
+        le=600,
+        description="Time that running C-STOREs and web requests have to end when the archive is stopped, seconds.",
+    )
 
 
 class HttpConfig(_Section):

@@ -30,6 +30,7 @@ class Background:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.port = 0
+        self.server: DicomServer | None = None
 
     def call(self, function: Callable[[], Awaitable[Returned]]) -> Returned:
         """Run a coroutine on the server's loop and return what it returns."""
@@ -73,6 +74,7 @@ def listening(
     server = DicomServer(settings, Registry(verification.service(), *services), policy, table)
     listener = bind("127.0.0.1", 0, shared=False)
     background.port = listener.getsockname()[1]
+    background.server = server
     try:
         background.call(lambda: server.listen(listener))
         yield background

@@ -118,7 +118,7 @@ def _listen(
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)
-        server.listen(listener)
+        await server.listen(listener)
         return server
 
     return asyncio.run_coroutine_threadsafe(listen(), loop).result(_WITHIN_S)

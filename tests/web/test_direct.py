@@ -138,7 +138,7 @@ def listening(application: ASGIApp, limits: HttpLimits | None = None) -> Iterato
 
     async def listen(listener: socket.socket) -> HttpServer:
         server = HttpServer(application, limits)
-        server.listen(listener)
+        await server.listen(listener)
         return server
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -13,7 +13,7 @@ from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
 
 _BACKLOG: Final = 1024
-_FAREWELL_S: Final = 0.1
+_FAREWELL_S: Final = 0.02
 _WRITE_TIMEOUT_S: Final = 60.0
 
 
@@ -40,10 +40,15 @@ class DicomServer:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
 
-    async def close(self) -> None:
-        """Stop listening, abort every association and wait a moment for their ends."""
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Stop listening and abort every association; what is being stored has grace_s, seconds, to be answered.
+
+        Peers have a moment to close their connections, so that they read the A-ABORT before these are gone.
+        """
         if self._server is not None:
             self._server.close()
+        if grace_s and self._sessions:
+            await asyncio.wait([session.drain() for session in self._sessions], timeout=grace_s)
         tasks = list(self._sessions.values())
         for session in list(self._sessions):
             session.abort()

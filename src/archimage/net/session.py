@@ -71,6 +71,8 @@ class Session:
         self._cancels: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sub_operations: dict[int, asyncio.Future[int]] = {}
+        self._storing = 0
+        self._drained: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Serve until the connection has ended."""
@@ -108,6 +110,12 @@ class Session:
         """Tell the peer that this is the end, and end."""
         self.ending = self.ending or "aborted here"
         self._outbox.abort()
+
+    def drain(self) -> asyncio.Future[None]:
+        """Begin nothing more, and abort once the peer's running C-STOREs are answered: then the future is done."""
+        self._drained = self._loop.create_future()
+        self._abort_if_drained()
+        return self._drained
 
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
         """Send an instance to the peer on this association, one at a time; return the peer's status."""
@@ -169,7 +177,7 @@ class Session:
             cancelled = self._cancels.get(command.message_id_being_responded_to or 0)
             if cancelled is not None:
                 cancelled.set()
-        elif command.is_request:
+        elif command.is_request and self._drained is None:
             self.requests += 1
             self.last_request = command.field
             self._receiving = self._operation(event)
@@ -187,7 +195,8 @@ class Session:
             return Refused(reply, Response(Status.DUPLICATE_INVOCATION))
         stream_handler = self._registry.stream_handlers.get(command.field)
         if stream_handler is not None and context.as_scp:
-            return stream_handler(Incoming(command, context, self.calling_ae_title, reply))
+            self._storing += 1
+            return stream_handler(Incoming(command, context, self.calling_ae_title, self._stored(reply)))
         handler = self._registry.handlers.get((context.abstract_syntax, command.field))
         if handler is None:
             return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))
@@ -198,6 +207,21 @@ class Session:
             self._outbox.send(event.context_id, answer(event.command, response), response.dataset)
 
         return reply
+
+    def _stored(self, reply: Reply) -> Reply:
+        """Take note that a C-STORE is answered."""
+
+        def replied(response: Response) -> None:
+            reply(response)
+            self._storing -= 1
+            self._abort_if_drained()
+
+        return replied
+
+    def _abort_if_drained(self) -> None:
+        if self._drained is not None and not self._drained.done() and not self._storing:
+            self.abort()
+            self._drained.set_result(None)
 
     async def _settle(self) -> None:
         """Let operations be done with the views of this batch; the peer is not to blame for the time that takes.
@@ -255,6 +279,8 @@ class Session:
             reply(Response(Status.PROCESSING_FAILURE))
 
     async def _end(self) -> None:
+        self._storing = 0
+        self._abort_if_drained()
         for operation in (*self._unsettled, *([] if self._receiving is None else [self._receiving])):
             operation.abandon()
         for cancelled in self._cancels.values():

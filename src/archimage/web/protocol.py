@@ -10,7 +10,7 @@ What a body may cost is told in `receiving`.
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -303,6 +303,6 @@ def _told_length(headers: list[tuple[bytes, bytes]]) -> int | None:
     return None if length is None or b"transfer-encoding" in told or b"upgrade" in told else int(length)
 
 
-def bounded(limits: HttpLimits) -> type[asyncio.Protocol]:
-    """Make what uvicorn takes for a protocol class."""
-    return cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits))
+def bounded(limits: HttpLimits) -> Callable[..., BoundedProtocol]:
+    """Make what makes the protocol of a connection of what uvicorn's server would give it."""
+    return partial(BoundedProtocol, limits)

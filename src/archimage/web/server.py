@@ -1,22 +1,24 @@
-"""The HTTP listener: uvicorn inside the archive's own event loop."""
+"""The HTTP listener: uvicorn's protocol on sockets of the archive's own event loop.
+
+uvicorn's server looks every tenth of a second whether it is to end, and waits another tenth for its connections; this
+one ends when it is told to.
+"""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
+import time
+from email.utils import formatdate
+from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
 from archimage.web.protocol import HttpLimits, bounded
 from archimage.web.refusals import EVERY_ANSWER
 
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the archive, which has more to stop than HTTP."""
-        yield
+_BACKLOG: Final = 128
+_DATE_HOLDS_S: Final = 1.0
 
 
 class HttpServer:
@@ -24,9 +26,10 @@ class HttpServer:
 
     def __init__(self, application: ASGIApp, limits: HttpLimits | None = None) -> None:
         limits = limits or HttpLimits()
-        config = uvicorn.Config(
+        self._protocol = bounded(limits)
+        self._config = uvicorn.Config(
             application,
-            http=bounded(limits),
+            http=cast("type[asyncio.Protocol]", self._protocol),
             ws="none",
             limit_concurrency=limits.max_connections,
             lifespan="off",
@@ -37,17 +40,41 @@ class HttpServer:
             proxy_headers=False,
             timeout_keep_alive=int(limits.keep_alive_timeout_s),
         )
-        self._server = _Server(config)
-        self._task: asyncio.Task[None] | None = None
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._dating: asyncio.TimerHandle | None = None
 
-    def listen(self, listener: socket.socket) -> None:
+    async def listen(self, listener: socket.socket) -> None:
         """Serve connections of a bound socket."""
-        listener.listen(128)
-        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listener]))
+        loop = asyncio.get_running_loop()
+        self._config.load()
+        self._date()
+        self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
 
-    async def close(self) -> None:
-        """Stop, open requests included."""
-        self._server.should_exit = True
-        self._server.force_exit = True
-        if self._task is not None:
-            await self._task
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Stop listening; who is being answered has grace_s, seconds, before the connection is cut."""
+        if self._server is None or self._dating is None:
+            return
+        self._dating.cancel()
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        if grace_s and self._state.tasks:
+            await asyncio.wait(self._state.tasks, timeout=grace_s)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _connection(self) -> asyncio.Protocol:
+        return self._protocol(config=self._config, server_state=self._state, app_state={})
+
+    def _date(self) -> None:
+        """Write the headers of every answer, the date among them, once a second."""
+        self._state.default_headers = [
+            (b"date", formatdate(time.time(), usegmt=True).encode()),
+            *self._config.encoded_headers,
+        ]
+        self._dating = asyncio.get_running_loop().call_later(_DATE_HOLDS_S, self._date)

@@ -1,6 +1,7 @@
 """Storage SCP: C-STORE into the archive, stored as received in every transfer syntax (PS3.4 Annex B)."""
 
 import asyncio
+import threading
 from typing import Final
 
 from archimage.errors import ArchimageError, IdentityMismatchError
@@ -55,7 +56,9 @@ class _Store:
         self._pieces: list[bytes | memoryview] = []
         self._size_bytes = 0
         self._last = False
-        self._handed_over = False
+        self._taking = threading.Lock()
+        self._over = False
+        self._abandoned = False
 
     def add(self, data: memoryview, *, last: bool) -> None:
         """Hold a piece until `settle`."""
@@ -75,16 +78,27 @@ class _Store:
         await self._threads.run(self._take, pieces)
 
     def abandon(self) -> None:
-        """Drop what was written."""
-        if not self._handed_over:
-            self._reception.discard()
+        """Drop what was written, unless the intake has it; a thread that is at it does so when it is done."""
+        self._abandoned = True
+        if self._taking.acquire(blocking=False):
+            try:
+                if not self._over:
+                    self._reception.discard()
+                    self._over = True
+            finally:
+                self._taking.release()
 
     def _take(self, pieces: list[bytes | memoryview]) -> None:
-        if self._last:
-            self._reception.finish(pieces, self._done)
-            self._handed_over = True
-        else:
-            self._reception.write(pieces)
+        with self._taking:
+            if self._over:
+                return
+            if self._last:
+                self._over = True
+                self._reception.finish(pieces, self._done)
+            else:
+                self._reception.write(pieces)
+        if self._abandoned:
+            self.abandon()
 
     def _done(self, result: Outcome | ArchimageError) -> None:
         self._loop.call_soon_threadsafe(self._answer, result)
