@@ -50,6 +50,7 @@ from archimage.services.deletion import DeletionService
 from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
+from archimage.services.health import HealthService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
@@ -64,6 +65,7 @@ from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
 from archimage.services.retrieve import RetrieveService
+from archimage.services.room import Room
 from archimage.services.status import Ports, StatusService
 from archimage.services.store import Durability, StoreService
 from archimage.services.tags import TagService
@@ -141,11 +143,14 @@ class App:
         opened.callback(self.blobs.close)
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
         opened.callback(journal.close)
-        opened.callback(Checkpointer(journal, self.blobs, self.index).close)
+        self.checkpointer = Checkpointer(journal, self.blobs, self.index)
+        opened.callback(self.checkpointer.close)
         caches = _caches(self.config)
         self.derived = Derived(*caches)
         intake = Intake(self.blobs, journal, self.index, self.derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
+        self._room = Room(directory, storage.reserve_bytes)
+        self.health = HealthService(self.index, self.blobs, intake, self.checkpointer, self._room)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
 
@@ -214,6 +219,7 @@ class App:
             Layout(storage.layout),
             ScanLimits(),
             self._publish,
+            self._room,
             CompressionRules(storage.compress),
         )
 
@@ -243,6 +249,7 @@ class App:
                 await self._listen(dicom, http, on_ready)
                 await stopped.wait()
             finally:
+                self.health.end()
                 calls = asyncio.to_thread(self.peers.close)  # so that no request waits for a peer
                 grace_s = self.config.dicom.grace_s
                 await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
@@ -291,9 +298,8 @@ class App:
             uploads=services.uploads,
             preparing=services.preparing,
         )
-        checks = {"index": self._check_index}
         named = OrthancService(HashedTable(self.index), services.query, services.removal)
-        return application.build(dicomweb, management, named, checks, self.config, threads, self._metered())
+        return application.build(dicomweb, management, named, self.health, self.config, threads, self._metered())
 
     def _metered(self) -> Callable[[], bytes]:
         """Begin to count; return what tells the counts."""
@@ -354,9 +360,6 @@ class App:
             _log.warning(
                 "object refused", sop_instance_uid=event.sop_instance_uid, ae=event.source_ae_title, reason=event.reason
             )
-
-    def _check_index(self) -> None:
-        self.index.lookup("0")
 
 
 def build(config: Config, *, alone: bool = False) -> App:

@@ -182,6 +182,12 @@ class StorageConfig(_Section):
     journal_segment_bytes: int = Field(
         default=32 * 1024 * 1024, ge=4 * 1024 * 1024, description="Size of a journal segment, bytes."
     )
+    reserve_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=0,
+        description="Room on the disk that is kept free: with less, objects are refused, so that neither index nor "
+        "journal meets a full disk; bytes.",
+    )
     metadata_cache_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=0, description="Room for the compressed metadata of series, bytes."
     )

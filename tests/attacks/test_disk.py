@@ -18,7 +18,7 @@ from tests.attacks.faults import Faults, compile_faults
 from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import CT_CONTEXT, Peer, querying
 
-_SETTINGS = {"storage__journal_segment_bytes": 4 << 20}
+_SETTINGS = {"storage__journal_segment_bytes": 4 << 20, "storage__reserve_bytes": 0}
 _SMALL = b"\1\2" * 2_000
 _LARGE = b"\3\4" * 200_000  # beyond the journal's limit: its own file counts
 _REFUSED_WITHIN_S = 3.0

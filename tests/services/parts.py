@@ -13,6 +13,7 @@ from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.derived import Derived
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
+from archimage.services.room import Room
 from archimage.services.store import Durability, Expected, StoreService
 from archimage.storage.cache import FilesystemCache
 from archimage.storage.filesystem import FilesystemBlobStore
@@ -72,5 +73,7 @@ def open_parts(held: ExitStack, directory: Path, *, replace: bool) -> Parts:
     derived = Derived(FilesystemCache(directory / "cache", 1 << 20), FilesystemCache(directory / "transcoded", 1 << 30))
     intake = held.enter_context(closing(Intake(blobs, journal, index, derived, replace=replace)))
     events: list[InstanceStored | InstanceRefused] = []
-    service = StoreService(blobs, intake, Durability(LIMIT, flush=True), Layout.UID, ScanLimits(), events.append)
+    service = StoreService(
+        blobs, intake, Durability(LIMIT, flush=True), Layout.UID, ScanLimits(), events.append, Room(directory, 0)
+    )
     return Parts(directory, blobs, journal, index, intake, service, derived, events)

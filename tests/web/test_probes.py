@@ -9,11 +9,12 @@ from starlette.types import Message
 
 from archimage import __version__
 from archimage.errors import IndexUnavailableError
-from archimage.web.probes import Check, build
+from archimage.services.health import Check
+from archimage.web.probes import build
 
 
 def ask(
-    path: str, checks: Mapping[str, Check], *, timeout_s: float = 5.0, on_answer: Check = dict
+    path: str, checks: Mapping[str, Check], *, timeout_s: float = 5.0, on_answer: Callable[[], object] = dict
 ) -> tuple[int, dict[str, object]]:
     """Send one GET through the ASGI interface."""
     sent: list[Message] = []
@@ -33,15 +34,15 @@ def ask(
         "headers": [],
         "query_string": b"",
     }
-    asyncio.run(build(checks, timeout_s=timeout_s)(scope, receive, send))
+    asyncio.run(build(checks, checks, timeout_s=timeout_s)(scope, receive, send))
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(body) if body.startswith(b"{") else {}
 
 
-def failing(error: Exception) -> Callable[[], None]:
+def failing(error: Exception) -> Check:
     """Make a check that raises error."""
 
-    def check() -> None:
+    def check() -> dict[str, int]:
         raise error
 
     return check
@@ -52,10 +53,10 @@ def test_live_answers_whatever_the_checks_say() -> None:
 
 
 def test_ready_and_health_answer_200_while_every_check_passes() -> None:
-    for path in ("/ready", "/health"):
-        status, body = ask(path, {"index": lambda: None})
-        assert status == 200
-        assert body == {"status": "ready", "version": __version__, "checks": {"index": "ok"}}
+    checks: dict[str, Check] = {"index": lambda: {"size_bytes": 7}}
+    assert ask("/ready", checks) == (200, {"status": "ready", "version": __version__, "checks": {"index": "ok"}})
+    told = {"index": {"state": "ok", "size_bytes": 7}}
+    assert ask("/health", checks) == (200, {"status": "ok", "version": __version__, "parts": told})
 
 
 def test_a_failing_check_is_named_without_its_details() -> None:
@@ -63,12 +64,23 @@ def test_a_failing_check_is_named_without_its_details() -> None:
     status, body = ask("/ready", checks)
     assert status == 503
     assert body["checks"] == {"index": "IndexUnavailableError", "disk": "OSError"}
-    assert "secret" not in json.dumps(body)
+    status, whole = ask("/health", checks)
+    assert (status, whole["status"]) == (503, "failing")
+    assert whole["parts"] == {
+        "index": {"state": "failing", "reason": "IndexUnavailableError"},
+        "disk": {"state": "failing", "reason": "OSError"},
+    }
+    assert "secret" not in json.dumps([body, whole])
 
 
 def test_a_check_that_hangs_is_given_up() -> None:
     answered = threading.Event()
-    status, body = ask("/ready", {"index": lambda: answered.wait(5)}, timeout_s=0.05, on_answer=answered.set)
+
+    def hanging() -> dict[str, int]:
+        answered.wait(5)
+        return {}
+
+    status, body = ask("/ready", {"index": hanging}, timeout_s=0.05, on_answer=answered.set)
     assert status == 503
     assert body["checks"] == {"index": "no answer in 0.05 s"}
 

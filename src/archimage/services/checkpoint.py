@@ -1,12 +1,12 @@
 """The checkpoint: what the ingest journal promised becomes durable in its own place; the journal has room again."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
 
-from archimage.errors import ArchimageError
+from archimage.errors import ArchimageError, StorageError
 from archimage.ports import BlobStore, Index, Journal, JournalCheckpoint
 from archimage.services.recovery import rewrite
 
@@ -23,9 +23,21 @@ class Checkpointer:
         self._index = index
         self._due = threading.Event()
         self._ended = False
-        journal.on_sealed = self._due.set
+        self._failure: Exception | None = None
+        journal.on_sealed = self.ask
         self._thread = threading.Thread(target=self._run, name="checkpoint")
         self._thread.start()
+
+    def ask(self) -> None:
+        """Have a checkpoint made soon."""
+        self._due.set()
+
+    def check(self) -> Mapping[str, int]:
+        """Raise what the last checkpoint failed of, StorageError where that is no fault of the disk."""
+        failure = self._failure
+        if failure is not None:
+            raise failure if isinstance(failure, ArchimageError) else StorageError(str(failure))
+        return {}
 
     def close(self) -> None:
         """Make a last checkpoint and stop."""
@@ -40,11 +52,12 @@ class Checkpointer:
             self._due.clear()
             self._attempt(self._checkpoint)
 
-    @staticmethod
-    def _attempt(work: Callable[[], None]) -> None:
+    def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
+            self._failure = None
         except Exception as error:  # a fault of ours must not end the only thread that gives the journal room
+            self._failure = error
             _log.error("checkpoint failed; the journal keeps what it holds", reason=str(error))
 
     def _checkpoint(self) -> None:

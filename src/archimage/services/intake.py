@@ -17,6 +17,7 @@ from archimage.errors import (
     IndexUnavailableError,
     NotFoundError,
     StorageError,
+    UnavailableError,
 )
 from archimage.model.records import InstanceRecord, Original, StoredInstance
 from archimage.ports import BlobStore, Index, IndexWriter, Journal, JournalCommit, JournalEntry
@@ -79,6 +80,12 @@ class Intake:
     def submit(self, arrival: Arrival) -> None:
         """Hand over an arrival."""
         self._queue.put(arrival)
+
+    def check(self) -> Mapping[str, int]:
+        """Return how many objects wait; UnavailableError where none is taken."""
+        if not self._thread.is_alive():
+            raise UnavailableError("the intake has ended")
+        return {"waiting": self._queue.qsize() + len(self._waiting)}
 
     def close(self) -> None:
         """Finish what was submitted and stop."""

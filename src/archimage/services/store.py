@@ -22,6 +22,7 @@ from archimage.services.compression_rules import CompressionRules
 from archimage.services.content import HeldContent, StreamedContent
 from archimage.services.intake import Arrival, Done, Intake, Outcome
 from archimage.services.layout import Layout
+from archimage.services.room import Room
 
 _SYNC_EVERY_BYTES: Final = 16 << 20
 """So that the last flush of a large object, for which a whole group waits, is a short one."""
@@ -63,6 +64,7 @@ class StoreService:
     layout: Layout
     limits: ScanLimits
     publish: Publish
+    room: Room
     compression: CompressionRules = field(default_factory=CompressionRules)
 
     def begin(self, expected: Expected) -> "Reception":
@@ -71,7 +73,9 @@ class StoreService:
         Raises:
             InvalidInstanceUIDError: the announced UIDs are not UIDs.
             UnsupportedTransferSyntaxError: its data set could not be scanned.
+            OutOfResourcesError: less room is left than the reserve.
         """
+        self.room.check()
         check_uid(expected.sop_class_uid)
         check_uid(expected.sop_instance_uid)
         return Reception(self, expected, HeaderScanner(expected.transfer_syntax_uid, WANTED, self.limits))

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import Config
 from archimage.model.hashed import is_hashed_id
+from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
 from archimage.web import metrics, openapi, probes
 from archimage.web.api import application as api
@@ -27,7 +28,6 @@ from archimage.web.ohif.installed import Installation
 from archimage.web.orthanc import application as orthanc
 from archimage.web.orthanc.calls import OrthancServices
 from archimage.web.pages import application as pages
-from archimage.web.probes import Check
 
 _READ_ONLY: Final = partial(
     status_report, HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", {"Allow": "GET, HEAD"}
@@ -75,7 +75,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     services: WebServices,
     management: ApiServices,
     named: OrthancService,
-    checks: Mapping[str, Check],
+    health: HealthService,
     config: Config,
     threads: Threads,
     exposition: Callable[[], bytes],
@@ -100,7 +100,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     if settings.orthanc_api:
         served = OrthancServices(named, services, management, threads)
         followed = orthanc.build(served, body_timeout_s=settings.request_timeout_s)
-    application = Application(dicomweb, documents, parts, followed, probes.build(checks))
+    application = Application(dicomweb, documents, parts, followed, probes.build(health.needed, health.parts))
     return HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
