@@ -44,6 +44,18 @@ def test_an_image_is_shown_and_changes_with_the_window(page: Page) -> None:
     assert mean != pytest.approx(before, abs=1)
 
 
+def test_the_first_image_is_fetched_beside_the_script_and_only_once(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    fetched = page.evaluate("performance.getEntriesByType('resource').map(one => [one.initiatorType, one.name])")
+    ahead = [name for kind, name in fetched if kind == "link" and ("/dicom-web/" in name or "/api/" in name)]
+    assert [name.rpartition("/")[2] for name in ahead] == [
+        "instances?limit=16&offset=0",
+        "metadata",
+        "octet-stream",
+    ]
+    assert [name for kind, name in fetched if kind == "fetch" and name in ahead] == []
+
+
 def test_a_drag_changes_the_window_and_reset_brings_it_back(page: Page) -> None:
     open_viewer(page, "demo-ct")
     page.mouse.move(600, 400)

@@ -7,7 +7,7 @@ from typing import Final
 from playwright.sync_api import Browser
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 _H264_HIGH_41: Final = "1.2.840.10008.1.2.4.102"
 _VIDEO_PHOTOGRAPHIC_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.77.1.4.1"
@@ -16,7 +16,8 @@ _FRAMES, _FRAME_TIME_MS, _COLUMNS, _ROWS = 40, 40, 320, 240
 _RECORD: Final = """async ({frames, frameTime, columns, rows}) => {
   const canvas = Object.assign(document.createElement("canvas"), {width: columns, height: rows});
   const draw = canvas.getContext("2d"), parts = [];
-  const recorder = new MediaRecorder(canvas.captureStream(1000 / frameTime), {mimeType: "video/mp4;codecs=avc1.42E01E"});
+  const stream = canvas.captureStream(1000 / frameTime);
+  const recorder = new MediaRecorder(stream, {mimeType: "video/mp4;codecs=avc1.42E01E"});
   recorder.ondataavailable = ({data}) => parts.push(data);
   const ended = new Promise(resolve => recorder.onstop = resolve);
   recorder.start();
@@ -78,7 +79,7 @@ def _described(patient_id: str, sop_class_uid: str, modality: str) -> Dataset:
 
 def _written(ds: Dataset, transfer_syntax_uid: str) -> bytes:
     ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = transfer_syntax_uid
+    ds.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     file = BytesIO()
     ds.save_as(file, enforce_file_format=True)
     return file.getvalue()

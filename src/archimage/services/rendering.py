@@ -76,7 +76,7 @@ class RenderingService:
         Raises:
             UnavailableError: too many images wait to be rendered.
         """
-        asked = {"wrapped": wrapped, "size": [viewport.vw, viewport.vh], "media_type": media_type}
+        asked: dict[str, Any] = {"wrapped": wrapped, "size": [viewport.vw, viewport.vh], "media_type": media_type}
         return _data(self._work.submit("symbolise", asked, []))
 
     def frame(self, instance: StoredInstance, number: int, options: RenderOptions, media_type: str) -> bytes:
