@@ -12,17 +12,14 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from playwright.sync_api import Page, Request, sync_playwright
+from playwright.sync_api import Request
 
-from bench import archives, machine, peers, process, web
+from bench import archives, browser, machine, peers, process, web
 from bench.data import SERIES_600, Objects
 from bench.figures import OURS, Sample, Target
 from bench.harness import Bench
 from bench.process import Running
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ("--no-sandbox", "--no-first-run", "--disable-background-networking", "--use-angle=swiftshader",
-             "--enable-unsafe-swiftshader")  # fmt: skip
 INSTALL_WITHIN_S = 300
 SEES_WITHIN_MS = 120_000
 FRAMES = 100  # of the series are asked for again by the lean client
@@ -89,16 +86,13 @@ def _opened(server: Running, study: str) -> tuple[float, list[Asked]]:
             timing = request.timing
             asked.append((path, request.headers.get("accept", "*/*"), timing["responseEnd"] - timing["requestStart"]))
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        page: Page = browser.new_page(viewport={"width": 1280, "height": 800})
+    with browser.chromium() as chromium, browser.visitor(chromium, server) as page:
         page.on("requestfinished", note)
         start = time.perf_counter()
-        page.goto(f"http://127.0.0.1:{server.http_port}/ohif/viewer?StudyInstanceUIDs={study}")
+        page.goto(f"/ohif/viewer?StudyInstanceUIDs={study}")
         page.wait_for_function(SEEN, timeout=SEES_WITHIN_MS)
         seen = time.perf_counter() - start
         page.wait_for_load_state("networkidle", timeout=SEES_WITHIN_MS)
-        browser.close()
     return seen, asked
 
 

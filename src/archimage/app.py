@@ -198,6 +198,7 @@ class App:
             nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
             preparing=preparing,
         )
+        opened.callback(self.services.status.close)
         self.peers = self._peer_service(opened)
 
     def _peer_service(self, opened: ExitStack) -> PeerService:

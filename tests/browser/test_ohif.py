@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -12,17 +13,27 @@ from io import BytesIO
 from typing import Final
 from urllib.parse import urlsplit
 
+import numpy as np
 import pydicom
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
 from pydicom.uid import generate_uid
 
 from tests.attacks.server import Server
+from tests.browser.conftest import upload
+from tests.browser.wrapping import pdf_file, video_file
 
 pytestmark = pytest.mark.timeout(300)
 _LOADING_MS: Final = 120_000
 _USUAL_MS: Final = 5_000
 _CANVAS: Final = "canvas.cornerstone-canvas"
+_COLOURED: Final = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let found = 0;
+  for (let at = 0; at < data.length; at += 4) found += Math.abs(data[at] - data[at + 2]) > 40;
+  return found;
+}"""
 _GREYS: Final = """canvas => {
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   let sum = 0, lit = 0;
@@ -99,6 +110,49 @@ def test_compressed_images_are_decoded_by_its_workers(patient: Page, server: Ser
     assert picture(open_study(patient, name))[1] > 0.1
 
 
+def test_a_segmentation_is_laid_over_its_images(patient: Page) -> None:
+    canvas = open_study(patient, "demo-ct")
+    assert canvas.evaluate(_COLOURED) == 0
+    patient.get_by_text("Organs", exact=True).dblclick()
+    expect(patient.get_by_text("Do you want to open this Segmentation?")).to_be_visible()
+    patient.wait_for_function(f"() => ({_COLOURED})(document.querySelector('{_CANVAS}')) > 200")
+
+
+def test_a_report_is_read(patient: Page) -> None:
+    open_study(patient, "demo-ct")
+    patient.get_by_text("Measurements", exact=True).dblclick()
+    for told in ("Oncology Measurement Report", "Right lung", "Spleen"):
+        expect(patient.get_by_text(told).first).to_be_visible()
+
+
+def test_a_video_is_shown_and_played(patient: Page, browser: Browser, server: Server) -> None:
+    upload(server.http_port, video_file(browser))
+    canvas = open_study(patient, "demo-video")
+    patient.wait_for_function(f"() => ({_COLOURED})(document.querySelector('{_CANVAS}')) > 10000")
+    first, _ = picture(canvas)
+    canvas.click()
+    patient.keyboard.press("c")
+    patient.locator("[data-cy=cine-player-play-pause]").click()
+    wait_for_another(patient, first)
+
+
+def test_a_pdf_is_shown_by_the_browsers_own_reader(patient: Page, browser: Browser, server: Server) -> None:
+    upload(server.http_port, pdf_file(browser))
+    patient.goto("/?q=demo-pdf")
+    patient.get_by_role("link", name="View").click()
+    document = patient.locator("object[type='application/pdf']")
+    expect(document).to_be_visible()
+    deadline = time.monotonic() + _LOADING_MS / 1000
+    while blue(document.screenshot()) < 0.2:
+        assert time.monotonic() < deadline, "the document was not painted"
+
+
+def blue(screenshot: bytes) -> float:
+    """Return which part of a picture is of the colour of the document."""
+    pixels = np.asarray(Image.open(BytesIO(screenshot)).convert("RGB")).astype(int)
+    return float((np.abs(pixels - (0, 0, 255)).max(axis=2) < 40).mean())
+
+
 def keep_compressed(port: int, patient_id: str, syntax: str) -> None:
     """Store an image of the demo as a study of its own in another transfer syntax; the archive itself transcodes it."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
@@ -111,7 +165,8 @@ def keep_compressed(port: int, patient_id: str, syntax: str) -> None:
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
             setattr(dataset, keyword, generate_uid())
         dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        dataset.PatientID = patient_id
+        dataset.PatientID = dataset.AccessionNumber = patient_id
+        dataset.PatientName, dataset.StudyDescription = "Demo^Compressed", patient_id
         written = BytesIO()
         dataset.save_as(written)
         connection.request("POST", "/api/v1/upload", written.getvalue(), {"Content-Type": "application/dicom"})

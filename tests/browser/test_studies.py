@@ -121,12 +121,14 @@ def test_all_of_a_page_are_chosen_and_left_at_once(page: Page) -> None:
     expect(page.locator("[name=chosen]:checked")).to_have_count(0)
 
 
-def test_every_study_that_is_chosen_is_downloaded(page: Page) -> None:
-    page.goto("/?q=demo-mr")
+def test_all_studies_that_are_chosen_are_downloaded_as_one_archive(page: Page) -> None:
+    page.goto("/?q=demo-c")
     page.get_by_role("checkbox", name="Choose all").check()
     with page.expect_download() as download:
         page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Download").click()
-    assert zipfile.is_zipfile(download.value.path())
+    assert download.value.suggested_filename == "studies.zip"
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert len({name.partition("/")[0] for name in archive.namelist()}) == page.locator("[name=chosen]").count() > 1
 
 
 def test_an_image_is_chosen_by_its_place_for_its_tags(page: Page) -> None:

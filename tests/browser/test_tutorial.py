@@ -191,11 +191,18 @@ def send(newcomer: Newcomer, page: Page) -> None:
     page.goto("/nodes")
     add_node(page, "SECOND", newcomer.port("11113"))
     expect(said(page, "SECOND")).to_contain_text("answers, ")
-    assert newcomer.run(newcomer.read("sh")) == newcomer.read("text")
+    page.goto("/?q=demo-mr")
+    page.locator("tbody .name").click()
+    page.get_by_role("button", name="Send", exact=True).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("To").select_option("SECOND")
+    dialog.get_by_role("button", name="Send", exact=True).click()
+    expect(dialog.locator(".words")).to_have_text(newcomer.read("text"))
 
 
 def find_out_why(newcomer: Newcomer, page: Page) -> None:
     """Make the two mistakes, from both sides."""
+    page.goto("/nodes")
     add_node(page, "WRONGPORT", newcomer.port("11119"))
     expect(said(page, "WRONGPORT")).to_contain_text(newcomer.read("text"))
     add_node(page, "SECOMD", newcomer.port("11113"))

@@ -24,13 +24,14 @@ def greys(canvas: Locator) -> tuple[float, float]:
     return mean, lit
 
 
-def open_viewer(page: Page, query: str) -> None:
-    """Open the first study that a search finds."""
+def open_viewer(page: Page, query: str, *, settled: bool = True) -> None:
+    """Open the first study that a search finds; wait for its first image, or until all is there."""
     page.goto(f"/?q={query}")
     page.get_by_role("link", name="View").first.click()
     expect(page.locator(".pane .sw")).to_contain_text("Image 1 /")
     expect(page.locator(".pane .say")).to_be_hidden()
-    page.wait_for_load_state("networkidle")
+    if settled:
+        page.wait_for_load_state("networkidle")
 
 
 def test_an_image_is_shown_and_changes_with_the_window(page: Page) -> None:
@@ -42,6 +43,18 @@ def test_an_image_is_shown_and_changes_with_the_window(page: Page) -> None:
     expect(page.locator(".se")).to_contain_text("W 2500 · L 480")
     mean, _ = greys(page.locator(_CANVAS))
     assert mean != pytest.approx(before, abs=1)
+
+
+def test_the_first_image_is_fetched_beside_the_script_and_only_once(page: Page) -> None:
+    open_viewer(page, "demo-ct")
+    fetched = page.evaluate("performance.getEntriesByType('resource').map(one => [one.initiatorType, one.name])")
+    ahead = [name for kind, name in fetched if kind == "link" and ("/dicom-web/" in name or "/api/" in name)]
+    assert [name.rpartition("/")[2] for name in ahead] == [
+        "instances?limit=16&offset=0",
+        "metadata",
+        "octet-stream",
+    ]
+    assert [name for kind, name in fetched if kind == "fetch" and name in ahead] == []
 
 
 def test_a_drag_changes_the_window_and_reset_brings_it_back(page: Page) -> None:
@@ -212,6 +225,24 @@ def test_panes_scroll_together_when_they_are_told_to(page: Page) -> None:
     page.keyboard.press("PageDown")
     expect(page.locator(".sw").nth(1)).to_contain_text("Image 12 / 12")
     expect(page.locator(".sw").nth(0)).to_contain_text("Image 12 / 12")
+
+
+def test_panes_whose_positions_are_not_known_yet_scroll_by_as_many_images(page: Page) -> None:
+    page.route("**/series/*/metadata", lambda _route: None)  # what tells all positions does not come
+    open_viewer(page, "demo-ct", settled=False)
+    page.keyboard.press("l")
+    page.locator(".pane").nth(1).click()
+    page.locator(".shot").first.click()
+    expect(page.locator(".sw").nth(1)).to_contain_text("Image 1 / 12")
+    for image in (2, 3):
+        page.keyboard.press("ArrowDown")
+        expect(page.locator(".sw").nth(1)).to_contain_text(f"Image {image} / 12")
+        expect(page.locator(".sw").nth(1)).to_contain_text("mm")
+    expect(page.locator(".loaded").nth(1)).to_have_attribute("title", "12 of 12 images are here")
+    page.keyboard.press("y")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".sw").nth(1)).to_contain_text("Image 4 / 12")
+    expect(page.locator(".sw").nth(0)).to_contain_text("Image 2 / 12")
 
 
 def test_a_pane_without_a_series_says_what_to_do(page: Page) -> None:

@@ -1,5 +1,6 @@
 """The commands that work on a data directory of this machine."""
 
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,14 @@ def test_a_dry_run_stores_nothing(archimage: Invoke, studies: Path, tmp_path: Pa
     data = tmp_path / "data"
     assert archimage("import", studies, "--data", data, "--dry-run", "--json").json["stored"] == 10
     assert archimage("index", "verify", "--data", data, "--json").json["instances"] == 0
+
+
+def test_a_file_name_that_is_no_utf8_comes_back_from_json(archimage: Invoke, tmp_path: Path) -> None:
+    broken = Path(os.fsdecode(os.fsencode(tmp_path) + b"/broken-\xe9.dcm"))
+    broken.write_bytes(bytes(128) + b"DICM")
+    told = archimage("import", broken, "--data", tmp_path / "data", "--json").json
+    assert [os.fsencode(problem["file"]) for problem in told["problems"]] == [os.fsencode(broken)]
+    assert "broken-\\udce9.dcm: " in archimage("import", broken, "--data", tmp_path / "data").err
 
 
 def test_import_ends_with_1_and_names_what_failed(archimage: Invoke, tmp_path: Path) -> None:

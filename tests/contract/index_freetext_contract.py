@@ -34,7 +34,11 @@ class FreeTextContract:
     def _three_studies(self, index: Index) -> None:
         about = [
             {"patient_name": "Müller^Jörg", "accession_number": "ACC-100%", "study_description": "CT Schädel"},
-            {"patient_name": "Smith^Jane", "patient_id": "XQ77", "study_description": "SMITH_PROTOCOL"},
+            {
+                "patient_name": "Smith^Jane",
+                "patient_id": "XQ77-1.2.840.10008.1.2.4.201.1.3",
+                "study_description": "SMITH_PROTOCOL",
+            },
             {"patient_name": "Yamada^Tarou=山田^太郎", "study_description": "MR knee"},
         ]
         for number, values in enumerate(about, 1):
@@ -58,6 +62,10 @@ class FreeTextContract:
             ("q77", "2"),
             ("a", "1"),
             ("ac", "1"),
+            ("xq77-1.2.840", "2"),
+            ("xq77-1.2.840.10008.1.2.4.201.1.3", "2"),
+            ("xq77-1.2.840.10008.1.2.4.202", ""),
+            (".".join(["1"] * 128), ""),
             ("acc-1", "1"),
             ("00%", "1"),
             ("0%", ""),

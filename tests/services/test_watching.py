@@ -1,17 +1,20 @@
 """A file that changes while it is read is not stored, and is read again."""
 
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
 from archimage.app import App, build
 from archimage.config import Config, StorageConfig
 from archimage.dicom.demo import demo_files
+from archimage.services import watching
 from archimage.services.importing import ImportService
 from archimage.services.watching import Candidate, FolderWatch
 
@@ -94,3 +97,30 @@ def test_what_is_gone_is_forgotten_and_what_cannot_be_looked_at_is_not(app: App,
     (inbox / "one.dcm").unlink()
     assert list(watch.settled(service, threading.Event())) == []
     assert watch.dealt == {}
+
+
+def test_a_large_folder_in_which_all_is_dealt_with_is_looked_through_when_something_comes(
+    app: App, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_LITTLE_S", 0.0)  # so that one file takes as long as a hundred thousand
+    monkeypatch.setattr(watching, "_WHOLE_SHARE", 1e9)
+    service, stopped = ImportService(app.services.store, app.index), threading.Event()
+    watch = FolderWatch(inbox, {}, settle_s=_SETTLE_S, report=_complaint)
+    (candidate,) = settled(watch, service)
+    watch.deal(candidate)
+    (inbox / "empty").mkdir()
+    os.utime(inbox, (1, 1))
+    os.utime(inbox / "empty", (1, 1))
+    assert list(watch.settled(service, stopped)) == []
+    looked: list[str] = []
+    scan = os.scandir
+
+    def noted(folder: Path) -> Any:
+        looked.append(str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    assert (list(watch.settled(service, stopped)), looked) == ([], [])
+    shutil.copy(inbox / "one.dcm", inbox / "empty" / "two.dcm")
+    (second,) = settled(watch, service)
+    assert (second.path.name, second.fates["duplicate"], set(looked)) == ("two.dcm", 1, {str(inbox / "empty")})

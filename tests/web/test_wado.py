@@ -138,6 +138,32 @@ def test_an_archive_holds_every_file_uncompressed(server: Server, port: int, lar
             assert archive.read(f"{uid}.dcm") == (server.directory / "objects" / stored[uid].path).read_bytes()
 
 
+def test_several_studies_come_in_one_archive_a_folder_each(port: int) -> None:
+    studies, uids = [new_uid(), new_uid()], [new_uid(), new_uid()]
+    files = [image(uid, replaced={0x0020000D: study.encode()}) for uid, study in zip(uids, studies, strict=True)]
+    assert store(port, files).status == 200
+    answer = get(port, f"/archive?StudyInstanceUID={','.join(studies)}&StudyInstanceUID={studies[0]}", "*/*")
+    assert answer.headers["content-disposition"] == 'attachment; filename="studies.zip"'
+    assert answer.headers["content-length"] == str(len(answer.body))
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [f"{study}/{uid}.dcm" for study, uid in zip(studies, uids, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "status"),
+    [
+        ("", "*/*", 400),
+        ("StudyInstanceUID=../1", "*/*", 400),
+        (f"StudyInstanceUID={STUDY},1.2.3.404", "*/*", 404),
+        (f"StudyInstanceUID={STUDY}", "application/dicom", 406),
+        ("StudyInstanceUID=" + ",".join(f"1.2.{number}" for number in range(101)), "*/*", 413),
+    ],
+)
+def test_what_is_no_choice_of_studies_is_refused(port: int, query: str, accept: str, status: int) -> None:
+    assert get(port, f"/archive?{query}", accept).status == status
+
+
 @pytest.mark.parametrize("accept", [ANY_OBJECT, "application/dicom; transfer-syntax=*", "application/zip"])
 def test_head_tells_what_get_would(port: int, real: list[Kept], accept: str) -> None:
     whole = get(port, real[0].address, accept)

@@ -204,4 +204,17 @@ def test_documents_are_handed_through_and_in_ranges(port: int) -> None:
         assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/pdf", document)
     assert get(port, f"{address}/rendered", "*/*", Range="bytes=0-7").body == document[:8]
     assert get(port, f"{address}/rendered", "image/jpeg").status == 406
-    assert get(port, f"{address}/thumbnail", "image/jpeg").status == 406
+
+
+def test_the_thumbnail_of_a_document_is_a_symbol(port: int) -> None:
+    uid, pdf = new_uid(), b"1.2.840.10008.5.1.4.1.1.104.1\0"
+    more = ((0x00420011, "OB", b"%PDF-1.4"), (0x00420012, "LO", b"application/pdf "))
+    data = dataset(uid, more=more, replaced={0x00080016: pdf}, left_out=frozenset({0x7FE00010}))
+    assert store(port, [part10(data, uid)]).status == 200
+    address = f"/studies/{STUDY}/series/{SERIES}/instances/{uid}/thumbnail"
+    answer = get(port, f"{address}?viewport=90,64", "image/png")
+    shown = np.asarray(picture(answer))
+    assert (answer.headers["content-type"], shown.shape) == ("image/png", (64, 64, 3))
+    assert (shown.min() < 50, shown.max() > 150) == (True, True)
+    assert get(port, f"{address}?viewport=90,64", "image/png", If_None_Match=answer.headers["etag"]).status == 304
+    assert get(port, address, "text/plain").status == 406

@@ -1,6 +1,7 @@
 """What commands write: results to standard output, everything else to standard error; and how they end."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from archimage.errors import ArchimageError, ConfigError, ConnectionFailedError,
 from archimage.observe.text import escape
 
 _PROBLEMS: Final = 20
+_LONE: Final = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair, which no encoding has."""
 
 
 class ExitCode(IntEnum):
@@ -50,8 +53,12 @@ def tell(error: ArchimageError) -> str:
 
 
 def print_json(value: object) -> None:
-    """Write value as JSON to standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write value as JSON to standard output.
+
+    Of a file name, what is no UTF-8 is written as the escapes that Python's `os.fsencode` makes it of again.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.write(_LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
     sys.stdout.flush()
 
 

@@ -18,6 +18,7 @@ from archimage.dicom.render.header import decode_header
 from archimage.dicom.render.images import check_profile, encode_gif, encode_image
 from archimage.dicom.render.options import RenderOptions
 from archimage.dicom.render.profiles import in_space
+from archimage.dicom.render.symbols import symbol
 from archimage.dicom.selftest import selftest
 from archimage.errors import InvalidDatasetError
 
@@ -69,6 +70,14 @@ def animate(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dic
     return {}, encode_gif(pictures, frame_time_ms(header))
 
 
+def symbolise(options: Mapping[str, Any], _data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Make a picture that stands for what is no image.
+
+    Options: `wrapped`, the media type of what it stands for, `size`, width and height in pixels, `media_type`.
+    """
+    return {}, encode_image(symbol(options["wrapped"], *options["size"]), options["media_type"])
+
+
 def frame_time_ms(header: Dataset) -> float:
     """Return how long each frame of a loop is shown (PS3.3 §C.7.6.5)."""
     for keyword, per_second in (("RecommendedDisplayFrameRate", True), ("FrameTime", False), ("CineRate", True)):
@@ -92,5 +101,12 @@ def _pictures(
 
 
 TASKS: Final[Mapping[str, Task]] = MappingProxyType(
-    {"transcode": transcode, "compare": compare, "render": render, "animate": animate, "selftest": selftest}
+    {
+        "transcode": transcode,
+        "compare": compare,
+        "render": render,
+        "animate": animate,
+        "symbolise": symbolise,
+        "selftest": selftest,
+    }
 )

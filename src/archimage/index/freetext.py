@@ -10,7 +10,7 @@ There are two forms of it, which mean the same. `found` leads to the rows throug
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 
 from archimage.errors import InvalidQueryError
 from archimage.index import matching, names
@@ -60,7 +60,7 @@ def _words(text: str, level: Level) -> list[str]:
 
 def _found(word: str, level: Level, dialect: Dialect, limit: ColumnElement[int] | None) -> ColumnElement[bool]:
     patients, studies = (dialect.holding(rows, _sought(word)).limit(limit) for rows in (patient, study))
-    of_patient = or_(patient.c.patient_name.in_(_named(word)), patient.c.pk.in_(patients))
+    of_patient = or_(_named(patient.c.patient_name, word), patient.c.pk.in_(patients))
     if level is Level.PATIENT:
         return of_patient
     return or_(
@@ -79,18 +79,25 @@ def _tested(word: str, level: Level, dialect: Dialect) -> ColumnElement[bool]:
 
 
 def _holds(table: Any, word: str, dialect: Dialect) -> ColumnElement[bool]:
-    return or_(table.c.patient_name.in_(_named(word)), _within(_broken(table.c.patient_id), word, dialect))
+    return or_(_named(table.c.patient_name, word), _within(_broken(table.c.patient_id), word, dialect))
 
 
-def _named(word: str) -> Any:
-    """Select the names of which a word begins so; `Doe^Jane` is two words, and both must."""
-    chosen = select(name_key.c.name).where(name_key.c.kind == names.WORD)
-    result = None
-    for spellings in names.query_words(word):
-        begins = or_(*(matching.between(name_key.c.key, spelling, spelling) for spelling in sorted(spellings)))
-        more = chosen.where(begins).correlate(None)
-        result = more if result is None else more.where(name_key.c.name.in_(result))
-    return chosen.where(name_key.c.key == "") if result is None else result
+def _named(name: ColumnElement[Any], word: str) -> ColumnElement[bool]:
+    """Find the names of which a word begins so; `Doe^Jane` is two words, and both must, the longest first.
+
+    A number with dots is many words: they stand beside one another, for a database parses only so deep.
+    """
+    parts = {frozenset(spellings) for spellings in names.query_words(word)} - {frozenset()}
+    if not parts:
+        return false()
+    ordered = sorted(parts, key=lambda part: (-max(map(len, part)), sorted(part)))
+    return and_(*(name.in_(_beginning(part)) for part in ordered))
+
+
+def _beginning(spellings: frozenset[str]) -> Any:
+    """Select the names that have a word which begins in one of these ways."""
+    begins = or_(*(matching.between(name_key.c.key, spelling, spelling) for spelling in sorted(spellings)))
+    return select(name_key.c.name).where(name_key.c.kind == names.WORD, begins).correlate(None)
 
 
 def _sought(word: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from archimage.dicom.codecs.syntaxes import VIDEO
 from archimage.dicom.layout import PIXEL_DATA
-from archimage.dicom.render.options import RenderOptions
+from archimage.dicom.render.options import RenderOptions, Viewport
 from archimage.errors import ExcessiveRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
 from archimage.ports import PixelWork
@@ -69,6 +69,15 @@ class RenderingService:
             raise NotAcceptableError("the instance wraps neither a document nor a video")
         tag = PIXEL_DATA if instance.transfer_syntax_uid in VIDEO else _ENCAPSULATED_DOCUMENT
         return Document(media_type, self._frames.bulk(instance, (tag,)))
+
+    def symbol(self, wrapped: str, viewport: Viewport, media_type: str) -> bytes:
+        """Draw what stands for a document or video of a media type, as large as fits the viewport.
+
+        Raises:
+            UnavailableError: too many images wait to be rendered.
+        """
+        asked: dict[str, Any] = {"wrapped": wrapped, "size": [viewport.vw, viewport.vh], "media_type": media_type}
+        return _data(self._work.submit("symbolise", asked, []))
 
     def frame(self, instance: StoredInstance, number: int, options: RenderOptions, media_type: str) -> bytes:
         """Render one frame, the first being 1.

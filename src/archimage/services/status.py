@@ -2,9 +2,9 @@
 
 import platform
 import shutil
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
@@ -13,15 +13,14 @@ from archimage import __version__
 from archimage.config import Config
 from archimage.model.records import Arrived, Counts
 from archimage.ports import Arrivals, Index
+from archimage.services.refreshed import Refreshed
 from archimage.services.remembered import Remembered
 from archimage.settings import Setting, listed
 
-_GROWTH_HOLDS_S: Final = 60.0
-"""Every row of the last month is looked at for it."""
+_HOLD_S: Final = 60.0
+"""Growth and size look at every row of a month, or of all."""
 _DAY_S: Final = 86_400
 _LIBRARIES: Final = ("fastapi", "imagecodecs", "numpy", "pillow", "pydicom", "sqlalchemy", "starlette", "uvicorn")
-_SIZE_HOLDS_S: Final = 60.0
-"""Every row is looked at for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +73,19 @@ class Ports:
 
 
 class StatusService:
-    """Tells how the archive is."""
+    """Tells how the archive is. `close` it."""
 
     def __init__(self, config: Config, index: Index, arrivals: Arrivals) -> None:
         self._config = config
         self._index = index
         self._arrivals = arrivals
-        self._growth_lock = threading.Lock()
-        self._growth: Growth | None = None
-        self._growth_due = 0.0
+        self._counting = ThreadPoolExecutor(1, "figures")
+        self._growth = Refreshed(self._grown, self._counting, holds_s=_HOLD_S)
+        self._size = Refreshed(lambda: arrivals.since(0).size_bytes, self._counting, holds_s=_HOLD_S)
         self._ports = Ports(config.dicom.port, config.http.port)
         self._started = time.time()
         self._started_at = time.monotonic()
         self._counts = Remembered[Counts](index.generation, 1)
-        self._size_lock = threading.Lock()
-        self._size, self._size_due = 0, 0.0
         self._libraries = dict(_versions())
 
     def listening(self, ports: Ports) -> None:
@@ -104,21 +101,20 @@ class StatusService:
         return listed(self._config)
 
     def growth(self) -> Growth:
-        """Tell how fast the archive grows; what was counted in the last minute is told again."""
-        with self._growth_lock:
-            if self._growth is None or time.monotonic() >= self._growth_due:
-                now = int(time.time())
-                self._growth = Growth(*(self._arrivals.since(now - days * _DAY_S) for days in (1, 7, 30)))
-                self._growth_due = time.monotonic() + _GROWTH_HOLDS_S
-            return self._growth
+        """Tell how fast the archive grows, as it was at most a minute before somebody asked last."""
+        return self._growth.get()
 
     def stored_bytes(self) -> int:
-        """Sum up the sizes of the files; what was counted in the last minute is told again."""
-        with self._size_lock:
-            if time.monotonic() >= self._size_due:
-                self._size = self._arrivals.since(0).size_bytes
-                self._size_due = time.monotonic() + _SIZE_HOLDS_S
-            return self._size
+        """Sum up the sizes of the files, as it was at most a minute before somebody asked last."""
+        return self._size.get()
+
+    def close(self) -> None:
+        """Stop counting."""
+        self._counting.shutdown(cancel_futures=True)
+
+    def _grown(self) -> Growth:
+        now = int(time.time())
+        return Growth(*(self._arrivals.since(now - days * _DAY_S) for days in (1, 7, 30)))
 
     def get(self) -> SystemStatus:
         """Return the state."""

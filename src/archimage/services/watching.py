@@ -1,7 +1,9 @@
 """Following a folder: what is there, and what comes, is imported once it is no longer written to.
 
 The folder is looked through again and again: the kernel's notices do not come from network shares, which such folders
-mostly are, and a look costs little. A file is settled when its size and time were the same for a while, and, where the
+mostly are. Of a folder in which everything is dealt with, only its own time is looked at, which changes with what comes
+and goes; now and then, the less often the longer it takes, every file is looked at, for one may be written to in its
+place. A file is settled when its size and time were the same for a while, and, where the
 kernel can tell, when nobody has it open for writing. What was dealt with is remembered by numbers (`services.seen`).
 """
 
@@ -24,6 +26,12 @@ from archimage.services.sources import Source, sources
 _UNFINISHED: Final = frozenset({".part", ".partial", ".filepart", ".crdownload", ".tmp"})
 _MEDIA: Final = "DICOMDIR"
 _MOST_TOLD: Final = 1_000
+_WHOLE_SHARE: Final = 50
+"""Between two looks at every file so many times as long as one takes."""
+_LITTLE_S: Final = 0.05
+"""What takes no longer than this is done at every look."""
+_SURE_NS: Final = 2_000_000_000
+"""What comes right after a look may leave a folder's time as it was: only one that is older than this is relied on."""
 
 Report = Callable[[str, str], None]
 """Told of what cannot be looked at: its name, and why."""
@@ -148,6 +156,12 @@ class FolderWatch:
         """What a file was when it was first seen so, and when that was."""
         self._unreadable: set[int] = set()
         self._looked_everywhere = True
+        self._is_quiet = False
+        """Whether so far everything was dealt with in the folder that is looked through."""
+        self._quiet: dict[Path, tuple[Identity, tuple[Path, ...]]] = {}
+        """Folders in which everything was dealt with: what they were then, and the folders in them."""
+        self._whole_at = 0.0
+        """When every file is to be looked at again, seconds, monotonic."""
 
     @property
     def unsettled(self) -> int:
@@ -184,57 +198,80 @@ class FolderWatch:
     def _look(self, stopped: threading.Event) -> Iterator[Candidate]:
         """Yield the files that have settled and are not dealt with; forget those that are gone."""
         present: set[int] = set()
-        self._looked_everywhere = True
+        started, found = time.monotonic(), 0
+        self._looked_everywhere = whole = started >= self._whole_at
+        if whole:
+            self._quiet.clear()
         for path, status in self._walk():
             if stopped.is_set():
                 return
             known = seen.identity(status)
-            key, mark, now = seen.path_key(path), seen.mark(known), time.monotonic()
+            key, mark = seen.path_key(path), seen.mark(known)
             present.add(key)
             if self.dealt.get(key) == mark:
                 continue
-            before, since = self._unsettled.get(key, (None, now))
-            if before != mark:
-                self._unsettled[key] = (mark, now)
-            elif now - since >= self._settle_s:
+            self._is_quiet = False
+            if self._has_settled(key, mark):
+                found += 1
                 yield Candidate(Path(path), known)
+        ended = time.monotonic()
+        if whole and not found and ended - started > _LITTLE_S:
+            self._whole_at = ended + _WHOLE_SHARE * (ended - started)
         if self._looked_everywhere:
             for marks in (self.dealt, self._unsettled):
                 for key in [key for key in marks if key not in present]:
                     del marks[key]
 
+    def _has_settled(self, key: int, mark: int) -> bool:
+        """Tell whether a file has been the same for long enough; notes what it is now."""
+        now = time.monotonic()
+        before, since = self._unsettled.get(key, (None, now))
+        if before == mark:
+            return now - since >= self._settle_s
+        self._unsettled[key] = (mark, now)
+        return False
+
     def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield every file below the folder that may be an object, or an archive of some."""
-        folders = [str(self._folder)]
+        """Yield every file that may be an object or an archive of some, but those of quiet folders."""
+        folders = [self._folder]
         while folders:
             folder = folders.pop()
             try:
-                with os.scandir(folder) as entries:
-                    yield from _files(entries, folders)
+                status = folder.stat()
+                before, inside = self._quiet.get(folder, (None, ()))
+                if seen.identity(status) == before:
+                    folders += inside
+                else:
+                    yield from self._files(folder, status, folders)
             except OSError as error:
                 self._looked_everywhere = False
                 if not isinstance(error, FileNotFoundError) or not folders:
-                    self._tell_once(folder, error.strerror or str(error))
+                    self._tell_once(str(folder), error.strerror or str(error))
+
+    def _files(self, folder: Path, status: os.stat_result, folders: list[Path]) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the files of a folder, and add the folders in it to those that are still to be looked through."""
+        before = len(folders)
+        self._quiet.pop(folder, None)
+        self._is_quiet = time.time_ns() - status.st_mtime_ns > _SURE_NS
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False) and _is_finished(entry.name):
+                    try:
+                        yield entry.path, entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+        if self._is_quiet:
+            self._quiet[folder] = seen.identity(status), tuple(folders[before:])
 
     def _tell_once(self, folder: str, reason: str) -> None:
         key = seen.path_key(folder)
         if key not in self._unreadable and len(self._unreadable) < _MOST_TOLD:
             self._unreadable.add(key)
             self._report(folder, reason)
-
-
-def _files(entries: "Iterator[os.DirEntry[str]]", folders: list[str]) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the files among entries, and add the folders to those that are still to be looked through."""
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            folders.append(entry.path)
-        elif entry.is_file(follow_symlinks=False) and _is_finished(entry.name):
-            try:
-                yield entry.path, entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
 
 
 def _is_finished(name: str) -> bool:

@@ -27,7 +27,7 @@ def sr_file(stack: Stack) -> bytes:
     ds.VerificationFlag = "UNVERIFIED"
     ds.CurrentRequestedProcedureEvidenceSequence = [_evidence(stack)]
     ds.ValueType = "CONTAINER"
-    ds.ConceptNameCodeSequence = [code("126000", "DCM", "Imaging Measurement Report")]
+    ds.ConceptNameCodeSequence = [code("126001", "DCM", "Oncology Measurement Report")]
     ds.ContinuityOfContent = "SEPARATE"
     ds.ContentTemplateSequence = [item(MappingResource="DCMR", TemplateIdentifier="1500")]
     measurements = _container(code("126010", "DCM", "Imaging Measurements"), _groups(stack))

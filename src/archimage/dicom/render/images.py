@@ -23,6 +23,8 @@ _WITH_PROFILE: Final = frozenset({"image/jpeg", "image/png"})
 MEDIA_TYPES: Final = frozenset(_FORMATS)
 _MAX_JPEG_SIDE: Final = 65_500
 
+Image.preinit()  # loads the usual formats, which the first picture of each worker would else wait for
+
 
 def encode_image(picture: Picture, media_type: str, quality: int = 90, icc_profile: bytes | None = None) -> bytes:
     """Encode one picture; quality is that of JPEG, the other formats are lossless but for a GIF's 256 colours.

@@ -11,7 +11,7 @@ from archimage.errors import InvalidRequestError
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import Parameter
 
-THUMBNAIL_SIDE: Final = 200
+THUMBNAIL: Final = Viewport(200, 200)
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _FUNCTIONS: Final = {name.lower().replace("_", "-"): name for name in get_args(VoiFunction)}
 
@@ -62,7 +62,7 @@ def icc_profile(query: Parameters) -> str | None:
 
 def thumbnail_options(query: Parameters) -> RenderOptions:
     """Read the parameters of a thumbnail; raises what `picture_options` raises."""
-    return RenderOptions(viewport=_viewport(query.one("viewport")) or Viewport(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return RenderOptions(viewport=_viewport(query.one("viewport")) or THUMBNAIL)
 
 
 def number(name: str, text: str) -> float:

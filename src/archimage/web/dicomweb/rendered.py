@@ -5,7 +5,8 @@
   has a part.
 - Frames that are named are all shown, or the request fails. Of all frames or images, those that cannot be shown are
   left out: the answer is 206 and says so (`ahead`).
-- A GIF of several frames is a loop of them. A PDF, a video or a model is handed through as it is.
+- A GIF of several frames is a loop of them. A PDF, a video or a model is handed through as it is; its thumbnail is a
+  symbol, for viewers ask for one of whatever they list.
 
 Ref: PS3.18 §10.4.1.1.3, §10.4.1.1.4, §8.7.4.
 """
@@ -27,7 +28,7 @@ from archimage.web.dicomweb import found
 from archimage.web.dicomweb.ahead import make_ahead
 from archimage.web.dicomweb.answers import Part, held, not_modified, of_bytes, several, single
 from archimage.web.dicomweb.negotiation import Offer
-from archimage.web.dicomweb.options import PARAMETERS, VIEWPORT, picture_options, thumbnail_options
+from archimage.web.dicomweb.options import PARAMETERS, THUMBNAIL, VIEWPORT, picture_options, thumbnail_options
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.presentation import stated
 from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Handler, Resource
@@ -141,7 +142,7 @@ def _instance(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bo
     kind = request.services.rendering.media_type(instance)
     if kind is not None:
         if thumbnail:
-            raise NotAcceptableError(f"there are no pictures of objects that wrap {kind}")
+            return _symbol(request, options, instance, kind)
         request.choose((Offer(kind),))
         return document(request, instance, kind)
     (image, number), options = stated(request, instance, options) or ((instance, 0), options)
@@ -158,6 +159,16 @@ def _instance(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bo
     return pictures(request, offer, options, [Shown(image, number, f"{address}/rendered")])
 
 
+def _symbol(request: DicomWebRequest, options: RenderOptions, instance: StoredInstance, kind: str) -> ASGIApp | Slow:
+    """Answer with a thumbnail that stands for what an instance wraps."""
+    picture = Picture(request, options, request.choose(_ALONE).offer.media_type)
+    etag = found.etag((instance,), options, picture.media_type, kind)
+    if (unchanged := not_modified(request, etag)) is not None:
+        return unchanged
+    viewport = options.viewport or THUMBNAIL
+    return Slow(lambda: picture.answer(request.services.rendering.symbol(kind, viewport, picture.media_type), etag, {}))
+
+
 def _collection(request: DicomWebRequest, options: RenderOptions, *, thumbnail: bool) -> ASGIApp | Slow:
     images = _images(request)
     offer = request.choose(_ALONE if thumbnail else _PARTS + _ALONE).offer
@@ -171,6 +182,10 @@ def _collection(request: DicomWebRequest, options: RenderOptions, *, thumbnail: 
     )
     chosen = list(shown if offer.multipart else islice(shown, _MOST_TRIED))
     if not chosen:
+        wrapped = ((one, request.services.rendering.media_type(one)) for _, one in images if thumbnail)
+        for one, kind in wrapped:
+            if kind is not None:
+                return _symbol(request, options, one, kind)
         raise NotAcceptableError("nothing of this has pixels that can be shown")
     return pictures(request, offer, options, chosen)
 

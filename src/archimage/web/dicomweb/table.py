@@ -5,6 +5,7 @@ from typing import Final
 from archimage.web.dicomweb import (
     bulkdata,
     capabilities,
+    chosen,
     frames,
     gathered,
     metadata,
@@ -20,6 +21,7 @@ from archimage.web.dicomweb.resources import Resource
 _SERVED: Final = (
     *qido.RESOURCES,
     *wado.RESOURCES,
+    *chosen.RESOURCES,
     *metadata.RESOURCES,
     *frames.RESOURCES,
     *bulkdata.RESOURCES,

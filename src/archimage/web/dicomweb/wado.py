@@ -48,11 +48,13 @@ class Wanted:
     """An instance, and the transfer syntax to give it in.
 
     may_stay tells that the client takes it as it is stored too, if it turns out that it cannot be had in that.
+    folder is where it lies in an archive, empty at its top.
     """
 
     instance: StoredInstance
     syntax: str
     may_stay: bool
+    folder: str = ""
 
     @property
     def is_stored(self) -> bool:
@@ -161,9 +163,8 @@ def prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
     return of_file(opener(request, instance, stored), instance.size_bytes, label(stored))
 
 
-def archived(request: DicomWebRequest, instances: Iterable[StoredInstance], name: str) -> ASGIApp:
-    """Answer with a ZIP archive, under a name without its end, of instances as they are stored; blocks."""
-    wanted = (Wanted(one, one.transfer_syntax_uid, may_stay=True) for one in instances)
+def archived(request: DicomWebRequest, wanted: Iterable[Wanted], name: str) -> ASGIApp:
+    """Answer with a ZIP archive, under a name without its end, of instances that all are stored so; blocks."""
     ready = Ahead([(one, prepared(request, one)) for one in wanted], (), ())
     return _zipped(request, ready, name, {}, HTTPStatus.OK)
 
@@ -184,7 +185,7 @@ def _zipped(
 
 
 def _name(wanted: Wanted) -> str:
-    return f"{wanted.instance.sop_instance_uid}.dcm"
+    return f"{wanted.folder}/{wanted.instance.sop_instance_uid}.dcm".lstrip("/")
 
 
 def _archived(files: Iterable[tuple[Wanted, Part]]) -> Generator[Piece, None, None]:
@@ -204,6 +205,7 @@ def _archived(files: Iterable[tuple[Wanted, Part]]) -> Generator[Piece, None, No
     yield writer.end()
 
 
+ARCHIVE: Final = (Offer(ZIP),)
 _ADDRESSES: Final = (
     ("RetrieveStudy", "/studies/{study}", "Retrieve the objects of a study"),
     ("RetrieveSeries", "/studies/{study}/series/{series}", "Retrieve the objects of a series"),

@@ -79,7 +79,8 @@ def _archive(level: Level) -> Handler:
             frames = call.services.web.frames
             studies = [named] if level is not Level.PATIENT else call.services.orthanc.below(named, Level.STUDY)
             instances = (one for study in studies for one in frames.instances(*study.names[1:]))
-            return wado.archived(request, instances, named.hashed_id)
+            wanted = (wado.Wanted(one, one.transfer_syntax_uid, may_stay=True) for one in instances)
+            return wado.archived(request, wanted, named.hashed_id)
 
         return await call.run(archived)
 

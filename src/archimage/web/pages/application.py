@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from archimage import __version__
 from archimage.errors import ArchimageError
+from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
 from archimage.web.api.resources import ApiServices
@@ -45,6 +46,8 @@ _HEADERS: Final = {
 _WITHOUT_PICTURE: Final = frozenset(
     {"SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "ECG", "DOC", "AU", "HD"}
 )
+_GREY_MODALITIES: Final = frozenset({"CT", "MR", "CR", "DX", "MG", "PT", "NM", "XA", "RF"})
+"""Modalities whose pixels nearly always are grey and uncompressed or can be had so: asked for before that is known."""
 _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _THEME: Final = "archimage-theme"
 """Cookie of the choice between light and dark."""
@@ -64,6 +67,10 @@ _INSTALL: Final = (
 )
 _LOOK: Final = "Look for it in the study list; it may have been deleted."
 _log = structlog.get_logger()
+
+
+More = Callable[[Request, Sequence[SeriesSummary]], dict[str, Any]]
+"""Returns what else a template shows of a study's series."""
 
 
 class Pages:
@@ -103,7 +110,7 @@ class Pages:
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
-        return self._of_study(request, "viewer.html", request.query_params.get("study", ""))
+        return self._of_study(request, "viewer.html", request.query_params.get("study", ""), self._seen_first)
 
     def plain(self, request: Request) -> Response:
         """Write a page whose script asks the management API for all it shows."""
@@ -118,7 +125,20 @@ class Pages:
         """Write what to do where the full viewer would be."""
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
 
-    def _of_study(self, request: Request, template: str, uid: str) -> Response:
+    def _seen_first(self, request: Request, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
+        """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""
+        wished = request.query_params.get("series")
+        pictured = [one for one in shown if has_picture([one.modality])]
+        pictured.sort(key=lambda one: one.series_instance_uid != wished)
+        for one in pictured[:1]:
+            wanted = Wanted(sort="instance_number", limit=1)
+            found = self._services.catalogue.instances(one.study_instance_uid, one.series_instance_uid, wanted)
+            return {"grey": _GREY_MODALITIES, "modality": one.modality, "first": next(iter(found.items), None)}
+        return {"grey": _GREY_MODALITIES, "modality": "", "first": None}
+
+    def _of_study(
+        self, request: Request, template: str, uid: str, more: More = lambda _request, _series: {}
+    ) -> Response:
         if not _UID.fullmatch(uid):
             return self.problem(request, HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
         study = self._services.catalogue.study(uid)
@@ -126,7 +146,8 @@ class Pages:
         series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=_MAX_SERIES))
         dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
         shown = {"study": study, "series": series, "labels": self._services.labels.counts()}
-        return self._written(request, template, shown | {"programs": opening.programs(dicomweb, uid)})
+        programs = {"programs": opening.programs(dicomweb, uid)}
+        return self._written(request, template, shown | programs | more(request, series.items))
 
     def _written(
         self, request: Request, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK

@@ -1,7 +1,7 @@
 """Style, scripts and icons of the pages: read once, kept compressed, and told apart by what they hold.
 
-All stand in a directory that is named after their contents, so that browsers keep them until they change, and modules
-find one another by relative addresses.
+All stand in a directory that is named after their contents, so that browsers keep them until they change. A script is
+served with the modules that it imports.
 """
 
 import gzip
@@ -9,13 +9,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from archimage.web.errors import NOWHERE, status_report
+from archimage.web.pages.linking import link
 
 ROOT: Final = "/static"
 _DIRECTORY: Final = Path(__file__).parent / "static"
@@ -24,6 +25,7 @@ _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+_SCRIPT: Final = ".js"
 _KEPT: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 
 
@@ -40,7 +42,11 @@ class Assets:
     """The files, by name."""
 
     def __init__(self, directory: Path = _DIRECTORY) -> None:
-        self._files = {path.name: _read(path) for path in sorted(directory.iterdir()) if path.suffix in _TYPES}
+        texts = {path: path.read_text("utf-8") for path in sorted(directory.iterdir()) if path.suffix in _TYPES}
+        scripts = link({path.stem: text for path, text in texts.items() if path.suffix == _SCRIPT})
+        others = {path.name: text for path, text in texts.items() if path.suffix != _SCRIPT}
+        files = others | {f"{name}{_SCRIPT}": text for name, text in scripts.items()}
+        self._files = {name: _packed(name, text) for name, text in files.items()}
         self._version = _digest(self._files)
 
     def address(self, name: str) -> str:
@@ -59,9 +65,9 @@ class Assets:
         return Response(asset.content, headers=_KEPT, media_type=asset.media_type)
 
 
-def _read(path: Path) -> Asset:
-    content = path.read_bytes()
-    return Asset(content, gzip.compress(content, 9, mtime=0), _TYPES[path.suffix])
+def _packed(name: str, text: str) -> Asset:
+    content = text.encode()
+    return Asset(content, gzip.compress(content, 9, mtime=0), _TYPES[PurePath(name).suffix])
 
 
 def _digest(files: Mapping[str, Asset]) -> str:

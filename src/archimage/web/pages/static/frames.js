@@ -71,7 +71,7 @@ export class Frames {
   }
 }
 
-const raw = (place) => fetch(place, { headers: { Accept: "application/octet-stream" } });
+const raw = (place) => fetch(`${place}?accept=application/octet-stream`); // the page has the first one fetched ahead
 
 /** Load a frame: its pixels where the browser can window them, else a picture. */
 async function load(frame) {

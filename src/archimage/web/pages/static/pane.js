@@ -4,12 +4,13 @@ import { fitting, greys, sample } from "./image.js";
 import { Lines } from "./measure.js";
 import { inSpace, openStack } from "./stack.js";
 
+const painted = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
 const ROOM_BYTES = 300e6; // of what is fetched ahead: less than is kept, or what is near would be dropped for what is far
 
 /** Shows a series; frames fetches, study holds what is known of patient and study. */
 export class Pane {
   #canvas; #paper; #native = document.createElement("canvas"); #drawn = ""; #turn = 0; #at = 0; #forward = true; #shown = null;
-  #timer = 0; #asked = false; #pointed = null;
+  #timer = 0; #asked = false; #whole = false; #pointed = null;
 
   constructor(root, frames, study) {
     this.root = root;
@@ -34,19 +35,21 @@ export class Pane {
     const turn = (this.#turn += 1);
     this.stop();
     Object.assign(this, { series, stack: [] });
+    this.#whole = false;
     this.#at = 0;
     this.#shown = null;
     this.forget();
     this.say("Loading …");
     try {
-      for await (const frames of openStack(this.study.study, series.series, series.modality)) {
+      for await (const frames of openStack(this.study.study, series.series, "grey" in series)) {
         if (turn !== this.#turn) return;
         const begins = !this.stack.length;
         this.stack = frames;
-        if (begins) await this.go(0);
+        if (begins) await this.go(0).then(painted); // before anything else takes the processor
         else this.draw();
       }
       if (turn !== this.#turn) return;
+      this.#whole = true;
       if (!this.stack.length) return this.say("There are no images in this series.");
       const sorted = await inSpace(this.study.study, series.series, this.stack);
       if (turn !== this.#turn) return;
@@ -91,7 +94,7 @@ export class Pane {
     if (loaded.pixels && !this.window) this.window = loaded.info.window ?? fitting(loaded.pixels, loaded.info);
     this.say("");
     this.draw();
-    this.#prefetch();
+    if (this.#whole) this.#prefetch();
     this.onShow();
   }
 
@@ -203,7 +206,7 @@ export class Pane {
     const key = `${this.stack[this.#at].address} ${this.stack[this.#at].number} ${this.window.center} ${this.window.width} ${this.inverted}`;
     if (key === this.#drawn) return native;
     if (native.width !== columns || native.height !== rows) Object.assign(native, { width: columns, height: rows });
-    const paper = native.getContext("2d", { alpha: false }), picture = paper.createImageData(columns, rows);
+    const paper = native.getContext("2d", { alpha: false, willReadFrequently: true }), picture = paper.createImageData(columns, rows);
     const table = greys(info, this.window, this.inverted), out = new Uint32Array(picture.data.buffer);
     for (let at = 0; at < out.length; at += 1) out[at] = table[pixels[at]];
     paper.putImageData(picture, 0, 0);

@@ -6,6 +6,7 @@ import { send } from "./sending.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const NAMED = 8;
+const MOST = 100;
 const chosen = new Map();
 const bar = document.getElementById("chosen");
 const boxes = () => [...document.querySelectorAll("tbody [name=chosen]")];
@@ -84,13 +85,13 @@ async function label() {
   });
 }
 
+/** Fetch all that is chosen as one archive; the server takes only so many studies at once. */
 function download() {
-  for (const uid of chosen.keys()) {
-    const link = element("a", { href: `/dicom-web/studies/${uid}?accept=application/zip`, download: "study.zip", hidden: true });
-    document.body.append(link);
-    link.click();
-    link.remove();
-  }
+  if (chosen.size > MOST) return notice(`At most ${MOST} studies are downloaded at once; ${chosen.size} are chosen.`, { bad: true });
+  const link = element("a", { href: `/dicom-web/archive?StudyInstanceUID=${[...chosen.keys()]}`, download: "studies.zip", hidden: true });
+  document.body.append(link);
+  link.click();
+  return link.remove();
 }
 
 /** Let the bar of what is chosen work; reload shows the list anew. */

@@ -36,11 +36,9 @@ async function json(address) {
 }
 
 const FEW = 16;
-const MOSTLY_GREY = new Set(["CT", "MR", "CR", "DX", "MG", "PT", "NM", "XA", "RF"]);
 
 /** Open a series: yield its frames in the order of their numbers, the first few at once, then all. */
-export async function* openStack(study, series, modality) {
-  const isGrey = MOSTLY_GREY.has(modality);
+export async function* openStack(study, series, isGrey) {
   const place = `/studies/${study}/series/${series}/instances`;
   const frames = [];
   let known = 0, page;

@@ -22,13 +22,14 @@ export function scroll(pane, by) {
   }
 }
 
-/** Which frame lies nearest to an image that is parallel to them; null where that cannot be told. */
+/** Which frame lies nearest to an image that is parallel to them; null where that cannot be told, or not of all yet. */
 function nearest(stack, here) {
   const at = here && depth(here);
+  if (!stack.every((frame) => frame.known)) return null;
   const model = stack[0].known;
   if (at === null || at === undefined || !model?.orientation || here.frameOfReference !== model.frameOfReference) return null;
   if (model.orientation.some((part, axis) => Math.abs(part - here.orientation[axis]) > SAME)) return null;
-  const gaps = stack.map((frame) => Math.abs((frame.known ? depth(frame.known) : Infinity) - at));
+  const gaps = stack.map((frame) => Math.abs((depth(frame.known) ?? Infinity) - at));
   const least = Math.min(...gaps);
   return Number.isFinite(least) ? gaps.indexOf(least) : null;
 }
