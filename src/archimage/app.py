@@ -63,6 +63,7 @@ from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
+from archimage.services.replacement import ReplacementService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.status import Ports, StatusService
 from archimage.services.store import Durability, StoreService
@@ -158,7 +159,8 @@ class App:
         removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
-        self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
+        replacement = opened.enter_context(closing(ReplacementService(intake, removal)))
+        self.compression = self._compression(frames, replacement) if config.storage.compress else None
         if self.compression is not None:
             opened.callback(self.compression.close)
         self.associations = AssociationTable(events.publish)
@@ -340,11 +342,11 @@ class App:
             max_pending_per_address=dicom.max_pending_per_address,
         )
 
-    def _compression(self, frames: FrameService, removal: RemovalService, intake: Intake) -> CompressionService:
+    def _compression(self, frames: FrameService, replacement: ReplacementService) -> CompressionService:
         storage = self.config.storage
         compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
         turn = partial(Turn.take, storage.directory / "compressing.lock")
-        return CompressionService(self.index, intake, compressor, removal, turn)
+        return CompressionService(self.index, compressor, replacement, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:
         self.services.events.publish(event)
