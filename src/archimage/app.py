@@ -21,6 +21,7 @@ from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
+from archimage.index.changes import ChangeTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
@@ -42,10 +43,14 @@ from archimage.net.sending import NodeSender
 from archimage.net.server import DicomServer, bind
 from archimage.protocol.association import AssociationSettings
 from archimage.services.catalogue import CatalogueService
+from archimage.services.change_plans import Planner
+from archimage.services.change_work import Tools
+from archimage.services.changes import ChangeService
 from archimage.services.checkpoint import Checkpointer
 from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.compressor import Compressor
+from archimage.services.corrector import Corrector
 from archimage.services.deletion import DeletionService
 from archimage.services.derived import Derived
 from archimage.services.events import EventHub
@@ -196,6 +201,16 @@ class App:
             preparing=preparing,
         )
         self.peers = self._peer_service(opened)
+        self.changes = self._change_service(replacement)
+        opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
+
+    def _change_service(self, replacement: ReplacementService) -> ChangeService:
+        """Make what corrects, merges and moves."""
+        config, frames, table = self.config, self.services.frames, ChangeTable(self.index)
+        corrector = Corrector(frames, self.blobs, flush=config.storage.durability == "full")
+        tools = Tools(table, self.index, frames, corrector, replacement, config.dicom.ae_title)
+        turn = partial(Turn.take, config.storage.directory / "changing.lock")
+        return ChangeService(tools, Planner(table, frames), self.services.tasks, turn, explain)
 
     def _peer_service(self, opened: ExitStack) -> PeerService:
         """Make what calls other nodes for people; its threads start with the first call."""
@@ -257,6 +272,7 @@ class App:
         self.services.status.listening(Ports(dicom_socket.getsockname()[1], http_socket.getsockname()[1]))
         if self.compression is not None:
             self.compression.start()
+        self.changes.start()
         on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
     def _http(self, threads: Threads) -> HttpServer:
@@ -292,6 +308,7 @@ class App:
             associations=self.associations,
             uploads=services.uploads,
             preparing=services.preparing,
+            changes=self.changes,
         )
         checks = {"index": self._check_index}
         named = OrthancService(HashedTable(self.index), services.query, services.removal)

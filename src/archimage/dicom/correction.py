@@ -17,7 +17,7 @@ from archimage.dicom.layout import (
     layout_of,
     sniff_top,
 )
-from archimage.dicom.reencode import elements_at, plain_syntax, reencode
+from archimage.dicom.reencode import elements_at, in_utf8, plain_syntax, reencode
 from archimage.dicom.text import CHARSET_VRS, decode_text, encode_text
 from archimage.dicom.wanted import SPECIFIC_CHARACTER_SET
 from archimage.errors import InvalidDatasetError
@@ -104,7 +104,9 @@ def corrected(
     replaced = {edit.tag: _encoded(edit, charset, syntax) for edit in changed} | dict.fromkeys(gone, b"")
     modified = _modified(there, changed, gone, text_of, syntax)
     appended = {ORIGINAL_ATTRIBUTES_SEQUENCE: _item(modified, modification, charset, syntax)}
-    return reencode(header, syntax, syntax, replaced=replaced, appended=appended, text_of=text_of)
+    if text_of is None:
+        return reencode(header, syntax, syntax, replaced=replaced, appended=appended)
+    return in_utf8(header, syntax, text_of, replaced=replaced, appended=appended)
 
 
 def _true_syntax(header: bytes, syntax: str) -> str:
@@ -149,7 +151,6 @@ def _modified(
     Where the text around them becomes UTF-8 their own character set stands beside them, and they stay as they lay.
     """
     parts = []
-    verbatim = text_of is None or SPECIFIC_CHARACTER_SET in there
     absent = {edit.tag: edit.vr for edit in changed if edit.tag not in there}
     absent.pop(SPECIFIC_CHARACTER_SET, None)
     for tag in sorted({*(edit.tag for edit in changed), *gone}):
@@ -157,7 +158,8 @@ def _modified(
             parts.append(encode_elements([(tag, absent[tag], b"")], syntax))
         elif tag in there:
             element, _ = there[tag]
-            parts.append(element if verbatim else reencode(element, syntax, syntax, text_of=text_of))
+            bare = text_of is not None and SPECIFIC_CHARACTER_SET not in there
+            parts.append(in_utf8(element, syntax, b"") if bare else element)
     content = b"".join(parts)
     layout = layout_of(syntax)
     return layout.items.pack(layout.key(ITEM), len(content)) + content

@@ -60,7 +60,6 @@ def reencode(
     *,
     replaced: Mapping[int, bytes] = _NO_EDITS,
     appended: Mapping[int, bytes] = _NO_EDITS,
-    text_of: bytes | None = None,
     limits: ScanLimits = DEFAULT_LIMITS,
 ) -> bytes:
     """Return a data set, or its beginning up to an element's end, in the encoding of another transfer syntax.
@@ -70,22 +69,37 @@ def reencode(
     lengths of groups that change are left out, as are sequences that hold encapsulated pixels (of icons), which only
     the source syntax can tell how to read.
 
-    With text_of, the raw Specific Character Set at top level, all text is written in UTF-8, but for what is replaced or
-    appended; the new Specific Character Set at top level has to be among what is replaced.
-
     Raises:
-        InvalidDatasetError: it cannot be parsed, or has text that its character set cannot tell.
+        InvalidDatasetError: it cannot be parsed.
         ExcessiveDatasetError: a limit is passed.
         UnsupportedTransferSyntaxError: a transfer syntax is none of DICOM's.
     """
     view = memoryview(data)
-    inside = layout_of(source)
-    if len(view) >= 8:
-        inside = sniff_top(inside, view)
     rewriter = _Rewriter(view, layout_of(target), _Edits(replaced, appended), limits)
     rewriter.looks_inside = source != target and _ENCAPSULATED in bytes(view)
-    rewriter.keeps_fragments, rewriter.text_of = source == target, text_of
-    return b"".join(rewriter.dataset(inside))
+    return b"".join(rewriter.dataset(_sniffed(view, source)))
+
+
+def in_utf8(
+    data: bytes | memoryview,
+    syntax: str,
+    charset: bytes,
+    *,
+    replaced: Mapping[int, bytes] = _NO_EDITS,
+    appended: Mapping[int, bytes] = _NO_EDITS,
+) -> bytes:
+    """Return a data set in the same encoding, but all text in UTF-8; what is replaced and appended has to be such.
+
+    charset is the raw Specific Character Set at top level, whose new value has to be among what is replaced.
+
+    Raises:
+        InvalidDatasetError: it cannot be parsed, or has text that its character set cannot tell.
+        ExcessiveDatasetError, UnsupportedTransferSyntaxError: as `reencode` does.
+    """
+    view = memoryview(data)
+    rewriter = _Rewriter(view, layout_of(syntax), _Edits(replaced, appended), DEFAULT_LIMITS)
+    rewriter.keeps_fragments, rewriter.text_of = True, charset
+    return b"".join(rewriter.dataset(_sniffed(view, syntax)))
 
 
 def elements_at(data: bytes | memoryview, source: str, tags: Collection[int]) -> dict[int, tuple[bytes, int]]:
@@ -95,11 +109,15 @@ def elements_at(data: bytes | memoryview, source: str, tags: Collection[int]) ->
         InvalidDatasetError, ExcessiveDatasetError, UnsupportedTransferSyntaxError: as `reencode` does.
     """
     view = memoryview(data)
-    layout = layout_of(source)
-    if len(view) >= 8:
-        layout = sniff_top(layout, view)
+    layout = _sniffed(view, source)
     found = _Rewriter(view, layout, _Edits({}, {}), DEFAULT_LIMITS).spans(layout)
     return {head.tag: (bytes(view[start:end]), head.start - start) for head, start, end in found if head.tag in tags}
+
+
+def _sniffed(data: memoryview, syntax: str) -> Layout:
+    """Return the layout that data has, whatever it is said to have."""
+    layout = layout_of(syntax)
+    return sniff_top(layout, data) if len(data) >= 8 else layout
 
 
 def plain_syntax(transfer_syntax_uid: str) -> str:

@@ -27,6 +27,7 @@ _KEY: Final = (patient.c.patient_id, patient.c.issuer_of_patient_id, patient.c.l
 _PERSON: Final[Sequence[Column[Any]]] = [patient.c[name] for name in COLUMNS[Level.PATIENT]]
 _CHANGE: Final[Sequence[Column[Any]]] = [column for column in change.columns if not column.primary_key]
 _STUDY: Final[Sequence[Column[Any]]] = [column for column in change_study.columns if not column.primary_key]
+_NOTED: Final = ("objects", "done", "failed", "problems", "is_done")
 _STATES: Final = len(ChangeState)
 
 
@@ -83,9 +84,7 @@ class ChangeTable:
         self._insert_study = self._text(
             insert(change_study).values({one.name: bindparam(one.name) for one in change_study.columns})
         )
-        noted: dict[str, Any] = {
-            name: bindparam(f"new_{name}") for name in ("objects", "done", "failed", "problems", "is_done")
-        }
+        noted: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _NOTED}
         of_study = change_study.c.study_instance_uid == bindparam("study")
         self._note = self._text(update(change_study).where(of_change, of_study).values(noted))
         ended: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("state", "error", "ended_at")}
@@ -156,7 +155,7 @@ class ChangeTable:
     def note(self, number: int, study: ChangedStudy) -> None:
         """Note how far a study of a change is; durable with whatever is next."""
         row = _study_row(study)
-        noted = {f"new_{name}": row[name] for name in ("objects", "done", "failed", "problems", "is_done")}
+        noted = {f"new_{name}": row[name] for name in _NOTED}
         with self._database.transaction() as cursor:
             cursor.execute(self._note, {"number": number, "study": row["study_instance_uid"], **noted})
 

@@ -1,8 +1,8 @@
 """Rows of patients, studies and series put right, so that they are as if the corrected objects had come so.
 
 Values that no object has any more go, search keys of names follow, a patient without studies goes. A study that comes
-to a patient of another Patient ID has another name among Orthanc's identifiers, as has all below it: their notes go, and
-those behind them (see `index.hashed`).
+to a patient of another Patient ID has another name among Orthanc's identifiers, as has all below it: their notes go,
+and those behind them (see `index.hashed`).
 """
 
 from collections.abc import Mapping

@@ -16,8 +16,8 @@ migration alone makes them, as each database has its own kind.
 `hashed` has the Orthanc identifiers of rows, and is empty until somebody uses one (see `index.hashed`).
 
 `node` has the remote nodes that were entered at run time, `label` the labels that people gave studies, `change` and
-`change_study` who had which patients and studies corrected, merged and moved; of these nothing is ever deleted. They are
-not derived: no file tells what stands in them.
+`change_study` who had which patients and studies corrected, merged and moved; of these nothing is ever deleted. They
+are not derived: no file tells what stands in them.
 """
 
 from typing import Final

@@ -85,6 +85,36 @@ class PatientKey:
 
 
 @dataclass(frozen=True, slots=True)
+class PatientRef:
+    """How somebody names a patient: by ID and issuer, or by one of his studies."""
+
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """What somebody wants to have changed.
+
+    correct-patient  patient and attributes: all of his studies
+    correct-study    one study and attributes
+    correct-series   one study, a series of it, and attributes
+    merge            patient and into: all of his studies become those of the other, with what is known of that one
+    move             studies of one patient, and into, or attributes of a patient who is not there yet
+    """
+
+    kind: ChangeKind
+    patient: PatientRef = PatientRef()
+    studies: Sequence[str] = ()
+    series_instance_uid: str = ""
+    into: PatientRef | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    code: ChangeCode = ChangeCode.CORRECT
+
+
+@dataclass(frozen=True, slots=True)
 class Asker:
     """Who asked for something, as far as that is known: an address, and what his program calls itself."""
 

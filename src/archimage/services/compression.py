@@ -8,24 +8,18 @@ compressed form is verified, flushed, and takes the place of the original (`serv
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from typing import Final, Protocol
 
 import structlog
 
 from archimage.errors import (
     ArchimageError,
-    BlobNotFoundError,
-    IntegrityError,
-    OutOfResourcesError,
-    StorageError,
-    UnavailableError,
 )
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Kept
 from archimage.ports import Index, Meter, Unmetered
 from archimage.services.compressor import Compressor
-from archimage.services.replacement import ReplacementService
+from archimage.services.replacement import ReplacementService, is_passing
 
 _PAGE: Final = 64  # objects
 _LOOK_EVERY_S: Final = 30.0
@@ -107,7 +101,7 @@ class CompressionService:
         try:
             self._replace(wanted)
         except Exception as error:  # whatever it is about this object, others wait behind it
-            if _is_passing(error):
+            if is_passing(error):
                 self._back_off(error)
                 return False
             self._keep(wanted, error)
@@ -140,9 +134,3 @@ class CompressionService:
         self.meter.kept_uncompressed(type(error).__name__)
         with self._index.writing() as index:
             index.keep_uncompressed(wanted.stored.sop_instance_uid, wanted.stored.path)
-
-
-def _is_passing(error: Exception) -> bool:
-    """Tell whether the reason lies with the server, and not with the object."""
-    passing = (UnavailableError, OutOfResourcesError, StorageError, CancelledError)
-    return isinstance(error, passing) and not isinstance(error, BlobNotFoundError | IntegrityError)

@@ -5,8 +5,8 @@ transaction of the index, unless the object was removed or replaced meanwhile. S
 there and named by the row.
 
 The old file stays a while for those, in whichever process, who have found its row before it was replaced and are yet to
-open it; it is due like that of a removed instance, and deleted by a thread of this module or, after a crash, by the next
-start that has the archive for itself.
+open it; it is due like that of a removed instance, and deleted by a thread of this module or, after a crash, by the
+next start that has the archive for itself.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import closing
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -25,7 +26,13 @@ from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import HeaderScanner
 from archimage.dicom.transcode import Piece
-from archimage.errors import IntegrityError
+from archimage.errors import (
+    BlobNotFoundError,
+    IntegrityError,
+    OutOfResourcesError,
+    StorageError,
+    UnavailableError,
+)
 from archimage.model.records import InstanceRecord, Kept, Original
 from archimage.ports import BlobStore
 from archimage.services.attributes import WANTED, frame_table, index_values
@@ -190,6 +197,12 @@ class ReplacementService:
             while self._due and self._due[0][0] <= now:
                 numbers.append(self._due.popleft()[1])
             return numbers, self._due[0][0] - now if self._due else None
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the reason lies with the server, and not with the object."""
+    passing = (UnavailableError, OutOfResourcesError, StorageError, CancelledError)
+    return isinstance(error, passing) and not isinstance(error, BlobNotFoundError | IntegrityError)
 
 
 def _spans(numbers: Iterable[int]) -> Iterable[tuple[int, int]]:
