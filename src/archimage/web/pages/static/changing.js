@@ -1,6 +1,6 @@
 // Correcting, merging and moving: what somebody enters, what that would do, and how far it is.
 import { ask, element } from "./api.js";
-import { values } from "./changed.js";
+import { dashed, values } from "./changed.js";
 import { show } from "./dialogs.js";
 import { find } from "./patients.js";
 import { follow, isGood, meter } from "./tasks.js";
@@ -21,8 +21,6 @@ const COLUMNS = {
   StudyID: "study_id", ReferringPhysicianName: "referring_physician_name",
 };
 
-const dashed = (date) => (/^\d{8}$/.test(date) ? `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` : "");
-
 /** Make the field of an attribute; its input is named by the keyword, and knows what stood there. */
 function field([keyword, name, { type, choices, ...rest }], before = "") {
   const shown = type === "date" ? dashed(before) : before;
@@ -31,7 +29,7 @@ function field([keyword, name, { type, choices, ...rest }], before = "") {
     : element("input", { name: keyword, type: type ?? "text", autocomplete: "off", spellcheck: false, ...rest });
   if (choices && !choices.some(([value]) => value === shown)) input.append(element("option", { value: shown }, shown));
   input.value = shown;
-  input.dataset.before = shown;
+  input.dataset.before = input.value; // a date that is none is not shown, and so not changed
   return element("label", { className: "field" }, `${name} `, input);
 }
 
@@ -80,7 +78,7 @@ export async function change(kind, study, done) {
   const now = await ask(`/studies/${study}`);
   const { title, words, make, read } = KINDS[kind];
   const told = element("p", { className: "bad", role: "alert" });
-  const reason = element("input", { name: "reason", required: true, maxLength: 500, autocomplete: "off", placeholder: "for the trail, kept for good" });
+  const reason = element("input", { name: "reason", required: true, maxLength: 500, autocomplete: "off", placeholder: "stays in the trail" });
   const entry = element("div", {}, element("p", { className: "sub" }, words), ...make(now), element("label", { className: "field" }, "Why ", reason));
   const shown = element("div", { tabIndex: -1, className: "preview", hidden: true });
   const close = element("button", { type: "button", className: "button" }, "Cancel");
@@ -90,7 +88,7 @@ export async function change(kind, study, done) {
   let wanted = null;
 
   const turn = (previewed) => {
-    entry.hidden = back.hidden = previewed;
+    entry.hidden = previewed;
     back.hidden = shown.hidden = !previewed;
     go.textContent = previewed ? "Change" : "Preview";
     go.disabled = false;

@@ -1,5 +1,6 @@
 // Choosing a patient: one who is there, looked for while somebody types, or a new one.
 import { ask, element, later } from "./api.js";
+import { dashed } from "./changed.js";
 
 const MOST = 8;
 
@@ -23,7 +24,7 @@ export function find(study, { fresh = null }) {
 }
 
 function choice(one) {
-  const more = [one.issuer_of_patient_id, one.patient_birth_date && `born ${one.patient_birth_date}`, `${one.studies} ${one.studies === 1 ? "study" : "studies"}`];
+  const more = [one.issuer_of_patient_id, one.patient_birth_date && `born ${dashed(one.patient_birth_date)}`, `${one.studies} ${one.studies === 1 ? "study" : "studies"}`];
   return element("label", { className: "choice" },
     element("input", { type: "radio", name: "to", value: "there", dataset: { id: one.patient_id, issuer: one.issuer_of_patient_id } }),
     element("span", {}, element("strong", {}, one.patient_name || "No name"), ` ${one.patient_id}`, element("span", { className: "sub" }, more.filter(Boolean).join(" · "))));
