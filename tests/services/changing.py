@@ -10,7 +10,7 @@ import pydicom
 
 from archimage.dicom.encode import encode_elements
 from archimage.dicom.layout import DEFLATED_SYNTAXES
-from archimage.dicom.part10 import decode_file_meta
+from archimage.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
 from archimage.dicom.reencode import elements_at, reencode
 from archimage.index.changes import ChangeTable
 from archimage.index.schema import COLUMNS
@@ -29,6 +29,7 @@ from archimage.services.tasks import TaskService
 from archimage.storage.lanes import Turn
 from archimage.web.errors import explain
 from tests.attacks.server import wait_until
+from tests.attacks.wire import CT
 from tests.services.parts import Parts
 
 ASKER: Final = Asker("192.0.2.9", "a test")
@@ -105,14 +106,8 @@ def with_uids(data: bytes, syntax: str) -> bytes:
 
 def parsed(data: bytes, syntax: str) -> pydicom.Dataset:
     """Read a data set as pydicom does."""
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
-    file = BytesIO()
-    file.write(bytes(128) + b"DICM")
-    pydicom.filewriter.write_file_meta_info(file, meta, enforce_standard=False)
-    file.write(data)
-    file.seek(0)
-    return pydicom.dcmread(file)
+    meta = FileMeta(CT, "1.2.3", syntax)
+    return pydicom.dcmread(BytesIO(encode_file_meta(meta) + data))
 
 
 def kept(parts: Parts, uid: str) -> pydicom.Dataset:

@@ -120,7 +120,7 @@ def test_a_patient_gets_another_id(parts: Parts, start: Start, opened: Open, val
     hashed = HashedTable(parts.index)
     for level in Level:
         hashed.note_new(level)
-    start(parts).do(correct(**values))
+    start(parts).do(correct(A, **values))
     assert_as_received_fresh(parts, opened)
     assert LabelTable(parts.index).of(["1.2.3.2"]) == {"1.2.3.2": ["urgent"]}
     for names in (
@@ -348,7 +348,7 @@ def test_a_wrong_value_is_refused_by_name(parts: Parts, start: Start, values: di
     change = start(parts)
     for ask in (change.service.preview, lambda request: change.service.begin(request, ASKER)):
         with pytest.raises(InvalidRequestError, match=words):
-            ask(correct(**values))
+            ask(correct(A, **values))
     assert change.service.list(9, 0).total == 0
 
 
