@@ -37,8 +37,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the demo studies, a CT of twelve slices among them, and a study with markup in its texts."""
     with running(tmp_path_factory.mktemp("browser") / "data") as found:
         files = list(demo_files(_SLICES))
-        for file in (*files, _hostile(files[0])):
-            _upload(found.http_port, file)
+        for file in (*files, hostile(files[0])):
+            upload(found.http_port, file)
         yield found
 
 
@@ -73,7 +73,7 @@ def page(browser: Browser, origin: str) -> Iterator[Page]:
     assert wrong == []
 
 
-def _hostile(file: bytes) -> bytes:
+def hostile(file: bytes) -> bytes:
     """Return an image as a study of its own, with markup in every text that pages show."""
     dataset = pydicom.dcmread(BytesIO(file))
     dataset.StudyInstanceUID = HOSTILE_STUDY
@@ -89,7 +89,7 @@ def _hostile(file: bytes) -> bytes:
     return written.getvalue()
 
 
-def _upload(port: int, file: bytes) -> None:
+def upload(port: int, file: bytes) -> None:
     connection = HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request("POST", "/api/v1/upload", file, {"Content-Type": "application/dicom"})
     assert connection.getresponse().status == 200
