@@ -56,6 +56,8 @@ class Changing:
     table: ChangeTable
     service: ChangeService
     tasks: TaskService
+    replacement: ReplacementService
+    tools: Tools
 
     def do(self, request: ChangeRequest) -> ChangeTrail:
         """Have something changed, and wait for the end."""
@@ -83,7 +85,7 @@ def changing(held: ExitStack, parts: Parts, *, readers_s: float = 0.0) -> Changi
     tools = Tools(table, parts.index, frames, corrector, replacement, "PACS_SCP")
     service = ChangeService(tools, Planner(table, frames), tasks, take, explain)
     held.callback(service.close)
-    return Changing(parts, table, service, tasks)
+    return Changing(parts, table, service, tasks, replacement, tools)
 
 
 def store(parts: Parts, data: bytes, syntax: str, source: str = "SENDER") -> str:

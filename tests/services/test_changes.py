@@ -1,7 +1,10 @@
 """Corrections, merges and moves: what objects and index say after, what stays, and what the trail tells of it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +12,21 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from archimage.dicom.codecs.syntaxes import DEFLATED_LITTLE_ENDIAN, HTJ2K_LOSSLESS, JPEG_LS
+from archimage.dicom.demo import demo_files
 from archimage.dicom.encode import encode_dataset
+from archimage.dicom.part10 import decode_file_meta
+from archimage.dicom.transcode import Transcoding
 from archimage.errors import (
+    CancelledError,
     ConflictError,
     DuplicateInstanceError,
     InvalidRequestError,
     NotFoundError,
     UnavailableError,
 )
+from archimage.imaging.pool import WorkerPool
+from archimage.imaging.process import WorkerSettings
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.model.attributes import Level
@@ -24,15 +34,24 @@ from archimage.model.changes import ChangeKind, ChangeRequest, ChangeState, Pati
 from archimage.model.hashed import Named
 from archimage.model.tasks import TaskState
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.change_work import ChangeWork
+from archimage.services.compression_rules import CompressionRules
+from archimage.services.compressor import Compressor
 from archimage.services.consistency import rebuild, verify
 from archimage.services.frames import FrameService
 from archimage.services.metadata import MetadataService
+from archimage.services.store import Expected
+from archimage.services.tasks import Progress
 from archimage.storage.cache import FilesystemCache
 from archimage.storage.lanes import Turn
+from tests.attacks.datasets import new_uid
 from tests.attacks.server import wait_until
 from tests.attacks.wire import CT
 from tests.dicom.files import BROKEN, real_dataset, real_file, real_files
+from tests.dicom.images import stored
+from tests.interop.peers import missing
 from tests.services.changing import ASKER, Changing, changing, kept, received_fresh, rows, store, with_uids
+from tests.services.compressing import image
 from tests.services.parts import Open, Parts
 
 Start = Callable[..., Changing]
@@ -223,9 +242,9 @@ def test_what_is_corrected_may_be_sent_again_and_the_correction_stays(parts: Par
     other = encode_dataset(dataset(1, 1, PatientComments="another"), EXPLICIT_VR_LITTLE_ENDIAN)
     with pytest.raises(DuplicateInstanceError):
         store(parts, other, EXPLICIT_VR_LITTLE_ENDIAN)
-    stored = parts.index.lookup(uid)
-    assert stored is not None
-    assert len(Path(stored.path).name) < len(uid) + 24
+    row = parts.index.lookup(uid)
+    assert row is not None
+    assert len(Path(row.path).name) < len(uid) + 24
 
 
 def test_an_object_that_has_the_values_already_is_left_alone(parts: Parts, start: Start) -> None:
@@ -288,6 +307,79 @@ def test_pixels_and_all_else_of_real_objects_stay_as_they_are(parts: Parts, star
     assert (str(after.PatientName), after.PatientSex, after.PatientComments) == ("Demo^Corrected", "F", "Dëmo")
 
 
+@pytest.mark.parametrize("target", [HTJ2K_LOSSLESS, JPEG_LS, DEFLATED_LITTLE_ENDIAN])
+def test_pixels_of_compressed_and_deflated_objects_stay_as_they_are(parts: Parts, start: Start, target: str) -> None:
+    meta, data = real_dataset(real_file("CT_small.dcm"))
+    source = stored(data, meta.transfer_syntax_uid)
+    assert source is not None
+    transcoding = Transcoding(source.header, source.syntax, target)
+    frames = [transcoding.transcode_frame(frame) for frame in source.frames]
+    made = b"".join(transcoding.pieces(frames, [len(frame) for frame in frames], source.trailing))
+    uid = store(parts, made, target)
+    before = kept(parts, uid)
+    change = start(parts)
+    assert change.do(correct(PatientRef(before.PatientID), PatientName="山田^太郎")).change.done == 1
+    after = kept(parts, uid)
+    assert (after.PatientName, after.PixelData) == ("山田^太郎", before.PixelData)
+    stored_frames = FrameService(parts.index, parts.blobs)
+    row = parts.index.lookup(uid)
+    assert row is not None
+    assert stored_frames.frame(row, 1).data.rstrip(b"\0") == bytes(frames[0]).rstrip(b"\0")
+
+
+def test_what_waits_to_be_compressed_still_does_and_what_it_was_stays_known(parts: Parts, start: Start) -> None:
+    uid = new_uid()
+    data = image(uid, side=64)
+    service = replace(parts.service, compression=CompressionRules({"CT": "jpeg-ls-lossless"}))
+    service.store(Expected(EXPLICIT_VR_LITTLE_ENDIAN, CT, uid, "SENDER"), [data])
+    change = start(parts)
+    change.do(correct(PatientRef("ATTACK"), PatientName="Demo^Corrected"))
+    (waiting,) = parts.index.awaiting_compression(2)
+    assert waiting.stored == parts.index.lookup(uid)
+    assert waiting.original is not None
+    with closing(WorkerPool(1, WorkerSettings())) as pool:
+        compressor = Compressor(FrameService(parts.index, parts.blobs), parts.blobs, pool, flush=True)
+        compressed = compressor.compress(waiting)
+    assert compressed.record.original == waiting.original
+    change.replacement.replace([compressed])
+    assert kept(parts, uid).PatientName == "Demo^Corrected"
+    change.do(correct(PatientRef("ATTACK"), PatientName="Demo^Again"))
+    row = parts.index.lookup(uid)
+    assert row is not None
+    assert row.transfer_syntax_uid == JPEG_LS
+    assert store(parts, data, EXPLICIT_VR_LITTLE_ENDIAN) == uid
+    assert kept(parts, uid).PatientName == "Demo^Again"
+
+
+def test_two_verifiers_find_nothing_wrong_with_what_was_corrected(parts: Parts, start: Start, tmp_path: Path) -> None:
+    uids = [store(parts, *opened_file(file)) for file in demo_files(2)]
+    change = start(parts)
+    change.do(correct(PatientRef("DEMO-CT"), PatientName="Demo^Größer", PatientID="NEW", PatientSex="F"))
+    change.do(ChangeRequest(ChangeKind.MERGE, PatientRef("DEMO-MR"), into=PatientRef("DEMO-US"), reason="r"))
+    written = []
+    for number, uid in enumerate(uids):
+        path = tmp_path / f"{number}.dcm"
+        kept(parts, uid).save_as(path)
+        report = verified("dciodvfy", path)
+        assert "Error" not in report, report
+        written.append(path)
+    assert "Error" not in verified("dcentvfy", *written)
+
+
+def opened_file(file: bytes) -> tuple[bytes, str]:
+    """Return the data set and the transfer syntax of a file."""
+    meta, start = decode_file_meta(file)
+    return file[start:], meta.transfer_syntax_uid
+
+
+def verified(name: str, *files: Path) -> str:
+    """Return what a verifier of dicom3tools says."""
+    if shutil.which(name) is None:
+        missing(f"{name} is missing: apt-get install dicom3tools")
+    report = subprocess.run([name, *map(str, files)], capture_output=True, text=True, timeout=60, check=False)
+    return report.stdout + report.stderr
+
+
 def test_all_real_objects_of_one_patient_are_corrected(opened: Open, start: Start) -> None:
     parts = opened(replace=True)
     uids = []
@@ -313,9 +405,9 @@ def test_all_real_objects_of_one_patient_are_corrected(opened: Open, start: Star
 
 def _pixel_bytes(parts: Parts, uid: str) -> bytes:
     """Return the pixel element as it is stored and what follows, inflated."""
-    frames, stored = FrameService(parts.index, parts.blobs), parts.index.lookup(uid)
-    assert stored is not None
-    if frames.pixel(stored) is None:
+    frames, row = FrameService(parts.index, parts.blobs), parts.index.lookup(uid)
+    assert row is not None
+    if frames.pixel(row) is None:
         return b""
     found = kept(parts, uid)
     return bytes(found.PixelData)
@@ -456,11 +548,39 @@ def test_what_a_stop_interrupts_goes_on_with_the_next_start(opened: Open, start:
     assert_as_received_fresh(parts, opened)
 
 
+def test_half_a_study_is_completed_and_until_then_lists_show_what_was(parts: Parts, start: Start, opened: Open) -> None:
+    uids = put(parts, *(dataset(number, 1) for number in range(1, 41)))
+    change, before = start(parts), rows(parts)
+    turn = Turn.take(parts.directory / "changing.lock")
+    assert turn is not None
+    request = correct(PatientName="Demo^Corrected", PatientID="NEW")
+    number = change.service.begin(request, ASKER).change.number
+    made, asked = change.table.get(number), threading.Event()
+    assert made is not None
+    told: list[Mapping[str, Any]] = []
+
+    def report(news: Mapping[str, Any]) -> None:
+        told.append(news)
+        asked.set()
+
+    with pytest.raises(CancelledError):
+        ChangeWork(change.tools, made, Progress(report, asked)).run()
+    names = [str(kept(parts, uid).PatientName) for uid in uids]
+    assert 0 < names.count("Demo^Corrected") < 40
+    assert [one["total"] for one in told] == [40]
+    assert rows(parts)[0] == before[0]
+    turn.close()
+    assert change.ended(number)
+    assert {str(kept(parts, uid).PatientName) for uid in uids} == {"Demo^Corrected"}
+    assert change.service.get(number).change.done == 40
+    assert_as_received_fresh(parts, opened)
+
+
 def test_an_object_that_cannot_be_changed_is_told_and_can_be_tried_again(parts: Parts, start: Start) -> None:
     uids = put(parts, dataset(1, 1), dataset(2, 1))
-    stored = parts.index.lookup(uids[1])
-    assert stored is not None
-    path = parts.directory / "objects" / stored.path
+    row = parts.index.lookup(uids[1])
+    assert row is not None
+    path = parts.directory / "objects" / row.path
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"\1")
     change = start(parts)

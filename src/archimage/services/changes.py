@@ -14,7 +14,14 @@ from typing import Final
 
 import structlog
 
-from archimage.errors import ArchimageError, CancelledError, ConflictError, NotFoundError, UnavailableError
+from archimage.errors import (
+    ArchimageError,
+    CancelledError,
+    ConflictError,
+    IndexUnavailableError,
+    NotFoundError,
+    UnavailableError,
+)
 from archimage.model.changes import (
     Asker,
     Change,
@@ -34,6 +41,8 @@ from archimage.services.tasks import Explain, Progress, TaskService
 
 _AT_ONCE: Final = 3  # begun or waiting, in one process
 _LOOK_EVERY_S: Final = 0.1
+_ATTEMPTS: Final = 5
+_BACK_OFF_S: Final = 2.0
 _RUNNING: Final = (ChangeState.RUNNING,)
 _ENDED_EARLY: Final = (ChangeState.CANCELLED, ChangeState.FAILED)
 _log = structlog.get_logger()
@@ -189,7 +198,7 @@ class ChangeService:
             if change.state is not ChangeState.RUNNING:  # another process has done it, or somebody cancelled it
                 return {"change": number, "state": change.state.value}
             try:
-                result = ChangeWork(self._tools, change, progress).run()
+                result = self._done(change, progress)
             except CancelledError:
                 raise
             except Exception as error:
@@ -201,6 +210,17 @@ class ChangeService:
             self._changes.turn(number, _RUNNING, ChangeEnd(state, time.time(), reason))
             _log.info("change ended", change=number, state=state.value, objects=result["completed"], failed=failed)
             return {"change": number, **result}
+
+    def _done(self, change: Change, progress: Progress) -> dict[str, JsonValue]:
+        """Do the work; begin it again after a while where the index is too busy to answer."""
+        left = _ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                return ChangeWork(self._tools, change, progress).run()
+            except IndexUnavailableError:
+                if not left or self._ended.wait(_BACK_OFF_S):
+                    raise
 
     def _turn(self, number: int, progress: Progress) -> Turn:
         """Wait until no other change is at work."""
@@ -214,7 +234,9 @@ class ChangeService:
         return turn
 
     def _fail(self, number: int, error: Exception) -> None:
-        """Note why a change cannot go on for now; where not even that works, the next start goes on with it."""
+        """Note why a change cannot go on for now; where not even that works, or all ends, the next start goes on."""
+        if self._ended.is_set():
+            return
         _log.error("change failed", change=number, reason=f"{error!r}")
         with suppress(ArchimageError):
             self._changes.turn(number, _RUNNING, ChangeEnd(ChangeState.FAILED, time.time(), self._explain(error)[0]))
