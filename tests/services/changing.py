@@ -74,6 +74,7 @@ def changing(held: ExitStack, parts: Parts, *, readers_s: float = 0.0) -> Changi
     """Make what changes an archive; held ends it."""
     frames, table = FrameService(parts.index, parts.blobs), ChangeTable(parts.index)
     removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
+    removal.resume()  # as every start does
     replacement = held.enter_context(closing(ReplacementService(parts.intake, removal, readers_s=readers_s)))
     corrector = Corrector(frames, parts.blobs, flush=True)
     tasks = TaskService(EventHub(), explain)
