@@ -88,7 +88,7 @@ class Planner:
         if not any(one.objects for one in studies):
             raise NotFoundError(f"no series {request.series_instance_uid} is kept there")
         warnings = [*aim.warnings, *_idle(studies, aim.values)]
-        return Plan(change, studies, warnings, aim.obstacle or self._busy(change, aim.studies))
+        return Plan(change, studies, warnings, self._busy(change, aim.studies) or aim.obstacle)
 
     # What each kind aims at
 
