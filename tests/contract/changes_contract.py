@@ -147,6 +147,14 @@ class ChangesContract:
         assert row["study_description"] == "late"
         assert changes.patient_of("1.1") == PatientKey("P")
 
+    def test_what_somebody_types_finds_new_texts_and_not_old_ones(self, index: Index, changes: Changes) -> None:
+        with index.writing() as writer:
+            writer.set_study("1.1", {"study_description": "Demo thorax", "accession_number": "ACC77"})
+            writer.assign("1.2", {"patient_id": "FOUND9"})
+        typed = {text: index.count(Query(Level.STUDY, text=text)) for text in ("thorax", "acc77", "old", "found9", "q")}
+        assert typed == {"thorax": 1, "acc77": 1, "old": 0, "found9": 1, "q": 1}
+        assert changes.studies_of(PatientKey("FOUND9")) == ["1.2"]
+
 
 def _study(uid: str) -> tuple[Condition, ...]:
     return (Condition(BY_COLUMN["study_instance_uid"], Exact(uid)),)

@@ -39,7 +39,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
