@@ -11,7 +11,9 @@ export function find(study, { fresh = null }) {
   const said = element("p", { className: "sub", role: "status" });
   const look = async () => {
     const page = await ask(`/patients?q=${encodeURIComponent(search.value)}&limit=${MOST + 1}`);
-    const others = page.items.filter((one) => one.patient_id && one.patient_id !== study.patient_id).slice(0, MOST);
+    const named = page.items.filter((one) => one.patient_id), same = named.filter((one) => one.patient_id === study.patient_id);
+    // Of several with one ID, by different issuers, any may be the other; of one alone it is the patient himself.
+    const others = named.filter((one) => same.length > 1 || !same.includes(one)).slice(0, MOST);
     found.replaceChildren(...others.map(choice));
     said.textContent = others.length ? "" : "Nobody else is found.";
     if (page.total > MOST + 1) said.textContent = `The first ${others.length} of ${page.total}: type more of the name.`;
