@@ -1,6 +1,6 @@
 """An archive whose patients and studies can be corrected, merged and moved, and what its index says row by row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,7 +15,7 @@ from archimage.dicom.reencode import elements_at, reencode
 from archimage.index.changes import ChangeTable
 from archimage.index.schema import COLUMNS
 from archimage.model.attributes import Level
-from archimage.model.changes import Asker, ChangeRequest, ChangeTrail
+from archimage.model.changes import Asker, ChangeKind, ChangeRequest, ChangeTrail, PatientRef
 from archimage.services.change_plans import Planner
 from archimage.services.change_work import Tools
 from archimage.services.changes import ChangeService
@@ -46,6 +46,9 @@ _OTHERS: Final = (
     "SELECT (SELECT count(*) FROM patient), (SELECT count(*) FROM study), (SELECT count(*) FROM series)",
     "SELECT series_instance_uid, sop_class_uid, instances FROM series_content JOIN series ON pk = series_pk ORDER BY 1",
 )
+
+
+Start = Callable[..., "Changing"]
 
 
 @dataclass
@@ -87,6 +90,11 @@ def changing(held: ExitStack, parts: Parts, *, readers_s: float = 0.0) -> Changi
     service = ChangeService(tools, Planner(table, frames), tasks, take, explain)
     held.callback(service.close)
     return Changing(parts, table, service, tasks, replacement, tools)
+
+
+def correct(ref: PatientRef, **values: str) -> ChangeRequest:
+    """Ask for the correction of a patient."""
+    return ChangeRequest(ChangeKind.CORRECT_PATIENT, ref, attributes=values, reason="typing error")
 
 
 def store(parts: Parts, data: bytes, syntax: str, source: str = "SENDER") -> str:

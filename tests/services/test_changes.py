@@ -1,10 +1,8 @@
 """Corrections, merges and moves: what objects and index say after, what stays, and what the trail tells of it."""
 
-import shutil
-import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from archimage.dicom.codecs.syntaxes import DEFLATED_LITTLE_ENDIAN, HTJ2K_LOSSLESS, JPEG_LS
-from archimage.dicom.demo import demo_files
 from archimage.dicom.encode import encode_dataset
-from archimage.dicom.part10 import decode_file_meta
-from archimage.dicom.transcode import Transcoding
 from archimage.errors import (
     CancelledError,
     ConflictError,
@@ -25,8 +19,6 @@ from archimage.errors import (
     NotFoundError,
     UnavailableError,
 )
-from archimage.imaging.pool import WorkerPool
-from archimage.imaging.process import WorkerSettings
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.model.attributes import Level
@@ -35,26 +27,16 @@ from archimage.model.hashed import Named
 from archimage.model.tasks import TaskState
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.change_work import ChangeWork
-from archimage.services.compression_rules import CompressionRules
-from archimage.services.compressor import Compressor
 from archimage.services.consistency import rebuild, verify
-from archimage.services.frames import FrameService
 from archimage.services.metadata import MetadataService
-from archimage.services.store import Expected
 from archimage.services.tasks import Progress
 from archimage.storage.cache import FilesystemCache
 from archimage.storage.lanes import Turn
-from tests.attacks.datasets import new_uid
 from tests.attacks.server import wait_until
 from tests.attacks.wire import CT
-from tests.dicom.files import BROKEN, real_dataset, real_file, real_files
-from tests.dicom.images import stored
-from tests.interop.peers import missing
-from tests.services.changing import ASKER, Changing, changing, kept, received_fresh, rows, store, with_uids
-from tests.services.compressing import image
+from tests.services.changing import ASKER, Changing, Start, changing, correct, kept, received_fresh, rows, store
 from tests.services.parts import Open, Parts
 
-Start = Callable[..., Changing]
 A, B = PatientRef("A"), PatientRef("B")
 
 
@@ -87,11 +69,6 @@ def put(parts: Parts, *made: Dataset) -> list[str]:
     return [store(parts, encode_dataset(one, EXPLICIT_VR_LITTLE_ENDIAN), EXPLICIT_VR_LITTLE_ENDIAN) for one in made]
 
 
-def correct(ref: PatientRef = A, **values: str) -> ChangeRequest:
-    """Ask for the correction of a patient."""
-    return ChangeRequest(ChangeKind.CORRECT_PATIENT, ref, attributes=values, reason="typing error")
-
-
 def assert_as_received_fresh(parts: Parts, opened: Open) -> None:
     """Compare the index with that of an archive to which the same objects came."""
     assert rows(parts) == received_fresh(parts, opened("fresh"))
@@ -103,7 +80,7 @@ def assert_as_received_fresh(parts: Parts, opened: Open) -> None:
 
 def test_a_patient_is_corrected_in_all_of_his_studies(parts: Parts, start: Start, opened: Open) -> None:
     uids = put(parts, dataset(1, 1), dataset(2, 1, PatientComments="first"), dataset(1, 2), dataset(1, 3, "B"))
-    trail = start(parts).do(correct(PatientName="Demo^Corrected", PatientBirthDate="19700131"))
+    trail = start(parts).do(correct(A, PatientName="Demo^Corrected", PatientBirthDate="19700131"))
     assert (trail.change.state, trail.change.done, trail.change.failed) == (ChangeState.DONE, 3, 0)
     for uid in uids[:3]:
         found = kept(parts, uid)
@@ -121,12 +98,12 @@ def test_a_patient_is_corrected_in_all_of_his_studies(parts: Parts, start: Start
 def test_the_trail_tells_who_asked_when_why_and_what_was_before(parts: Parts, start: Start) -> None:
     put(parts, dataset(1, 1), dataset(1, 2, PatientName="Demo^Otherwise"))
     change = start(parts)
-    trail = change.do(correct(PatientName="Demo^Corrected"))
+    trail = change.do(correct(A, PatientName="Demo^Corrected"))
     assert (trail.change.asker, trail.change.reason) == (ASKER, "typing error")
     assert trail.change.new_values == {"PatientName": "Demo^Corrected"}
     before = {one.study_instance_uid: one.old_values for one in trail.studies}
     assert before == {"1.2.3.1": {"PatientName": "Demo^A"}, "1.2.3.2": {"PatientName": "Demo^Otherwise"}}
-    change.do(replace(correct(PatientSex="F"), reason="again"))
+    change.do(replace(correct(A, PatientSex="F"), reason="again"))
     assert [one.reason for one in change.service.list(9, 0).items] == ["again", "typing error"]
     assert change.service.list(1, 1).total == 2
     assert change.service.list(9, 0, "1.2.3.9").items == []
@@ -235,7 +212,7 @@ def test_what_is_corrected_may_be_sent_again_and_the_correction_stays(parts: Par
     uid = store(parts, data, EXPLICIT_VR_LITTLE_ENDIAN)
     change = start(parts)
     for name in ("Demo^Once", "Demo^Twice"):
-        change.do(correct(PatientName=name))
+        change.do(correct(A, PatientName=name))
     store(parts, data, EXPLICIT_VR_LITTLE_ENDIAN)
     assert kept(parts, uid).PatientName == "Demo^Twice"
     assert len(kept(parts, uid).OriginalAttributesSequence) == 2
@@ -250,7 +227,7 @@ def test_what_is_corrected_may_be_sent_again_and_the_correction_stays(parts: Par
 def test_an_object_that_has_the_values_already_is_left_alone(parts: Parts, start: Start) -> None:
     (uid,) = put(parts, dataset(1, 1))
     before = parts.index.lookup(uid)
-    request = correct(PatientName="Demo^A", PatientComments="")
+    request = correct(A, PatientName="Demo^A", PatientComments="")
     change = start(parts)
     assert change.service.preview(request).warnings == ["the first objects have these values already"]
     assert change.do(request).change.done == 1
@@ -261,7 +238,7 @@ def test_what_was_made_of_an_object_is_made_anew(parts: Parts, start: Start, tmp
     put(parts, dataset(1, 1))
     metadata = MetadataService(parts.index, parts.blobs, FilesystemCache(tmp_path / "data" / "cache", 1 << 20))
     before = metadata.study("1.2.3.1")
-    start(parts).do(correct(PatientName="Demo^Corrected"))
+    start(parts).do(correct(A, PatientName="Demo^Corrected"))
     after = metadata.study("1.2.3.1")
     assert before.etag != after.etag
     assert b"Demo^Corrected" in b"".join(after.json())
@@ -278,145 +255,6 @@ def test_the_index_made_anew_is_the_same(parts: Parts, start: Start) -> None:
     *_, findings = verify(parts.index, parts.blobs, digests=True)
     assert (findings.missing, findings.damaged, findings.orphans) == ([], [], [])
     assert change.service.list(9, 0).total == 1
-
-
-# Every kind of object
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("JPEGLSNearLossless_08.dcm", "image_dfl.dcm", "ExplVR_BigEnd.dcm"),
-        *("MR_small_implicit.dcm", "emri_small_RLE.dcm", "JPEG2000.dcm", "CT_small.dcm", "rtplan.dcm", "reportsi.dcm"),
-    ],
-)
-def test_pixels_and_all_else_of_real_objects_stay_as_they_are(parts: Parts, start: Start, name: str) -> None:
-    meta, data = real_dataset(real_file(name))
-    uid = store(parts, with_uids(data, meta.transfer_syntax_uid), meta.transfer_syntax_uid)
-    before = kept(parts, uid)
-    pixels = _pixel_bytes(parts, uid)
-    study = str(before.StudyInstanceUID)
-    values = {"PatientName": "Demo^Corrected", "PatientSex": "F", "PatientComments": "Dëmo"}
-    trail = start(parts).do(correct(PatientRef(study_instance_uid=study), **values))
-    assert (trail.change.done, trail.change.failed) == (1, 0), trail.studies
-    after = kept(parts, uid)
-    assert _pixel_bytes(parts, uid) == pixels
-    assert parts.index.lookup(uid).transfer_syntax_uid == meta.transfer_syntax_uid  # type: ignore[union-attr]
-    changed = {0x00100010, 0x00100040, 0x00104000, 0x00080005, 0x04000561}
-    assert _elements(after, changed) == _elements(before, changed)
-    assert (str(after.PatientName), after.PatientSex, after.PatientComments) == ("Demo^Corrected", "F", "Dëmo")
-
-
-@pytest.mark.parametrize("target", [HTJ2K_LOSSLESS, JPEG_LS, DEFLATED_LITTLE_ENDIAN])
-def test_pixels_of_compressed_and_deflated_objects_stay_as_they_are(parts: Parts, start: Start, target: str) -> None:
-    meta, data = real_dataset(real_file("CT_small.dcm"))
-    source = stored(data, meta.transfer_syntax_uid)
-    assert source is not None
-    transcoding = Transcoding(source.header, source.syntax, target)
-    frames = [transcoding.transcode_frame(frame) for frame in source.frames]
-    made = b"".join(transcoding.pieces(frames, [len(frame) for frame in frames], source.trailing))
-    uid = store(parts, made, target)
-    before = kept(parts, uid)
-    change = start(parts)
-    assert change.do(correct(PatientRef(before.PatientID), PatientName="山田^太郎")).change.done == 1
-    after = kept(parts, uid)
-    assert (after.PatientName, after.PixelData) == ("山田^太郎", before.PixelData)
-    stored_frames = FrameService(parts.index, parts.blobs)
-    row = parts.index.lookup(uid)
-    assert row is not None
-    assert stored_frames.frame(row, 1).data.rstrip(b"\0") == bytes(frames[0]).rstrip(b"\0")
-
-
-def test_what_waits_to_be_compressed_still_does_and_what_it_was_stays_known(parts: Parts, start: Start) -> None:
-    uid = new_uid()
-    data = image(uid, side=64)
-    service = replace(parts.service, compression=CompressionRules({"CT": "jpeg-ls-lossless"}))
-    service.store(Expected(EXPLICIT_VR_LITTLE_ENDIAN, CT, uid, "SENDER"), [data])
-    change = start(parts)
-    change.do(correct(PatientRef("ATTACK"), PatientName="Demo^Corrected"))
-    (waiting,) = parts.index.awaiting_compression(2)
-    assert waiting.stored == parts.index.lookup(uid)
-    assert waiting.original is not None
-    with closing(WorkerPool(1, WorkerSettings())) as pool:
-        compressor = Compressor(FrameService(parts.index, parts.blobs), parts.blobs, pool, flush=True)
-        compressed = compressor.compress(waiting)
-    assert compressed.record.original == waiting.original
-    change.replacement.replace([compressed])
-    assert kept(parts, uid).PatientName == "Demo^Corrected"
-    change.do(correct(PatientRef("ATTACK"), PatientName="Demo^Again"))
-    row = parts.index.lookup(uid)
-    assert row is not None
-    assert row.transfer_syntax_uid == JPEG_LS
-    assert store(parts, data, EXPLICIT_VR_LITTLE_ENDIAN) == uid
-    assert kept(parts, uid).PatientName == "Demo^Again"
-
-
-def test_two_verifiers_find_nothing_wrong_with_what_was_corrected(parts: Parts, start: Start, tmp_path: Path) -> None:
-    uids = [store(parts, *opened_file(file)) for file in demo_files(2)]
-    change = start(parts)
-    change.do(correct(PatientRef("DEMO-CT"), PatientName="Demo^Größer", PatientID="NEW", PatientSex="F"))
-    change.do(ChangeRequest(ChangeKind.MERGE, PatientRef("DEMO-MR"), into=PatientRef("DEMO-US"), reason="r"))
-    written = []
-    for number, uid in enumerate(uids):
-        path = tmp_path / f"{number}.dcm"
-        kept(parts, uid).save_as(path)
-        report = verified("dciodvfy", path)
-        assert "Error" not in report, report
-        written.append(path)
-    assert "Error" not in verified("dcentvfy", *written)
-
-
-def opened_file(file: bytes) -> tuple[bytes, str]:
-    """Return the data set and the transfer syntax of a file."""
-    meta, start = decode_file_meta(file)
-    return file[start:], meta.transfer_syntax_uid
-
-
-def verified(name: str, *files: Path) -> str:
-    """Return what a verifier of dicom3tools says."""
-    if shutil.which(name) is None:
-        missing(f"{name} is missing: apt-get install dicom3tools")
-    report = subprocess.run([name, *map(str, files)], capture_output=True, text=True, timeout=60, check=False)
-    return report.stdout + report.stderr
-
-
-def test_all_real_objects_of_one_patient_are_corrected(opened: Open, start: Start) -> None:
-    parts = opened(replace=True)
-    uids = []
-    for path in real_files():
-        if path.name not in BROKEN:
-            meta, data = real_dataset(path)
-            try:
-                uids.append(store(parts, with_uids(data, meta.transfer_syntax_uid), meta.transfer_syntax_uid))
-            except Exception:  # noqa: S112 - what is refused is no matter here
-                continue
-    change, seen = start(parts), set()
-    for uid in dict.fromkeys(uids):
-        study = str(kept(parts, uid).get("StudyInstanceUID"))
-        if study not in seen:
-            seen.add(study)
-            trail = change.do(correct(PatientRef(study_instance_uid=study), PatientName="Demo^Имя"))
-            assert trail.change.failed == 0, trail.studies
-    assert len(seen) > 20
-    for uid in set(uids):
-        assert str(kept(parts, uid).PatientName) == "Demo^Имя", uid
-    assert rows(parts) == received_fresh(parts, opened("fresh"))
-
-
-def _pixel_bytes(parts: Parts, uid: str) -> bytes:
-    """Return the pixel element as it is stored and what follows, inflated."""
-    frames, row = FrameService(parts.index, parts.blobs), parts.index.lookup(uid)
-    assert row is not None
-    if frames.pixel(row) is None:
-        return b""
-    found = kept(parts, uid)
-    return bytes(found.PixelData)
-
-
-def _elements(dataset: Dataset, left_out: set[int]) -> dict[int, str]:
-    return {
-        int(one.tag): f"{one.VR} {one.value}" for one in dataset if int(one.tag) not in left_out and one.tag.element
-    }
 
 
 # What is refused before anything begins
@@ -470,11 +308,11 @@ def test_two_who_would_become_one_by_a_correction_are_an_obstacle(parts: Parts, 
         dataset(1, 3, "B", IssuerOfPatientID="WARD"),
     )
     change = start(parts)
-    shown = change.service.preview(correct(PatientID="B"))
+    shown = change.service.preview(correct(A, PatientID="B"))
     assert shown.obstacle == "Patient ID B is that of Demo^B already: merge with, or move to, that patient"
     assert shown.warnings == ["Patient ID B exists with another issuer too: WARD"]
     with pytest.raises(ConflictError, match="merge with"):
-        change.service.begin(correct(PatientID="B"), ASKER)
+        change.service.begin(correct(A, PatientID="B"), ASKER)
     merge = change.service.preview(ChangeRequest(ChangeKind.MERGE, A, into=PatientRef("B")))
     assert "the other patient has another birth date: 19990101 instead of 19600101" in merge.warnings
     assert change.service.preview(ChangeRequest(ChangeKind.MERGE, A, into=A)).obstacle
@@ -489,9 +327,9 @@ def test_one_change_is_at_work_at_a_time_and_one_that_waits_can_be_cancelled(par
     change = start(parts)
     turn = Turn.take(parts.directory / "changing.lock")
     assert turn is not None
-    begun = change.service.begin(correct(PatientName="Demo^Late"), ASKER)
+    begun = change.service.begin(correct(A, PatientName="Demo^Late"), ASKER)
     with pytest.raises(ConflictError, match="still at work"):
-        change.service.begin(correct(PatientName="Demo^Other"), ASKER)
+        change.service.begin(correct(A, PatientName="Demo^Other"), ASKER)
     assert change.service.cancel(begun.change.number).state is ChangeState.CANCELLED
     assert change.ended(begun.change.number)
     assert change.tasks.get(begun.task.id).state is TaskState.CANCELLED
@@ -525,7 +363,7 @@ def test_a_cancelled_task_is_a_cancelled_change(parts: Parts, start: Start) -> N
     change = start(parts)
     turn = Turn.take(parts.directory / "changing.lock")
     assert turn is not None
-    begun = change.service.begin(correct(PatientName="Demo^Late"), ASKER)
+    begun = change.service.begin(correct(A, PatientName="Demo^Late"), ASKER)
     change.tasks.cancel(begun.task.id)
     assert change.ended(begun.change.number)
     assert wait_until(lambda: change.service.get(1).change.state is ChangeState.CANCELLED, 5)
@@ -537,7 +375,7 @@ def test_what_a_stop_interrupts_goes_on_with_the_next_start(opened: Open, start:
     uids = put(parts, *(dataset(number, 1) for number in range(1, 41)))
     with ExitStack() as held:
         change = changing(held, parts)
-        change.service.begin(correct(PatientName="Demo^Corrected"), ASKER)
+        change.service.begin(correct(A, PatientName="Demo^Corrected"), ASKER)
         wait_until(lambda: change.service.get(1).change.done > 0, 10)
     after = start(parts)
     after.service.start()
@@ -553,7 +391,7 @@ def test_half_a_study_is_completed_and_until_then_lists_show_what_was(parts: Par
     change, before = start(parts), rows(parts)
     turn = Turn.take(parts.directory / "changing.lock")
     assert turn is not None
-    request = correct(PatientName="Demo^Corrected", PatientID="NEW")
+    request = correct(A, PatientName="Demo^Corrected", PatientID="NEW")
     number = change.service.begin(request, ASKER).change.number
     made, asked = change.table.get(number), threading.Event()
     assert made is not None
@@ -584,7 +422,7 @@ def test_an_object_that_cannot_be_changed_is_told_and_can_be_tried_again(parts: 
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"\1")
     change = start(parts)
-    trail = change.do(correct(PatientName="Demo^Corrected"))
+    trail = change.do(correct(A, PatientName="Demo^Corrected"))
     assert (trail.change.state, trail.change.done, trail.change.failed) == (ChangeState.FAILED, 1, 1)
     assert trail.studies[0].problems == {uids[1]: "the file is not what was stored"}
     assert trail.change.error == "1 objects could not be changed"
@@ -597,7 +435,7 @@ def test_an_object_that_cannot_be_changed_is_told_and_can_be_tried_again(parts: 
 
 def test_what_comes_meanwhile_or_later_stays_as_it_came(parts: Parts, start: Start) -> None:
     put(parts, dataset(1, 1))
-    start(parts).do(correct(PatientName="Demo^Corrected"))
+    start(parts).do(correct(A, PatientName="Demo^Corrected"))
     (late,) = put(parts, dataset(2, 1))
     assert kept(parts, late).PatientName == "Demo^A"
     assert parts.index.fetch("SELECT patient_name FROM patient", {}) == [("Demo^Corrected",)]
