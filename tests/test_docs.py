@@ -1,4 +1,4 @@
-"""The examples of docs/dicomweb.md, docs/orthanc.md and the README are run, in their order, and give what they show."""
+"""The examples of docs/dicomweb.md, orthanc.md, changes.md and the README are run in order, and give what they show."""
 
 import contextlib
 import io
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from archimage.model.changes import CORRECTABLE
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.orthanc.application import ENDPOINTS
 from tests.interop.peers import free_port, listener
@@ -21,6 +22,7 @@ from tests.interop.peers import free_port, listener
 ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
+CHANGES: Final = ROOT / "docs" / "changes.md"
 ADDRESS: Final = "127.0.0.1:8042"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -121,7 +123,7 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES], ids=lambda page: page.name)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)
@@ -148,3 +150,9 @@ def test_every_resource_has_an_example() -> None:
 def test_the_paths_of_orthanc_that_are_served_are_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(GET|POST|PUT|DELETE) (/\S+)` \|", ORTHANC.read_text("utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted((one.method, one.path.replace(":path", "")) for one in ENDPOINTS)
+
+
+def test_every_attribute_that_can_be_corrected_is_documented() -> None:
+    text = CHANGES.read_text("utf-8")
+    page = (ROOT / "src/archimage/web/pages/static/changing.js").read_text("utf-8")
+    assert [keyword for keyword in CORRECTABLE if f"`{keyword}`" not in text and f'["{keyword}"' not in page] == []

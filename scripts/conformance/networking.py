@@ -243,7 +243,10 @@ _BEHAVIOUR: Mapping[str, str] = {
         sent again is answered 0000H and not stored twice; another object under the same SOP Instance UID is refused, or
         replaces the first, as `storage.duplicates` says. This is level 2 (full) conformance. Where `storage.compress`
         has a rule for its modality, an uncompressed image is compressed without loss later on, and compared with the
-        original before that is deleted; it keeps its SOP Instance UID.""",
+        original before that is deleted; it keeps its SOP Instance UID. Where somebody corrects, merges or moves
+        patients and studies (`/api/v1/changes`), objects are written with the new values and an item of the Original
+        Attributes Sequence (0400,0561) with those that they had (PS3.3 §C.12.1); their UIDs and pixels stay. What was
+        sent once and is sent again is known by its SHA-256 even then.""",
     "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability

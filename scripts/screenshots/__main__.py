@@ -61,6 +61,12 @@ def _activity(page: Page) -> None:
     page.locator("#tasks tr").first.wait_for()
 
 
+def _changes(page: Page) -> None:
+    page.goto("/changes")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".before-after").wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -78,6 +84,7 @@ SHOWN: Final = {
     "nodes": ("nodes", _nodes),
     "query": ("query", _query),
     "activity": ("activity", _activity),
+    "changes": ("changes", _changes),
     "system": ("system", _system),
     "docs": ("docs", _docs),
 }

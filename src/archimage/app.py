@@ -21,6 +21,7 @@ from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
+from archimage.index.changes import ChangeTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
@@ -42,10 +43,14 @@ from archimage.net.sending import NodeSender
 from archimage.net.server import DicomServer, bind
 from archimage.protocol.association import AssociationSettings
 from archimage.services.catalogue import CatalogueService
+from archimage.services.change_plans import Planner
+from archimage.services.change_work import Tools
+from archimage.services.changes import ChangeService
 from archimage.services.checkpoint import Checkpointer
 from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.compressor import Compressor
+from archimage.services.corrector import Corrector
 from archimage.services.deletion import DeletionService
 from archimage.services.derived import Derived
 from archimage.services.events import EventHub
@@ -64,6 +69,7 @@ from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
+from archimage.services.replacement import ReplacementService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.room import Room
 from archimage.services.status import Ports, StatusService
@@ -163,7 +169,8 @@ class App:
         removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
-        self.compression = self._compression(frames, removal, intake) if config.storage.compress else None
+        replacement = opened.enter_context(closing(ReplacementService(intake, removal)))
+        self.compression = self._compression(frames, replacement) if config.storage.compress else None
         if self.compression is not None:
             opened.callback(self.compression.close)
         self.associations = AssociationTable(events.publish)
@@ -200,6 +207,16 @@ class App:
         )
         opened.callback(self.services.status.close)
         self.peers = self._peer_service(opened)
+        self.changes = self._change_service(replacement)
+        opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
+
+    def _change_service(self, replacement: ReplacementService) -> ChangeService:
+        """Make what corrects, merges and moves."""
+        config, frames, table = self.config, self.services.frames, ChangeTable(self.index)
+        corrector = Corrector(frames, self.blobs, flush=config.storage.durability == "full")
+        tools = Tools(table, self.index, frames, corrector, replacement, config.dicom.ae_title)
+        turn = partial(Turn.take, config.storage.directory / "changing.lock")
+        return ChangeService(tools, Planner(table, frames), self.services.tasks, turn, explain)
 
     def _peer_service(self, opened: ExitStack) -> PeerService:
         """Make what calls other nodes for people; its threads start with the first call."""
@@ -263,6 +280,7 @@ class App:
         self.services.status.listening(Ports(dicom_socket.getsockname()[1], http_socket.getsockname()[1]))
         if self.compression is not None:
             self.compression.start()
+        self.changes.start()
         on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
     def _http(self, threads: Threads) -> HttpServer:
@@ -298,6 +316,7 @@ class App:
             associations=self.associations,
             uploads=services.uploads,
             preparing=services.preparing,
+            changes=self.changes,
         )
         named = OrthancService(HashedTable(self.index), services.query, services.removal)
         return application.build(dicomweb, management, named, self.health, self.config, threads, self._metered())
@@ -347,11 +366,11 @@ class App:
             max_pending_per_address=dicom.max_pending_per_address,
         )
 
-    def _compression(self, frames: FrameService, removal: RemovalService, intake: Intake) -> CompressionService:
+    def _compression(self, frames: FrameService, replacement: ReplacementService) -> CompressionService:
         storage = self.config.storage
         compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
         turn = partial(Turn.take, storage.directory / "compressing.lock")
-        return CompressionService(self.index, intake, compressor, removal, turn)
+        return CompressionService(self.index, compressor, replacement, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:
         self.services.events.publish(event)

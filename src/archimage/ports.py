@@ -11,14 +11,15 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from archimage.model.attributes import Level
+from archimage.model.changes import PatientKey
 from archimage.model.hashed import Named
 from archimage.model.query import Query
 from archimage.model.records import (
     Arrived,
-    Compressible,
     Counts,
     FrameTable,
     InstanceRecord,
+    Kept,
     Original,
     Removed,
     StoredInstance,
@@ -279,10 +280,25 @@ class IndexWriter(Protocol):
         """
 
     def original(self, sop_instance_uid: str) -> Original | None:
-        """Return what an instance was before it was compressed, None where it was not."""
+        """Return what an instance was when it came, None where it is that still."""
 
     def keep_uncompressed(self, sop_instance_uid: str, path: str) -> None:
         """Note that the object at path does not wait to be compressed any more."""
+
+    def assign(self, study_instance_uid: str, person: Mapping[str, str]) -> bool:
+        """Give a study to a patient, who is made of person, columns to text, if he is not there; False without it.
+
+        The patient to whom it belonged goes with his last study; a patient who is there stays as he is.
+        """
+
+    def set_patient(self, patient: PatientKey, values: Mapping[str, str]) -> bool:
+        """Set columns of a patient; one without a value is emptied. False where there is no such patient."""
+
+    def set_study(self, study_instance_uid: str, values: Mapping[str, str]) -> bool:
+        """Set columns of a study in the same way."""
+
+    def set_series(self, study_instance_uid: str, series_instance_uid: str, values: Mapping[str, str]) -> bool:
+        """Set columns of a series in the same way."""
 
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""
@@ -326,7 +342,7 @@ class Index(Protocol):
         path is that of the object which is meant: another one may have taken its place since.
         """
 
-    def awaiting_compression(self, limit: int) -> Sequence[Compressible]:
+    def awaiting_compression(self, limit: int) -> Sequence[Kept]:
         """Return some of the instances that wait to be compressed, at most limit."""
 
     def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:

@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the demo studies, a CT of twelve slices among them, and a study with markup in its texts."""
     with running(tmp_path_factory.mktemp("browser") / "data") as found:
         files = list(demo_files(_SLICES))
-        for file in (*files, _hostile(files[0])):
+        for file in (*files, hostile(files[0])):
             upload(found.http_port, file)
         yield found
 
@@ -75,7 +75,7 @@ def page(browser: Browser, origin: str) -> Iterator[Page]:
     assert wrong == []
 
 
-def _hostile(file: bytes) -> bytes:
+def hostile(file: bytes) -> bytes:
     """Return an image as a study of its own, with markup in every text that pages show."""
     dataset = pydicom.dcmread(BytesIO(file))
     dataset.StudyInstanceUID = HOSTILE_STUDY

@@ -13,7 +13,7 @@ from tests.browser.conftest import HOSTILE_STUDY
 
 _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
-    *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/system", "/docs"),
+    *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),
 )
 
@@ -43,7 +43,31 @@ def test_nothing_serious_is_found(checked: Page, axe: str, path: str) -> None:
     checked.goto(path)
     checked.wait_for_load_state("load" if path == "/activity" else "networkidle")  # its events never end
     checked.add_script_tag(content=axe)
-    found: dict[str, Any] = checked.evaluate("() => axe.run()")
+    assert_nothing_serious(checked)
+
+
+@pytest.mark.parametrize("name", ["Correct patient", "Correct study", "Move to another patient"])
+def test_nothing_serious_is_found_in_dialogs_and_previews(checked: Page, axe: str, name: str) -> None:
+    checked.goto("/?q=demo-cr")
+    checked.locator("tbody .name").click()
+    checked.get_by_text("Correct…").click()
+    checked.add_script_tag(content=axe)
+    assert_nothing_serious(checked)
+    checked.get_by_role("button", name=name).click()
+    if name.startswith("Move"):
+        checked.get_by_role("radio", name="Demo^CT").check()
+    else:
+        checked.get_by_role("dialog").get_by_role("textbox").first.fill("Demo^Other")
+    assert_nothing_serious(checked)
+    checked.get_by_label("Why").fill("a test")
+    checked.get_by_role("button", name="Preview").click()
+    checked.locator(".before-after").wait_for()
+    assert_nothing_serious(checked)
+
+
+def assert_nothing_serious(page: Page) -> None:
+    """Have the checker look at what there is."""
+    found: dict[str, Any] = page.evaluate("() => axe.run()")
     grave = [one for one in found["violations"] if one["impact"] in {"serious", "critical"}]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in grave] == []
 

@@ -15,7 +15,7 @@ from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
 
 _SHOWN = "<script>alert(1)</script>"
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity"}
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"}
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "docs", "static"}
 """First segments of what shows nothing that a peer sent."""
@@ -96,6 +96,22 @@ def test_nodes_and_the_dialog_that_sends_to_them(page: Page, node: str) -> None:
     expect(page.locator(".words.good")).to_contain_text("1 image")
     expect_text(page)
     assert node
+
+
+def test_changes_and_the_dialogs_that_ask_for_them(page: Page, origin: str) -> None:
+    wanted = {"kind": "correct-patient", "patient": {"patient_id": "HOSTILE"}, "reason": HOSTILE}
+    ask(f"{origin}/api/v1/changes", "POST", wanted | {"attributes": {"PatientComments": HOSTILE}})
+    page.goto("/changes")
+    expect_text(page)
+    page.get_by_role("button", name="Details").click()
+    expect(page.locator(".before-after")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.goto("/?q=demo-mr")
+    page.locator("tbody .name").click()
+    page.get_by_text("Correct…").click()
+    page.get_by_role("button", name="Move to another patient").click()
+    expect(page.locator(".choices").first).to_contain_text(_SHOWN)
+    expect_text(page)
 
 
 def test_what_a_node_keeps(page: Page, node: str) -> None:

@@ -54,6 +54,22 @@ class HashedContract:
                 with index.writing() as writer:
                     writer.remove(here.values["study_instance_uid"])
 
+    def test_what_is_given_to_another_patient_has_other_names_and_nothing_else_is_lost(
+        self, index: Index, hashed: HashedIds
+    ) -> None:
+        records = [record("P", study, 1, number) for study in (1, 2, 3) for number in (1, 2)]
+        index.add(records)
+        for level in Level:
+            found(hashed, [named(one, level) for one in records])
+        with index.writing() as writer:
+            writer.assign("1.2", {"patient_id": "Q"})
+        after = [record("Q" if one.values["study_instance_uid"] == "1.2" else "P", *_numbers(one)) for one in records]
+        for level in Level:
+            wanted = [named(one, level) for one in after]
+            assert found(hashed, wanted) == wanted
+            gone = named(records[2], level)
+            assert level is Level.PATIENT or gone not in hashed.find(level, gone.key)
+
     def test_an_instance_that_is_replaced_is_found_where_it_is_now(self, index: Index, hashed: HashedIds) -> None:
         index.add([record("P", 1, 1, 1), record("P", 1, 1, 2)])
         assert found(hashed, [named(record("P", 1, 1, 1))])
@@ -91,3 +107,9 @@ class HashedContract:
         assert [row for page in index.find(Query(Level.PATIENT, merged=True, limit=1, offset=1)) for row in page] == [
             {"patient_id": "P"}
         ]
+
+
+def _numbers(one: InstanceRecord) -> tuple[int, int, int]:
+    """Return what `record` made the UIDs of."""
+    _, study, series, instance = one.sop_instance_uid.split(".")
+    return int(study), int(series), int(instance)

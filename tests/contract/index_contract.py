@@ -17,7 +17,7 @@ from archimage.model.query import (
     UIDList,
     Wildcard,
 )
-from archimage.model.records import Compressible, FrameTable, InstanceRecord, Original, Removed, StoredInstance
+from archimage.model.records import FrameTable, InstanceRecord, Kept, Original, Removed, StoredInstance
 from archimage.ports import Index
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -374,7 +374,7 @@ class IndexContract:
         index.add([*waiting, record("P", 1, 1, 4)])
         assert len(index.awaiting_compression(2)) == 2
         found = index.awaiting_compression(10)
-        assert found[0] == Compressible(index.lookup("1.1.1.1") or found[1].stored, "1.2.3", 1e9, "MOD")
+        assert found[0] == Kept(index.lookup("1.1.1.1") or found[1].stored, "1.2.3", 1e9, "MOD")
         with index.writing() as writer:
             writer.keep_uncompressed("1.1.1.1", "another.dcm")
             writer.keep_uncompressed("1.1.1.2", "1.1.1.2.dcm")

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.crash.changes import ChangeStorm
 from tests.crash.compressions import CompressionStorm
 from tests.crash.removals import RemovalStorm
 from tests.crash.storm import Tally, storms
@@ -18,13 +19,19 @@ def main() -> int:
     others = parser.add_mutually_exclusive_group()
     others.add_argument("--removals", action="store_true", help="have objects removed meanwhile, by another process")
     others.add_argument("--compression", action="store_true", help="have them compressed meanwhile, and removed too")
+    others.add_argument("--changes", action="store_true", help="have patients corrected meanwhile")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31), help="repeats sizes and instants")
     arguments = parser.parse_args()
     _say(f"seed {arguments.seed}")
     with tempfile.TemporaryDirectory(prefix="archimage-crash-") as directory:
-        if arguments.removals or arguments.compression:
-            kind = RemovalStorm if arguments.removals else CompressionStorm
-            return _changes(kind, Path(directory), arguments.kills, arguments.seed)
+        asked: dict[str, type[RemovalStorm | CompressionStorm | ChangeStorm]] = {
+            "removals": RemovalStorm,
+            "compression": CompressionStorm,
+            "changes": ChangeStorm,
+        }
+        for name, kind in asked.items():
+            if getattr(arguments, name):
+                return _changes(kind, Path(directory), arguments.kills, arguments.seed)
         tallies = list(storms(Path(directory), arguments.kills, seed=arguments.seed, report=_report))
     kills, acknowledged = sum(tally.kills for tally in tallies), sum(tally.acknowledged for tally in tallies)
     problems = sum(len(tally.problems) for tally in tallies)
@@ -32,7 +39,7 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def _changes(kind: type[RemovalStorm | CompressionStorm], directory: Path, kills: int, seed: int) -> int:
+def _changes(kind: type[RemovalStorm | CompressionStorm | ChangeStorm], directory: Path, kills: int, seed: int) -> int:
     """Run storms of 20 kills with one server process and with two by turns."""
     problems = 0
     for number, start in enumerate(range(0, kills, 20)):

@@ -9,6 +9,7 @@ import pytest
 from archimage.app import build
 from archimage.config import Config, StorageConfig
 from tests.contract.index_contract import record
+from tests.crash.changes import ChangeStorm
 from tests.crash.compressions import CompressionStorm
 from tests.crash.removals import RemovalStorm, Remover
 from tests.crash.storm import READY_WITHIN_S, Storm
@@ -17,6 +18,7 @@ _KILLS = 100
 _KILLS_OF_WORKERS = 8
 _KILLS_OF_REMOVERS = 6
 _KILLS_OF_COMPRESSION = 4
+_KILLS_OF_CHANGES = 6
 
 
 @pytest.mark.timeout(400)
@@ -52,6 +54,16 @@ def test_either_the_original_or_its_compressed_form_is_there_after_a_kill(tmp_pa
     assert storm.problems == []
     assert storm.compressed > _KILLS_OF_COMPRESSION
     assert storm.removed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_change_that_is_killed_loses_nothing_and_comes_to_its_end(tmp_path: Path, workers: int) -> None:
+    storm = ChangeStorm(tmp_path / "data", seed=30 + workers, workers=workers, compressing=workers == 2)
+    storm.run(_KILLS_OF_CHANGES)
+    assert storm.problems == []
+    assert storm.changes
+    assert storm.interrupted
 
 
 def test_a_large_removal_that_is_killed_while_files_are_deleted_is_completed_by_the_next_start(tmp_path: Path) -> None:

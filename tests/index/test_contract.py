@@ -3,11 +3,13 @@
 import pytest
 
 from archimage.index.arrivals import ArrivalTable
+from archimage.index.changes import ChangeTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from tests.contract.arrivals_contract import ArrivalsContract
+from tests.contract.changes_contract import ChangesContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_freetext_contract import FreeTextContract
@@ -53,6 +55,15 @@ class TestSqliteArrivals(ArrivalsContract):
     def arrivals(self, index: SqliteIndex) -> ArrivalTable:
         """Return the table."""
         return ArrivalTable(index)
+
+
+class TestSqliteChanges(ChangesContract):
+    """Corrections, merges and moves."""
+
+    @pytest.fixture
+    def changes(self, index: SqliteIndex) -> ChangeTable:
+        """Return the empty table."""
+        return ChangeTable(index)
 
 
 class TestSqliteHashed(HashedContract):

@@ -23,13 +23,14 @@ from archimage.protocol.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from archimage.services.compression import CompressionService, Pauses
+from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import TARGETS, CompressionRules
 from archimage.services.compressor import Compressor
 from archimage.services.consistency import rebuild
 from archimage.services.frames import FrameService
 from archimage.services.original import original_in, private_information
 from archimage.services.removal import RemovalService
+from archimage.services.replacement import ReplacementService
 from archimage.services.store import Expected
 from archimage.storage.lanes import Turn
 from tests.attacks.datasets import new_uid
@@ -62,9 +63,8 @@ def start(pool: WorkerPool) -> Iterator[Start]:
                 return Turn.take(parts.directory / "compressing.lock")
 
             removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
-            service = CompressionService(
-                parts.index, parts.intake, compressor, removal, take, Pauses(readers_s, back_off_s=0.02)
-            )
+            replacement = held.enter_context(closing(ReplacementService(parts.intake, removal, readers_s=readers_s)))
+            service = CompressionService(parts.index, compressor, replacement, take, back_off_s=0.02)
             held.enter_context(closing(service))
             service.start()
             return service

@@ -28,3 +28,9 @@ def test_the_layout_by_date_takes_the_study_date_or_the_day_of_arrival(date: str
 
 def test_a_replacement_stands_beside_what_it_replaces() -> None:
     assert replacement_path("1.2/1.3/1.4.dcm", bytes(range(16))) == "1.2/1.3/1.4-0001020304050607.dcm"
+
+
+def test_a_path_does_not_grow_with_each_replacement() -> None:
+    first = replacement_path("1.2/1.3/1.4.dcm", bytes(16))
+    assert first == "1.2/1.3/1.4-0000000000000000.dcm"
+    assert replacement_path(first, b"\1" * 16) == "1.2/1.3/1.4-0101010101010101.dcm"

@@ -2,9 +2,11 @@
 
 What is not changed stays as it is, byte for byte where the encoding allows it: values are turned only where the byte
 order differs, sequences keep their way of telling their length, what is unknown under implicit VR becomes UN.
+
+On request all text becomes UTF-8; what lies in UN stays as it is, for nobody can tell whether it is text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +31,8 @@ from archimage.dicom.layout import (
 )
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.swapping import swapped
-from archimage.dicom.wanted import PIXEL_REPRESENTATION
+from archimage.dicom.text import CHARSET_VRS, decode_text
+from archimage.dicom.wanted import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET
 from archimage.errors import ExcessiveDatasetError, InvalidDatasetError
 
 _WIDTHS: Final = {
@@ -45,6 +48,9 @@ _ENCAPSULATED: Final = bytes.fromhex("e07f1000 4f420000 ffffffff")
 """How encapsulated Pixel Data begins."""
 
 _NO_EDITS: Final[Mapping[int, bytes]] = {}
+_UTF8: Final = b"ISO_IR 192"
+"""How Specific Character Set tells it."""
+_UNREADABLE: Final = "\ufffd"
 
 
 def reencode(
@@ -69,12 +75,49 @@ def reencode(
         UnsupportedTransferSyntaxError: a transfer syntax is none of DICOM's.
     """
     view = memoryview(data)
-    inside = layout_of(source)
-    if len(view) >= 8:
-        inside = sniff_top(inside, view)
     rewriter = _Rewriter(view, layout_of(target), _Edits(replaced, appended), limits)
     rewriter.looks_inside = source != target and _ENCAPSULATED in bytes(view)
-    return b"".join(rewriter.dataset(inside))
+    return b"".join(rewriter.dataset(_sniffed(view, source)))
+
+
+def in_utf8(
+    data: bytes | memoryview,
+    syntax: str,
+    charset: bytes,
+    *,
+    replaced: Mapping[int, bytes] = _NO_EDITS,
+    appended: Mapping[int, bytes] = _NO_EDITS,
+) -> bytes:
+    """Return a data set in the same encoding, but all text in UTF-8; what is replaced and appended has to be such.
+
+    charset is the raw Specific Character Set at top level, whose new value has to be among what is replaced.
+
+    Raises:
+        InvalidDatasetError: it cannot be parsed, or has text that its character set cannot tell.
+        ExcessiveDatasetError, UnsupportedTransferSyntaxError: as `reencode` does.
+    """
+    view = memoryview(data)
+    rewriter = _Rewriter(view, layout_of(syntax), _Edits(replaced, appended), DEFAULT_LIMITS)
+    rewriter.keeps_fragments, rewriter.text_of = True, charset
+    return b"".join(rewriter.dataset(_sniffed(view, syntax)))
+
+
+def elements_at(data: bytes | memoryview, source: str, tags: Collection[int]) -> dict[int, tuple[bytes, int]]:
+    """Return those elements of some tags that stand at top level, and how many bytes come before the value of each.
+
+    Raises:
+        InvalidDatasetError, ExcessiveDatasetError, UnsupportedTransferSyntaxError: as `reencode` does.
+    """
+    view = memoryview(data)
+    layout = _sniffed(view, source)
+    found = _Rewriter(view, layout, _Edits({}, {}), DEFAULT_LIMITS).spans(layout)
+    return {head.tag: (bytes(view[start:end]), head.start - start) for head, start, end in found if head.tag in tags}
+
+
+def _sniffed(data: memoryview, syntax: str) -> Layout:
+    """Return the layout that data has, whatever it is said to have."""
+    layout = layout_of(syntax)
+    return sniff_top(layout, data) if len(data) >= 8 else layout
 
 
 def plain_syntax(transfer_syntax_uid: str) -> str:
@@ -107,15 +150,18 @@ class _Edits:
 
 @dataclass(slots=True)
 class _Scope:
-    """What is known of the data set around an element: the sign of its pixels, the owners of its private blocks."""
+    """What is known of the data set around an element: its pixels' sign, its text, the owners of its private blocks."""
 
     signed: bool
+    charset: bytes = b""
     creators: dict[int, str] = field(default_factory=dict)
 
     def note(self, head: Head, value: memoryview, *, little: bool) -> None:
         element = head.tag & 0xFFFF
         if head.tag == PIXEL_REPRESENTATION and len(value) == 2:
             self.signed = int.from_bytes(value, "little" if little else "big") == 1
+        elif head.tag == SPECIFIC_CHARACTER_SET:
+            self.charset = bytes(value)
         elif head.tag >> 16 & 1 and 0x10 <= element <= 0xFF:
             self.creators[head.tag >> 16 << 8 | element] = bytes(value).decode("latin-1").strip(" \0")
 
@@ -132,6 +178,10 @@ class _Fragments(Exception):  # noqa: N818
 class _Rewriter:
     looks_inside = False
     """Whether sequences have to be searched for encapsulated pixels though they need not be written anew."""
+    keeps_fragments = False
+    """Whether encapsulated pixels within sequences can be read after as before."""
+    text_of: bytes | None = None
+    """Specific Character Set of the text that is to be written in UTF-8, None where text stays as it is."""
 
     def __init__(self, data: memoryview, out: Layout, edits: _Edits, limits: ScanLimits) -> None:
         self._data = data
@@ -145,7 +195,7 @@ class _Rewriter:
 
     def dataset(self, layout: Layout) -> Iterator[bytes | memoryview]:
         pending = sorted(self._edits.tags(), reverse=True)
-        scope = _Scope(signed=False)
+        scope = _Scope(signed=False, charset=self.text_of or b"")
         while self._pos < len(self._data):
             start = self._pos
             head = self._head(layout, len(self._data))
@@ -168,9 +218,9 @@ class _Rewriter:
         elif tag in self._edits.replaced:
             self._skip(layout, head, end, 1)
             yield self._edits.replaced[tag]
-        elif not tag & 0xFFFF and (layout is not self._out or tag >> 16 in self._edits.groups):
+        elif not tag & 0xFFFF and (self._is_new(layout) or tag >> 16 in self._edits.groups):
             self._skip(layout, head, end, 1)
-        elif layout is self._out:
+        elif not self._is_new(layout):
             if self.looks_inside and nesting_of(head) is Nesting.ITEMS:
                 self._element(layout, head, end, scope, 1)
             else:
@@ -178,6 +228,18 @@ class _Rewriter:
             yield self._data[start : self._pos]
         else:
             yield self._element(layout, head, end, scope, 1)
+
+    def _is_new(self, layout: Layout) -> bool:
+        """Tell whether every element is written anew."""
+        return layout is not self._out or self.text_of is not None
+
+    def spans(self, layout: Layout) -> Iterator[tuple[Head, int, int]]:
+        """Yield the head of each element, where it begins, and where its value ends."""
+        while self._pos < len(self._data):
+            start = self._pos
+            head = self._head(layout, len(self._data))
+            self._skip(layout, head, len(self._data), 1)
+            yield head, start, self._pos
 
     def _added(self, tag: int) -> bytes:
         if tag in self._edits.appended:
@@ -218,7 +280,11 @@ class _Rewriter:
         if nesting is Nesting.BYTES:
             return self._plain(layout, head, self._take(head.length, end), scope)
         if nesting is Nesting.FRAGMENTS:
-            raise _Fragments
+            if not self.keeps_fragments:
+                raise _Fragments
+            start = self._pos
+            self._skip(layout, head, end, depth)
+            return self._out_head(head.tag, head.vr, head.length) + bytes(self._data[start : self._pos])
         if head.vr == "UN" or (not head.vr and scope.vr(head.tag, 0) != "SQ"):
             return self._unknown(layout, head, end, depth)
         length = None if head.length == UNDEFINED_LENGTH else head.length
@@ -230,9 +296,24 @@ class _Rewriter:
     def _plain(self, layout: Layout, head: Head, value: memoryview, scope: _Scope) -> bytes:
         scope.note(head, value, little=layout.little)
         vr = head.vr or scope.vr(head.tag, len(value))
+        if self.text_of is not None:
+            value = self._in_utf8(head.tag, vr, value, scope)
         if vr not in LONG_VRS and len(value) > _LONGEST_SHORT:
             vr = "UN"
         return self._out_head(head.tag, vr, len(value)) + self._turned(vr, value, layout)
+
+    def _in_utf8(self, tag: int, vr: str, value: memoryview, scope: _Scope) -> memoryview:
+        """Return the value of text in UTF-8, padded."""
+        if tag == SPECIFIC_CHARACTER_SET:
+            return memoryview(_UTF8)
+        raw = bytes(value)
+        if vr not in CHARSET_VRS or (raw.isascii() and b"\x1b" not in raw):
+            return value
+        text = decode_text(raw, vr, scope.charset)
+        if _UNREADABLE in text:
+            raise InvalidDatasetError(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) has bytes that its character set lacks")
+        encoded = text.encode()
+        return memoryview(encoded + b" " * (len(encoded) % 2))
 
     def _turned(self, vr: str, value: memoryview, layout: Layout) -> bytes:
         width = _WIDTHS.get(vr, 1)
@@ -269,7 +350,7 @@ class _Rewriter:
 
     def _item(self, layout: Layout, length: int, end: int, scope: _Scope, depth: int) -> bytes:
         defined = length != UNDEFINED_LENGTH
-        inner = _Scope(scope.signed)
+        inner = _Scope(scope.signed, scope.charset)
         parts = []
         for item_layout, head, stop in self._heads(layout, length if defined else None, end):
             parts.append(self._element(item_layout, head, stop, inner, depth + 1))

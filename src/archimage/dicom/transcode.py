@@ -109,7 +109,7 @@ class Transcoding:
             InvalidPixelDataError: the frames are not as many, or as long, as they should be.
         """
         stream = self._plain_pieces(frames, frame_lengths, trailing)
-        return _deflated(stream) if self._target == DEFLATED_LITTLE_ENDIAN else stream
+        return deflated(stream) if self._target == DEFLATED_LITTLE_ENDIAN else stream
 
     def _plain_pieces(
         self, frames: Iterable[Piece], frame_lengths: Sequence[int] | None, trailing: Piece
@@ -217,14 +217,14 @@ def _packed(frames: Iterable[Piece], description: PixelDescription) -> Iterator[
     yield rest.to_bytes((spare + 7) // 8, "little")
 
 
-def _deflated(pieces: Iterable[Piece]) -> Iterator[bytes]:
+def deflated(pieces: Iterable[Piece]) -> Iterator[bytes]:
     """Deflate a stream, padded to even length (PS3.5 §A.5)."""
     stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     size = 0
     for piece in pieces:
-        deflated = stream.compress(piece)
-        size += len(deflated)
-        if deflated:
-            yield deflated
+        packed = stream.compress(piece)
+        size += len(packed)
+        if packed:
+            yield packed
     end = stream.flush()
     yield end + b"\0" * ((size + len(end)) % 2)

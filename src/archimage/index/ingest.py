@@ -244,19 +244,31 @@ class Ingest:
         cursor.execute(self._sql.drop_content, {"keys": self._dialect.pack(sorted(series_keys))})
         keys, unused = series_keys, set[str]()
         for level in reversed(_PARENTS):
-            cursor.execute(self._sql.drop[level], {"keys": self._dialect.pack(sorted(keys))})
-            gone = cursor.fetchall()
+            gone = self._drop_emptied(cursor, level, keys)
             if not gone:
                 break
-            cursor.execute(self._sql.unhash[level], {"keys": self._dialect.pack(sorted(keys))})
             counts[level] = len(gone)
-            self.forget()
             keys = {row[0] for row in gone}
             unused.update(name for row in gone for name in row[1:] if name)
-        self._drop_names(cursor, unused)
+        self.drop_names(cursor, unused)
         return counts
 
-    def _drop_names(self, cursor: Cursor, unused: Iterable[str]) -> None:
+    def drop_patient(self, cursor: Cursor, key: int) -> None:
+        """Delete a patient who has no study any more; one who has stays."""
+        gone = self._drop_emptied(cursor, Level.PATIENT, {key})
+        self.drop_names(cursor, {name for row in gone for name in row[1:] if name})
+
+    def _drop_emptied(self, cursor: Cursor, level: Level, keys: set[int]) -> list[Any]:
+        """Delete those rows of a level that have nothing below; return their parents and names."""
+        packed = {"keys": self._dialect.pack(sorted(keys))}
+        cursor.execute(self._sql.drop[level], packed)
+        gone = cursor.fetchall()
+        if gone:
+            cursor.execute(self._sql.unhash[level], packed)
+            self.forget()
+        return gone
+
+    def drop_names(self, cursor: Cursor, unused: Iterable[str]) -> None:
         """Delete the keys of the names that nobody bears any more."""
         for name in unused:
             cursor.execute(self._sql.name_used, {"name": name})
@@ -280,33 +292,34 @@ class Ingest:
 
     def _find_or_make(self, cursor: Cursor, values: Values) -> _Series:
         """Look up the series and what stands above it, and insert what is missing."""
-        row = self._find(cursor, Level.STUDY, values)
+        row = self.find(cursor, Level.STUDY, values)
         if row is None:
-            person = self._find_or_insert(cursor, Level.PATIENT, _person(values))
-            row = self._find_or_insert(cursor, Level.STUDY, {**values, "patient_pk": person["pk"]})
+            person = self.find_or_insert(cursor, Level.PATIENT, _person(values))
+            row = self.find_or_insert(cursor, Level.STUDY, {**values, "patient_pk": person["pk"]})
         else:
             cursor.execute(self._sql.parent_by_key[Level.PATIENT], {"pk": row["patient_pk"]})
             person = _named(patient, cursor.fetchone())
-        below = self._find_or_insert(cursor, Level.SERIES, {**values, "study_pk": row["pk"]})
+        below = self.find_or_insert(cursor, Level.SERIES, {**values, "study_pk": row["pk"]})
         rows = {Level.PATIENT: person, Level.STUDY: row, Level.SERIES: below}
         empty = frozenset(name for level in _PARENTS for name in COLUMNS[level] if rows[level][name] is None)
         keys = {level: rows[level]["pk"] for level in _PARENTS}
         return _Series(keys, (person["patient_id"], person["issuer_of_patient_id"]), empty)
 
-    def _find(self, cursor: Cursor, level: Level, values: Mapping[str, object]) -> dict[str, Any] | None:
+    def find(self, cursor: Cursor, level: Level, values: Mapping[str, object]) -> dict[str, Any] | None:
+        """Return a row by its identity, and that of its parent, or None."""
         cursor.execute(self._sql.find[level], values)
         row = cursor.fetchone()
         return None if row is None else _named(TABLES[level], row)
 
-    def _find_or_insert(self, cursor: Cursor, level: Level, values: Mapping[str, Any]) -> dict[str, Any]:
+    def find_or_insert(self, cursor: Cursor, level: Level, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row by its identity, inserting it when it is not there."""
-        found = self._find(cursor, level, values)
+        found = self.find(cursor, level, values)
         if found is not None:
             return found
         row: dict[str, Any] = {column.name: values.get(column.name) for column in TABLES[level].columns}
         cursor.execute(self._sql.insert_parent[level], row)
         row["pk"] = cursor.fetchone()[0]
-        self._note_names(cursor, (row[name] for name in NAMES[level]))
+        self.note_names(cursor, (row[name] for name in NAMES[level]))
         return row
 
     def _fill(self, cursor: Cursor, known: _Series, values: Values, fillable: frozenset[str]) -> None:
@@ -318,7 +331,7 @@ class Ingest:
             if filled:
                 row = {name: values[name] if name in filled else None for name in COLUMNS[level]}
                 cursor.execute(self._sql.fill[level], {**row, "of_key": known.keys[level]})
-                self._note_names(cursor, (row[name] for name in NAMES[level]))
+                self.note_names(cursor, (row[name] for name in NAMES[level]))
                 self._filled(level, known.keys[level], filled)
 
     def _filled(self, level: Level, key: int, filled: frozenset[str]) -> None:
@@ -327,7 +340,7 @@ class Ingest:
             if known.keys[level] == key:
                 known.empty -= filled
 
-    def _note_names(self, cursor: Cursor, found: Iterable[str | None]) -> None:
+    def note_names(self, cursor: Cursor, found: Iterable[str | None]) -> None:
         """Insert the search keys of names."""
         rows = [{"kind": kind, "key": key, "name": name} for name in found if name for kind, key in names.keys(name)]
         cursor.executemany(self._sql.add_name, rows)

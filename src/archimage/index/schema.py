@@ -15,8 +15,9 @@ migration alone makes them, as each database has its own kind.
 
 `hashed` has the Orthanc identifiers of rows, and is empty until somebody uses one (see `index.hashed`).
 
-`node` has the remote nodes that were entered at run time, `label` the labels that people gave studies. They are not
-derived: no file tells what stands in them.
+`node` has the remote nodes that were entered at run time, `label` the labels that people gave studies, `change` and
+`change_study` who had which patients and studies corrected, merged and moved; of these nothing is ever deleted. They
+are not derived: no file tells what stands in them.
 """
 
 from typing import Final
@@ -38,7 +39,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -174,6 +175,40 @@ hashed: Final = Table(
     Column("row_pk", Integer, primary_key=True, nullable=False),
     Column("key", BigInteger, nullable=False),
     Index(None, "key", "depth"),
+    sqlite_with_rowid=False,
+)
+change: Final = Table(
+    "change",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("patient", Text, nullable=False),  # JSON of these three
+    Column("person", Text, nullable=False),
+    Column("new_values", Text, nullable=False),
+    Column("series_instance_uid", Text, nullable=False),
+    Index(None, "state"),
+)
+change_study: Final = Table(
+    "change_study",
+    metadata,
+    Column("change_pk", Integer, ForeignKey("change.pk"), primary_key=True, nullable=False),
+    Column("position", Integer, primary_key=True, nullable=False),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("old_values", Text, nullable=False),  # JSON
+    Column("objects", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("problems", Text, nullable=False),  # JSON
+    Column("is_done", Integer, nullable=False),
+    Index(None, "study_instance_uid"),
     sqlite_with_rowid=False,
 )
 name_key: Final = Table(

@@ -20,18 +20,19 @@ from sqlalchemy.exc import DBAPIError
 
 from archimage.errors import IndexUnavailableError, OutOfResourcesError
 from archimage.index import statements
-from archimage.index.compression import Compression, compressible
+from archimage.index.compression import Compression, kept
 from archimage.index.frames import decode_frames
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.lookups import Lookups, versions
 from archimage.index.matching import clean
+from archimage.index.regrouping import Regrouping
 from archimage.index.removals import Removals
 from archimage.index.schema import REVISION, instance
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.index.statements import Statement
 from archimage.index.writing import Writing
 from archimage.model.query import Query
-from archimage.model.records import Compressible, Counts, FrameTable, InstanceRecord, StoredInstance
+from archimage.model.records import Counts, FrameTable, InstanceRecord, Kept, StoredInstance
 from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
@@ -58,6 +59,7 @@ class SqliteIndex:
         self._ingest = Ingest(self.dialect)
         self._removals = Removals(self.dialect, self._ingest)
         self._compression = Compression(self.dialect)
+        self._regrouping = Regrouping(self.dialect, self._ingest)
         self._lookups = Lookups(self.dialect)
         self._writing_lock = threading.Lock()
         self._syncing_lock = threading.Lock()
@@ -80,7 +82,8 @@ class SqliteIndex:
     def writing(self) -> Iterator[IndexWriter]:
         """Keep every other writer out, in this process and all others; an exception undoes what was added."""
         with self._transaction() as cursor:
-            yield Writing(cursor, (self._ingest, self._removals, self._compression), self._answering)
+            parts = (self._ingest, self._removals, self._compression, self._regrouping)
+            yield Writing(cursor, parts, self._answering)
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""
@@ -114,9 +117,9 @@ class SqliteIndex:
         rows = self.fetch(statement, {"instance": sop_instance_uid, "path": path})
         return decode_frames(rows[0][0]) if rows else None
 
-    def awaiting_compression(self, limit: int) -> Sequence[Compressible]:
+    def awaiting_compression(self, limit: int) -> Sequence[Kept]:
         """Return some of the instances that wait to be compressed, at most limit."""
-        return [compressible(row) for row in self.fetch(self._compression.waiting, {"limit": limit})]
+        return [kept(row) for row in self.fetch(self._compression.waiting, {"limit": limit})]
 
     def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
         """Map the UID of each series of a study to a text that is another one after any change of its instances."""

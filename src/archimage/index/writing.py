@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager
 
 from archimage.index.compression import Compression
 from archimage.index.ingest import Cursor, Ingest
+from archimage.index.regrouping import Regrouping
 from archimage.index.removals import Removals
+from archimage.model.changes import PatientKey
 from archimage.model.records import InstanceRecord, Original, Removed, StoredInstance
 
 
@@ -15,11 +17,11 @@ class Writing:
     def __init__(
         self,
         cursor: Cursor,
-        parts: tuple[Ingest, Removals, Compression],
+        parts: tuple[Ingest, Removals, Compression, Regrouping],
         answering: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._cursor = cursor
-        self._ingest, self._removals, self._compression = parts
+        self._ingest, self._removals, self._compression, self._regrouping = parts
         self._answering = answering
         self._absent: set[str] = set()
 
@@ -65,7 +67,7 @@ class Writing:
             return self._removals.note_replaced(self._cursor, sop_instance_uid, number, due)
 
     def original(self, sop_instance_uid: str) -> Original | None:
-        """Return what an instance was before it was compressed, None where it was not."""
+        """Return what an instance was when it came, None where it is that still."""
         with self._answering():
             return self._compression.original(self._cursor, sop_instance_uid)
 
@@ -73,6 +75,26 @@ class Writing:
         """Note that the object at path does not wait to be compressed any more."""
         with self._answering():
             self._compression.keep(self._cursor, sop_instance_uid, path)
+
+    def assign(self, study_instance_uid: str, person: Mapping[str, str]) -> bool:
+        """Give a study to a patient, who is made of person if he is not there; False where there is no such study."""
+        with self._answering():
+            return self._regrouping.assign(self._cursor, study_instance_uid, person)
+
+    def set_patient(self, patient: PatientKey, values: Mapping[str, str]) -> bool:
+        """Set columns of a patient; one without a value is emptied. False where there is no such patient."""
+        with self._answering():
+            return self._regrouping.set_patient(self._cursor, patient, values)
+
+    def set_study(self, study_instance_uid: str, values: Mapping[str, str]) -> bool:
+        """Set columns of a study; False where there is no such study."""
+        with self._answering():
+            return self._regrouping.set_study(self._cursor, study_instance_uid, values)
+
+    def set_series(self, study_instance_uid: str, series_instance_uid: str, values: Mapping[str, str]) -> bool:
+        """Set columns of a series; False where there is no such series."""
+        with self._answering():
+            return self._regrouping.set_series(self._cursor, study_instance_uid, series_instance_uid, values)
 
     def is_removed(self, sop_instance_uid: str, after: int) -> bool:
         """Tell whether an instance was removed after the removal of that number."""

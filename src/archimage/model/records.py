@@ -37,7 +37,7 @@ class FrameTable:
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What the data set of an instance was when it came, where the archive has compressed it since.
+    """What the data set of an instance was when it came, where the archive has compressed or corrected it since.
 
     sha256 is that of its size_bytes bytes: nobody can make another object that has the same.
     """
@@ -89,13 +89,17 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class Compressible:
-    """An instance that waits to be compressed to a transfer syntax, and when and from whom it came."""
+class Kept:
+    """An instance with what its next form takes over: what it waits to be compressed to, when and from whom it came.
+
+    original tells what it was when it came, None where it is that still.
+    """
 
     stored: StoredInstance
     compress_to: str
     received_at: float
     source_ae_title: str
+    original: Original | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,45 +2,28 @@
 
 An object is stored and answered as it came; its row says what it is to be compressed to, so that nothing is forgotten
 however often the server stops. One thread of one process at a time takes such objects, one after the other. The
-compressed form is verified, flushed and handed to the intake, which puts it in the place of the original in one
-transaction of the index, unless that was removed or replaced meanwhile. So at every instant one of the two is there and
-named by the row.
-
-The original's file stays a while for those, in whichever process, who have found its row before it was replaced and are
-yet to open it; it is due like that of a removed instance, and deleted by this thread or, after a crash, by the next
-start that has the archive for itself.
+compressed form is verified, flushed, and takes the place of the original (`services.replacement`).
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError
-from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Final, Protocol
 
 import structlog
 
 from archimage.errors import (
     ArchimageError,
-    BlobNotFoundError,
-    IntegrityError,
-    OutOfResourcesError,
-    StorageError,
-    UnavailableError,
 )
 from archimage.model.events import InstanceRefused, InstanceStored
-from archimage.model.records import Compressible
+from archimage.model.records import Kept
 from archimage.ports import Index, Meter, Unmetered
 from archimage.services.compressor import Compressor
-from archimage.services.intake import Answer, Arrival, Intake, Outcome
-from archimage.services.removal import RemovalService
+from archimage.services.replacement import ReplacementService, is_passing
 
 _PAGE: Final = 64  # objects
 _LOOK_EVERY_S: Final = 30.0
 _BACK_OFF_S: Final = 10.0
-_READERS_END_WITHIN_S: Final = 300.0
 _log = structlog.get_logger()
 
 
@@ -51,38 +34,31 @@ class Turn(Protocol):
         """Let others have it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """How long to wait: before a file that was replaced is deleted, and after the disk or the workers were busy."""
-
-    readers_s: float = _READERS_END_WITHIN_S
-    back_off_s: float = _BACK_OFF_S
-
-
 class CompressionService:
-    """Compresses what waits for it, in a thread of its own from `start` to `close`."""
+    """Compresses what waits for it, in a thread of its own from `start` to `close`.
+
+    back_off_s is how long it waits after the disk or the workers were busy, seconds.
+    """
 
     def __init__(
         self,
         index: Index,
-        intake: Intake,
         compressor: Compressor,
-        removal: RemovalService,
+        replacement: ReplacementService,
         take_turn: Callable[[], Turn | None],
-        pauses: Pauses | None = None,
+        *,
+        back_off_s: float = _BACK_OFF_S,
     ) -> None:
         self.meter: Meter = Unmetered()
         """Hears what becomes of the objects."""
         self._index = index
-        self._intake = intake
         self._compressor = compressor
-        self._removal = removal
+        self._replacement = replacement
         self._take_turn = take_turn
-        self._pauses = pauses or Pauses()
+        self._back_off_s = back_off_s
         self._turn: Turn | None = None
         self._due = threading.Event()
         self._ended = threading.Event()
-        self._replaced: deque[tuple[float, int]] = deque()
         self._thread = threading.Thread(target=self._run, name="compression")
 
     def start(self) -> None:
@@ -116,17 +92,16 @@ class CompressionService:
         """Compress what waits, while it is this process's turn."""
         self._turn = self._turn or self._take_turn()
         while self._turn is not None and not self._ended.is_set():
-            self._delete_replaced()
             waiting = self._index.awaiting_compression(_PAGE)
             if not waiting or not all(map(self._compress, waiting)):
                 return
 
-    def _compress(self, wanted: Compressible) -> bool:
+    def _compress(self, wanted: Kept) -> bool:
         """Compress one object or note that it stays as it is; false when it is to be tried again later."""
         try:
             self._replace(wanted)
         except Exception as error:  # whatever it is about this object, others wait behind it
-            if _is_passing(error):
+            if is_passing(error):
                 self._back_off(error)
                 return False
             self._keep(wanted, error)
@@ -135,20 +110,15 @@ class CompressionService:
     def _back_off(self, error: Exception) -> None:
         if not self._ended.is_set():
             _log.warning("compression waits", reason=str(error))
-            self._ended.wait(self._pauses.back_off_s)
+            self._ended.wait(self._back_off_s)
             self._due.set()
 
-    def _replace(self, wanted: Compressible) -> None:
+    def _replace(self, wanted: Kept) -> None:
         started = time.monotonic()
         compressed = self._compressor.compress(wanted)
-        answers: SimpleQueue[Answer] = SimpleQueue()
-        arrival = Arrival(compressed.record, compressed.content, answers.put, supersedes=wanted.stored)
-        self._intake.submit(arrival)
-        answer = answers.get()
+        (answer,) = self._replacement.replace([compressed])
         if isinstance(answer, ArchimageError):
             raise answer
-        assert isinstance(answer, Outcome)  # noqa: S101
-        self._replaced.append((time.monotonic() + self._pauses.readers_s, arrival.removal))
         self.meter.compressed(wanted.stored.size_bytes, compressed.record.size_bytes)
         _log.info(
             "compressed",
@@ -158,24 +128,9 @@ class CompressionService:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def _keep(self, wanted: Compressible, error: Exception) -> None:
+    def _keep(self, wanted: Kept, error: Exception) -> None:
         reason = str(error) if isinstance(error, ArchimageError) else f"a fault: {type(error).__name__}"
         _log.info("not compressed", sop_instance_uid=wanted.stored.sop_instance_uid, reason=reason)
         self.meter.kept_uncompressed(type(error).__name__)
         with self._index.writing() as index:
             index.keep_uncompressed(wanted.stored.sop_instance_uid, wanted.stored.path)
-
-    def _delete_replaced(self) -> None:
-        """Delete the files that nobody reads any more."""
-        now = time.monotonic()
-        numbers = []
-        while self._replaced and self._replaced[0][0] <= now:
-            numbers.append(self._replaced.popleft()[1])
-        if numbers:
-            self._removal.delete_replaced(numbers[0], numbers[-1])
-
-
-def _is_passing(error: Exception) -> bool:
-    """Tell whether the reason lies with the server, and not with the object."""
-    passing = (UnavailableError, OutOfResourcesError, StorageError, CancelledError)
-    return isinstance(error, passing) and not isinstance(error, BlobNotFoundError | IntegrityError)

@@ -4,43 +4,27 @@ Frames go through worker processes (`ports.PixelWork`), one at a time, so that a
 a frame and those who wait for an image share the workers with one task of ours at most.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Final
-
-import xxhash
 
 from archimage.dicom.codecs.description import PixelDescription
 from archimage.dicom.encode import decode_identifier
 from archimage.dicom.layout import PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS
-from archimage.dicom.part10 import FileMeta, encode_file_meta
-from archimage.dicom.scan import HeaderScanner
-from archimage.dicom.transcode import Piece, Transcoding
-from archimage.errors import IntegrityError, InvalidPixelDataError, NotAcceptableError
-from archimage.model.records import Compressible, InstanceRecord, Original, StoredInstance
+from archimage.dicom.part10 import FileMeta
+from archimage.dicom.transcode import Transcoding
+from archimage.errors import InvalidPixelDataError, NotAcceptableError
+from archimage.model.records import Kept, Original, StoredInstance
 from archimage.ports import BlobStore, JsonValue, PixelWork
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from archimage.services.attributes import WANTED, frame_table, index_values
-from archimage.services.content import StreamedContent
 from archimage.services.frames import FrameService, encapsulated_frame
-from archimage.services.layout import replacement_path
 from archimage.services.original import private_information
+from archimage.services.replacement import Form, Replacement, read_original, write_replacement
 from archimage.services.spool import Spool
 
-_PIECE_BYTES: Final = 1 << 20
 _PADDING_TAG: Final = sorted(bytes.fromhex("fcfffcff"))
 """Data Set Trailing Padding, in any byte order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compressed:
-    """The compressed form of an object, verified, in a file that has no place yet."""
-
-    record: InstanceRecord
-    content: StreamedContent
 
 
 class Compressor:
@@ -52,7 +36,7 @@ class Compressor:
         self._work = work
         self._flush = flush
 
-    def compress(self, wanted: Compressible) -> Compressed:
+    def compress(self, wanted: Kept) -> Replacement:
         """Compress an object and compare the result with it, every sample of every frame.
 
         Raises:
@@ -65,13 +49,14 @@ class Compressor:
             UnavailableError: too many images wait to be processed.
         """
         stored = wanted.stored
-        original = self._original(stored)
+        original = read_original(self._frames, wanted)
         transcoding = self._transcoding(stored, wanted.compress_to)
         spool = Spool(self._blobs)
         try:
             lengths = self._encode(stored, transcoding, spool)
             pieces = transcoding.pieces(_read(spool, lengths), lengths, self._trailer(stored))
-            compressed = self._write(wanted, original, pieces)
+            form = Form(_file_meta(wanted, original), original)
+            compressed = write_replacement(self._blobs, wanted, form, pieces, flush=self._flush)
         finally:
             spool.discard()
         try:
@@ -80,18 +65,6 @@ class Compressor:
             compressed.content.discard()
             raise
         return compressed
-
-    def _original(self, stored: StoredInstance) -> Original:
-        """Read the whole data set as it came; one that the disk has damaged is left to whoever mends it."""
-        proof, digest = hashlib.sha256(), xxhash.xxh3_128()
-        with closing(self._frames.open(stored)) as file:
-            for offset in range(stored.data_set_offset, stored.size_bytes, _PIECE_BYTES):
-                piece = file.read(offset, _PIECE_BYTES)
-                proof.update(piece)
-                digest.update(piece)
-        if digest.digest() != stored.digest:
-            raise IntegrityError("the file is not what was stored")
-        return Original(stored.transfer_syntax_uid, stored.size_bytes - stored.data_set_offset, proof.digest())
 
     def _transcoding(self, stored: StoredInstance, target: str) -> Transcoding:
         pixel = self._frames.pixel(stored)
@@ -132,39 +105,7 @@ class Compressor:
         spool.finish()
         return lengths
 
-    def _write(self, wanted: Compressible, original: Original, pieces: Iterable[Piece]) -> Compressed:
-        stored = wanted.stored
-        meta = encode_file_meta(_file_meta(wanted, original))
-        scanner, digest = HeaderScanner(wanted.compress_to, WANTED), xxhash.xxh3_128()
-        writer = self._blobs.create()
-        content, size = StreamedContent(writer), len(meta)
-        try:
-            writer.write([meta])
-            for piece in pieces:
-                writer.write([piece])
-                scanner.feed(piece)
-                digest.update(piece)
-                size += len(piece)
-            header = scanner.finish()
-        except BaseException:
-            writer.discard()
-            raise
-        content.complete([], sync=self._flush)
-        record = InstanceRecord(
-            values=index_values(header),
-            transfer_syntax_uid=wanted.compress_to,
-            path=replacement_path(stored.path, digest.digest()),
-            size_bytes=size,
-            data_set_offset=len(meta),
-            digest=digest.digest(),
-            received_at=wanted.received_at,
-            source_ae_title=wanted.source_ae_title,
-            frames=frame_table(header, len(meta)),
-            original=original,
-        )
-        return Compressed(record, content)
-
-    def _check(self, stored: StoredInstance, transcoding: Transcoding, compressed: Compressed) -> None:
+    def _check(self, stored: StoredInstance, transcoding: Transcoding, compressed: Replacement) -> None:
         """Read what was written and compare it with the original."""
         record, content, description = compressed.record, compressed.content, _description(transcoding)
         if record.size_bytes >= stored.size_bytes:
@@ -202,7 +143,7 @@ def _read(spool: Spool, lengths: Sequence[int]) -> Iterator[bytes]:
         offset += length
 
 
-def _file_meta(wanted: Compressible, original: Original) -> FileMeta:
+def _file_meta(wanted: Kept, original: Original) -> FileMeta:
     return FileMeta(
         media_storage_sop_class_uid=wanted.stored.sop_class_uid,
         media_storage_sop_instance_uid=wanted.stored.sop_instance_uid,

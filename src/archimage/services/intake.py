@@ -50,7 +50,7 @@ class Arrival:
 
     supersedes is the object of which it is another form, and whose place it takes if that is still there; its file is
     then left to be deleted later, as that of the removal of this number: those who have begun to read it shall end.
-    replaced_in is the study and series of the other object that it replaces.
+    replaced_in is the study and series of the other object that it replaces, where what was made of that holds no more.
     """
 
     record: InstanceRecord
@@ -122,8 +122,9 @@ class Intake:
         for arrival, answer in answers.items():
             if not isinstance(answer, Outcome) or answer.kind == "duplicate":
                 arrival.content.discard()
-            elif arrival.supersedes is None and arrival.replaces is not None:
-                self._drop(arrival.replaces)
+            elif arrival.replaces is not None:
+                if arrival.supersedes is None:
+                    self._drop(arrival.replaces)
                 self._forget(arrival)
             arrival.done(answer)
 
@@ -200,7 +201,7 @@ class Intake:
         return False
 
     def _same(self, stored: StoredInstance, arrival: Arrival, index: IndexWriter) -> bool:
-        """Tell whether an object is the one that is kept, or what that was before it was compressed."""
+        """Tell whether an object is the one that is kept, or what that was when it came."""
         if self._is_copy(stored, arrival):
             return True
         original = index.original(stored.sop_instance_uid)

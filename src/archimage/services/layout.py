@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 _DATE: Final = re.compile(r"[0-9]{8}", re.ASCII)
+_REPLACED: Final = re.compile(r"(-[0-9a-f]{16})?\.dcm$", re.ASCII)
 
 
 class Layout(StrEnum):
@@ -31,4 +32,4 @@ class Layout(StrEnum):
 
 def replacement_path(path: str, digest: bytes) -> str:
     """Return where an object goes that takes the place of another at path, which is removed after."""
-    return f"{path.removesuffix('.dcm')}-{digest.hex()[:16]}.dcm"
+    return f"{_REPLACED.sub('', path)}-{digest.hex()[:16]}.dcm"

@@ -37,6 +37,7 @@ PAGES = (
     "/nodes",
     "/query",
     "/activity",
+    "/changes",
     "/system",
     "/docs",
 )

@@ -4,7 +4,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from archimage import __version__
-from archimage.web.api import associations, events, labels, nodes, problems, studies, system, tasks, upload
+from archimage.web.api import associations, changes, events, labels, nodes, problems, studies, system, tasks, upload
 from archimage.web.api.resources import ROOT, ApiServices
 from archimage.web.origins import SameOrigin
 
@@ -14,6 +14,7 @@ def routers() -> tuple[APIRouter, ...]:
     return (
         studies.router(),
         labels.router(),
+        changes.router(),
         upload.router(),
         nodes.router(),
         associations.router(),

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from archimage.peer_ports import Associations
 from archimage.services.catalogue import CatalogueService
+from archimage.services.changes import ChangeService
 from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
 from archimage.services.labels import LabelService
@@ -37,6 +38,7 @@ class ApiServices:
     associations: Associations
     uploads: UploadService
     preparing: PreparingService
+    changes: ChangeService
 
 
 async def services_of(request: Request) -> ApiServices:

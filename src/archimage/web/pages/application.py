@@ -28,9 +28,11 @@ from archimage.web.ohif.installed import Installation
 from archimage.web.pages import opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
-SEGMENTS: Final = ("", "studies", "viewer", "upload", "nodes", "query", "activity", "system", "docs", "static")
+SEGMENTS: Final = (
+    *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "system", "docs", "static"),
+)
 """First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/system", "/docs")
+_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs")
 """Addresses of pages whose scripts ask for all that they show."""
 ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
 """Addresses that are pages as they stand."""

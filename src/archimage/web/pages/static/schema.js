@@ -28,6 +28,7 @@ export function example(given, description, depth = DEPTH) {
   const schema = resolved(given, description);
   if (schema.examples?.length) return schema.examples[0];
   if ("default" in schema) return schema.default;
+  if ("const" in schema) return schema.const;
   if (schema.enum) return schema.enum[0];
   const either = schema.anyOf ?? schema.oneOf ?? schema.allOf;
   if (either) return example(either[0], description, depth);

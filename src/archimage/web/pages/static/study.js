@@ -1,5 +1,6 @@
-// A study's page: its tags, its labels, where else it can be opened, sending and deleting it.
+// A study's page: its tags, its labels, where else it can be opened, sending, correcting and deleting it.
 import { ask, attempt, element, later, notice, watchPictures } from "./api.js";
+import { change } from "./changing.js";
 import { sure } from "./dialogs.js";
 import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
@@ -117,15 +118,18 @@ function filter() {
   document.getElementById("tag-count").textContent = `${shown} ${shown === 1 ? "element" : "elements"}`;
 }
 
-const menu = document.querySelector(".menu");
-document.addEventListener("click", (event) => {
-  if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false;
-});
-menu.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});
+listen("change", ({ change: kind }) => attempt(() => change(kind, study, () => location.reload())));
+
+for (const menu of document.querySelectorAll(".menu")) {
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(event.target) || event.target.closest("a, button")) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+}
 
 choice.addEventListener("input", later(() => attempt(show), 120));
 search.addEventListener("input", later(filter, 40));
