@@ -11,23 +11,27 @@ from bench.process import Running
 
 ARGUMENTS = (
     "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
+WITHOUT_GPU = ("--disable-gpu",)
+WEBGL_IN_SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 WITHIN_MS = 20_000
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run a browser without a window."""
+def chromium(*, webgl: bool = False) -> Iterator[Browser]:
+    """Run a browser without a window, as one that has no graphics processor.
+
+    webgl has it do in software what such a processor would; then it paints pages that way too, and takes twice as long.
+    """
     program = process.require("chromium", "chromium")
+    graphics = WEBGL_IN_SOFTWARE if webgl else WITHOUT_GPU
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=Path(program), args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=Path(program), args=[*ARGUMENTS, *graphics])
         try:
             yield browser
         finally:

@@ -86,7 +86,7 @@ def _opened(server: Running, study: str) -> tuple[float, list[Asked]]:
             timing = request.timing
             asked.append((path, request.headers.get("accept", "*/*"), timing["responseEnd"] - timing["requestStart"]))
 
-    with browser.chromium() as chromium, browser.visitor(chromium, server) as page:
+    with browser.chromium(webgl=True) as chromium, browser.visitor(chromium, server) as page:
         page.on("requestfinished", note)
         start = time.perf_counter()
         page.goto(f"/ohif/viewer?StudyInstanceUIDs={study}")
