@@ -41,6 +41,7 @@ from archimage.net.scp import verification as verification_scp
 from archimage.net.scp.outgoing import Outbound, Transcoder
 from archimage.net.sending import NodeSender
 from archimage.net.server import DicomServer, bind
+from archimage.observe import logs
 from archimage.protocol.association import AssociationSettings
 from archimage.services.catalogue import CatalogueService
 from archimage.services.change_plans import Planner
@@ -99,6 +100,7 @@ _INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = structlog.get_logger()
 
 Address = tuple[str, int]
+ReadConfig = Callable[[], Config]
 OnReady = Callable[[Address, Address], None]
 """Called with the DICOM and the HTTP address once both listen."""
 
@@ -245,8 +247,8 @@ class App:
         """Finish what was submitted, make it durable in its place, and let go of everything; once is enough."""
         self._held.close()
 
-    async def serve(self, on_ready: OnReady) -> None:
-        """Listen until SIGTERM or SIGINT, then close the archive."""
+    async def serve(self, on_ready: OnReady, read: ReadConfig | None = None) -> None:
+        """Listen until SIGTERM or SIGINT, then close the archive; read gives the settings anew at SIGHUP."""
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -262,6 +264,8 @@ class App:
             held.callback(self.pixels.close)  # so that no thread waits for an image
             registry = self.registry(ingest, readers)
             dicom = DicomServer(self.association_settings(), registry, self._policy(), self.associations)
+            if read is not None:
+                loop.add_signal_handler(signal.SIGHUP, self._reload, read, dicom)
             http = self._http(web)
             try:
                 await self._listen(dicom, http, on_ready)
@@ -271,6 +275,23 @@ class App:
                 calls = asyncio.to_thread(self.peers.close)  # so that no request waits for a peer
                 grace_s = self.config.dicom.grace_s
                 await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
+
+    def _reload(self, read: ReadConfig, dicom: DicomServer) -> None:
+        """Take over what may change while the archive runs; no association notices."""
+        try:
+            fresh = read()
+        except ConfigError as error:
+            _log.error("the settings stay as they are", reason=str(error))
+            return
+        waiting = self.config.waiting(fresh)
+        self.config = self.config.with_reloaded(fresh)
+        self.services.nodes.configure(_configured_nodes(self.config))
+        self.services.status.configure(self.config)
+        dicom.admit_by(self._policy())
+        logs.configure(self.config.log.level, self.config.log.format)
+        _log.info("the settings were read again")
+        if waiting:
+            _log.warning("settings were changed that hold from the next start on", settings=", ".join(waiting))
 
     async def _listen(self, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
         """Take the ports, last of all, and tell."""

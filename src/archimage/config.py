@@ -241,6 +241,25 @@ class NodeConfig(_Section):
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
 
 
+_ADMISSION: Final = (
+    "accepted_called_ae_titles",
+    "any_called_ae_title",
+    "allowed_calling_ae_titles",
+    "max_associations",
+    "max_associations_per_ae",
+    "max_pending_connections",
+    "max_pending_per_address",
+)
+RELOADED: Final[frozenset[Key]] = frozenset(
+    {("nodes",), ("log", "level"), ("log", "format"), *(("dicom", name) for name in _ADMISSION)}
+)
+"""What SIGHUP has a running archive read again: nodes, who may associate, and what is logged."""
+
+
+def _is_reloaded(key: Key) -> bool:
+    return key[:1] in RELOADED or key[:2] in RELOADED
+
+
 class Config(BaseSettings):
     """All settings; made by `settings.load`, or in tests from keyword arguments alone."""
 
@@ -284,6 +303,32 @@ class Config(BaseSettings):
         )
         copy._given = self.given
         return copy
+
+    def with_reloaded(self, read: "Config") -> Self:
+        """Return the settings with those of RELOADED as they were read anew."""
+        update: dict[str, object] = {}
+        for section, *rest in RELOADED:
+            if rest:
+                part = update.get(section, getattr(self, section))
+                value = getattr(getattr(read, section), rest[0])
+                update[section] = part.model_copy(update={rest[0]: value})  # type: ignore[attr-defined]
+            else:
+                update[section] = getattr(read, section)
+        copy = self.model_copy(update=update)
+        kept = {key: source for key, source in self._sources.items() if not _is_reloaded(key)}
+        copy._sources = kept | {key: source for key, source in read._sources.items() if _is_reloaded(key)}
+        copy._given = None if self._given is None else self._given.with_reloaded(read)
+        return copy
+
+    def waiting(self, read: "Config") -> list[str]:
+        """Name the settings that were read anew with another value, and hold from the next start on."""
+        return [
+            f"{section}.{name}"
+            for section, part in self.given
+            if isinstance(part, BaseModel)
+            for name, value in part
+            if not _is_reloaded((section, name)) and value != getattr(getattr(read, section), name)
+        ]
 
     @property
     def viewer_directory(self) -> Path:

@@ -22,14 +22,16 @@ from typing import Final
 import structlog
 import uvloop
 
-from archimage.app import Address, OnReady, bind_listener, build
+from archimage.app import Address, OnReady, ReadConfig, bind_listener, build
 from archimage.config import Config
-from archimage.errors import ArchimageError
+from archimage.errors import ArchimageError, ConfigError
 from archimage.observe import logs, metrics
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
 _RESTART_PAUSE_S: Final = 1.0
+_HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS_AT_ONCE: Final = 64
 _spawning: Final = multiprocessing.get_context("spawn")
 _log = structlog.get_logger()
 
@@ -42,22 +44,50 @@ class _Worker:
     ready: Connection
 
 
-def serve(config: Config, on_ready: OnReady) -> None:
-    """Run `config.dicom.workers` processes until SIGTERM or SIGINT."""
+@dataclass(slots=True)
+class _Serving:
+    """What workers are started with; settings that were read again hold for those that come later."""
+
+    config: Config
+    read: ReadConfig | None
+
+    def reload(self) -> None:
+        """Read the settings again; the workers do so themselves, and say what is wrong with them."""
+        if self.read is not None:
+            with contextlib.suppress(ConfigError):
+                self.config = self.config.with_reloaded(self.read())
+
+
+class _Signals:
+    """The signals that came, each a byte to be read; whoever waits for several things waits for the socket too."""
+
+    def __init__(self, told: socket.socket) -> None:
+        self.told = told
+        self.ended = False
+
+    def take(self) -> bool:
+        """Take what came; tell whether the settings are to be read again."""
+        came = set(self.told.recv(_SIGNALS_AT_ONCE))
+        self.ended = self.ended or bool(came & {signal.SIGTERM, signal.SIGINT})
+        return signal.SIGHUP in came
+
+
+def serve(config: Config, on_ready: OnReady, read: ReadConfig | None = None) -> None:
+    """Run `config.dicom.workers` processes until SIGTERM or SIGINT; read gives the settings anew at SIGHUP."""
     with contextlib.ExitStack() as held:
-        stop = held.enter_context(_stop_signals())
+        signals = held.enter_context(_listening())
         held.enter_context(metrics.shared())
         dicom = _reserve("dicom", config.dicom.host, config.dicom.port, held)
         http = _reserve("http", config.http.host, config.http.port, held)
         build(config).close()
-        fixed = config.with_ports(dicom[1], http[1])
+        serving = _Serving(config.with_ports(dicom[1], http[1]), read)
         workers: list[_Worker] = []
         held.callback(_stop, workers)
         for _ in range(config.dicom.workers):
-            workers.append(_start(fixed))  # noqa: PERF401 - those before one that fails are to be stopped
-        if all(_is_ready(worker, stop) for worker in workers):
+            workers.append(_start(serving))  # noqa: PERF401 - those before one that fails are to be stopped
+        if all(_is_ready(worker, signals) for worker in workers):
             on_ready(dicom, http)
-            _supervise(fixed, workers, stop)
+            _supervise(serving, workers, signals)
 
 
 def _reserve(section: str, host: str, port: int, held: contextlib.ExitStack) -> Address:
@@ -70,34 +100,35 @@ def _reserve(section: str, host: str, port: int, held: contextlib.ExitStack) -> 
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[socket.socket]:
-    """Give a socket that can be read from the first SIGTERM or SIGINT on."""
+def _listening() -> Iterator[_Signals]:
+    """Hear of SIGTERM, SIGINT and SIGHUP."""
     told, teller = socket.socketpair()
     with told, teller:
         teller.setblocking(False)
-        handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+        handlers = {number: signal.signal(number, lambda *_: None) for number in _HEARD}
         before = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
         try:
-            yield told
+            yield _Signals(told)
         finally:
             signal.set_wakeup_fd(before)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
 
-def _start(config: Config) -> _Worker:
+def _start(serving: _Serving) -> _Worker:
     ours, theirs = _spawning.Pipe(duplex=False)
-    process = _spawning.Process(target=_work, args=(config, theirs), name="archimage-worker")
+    process = _spawning.Process(target=_work, args=(serving.config, serving.read, theirs), name="archimage-worker")
     process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
-def _is_ready(worker: _Worker, stop: socket.socket) -> bool:
+def _is_ready(worker: _Worker, signals: _Signals) -> bool:
     """Wait until a worker listens; False when we are told to stop first."""
-    heard = wait([worker.ready, stop], timeout=_START_TIMEOUT_S)
-    if stop in heard:
-        return False
+    while signals.told in (heard := wait([worker.ready, signals.told], timeout=_START_TIMEOUT_S)):
+        signals.take()  # workers that are starting have read the settings just now
+        if signals.ended:
+            return False
     if not heard or not _said_ready(worker.ready):
         raise ArchimageError(f"worker {worker.process.pid} did not start; its own messages say why")
     return True
@@ -110,17 +141,27 @@ def _said_ready(pipe: Connection) -> bool:
         return False
 
 
-def _supervise(config: Config, workers: list[_Worker], stop: socket.socket) -> None:
+def _supervise(serving: _Serving, workers: list[_Worker], signals: _Signals) -> None:
     """Replace workers that end, until told to stop; one that cannot start is tried again, the others serve on."""
-    while stop not in wait([stop, *(worker.process.sentinel for worker in workers)]):
+    while not signals.ended:
+        ended = [worker.process.sentinel for worker in workers]
+        if signals.told in wait([signals.told, *ended]) and signals.take():
+            _reload(serving, workers)
         for worker in [worker for worker in workers if not worker.process.is_alive()]:
             process = worker.process
             _log.error("a worker has ended by itself; starting another", pid=process.pid, exit_code=process.exitcode)
-            if wait([stop], timeout=_RESTART_PAUSE_S):
-                return
+            if wait([signals.told], timeout=_RESTART_PAUSE_S):
+                break  # the signal first; it is not replaced later than in a moment
             metrics.forget_process(process.pid or 0)
             worker.ready.close()
-            workers[workers.index(worker)] = _start(config)
+            workers[workers.index(worker)] = _start(serving)
+
+
+def _reload(serving: _Serving, workers: list[_Worker]) -> None:
+    serving.reload()
+    for worker in workers:
+        if worker.process.is_alive() and worker.process.pid is not None:
+            os.kill(worker.process.pid, signal.SIGHUP)
 
 
 def _stop(workers: list[_Worker]) -> None:
@@ -135,7 +176,7 @@ def _stop(workers: list[_Worker]) -> None:
         worker.ready.close()
 
 
-def _work(config: Config, ready: Connection) -> None:
+def _work(config: Config, read: ReadConfig | None, ready: Connection) -> None:
     """Be a worker."""
     logs.configure(config.log.level, config.log.format)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -146,7 +187,7 @@ def _work(config: Config, ready: Connection) -> None:
         ready.close()
 
     with contextlib.closing(build(config)) as archive:
-        uvloop.run(archive.serve(tell))
+        uvloop.run(archive.serve(tell, read))
 
 
 def _end_with_parent() -> None:

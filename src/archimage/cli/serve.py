@@ -5,17 +5,19 @@ import ipaddress
 import os
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archimage.cli.notify import READY, notify
 from archimage.cli.options import ConfigFile, Data
 from archimage.cli.output import say
 from archimage.errors import ArchimageError, ConfigError
 
 if TYPE_CHECKING:
-    from archimage.app import App, OnReady
+    from archimage.app import App, OnReady, ReadConfig
     from archimage.config import Config
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")]
@@ -44,7 +46,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     settings = load(flags, config)
     for address in sorted({settings.dicom.host, settings.http.host}):
         warn_if_open(address)
-    _run(settings)
+    _run(settings, partial(load, flags, config))
 
 
 def parse_nodes(texts: "list[str] | tuple[()]") -> dict[str, dict[str, str]]:
@@ -86,15 +88,15 @@ def _join(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _run(settings: "Config") -> None:
+def _run(settings: "Config", read: "ReadConfig") -> None:
     gc.disable()  # what is loaded stays: to look through it again and again takes a tenth of the start
     try:
-        _start(settings)
+        _start(settings, read)
     finally:
         gc.enable()
 
 
-def _start(settings: "Config") -> None:
+def _start(settings: "Config", read: "ReadConfig") -> None:
     from archimage import workers
     from archimage.app import build
     from archimage.observe import logs
@@ -107,18 +109,19 @@ def _start(settings: "Config") -> None:
         title, directory = settings.dicom.ae_title, settings.storage.directory
         sys.stdout.write(f"ready dicom={_join(dicom)} http={_join(http)} ae={title} data={directory}\n")
         sys.stdout.flush()
+        notify(READY)
 
     if settings.dicom.workers > 1:
-        workers.serve(settings, ready)
+        workers.serve(settings, ready, read)
     else:
         with closing(build(settings)) as archive:
-            _serve(archive, ready)
+            _serve(archive, ready, read)
 
 
-def _serve(archive: "App", ready: "OnReady") -> None:
+def _serve(archive: "App", ready: "OnReady", read: "ReadConfig") -> None:
     import uvloop
 
     try:
-        uvloop.run(archive.serve(ready))
+        uvloop.run(archive.serve(ready, read))
     except OSError as error:  # no event loop can be had
         raise ArchimageError(f"cannot serve: {error.strerror}") from error

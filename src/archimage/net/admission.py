@@ -44,7 +44,7 @@ class Admission:
 
     def __init__(self, policy: AdmissionPolicy, registry: Registry, table: AssociationTable) -> None:
         """Admit by policy; what is open is entered in table."""
-        self._policy = policy
+        self.policy = policy
         self._registry = registry
         self._table = table
         self._pending: OrderedDict[Session, str] = OrderedDict()
@@ -54,9 +54,9 @@ class Admission:
         """Take note of a new connection; beyond a limit the one that has been silent longest gives way to it."""
         address = session.connection.peer_address[0]
         same = [other for other, theirs in self._pending.items() if theirs == address]
-        if len(same) >= self._policy.max_pending_per_address:
+        if len(same) >= self.policy.max_pending_per_address:
             self._evict(same[0])
-        elif len(self._pending) >= self._policy.max_pending:
+        elif len(self._pending) >= self.policy.max_pending:
             self._evict(next(iter(self._pending)))
         self._pending[session] = address
 
@@ -84,7 +84,7 @@ class Admission:
         self._table.opened(session)
 
     def _refusal(self, session: Session) -> Refusal | None:
-        policy = self._policy
+        policy = self.policy
         calling, called = session.calling_ae_title, session.called_ae_title
         if not _is_let_in(calling, policy.calling_ae_titles):
             return CALLING_AE_TITLE
@@ -98,7 +98,7 @@ class Admission:
 
     def _why(self, session: Session, refusal: Refusal) -> str:
         """Say a refusal in words, with the setting that it comes from."""
-        policy = self._policy
+        policy = self.policy
         if refusal == CALLING_AE_TITLE:
             listed = "is not among dicom.allowed_calling_ae_titles"
             why = listed if policy.calling_ae_titles else "holds what no AE title should"

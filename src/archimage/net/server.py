@@ -40,6 +40,10 @@ class DicomServer:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
 
+    def admit_by(self, policy: AdmissionPolicy) -> None:
+        """Let in by another policy from here on; who is in stays."""
+        self._admission.policy = policy
+
     async def close(self, grace_s: float = 0.0) -> None:
         """Stop listening and abort every association; what is being stored has grace_s, seconds, to be answered.
 

@@ -81,10 +81,14 @@ class NodeService:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Serve the nodes of the settings and those that are stored; a node of the settings hides one of its name."""
-        self._configured = {node.ae_title: replace(node, source=NodeSource.SETTINGS) for node in configured}
+        self.configure(configured)
         self._stored = stored
         self._publish = publish
         self._clock = clock
+
+    def configure(self, configured: Iterable[Node]) -> None:
+        """Serve these nodes of the settings instead of those before."""
+        self._configured = {node.ae_title: replace(node, source=NodeSource.SETTINGS) for node in configured}
 
     def all(self) -> Sequence[Node]:
         """Return every node, by AE title."""
@@ -164,7 +168,7 @@ class NodeService:
         node = self.get(ae_title)
         if node.source is NodeSource.SETTINGS:
             raise ConflictError(
-                f"node {node.ae_title!r} stands in the settings: change it there, and restart the server"
+                f"node {node.ae_title!r} stands in the settings: change it there, and send the server SIGHUP"
             )
         return node
 

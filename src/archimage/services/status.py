@@ -92,6 +92,10 @@ class StatusService:
         """Note the ports that were taken where the settings ask for any."""
         self._ports = ports
 
+    def configure(self, config: Config) -> None:
+        """Tell these settings instead of those before."""
+        self._config = config
+
     def counts(self) -> Counts:
         """Count what is kept."""
         return self._counts.get("counts", self._index.counts)

@@ -47,8 +47,8 @@ async function showHealth() {
   let lines;
   try {
     const answer = await fetch("/health", { headers: { Accept: "application/json" } });
-    const { status, checks } = await answer.json();
-    lines = [["Everything together", answer.ok, status], ...Object.entries(checks).map(([name, said]) => [name, said === "ok", said])];
+    const { status, parts } = await answer.json();
+    lines = [["Everything together", answer.ok, status], ...Object.entries(parts).map(([name, { state, reason }]) => [name, state === "ok", reason ?? state])];
   } catch {
     lines = [["The server", false, "does not answer"]];
   }

@@ -1,0 +1,123 @@
+"""SIGHUP: nodes, admission and the log's level are read again while associations go on; systemd is told of a start."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from archimage.protocol.pdu import AssociateAccept
+from tests.attacks.server import wait_until
+from tests.attacks.wire import Peer, request
+
+_WITHIN_S = 20.0
+
+
+@dataclass
+class Server:
+    """A server as a process, and the file of its settings."""
+
+    process: "subprocess.Popen[str]"
+    file: Path
+    log: Path
+    dicom_port: int
+    http_port: int
+
+    def reload(self, text: str) -> None:
+        """Write other settings and have them read."""
+        self.file.write_text(text, "utf-8")
+        self.process.send_signal(signal.SIGHUP)
+
+    def lets_in(self, calling: str) -> bool:
+        """Tell whether an AE title may associate."""
+        with Peer(self.dicom_port) as peer:
+            return isinstance(peer.associate(request(calling=calling)), AssociateAccept)
+
+    def nodes(self) -> set[str]:
+        """Return the AE titles of the nodes."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/api/v1/nodes", timeout=_WITHIN_S) as answer:
+            return {node["ae_title"] for node in json.load(answer)}
+
+    def has_said(self, text: str) -> bool:
+        """Tell whether the log holds a text."""
+        return text in self.log.read_text("utf-8")
+
+
+@contextmanager
+def serving(directory: Path, text: str, *arguments: str, notify: Path | None = None) -> Iterator[Server]:
+    """Run a server with these settings."""
+    file, log = directory / "settings.toml", directory / "log"
+    file.write_text(text, "utf-8")
+    command = [sys.executable, "-m", "archimage", "serve", "--data", str(directory / "data"), "--config", str(file)]
+    ports = ["--dicom-port", "0", "--http-port", "0"]
+    environment = {"NOTIFY_SOCKET": str(notify)} if notify else {}
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [*command, *ports, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            _, dicom, http, *_ = process.stdout.readline().split()
+            yield Server(process, file, log, *(int(part.rpartition(":")[2]) for part in (dicom, http)))
+        finally:
+            process.terminate()
+            process.wait(_WITHIN_S)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_may_associate_and_the_nodes_change_and_no_association_notices(tmp_path: Path, workers: int) -> None:
+    before = '[dicom]\nallowed_calling_ae_titles = ["FIRST"]\n[nodes.OLD]\nhost = "192.0.2.1"\nport = 104\n'
+    after = '[dicom]\nallowed_calling_ae_titles = ["SECOND"]\n[nodes.NEW]\nhost = "192.0.2.2"\nport = 104\n'
+    with (
+        serving(tmp_path, before, "--workers", str(workers)) as server,
+        Peer.associated(server.dicom_port, request(calling="FIRST")) as first,
+    ):
+        assert not server.lets_in("SECOND")
+        assert server.nodes() == {"OLD"}
+        server.reload(after)
+        assert wait_until(lambda: all(server.lets_in("SECOND") for _ in range(8)), _WITHIN_S)
+        assert not server.lets_in("FIRST")
+        assert wait_until(lambda: all(server.nodes() == {"NEW"} for _ in range(8)), _WITHIN_S)
+        assert first.echo() == 0
+        first.release()
+        assert server.log.read_text("utf-8").count("the settings were read again") == workers
+
+
+def test_settings_that_are_wrong_are_told_and_change_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, '[dicom]\nallowed_calling_ae_titles = ["FIRST"]\n') as server:
+        server.reload('[dicom]\nallowed_calling_ae_titles = ["SECOND"]\nmax_associations = 0\n')
+        assert wait_until(lambda: server.has_said("dicom.max_associations"), _WITHIN_S)
+        assert server.has_said("the settings stay as they are")
+        assert server.lets_in("FIRST")
+        assert not server.lets_in("SECOND")
+
+
+def test_what_holds_from_the_next_start_on_is_named(tmp_path: Path) -> None:
+    with serving(tmp_path, '[log]\nlevel = "error"\n') as server:
+        server.reload('[log]\nlevel = "info"\n[dicom]\nidle_timeout_s = 7.0\n[storage]\nduplicates = "replace"\n')
+        assert wait_until(lambda: server.has_said("from the next start on"), _WITHIN_S)
+        assert server.has_said("dicom.idle_timeout_s, storage.duplicates")
+        assert server.has_said("level=info")
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/api/v1/settings", timeout=9) as answer:
+            told = {one["name"]: one["value"] for one in json.load(answer)}
+        assert (told["log.level"], told["dicom.idle_timeout_s"]) == ("info", 60.0)
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_who_asks_is_told_when_it_listens(tmp_path: Path, abstract: bool) -> None:
+    name = Path(f"@archimage-test-{tmp_path.name}") if abstract else tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(_WITHIN_S)
+        channel.bind("\0" + str(name)[1:] if abstract else str(name))
+        with serving(tmp_path, "", notify=name) as server:
+            assert channel.recv(100) == b"READY=1"
+            assert server.lets_in("ANY")
