@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.nodes import Node
 from archimage.net.admission import AdmissionPolicy
@@ -83,7 +84,7 @@ from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
-from archimage.threads import WorkerThreads
+from archimage.threads import ContextThreads, WorkerThreads
 from archimage.web.dicomweb.resources import SERVICE_ROOT, Threads, WebServices
 from archimage.web.errors import explain
 from archimage.web.protocol import HttpLimits
@@ -130,8 +131,9 @@ class Services:
 class App:
     """An open archive: the parts of one process, wired. `close` it."""
 
-    def __init__(self, config: Config, *, alone: bool = False) -> None:
+    def __init__(self, config: Config, *, alone: bool = False, counting: Path | None = None) -> None:
         self.config = config
+        self.metering = Metering(lambda: self.config, self._titles, counting)
         with ExitStack() as opened:  # a start that fails leaves no thread behind, which would keep the process alive
             self._open(opened, alone=alone)
             self._held = opened.pop_all()
@@ -175,10 +177,10 @@ class App:
         self.compression = self._compression(frames, replacement) if config.storage.compress else None
         if self.compression is not None:
             opened.callback(self.compression.close)
-        self.associations = AssociationTable(events.publish)
+        self.associations = AssociationTable(events.publish, self.metering.meter)
         tasks = TaskService(events, explain)
         opened.callback(tasks.close)
-        self._transcoding = ThreadPoolExecutor(_TRANSCODING_THREADS, "transcode")
+        self._transcoding = ContextThreads(_TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
         made = MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
@@ -211,6 +213,21 @@ class App:
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
+        self._meter(intake)
+
+    def _meter(self, intake: Intake) -> None:
+        """Have counted what happens, and what there is looked at."""
+        services, metering = self.services, self.metering
+        metering.hear(intake, self.pixels, self.compression, services.tasks)
+        metering.hear(services.query, services.metadata, services.transcoding)
+        metering.watch_machine(self.config.storage.directory, self.index)
+        metering.watch_work(intake, self.pixels)
+        pools = {"tasks": services.tasks.threads, "transcode": self._transcoding, "upload": services.uploads.pool}
+        metering.watch_threads(pools)
+
+    def _titles(self) -> list[str]:
+        """Return the AE titles of all nodes; blocks."""
+        return [node.ae_title for node in self.services.nodes.all()]
 
     def _change_service(self, replacement: ReplacementService) -> ChangeService:
         """Make what corrects, merges and moves."""
@@ -223,7 +240,7 @@ class App:
     def _peer_service(self, opened: ExitStack) -> PeerService:
         """Make what calls other nodes for people; its threads start with the first call."""
         services, ae_title = self.services, self.config.dicom.ae_title
-        readers = ThreadPoolExecutor(_PEER_THREADS, "peer-read")
+        readers = ContextThreads(_PEER_THREADS, "peer-read")
         opened.callback(readers.shutdown, cancel_futures=True)
         outbound = Outbound(services.retrieve, readers, Transcoder(services.transcoding, self._transcoding))
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), LoopThread("peers"))
@@ -241,6 +258,7 @@ class App:
             self._publish,
             self._room,
             CompressionRules(storage.compress),
+            self.metering.meter,
         )
 
     def close(self) -> None:
@@ -258,10 +276,12 @@ class App:
             web = Threads(WorkerThreads(_WEB_THREADS, "web"), WorkerThreads(_IMAGE_THREADS, "image"))
             held.callback(web.slow.close)
             held.callback(web.quick.close)
-            readers = ThreadPoolExecutor(_READ_THREADS, "read")
+            readers = ContextThreads(_READ_THREADS, "read")
             held.callback(readers.shutdown)
             ingest = held.enter_context(closing(WorkerThreads(_INGEST_THREADS, "ingest")))
             held.callback(self.pixels.close)  # so that no thread waits for an image
+            self.metering.watch_threads({"web": web.quick, "image": web.slow, "read": readers, "ingest": ingest})
+            held.callback(self.metering.begin().cancel)
             registry = self.registry(ingest, readers)
             dicom = DicomServer(self.association_settings(), registry, self._policy(), self.associations)
             if read is not None:
@@ -340,19 +360,10 @@ class App:
             changes=self.changes,
         )
         named = OrthancService(HashedTable(self.index), services.query, services.removal)
-        return application.build(dicomweb, management, named, self.health, self.config, threads, self._metered())
+        counting = application.Counting(self.metering.meter, self.metering.exposition)
+        return application.build(dicomweb, management, named, self.health, self.config, threads, counting)
 
-    def _metered(self) -> Callable[[], bytes]:
-        """Begin to count; return what tells the counts."""
-        from archimage.observe.metrics import Metrics  # takes a while to import, and only a server counts
-
-        metrics = Metrics()
-        self.pixels.meter = metrics
-        if self.compression is not None:
-            self.compression.meter = metrics
-        return metrics.exposition
-
-    def registry(self, ingest: WorkerThreads, readers: ThreadPoolExecutor) -> Registry:
+    def registry(self, ingest: WorkerThreads, readers: Executor) -> Registry:
         """Return the DICOM services; their work is done in these threads."""
         destinations = retrieve_scp.Destinations(self.services.nodes, self.config.dicom.ae_title, ClientSettings())
         transcoder = Transcoder(self.services.transcoding, self._transcoding)
@@ -398,20 +409,22 @@ class App:
         if self.compression is not None:
             self.compression.notice(event)
         if isinstance(event, InstanceRefused):
-            _log.warning(
-                "object refused", sop_instance_uid=event.sop_instance_uid, ae=event.source_ae_title, reason=event.reason
-            )
+            over = {"association": event.association_id} if event.association_id else {}
+            uid, ae_title = event.sop_instance_uid, event.source_ae_title
+            _log.warning("object refused", sop_instance_uid=uid, ae=ae_title, reason=event.reason, **over)
 
 
-def build(config: Config, *, alone: bool = False) -> App:
+def build(config: Config, *, alone: bool = False, counting: Path | None = None) -> App:
     """Open the archive that config describes; complete first what a crash has left.
+
+    counting is the directory where several equal processes count together (`observe.cells`).
 
     Raises:
         ConfigError: its directory cannot be used, or others use it and this process must be alone.
     """
     directory = config.storage.directory
     try:
-        return App(config, alone=alone)
+        return App(config, alone=alone, counting=counting)
     except OSError as error:
         raise ConfigError(f"storage.directory = {directory}: {error}; choose one that can be written") from error
 

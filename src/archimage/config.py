@@ -149,6 +149,9 @@ class HttpConfig(_Section):
     request_timeout_s: Seconds = Field(
         default=30.0, description="Time for the head of a request, and for every 16 KiB of its body, seconds."
     )
+    metrics: bool = Field(
+        default=True, description="Count what happens, and tell Prometheus at `/metrics` (docs/metrics.md)."
+    )
     orthanc_api: bool = Field(default=True, description="Serve a part of Orthanc's REST interface (docs/orthanc.md).")
     send_timeout_s: Seconds = Field(default=60.0, description="Time a client may leave an answer unread, seconds.")
     max_connections: Count = Field(default=1_024, description="Connections at once; more are answered 503.")

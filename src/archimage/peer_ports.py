@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from archimage.model.associations import OpenAssociation
+from archimage.model.associations import EndedAssociation, OpenAssociation
 from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Transfer, Wanted
 from archimage.model.records import StoredInstance
@@ -72,6 +72,9 @@ class Associations(Protocol):
 
     def all(self) -> Sequence[OpenAssociation]:
         """Return the open associations, the oldest first."""
+
+    def ended_lately(self) -> Sequence[EndedAssociation]:
+        """Return the associations that ended last, the newest first."""
 
     def abort(self, association_id: str) -> None:
         """Send A-ABORT; NotFoundError where none of this id is open."""

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 from archimage.model.attributes import Level
 from archimage.model.changes import PatientKey
@@ -426,42 +426,6 @@ class Arrivals(Protocol):
 
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-
-
-TaskOutcome = Literal["done", "failed", "timeout", "memory", "lost"]
-"""How a task of a worker process ended; timeout, memory and lost cost the process."""
-
-
-class Meter(Protocol):
-    """Hears what is counted; never raises, and never keeps anybody waiting."""
-
-    def pixel_task(self, task: str, outcome: TaskOutcome) -> None:
-        """Count a task that has ended."""
-
-    def pixel_tasks_waiting(self, count: int) -> None:
-        """Tell how many tasks wait for a worker process."""
-
-    def compressed(self, before_bytes: int, after_bytes: int) -> None:
-        """Count an object that was compressed by rule."""
-
-    def kept_uncompressed(self, reason: str) -> None:
-        """Count an object that a rule was to compress, and that stays as it is; reason is the kind of error."""
-
-
-class Unmetered:
-    """Implements Meter where nobody counts."""
-
-    def pixel_task(self, task: str, outcome: TaskOutcome) -> None:
-        """Do nothing."""
-
-    def pixel_tasks_waiting(self, count: int) -> None:
-        """Do nothing."""
-
-    def compressed(self, before_bytes: int, after_bytes: int) -> None:
-        """Do nothing."""
-
-    def kept_uncompressed(self, reason: str) -> None:
-        """Do nothing."""
 
 
 class PixelWork(Protocol):

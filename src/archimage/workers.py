@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ from archimage.app import Address, OnReady, ReadConfig, bind_listener, build
 from archimage.config import Config
 from archimage.errors import ArchimageError, ConfigError
 from archimage.observe import logs, metrics
+from archimage.observe.cells import Processes, processes
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -50,6 +52,7 @@ class _Serving:
 
     config: Config
     read: ReadConfig | None
+    counting: Processes
 
     def reload(self) -> None:
         """Read the settings again; the workers do so themselves, and say what is wrong with them."""
@@ -76,11 +79,11 @@ def serve(config: Config, on_ready: OnReady, read: ReadConfig | None = None) -> 
     """Run `config.dicom.workers` processes until SIGTERM or SIGINT; read gives the settings anew at SIGHUP."""
     with contextlib.ExitStack() as held:
         signals = held.enter_context(_listening())
-        held.enter_context(metrics.shared())
+        counting = held.enter_context(processes())
         dicom = _reserve("dicom", config.dicom.host, config.dicom.port, held)
         http = _reserve("http", config.http.host, config.http.port, held)
         build(config).close()
-        serving = _Serving(config.with_ports(dicom[1], http[1]), read)
+        serving = _Serving(config.with_ports(dicom[1], http[1]), read, counting)
         workers: list[_Worker] = []
         held.callback(_stop, workers)
         for _ in range(config.dicom.workers):
@@ -117,7 +120,8 @@ def _listening() -> Iterator[_Signals]:
 
 def _start(serving: _Serving) -> _Worker:
     ours, theirs = _spawning.Pipe(duplex=False)
-    process = _spawning.Process(target=_work, args=(serving.config, serving.read, theirs), name="archimage-worker")
+    arguments = serving.config, serving.read, theirs, serving.counting.directory
+    process = _spawning.Process(target=_work, args=arguments, name="archimage-worker")
     process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -152,7 +156,7 @@ def _supervise(serving: _Serving, workers: list[_Worker], signals: _Signals) -> 
             _log.error("a worker has ended by itself; starting another", pid=process.pid, exit_code=process.exitcode)
             if wait([signals.told], timeout=_RESTART_PAUSE_S):
                 break  # the signal first; it is not replaced later than in a moment
-            metrics.forget_process(process.pid or 0)
+            metrics.forget_process(serving.counting, process.pid or 0)
             worker.ready.close()
             workers[workers.index(worker)] = _start(serving)
 
@@ -176,7 +180,7 @@ def _stop(workers: list[_Worker]) -> None:
         worker.ready.close()
 
 
-def _work(config: Config, read: ReadConfig | None, ready: Connection) -> None:
+def _work(config: Config, read: ReadConfig | None, ready: Connection, counting: Path) -> None:
     """Be a worker."""
     logs.configure(config.log.level, config.log.format)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -186,7 +190,7 @@ def _work(config: Config, read: ReadConfig | None, ready: Connection) -> None:
         ready.send(True)
         ready.close()
 
-    with contextlib.closing(build(config)) as archive:
+    with contextlib.closing(build(config, counting=counting)) as archive:
         uvloop.run(archive.serve(tell, read))
 
 

@@ -187,6 +187,7 @@ def test_an_association_is_aborted_only_when_somebody_is_sure(page: Page, server
         assert isinstance(peer.receive(), Abort)
         peer.close()
         expect(page.locator("#associations")).to_contain_text("Nobody has an association")
+        expect(page.locator("#ended tr").first).to_contain_text("FOREVER at 127.0.0.1: aborted here")
 
 
 def test_a_task_is_cancelled(page: Page, origin: str) -> None:

@@ -17,7 +17,8 @@ import pytest
 from archimage.errors import InvalidPixelDataError, NotAcceptableError, UnavailableError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
-from archimage.ports import JsonValue, TaskOutcome, Unmetered
+from archimage.meter_ports import Meter, TaskOutcome
+from archimage.ports import JsonValue
 from tests.attacks.server import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def test_a_worker_that_eats_memory_fails_alone(pool: WorkerPool) -> None:
     assert pid_of(pool) != before
 
 
-class Noted(Unmetered):
+class Noted(Meter):
     """Notes what it hears."""
 
     def __init__(self) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from queue import SimpleQueue
 
@@ -17,11 +18,12 @@ from archimage.errors import (
     OutOfResourcesError,
     StorageError,
 )
+from archimage.meter_ports import Meter
 from archimage.model.records import InstanceRecord, Original, StoredInstance
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.attributes import WANTED, index_values
 from archimage.services.content import StreamedContent
-from archimage.services.intake import Arrival, Outcome
+from archimage.services.intake import Arrival, CommitTiming, Outcome
 from archimage.services.layout import replacement_path
 from archimage.services.removal import sweep
 from archimage.storage.journal import segments
@@ -58,6 +60,37 @@ def test_many_senders_share_a_group_and_all_is_kept(parts: Parts) -> None:
     assert _store_all(parts, objects) == ["stored"] * 80
     assert [parts.kept(uid) for uid, _ in objects] == [data for _, data in objects]
     parts.assert_agreement()
+
+
+class Noted(Meter):
+    """Notes the groups that it hears of."""
+
+    def __init__(self) -> None:
+        self.groups: list[tuple[Sequence[float], float, float]] = []
+
+    def group_committed(self, waits_s: Sequence[float], sync_s: float, index_s: float) -> None:
+        self.groups.append((waits_s, sync_s, index_s))
+
+
+def test_what_a_group_took_is_told_to_the_meter_and_with_every_outcome(parts: Parts) -> None:
+    parts.intake.meter = noted = Noted()
+    uids = [new_uid() for _ in range(30)]
+    timings = {}
+
+    def store(uid: str) -> None:
+        timings[uid] = parts.service.store(expected(uid), [dataset(uid)]).timing
+
+    threads = [threading.Thread(target=store, args=(uid,)) for uid in uids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    told = sorted((wait_s, sync_s, index_s) for waits, sync_s, index_s in noted.groups for wait_s in waits)
+    assert sorted(timings.values()) == told
+    assert len(told) == 30
+    assert all(wait_s >= 0 < sync_s and index_s > 0 for wait_s, sync_s, index_s in told)
+    assert parts.service.store(expected(uids[0]), [dataset(uids[0])]).timing == CommitTiming()  # a duplicate
+    assert sum(len(waits) for waits, _, _ in noted.groups) == 30
 
 
 def test_the_same_object_from_many_senders_at_once_is_kept_once(parts: Parts) -> None:

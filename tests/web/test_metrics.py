@@ -4,6 +4,7 @@ import http.client
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,13 @@ def test_a_picture_that_cannot_be_made_is_counted(server: Server) -> None:
     path = "/studies/1.2.826.0.1.3680043.8.499.1/series/1.2.826.0.1.3680043.8.499.2"
     assert get(port, f"{path}/instances/{uid}/rendered", "image/png").status == 406
     assert metrics(port)[1][name] == before + 1
+
+
+def test_nothing_is_told_where_a_setting_turns_counting_off(tmp_path: Path) -> None:
+    with running(tmp_path / "data", (), {"http__metrics": "false"}) as server:
+        uid = new_uid()
+        assert store(server.http_port, [part10(image(uid), uid)]).stored() == [uid]
+        server.echo()
+        with closing(http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)) as connection:
+            connection.request("GET", "/metrics")
+            assert connection.getresponse().status == 404

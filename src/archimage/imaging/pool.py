@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,7 +12,9 @@ import structlog
 from archimage import errors
 from archimage.errors import ArchimageError, InvalidPixelDataError, UnavailableError
 from archimage.imaging.process import Answer, WorkerLostError, WorkerProcess, WorkerSettings
-from archimage.ports import JsonValue, Meter, TaskOutcome, Unmetered
+from archimage.meter_ports import Meter, TaskOutcome
+from archimage.ports import JsonValue
+from archimage.threads import ContextThreads
 
 Buffer = bytes | memoryview
 Result = tuple[dict[str, Any], bytes]
@@ -51,12 +53,12 @@ class WorkerPool:
     """Does pixel work in at most so many processes; used from any thread. Implements `ports.PixelWork`."""
 
     def __init__(self, workers: int, settings: WorkerSettings, *, max_waiting: int = 256) -> None:
-        self.meter: Meter = Unmetered()
+        self.meter = Meter()
         """Hears of tasks."""
         self._settings = settings
         self._workers = workers
         self._max_outstanding = workers + max_waiting
-        self._threads = ThreadPoolExecutor(workers, "pixels")
+        self._threads = ContextThreads(workers, "pixels")
         self._lock = threading.Lock()
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
@@ -112,6 +114,16 @@ class WorkerPool:
         """The processes that run."""
         with self._lock:
             return frozenset(worker.pid for worker in (*self._idle, *self._busy))
+
+    @property
+    def busy(self) -> int:
+        """How many of them are at work."""
+        return len(self._busy)
+
+    @property
+    def idle(self) -> int:
+        """How many of them wait for work."""
+        return len(self._idle)
 
     def _there(self) -> int:
         return len(self._idle) + len(self._busy) + self._starting

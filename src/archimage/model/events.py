@@ -26,11 +26,12 @@ class StudyGrew:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRefused:
-    """An object was not kept, and why."""
+    """An object was not kept, and why; association_id is that of the association over which it came, if over one."""
 
     sop_instance_uid: str
     source_ae_title: str
     reason: str
+    association_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """Who may connect and associate, and how many at once (PS3.8 §9.3.4 for the refusals)."""
 
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import structlog
 
+from archimage.meter_ports import Rejection
 from archimage.model.ids import is_ae_title
 from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry
@@ -25,6 +28,14 @@ CALLED_AE_TITLE: Final[Refusal] = (1, 1, 7)
 CALLING_AE_TITLE: Final[Refusal] = (1, 1, 3)
 CONGESTION: Final[Refusal] = (2, 3, 1)
 LIMIT: Final[Refusal] = (2, 3, 2)
+_COUNTED_AS: Final[Mapping[Refusal, Rejection]] = MappingProxyType(
+    {
+        CALLED_AE_TITLE: "called_ae_title",
+        CALLING_AE_TITLE: "calling_ae_title",
+        CONGESTION: "max_associations_per_ae",
+        LIMIT: "max_associations",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,7 @@ class Admission:
         refusal = self._refusal(session)
         if refusal is not None:
             _log.warning("association rejected", peer=session.peer, called=session.called_ae_title, refusal=refusal)
-            self._table.refused(session, self._why(session, refusal))
+            self._table.refused(session, _COUNTED_AS[refusal], self._why(session, refusal))
             association.reject(*refusal, now)
             return
         self._admitted[session] = session.calling_ae_title

@@ -1,31 +1,41 @@
-"""The associations that are open in this process: who has them, what they do; and their end, when somebody wants it."""
+"""The associations of this process, open and ended lately: who has them, what they do, where their time goes; and
+their end, when somebody wants it."""
 
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
+from typing import Final
+
+import structlog
 
 from archimage.errors import NotFoundError
-from archimage.model.associations import AssociationState, OpenAssociation
+from archimage.meter_ports import Meter, Rejection
+from archimage.model.associations import AssociationState, EndedAssociation, OpenAssociation
 from archimage.model.events import AssociationClosed, AssociationOpened, AssociationRefused
 from archimage.net.session import Session
 from archimage.protocol.command import CommandField
 from archimage.protocol.machine import State
+
+_ENDED: Final = 100
+"""Ended associations that are remembered."""
+_log = structlog.get_logger()
 
 Publish = Callable[[AssociationOpened | AssociationClosed | AssociationRefused], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """An association that was accepted; opened_s by the monotonic clock."""
+    """An association that was accepted; since is seconds since 1970, UTC; metered is what its end is counted under."""
 
     session: Session
     loop: asyncio.AbstractEventLoop
     since: float
-    opened_s: float
+    metered: str
 
 
 class AssociationTable:
@@ -34,35 +44,54 @@ class AssociationTable:
     Sessions count for themselves what they do, so that keeping this costs their requests nothing.
     """
 
-    def __init__(self, publish: Publish = lambda _: None) -> None:
+    def __init__(self, publish: Publish = lambda _: None, meter: Meter | None = None) -> None:
+        self.meter = meter or Meter()
+        """Hears of associations and of what they do."""
         self._publish = publish
         self._numbers = count(1)
         self._opened: dict[str, _Opened] = {}
-        self._ids: dict[Session, str] = {}
+        self._ended: deque[EndedAssociation] = deque(maxlen=_ENDED)
+
+    def new_id(self) -> str:
+        """Return a name for a connection that no other one has, of whichever process."""
+        return f"{os.getpid()}-{next(self._numbers)}"
 
     def opened(self, session: Session) -> None:
         """Enter an association that was accepted."""
-        association_id = self._ids[session] = f"{os.getpid()}-{next(self._numbers)}"
-        loop = asyncio.get_running_loop()
-        self._opened[association_id] = _Opened(session, loop, time.time(), time.monotonic())
+        session.watch.accepted()
+        metered = self.meter.association_opened(session.calling_ae_title)
+        self._opened[session.id] = _Opened(session, asyncio.get_running_loop(), time.time(), metered)
         titles = session.calling_ae_title, session.called_ae_title
-        self._publish(AssociationOpened(association_id, *titles, session.connection.peer_address[0]))
+        self._publish(AssociationOpened(session.id, *titles, session.connection.peer_address[0]))
 
-    def refused(self, session: Session, reason: str) -> None:
-        """Tell that an association was rejected."""
+    def refused(self, session: Session, why: Rejection, reason: str) -> None:
+        """Tell that an association was rejected; reason says it in words."""
+        self.meter.association_rejected(why)
         titles = session.calling_ae_title, session.called_ae_title
         self._publish(AssociationRefused(*titles, session.connection.peer_address[0], reason))
 
     def ended(self, session: Session) -> None:
-        """Take a session out; one that had no association is passed over."""
-        association_id = self._ids.pop(session, None)
-        if association_id is not None:
-            del self._opened[association_id]
-            self._publish(AssociationClosed(association_id, session.calling_ae_title, session.ending))
+        """Take a session out; one that had no association is only counted, where it was more than a peer that left."""
+        found = self._opened.pop(session.id, None)
+        if found is None:
+            if session.ended_as not in {"lost", "released"}:
+                self.meter.connection_failed(session.ended_as)
+            return
+        ended = _ended(found)
+        self._ended.appendleft(ended)
+        self.meter.association_ended(
+            found.metered, session.ended_as, ended.duration_s, ended.received_bytes, ended.sent_bytes
+        )
+        _tell(ended)
+        self._publish(AssociationClosed(session.id, session.calling_ae_title, session.ending))
+
+    def ended_lately(self) -> Sequence[EndedAssociation]:
+        """Return the associations of this process that ended last, the newest first; safe from any thread."""
+        return list(self._ended)
 
     def all(self) -> Sequence[OpenAssociation]:
         """Return the open associations of this process, the oldest first; safe from any thread."""
-        return [_described(*found) for found in list(self._opened.items())]
+        return [_described(found) for found in list(self._opened.values())]
 
     def abort(self, association_id: str) -> None:
         """Send A-ABORT; safe from any thread.
@@ -79,23 +108,61 @@ class AssociationTable:
             found.loop.call_soon_threadsafe(found.session.abort)
 
 
-def _described(association_id: str, found: _Opened) -> OpenAssociation:
+def _described(found: _Opened) -> OpenAssociation:
     session = found.session
     connection, association = session.connection, session.association
     running = len(association.outstanding)
     return OpenAssociation(
-        id=association_id,
+        id=session.id,
         calling_ae_title=session.calling_ae_title,
         called_ae_title=session.called_ae_title,
         address=connection.peer_address[0],
         since=found.since,
-        age_s=time.monotonic() - found.opened_s,
+        age_s=session.watch.age_s,
         received_bytes=connection.received_bytes,
         sent_bytes=connection.sent_bytes,
         last_operation=_operation(session.last_request),
         operations=max(0, session.requests - running),
         running=running,
         state=AssociationState.OPEN if association.state is State.ESTABLISHED else AssociationState.CLOSING,
+        timing=session.watch.read(),
+    )
+
+
+def _ended(found: _Opened) -> EndedAssociation:
+    session = found.session
+    connection = session.connection
+    return EndedAssociation(
+        id=session.id,
+        calling_ae_title=session.calling_ae_title,
+        called_ae_title=session.called_ae_title,
+        address=connection.peer_address[0],
+        since=found.since,
+        duration_s=round(session.watch.age_s, 6),
+        received_bytes=connection.received_bytes,
+        sent_bytes=connection.sent_bytes,
+        last_operation=_operation(session.last_request),
+        operations=session.requests,
+        reason=session.ending,
+        timing=session.watch.read(),
+    )
+
+
+def _tell(ended: EndedAssociation) -> None:
+    """Log all of an association in one line."""
+    timing = {key: value for key, value in asdict(ended.timing).items() if value is not None}
+    _log.info(
+        "association closed",
+        association=ended.id,
+        calling=ended.calling_ae_title,
+        called=ended.called_ae_title,
+        address=ended.address,
+        operations=ended.operations,
+        received_bytes=ended.received_bytes,
+        sent_bytes=ended.sent_bytes,
+        reason=ended.reason or "released",
+        duration_s=ended.duration_s,
+        **timing,
     )
 
 

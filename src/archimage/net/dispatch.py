@@ -14,6 +14,7 @@ from archimage.net.statuses import comment_of, status_of
 from archimage.protocol.command import Command
 from archimage.protocol.items import ExtendedNegotiation
 from archimage.protocol.negotiation import NegotiatedContext, SupportedContext
+from archimage.services.intake import CommitTiming
 
 _MAX_IDENTIFIER_BYTES: Final = 1 << 20
 
@@ -85,6 +86,10 @@ class Operation(Protocol):
         """Forget everything: the association has ended before the data set did."""
 
 
+def _nobody_asks(_timing: CommitTiming) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A request whose data set is still to come."""
@@ -93,6 +98,9 @@ class Incoming:
     context: NegotiatedContext
     calling_ae_title: str
     reply: Reply
+    association_id: str = ""
+    committed: Callable[[CommitTiming], None] = _nobody_asks
+    """Hears what the group commit of an object took, on the loop's thread."""
 
 
 StreamHandler = Callable[[Incoming], Operation]

@@ -30,7 +30,8 @@ class DicomServer:
         """Serve what registry holds to whom policy lets in; open associations stand in table."""
         self._settings = settings
         self._registry = registry
-        self._admission = Admission(policy, registry, table or AssociationTable())
+        self._table = table or AssociationTable()
+        self._admission = Admission(policy, registry, self._table)
         self._buffers = BufferPool()
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
@@ -71,7 +72,7 @@ class DicomServer:
         return Connection(association, self._buffers, write_timeout_s=patience, on_connected=self._serve)
 
     def _serve(self, connection: Connection) -> None:
-        session = Session(connection, self._registry, self._admission.decide)
+        session = Session(connection, self._registry, self._admission.decide, self._table.new_id(), self._table.meter)
         self._admission.connected(session)
         task = asyncio.get_running_loop().create_task(session.run())
         self._sessions[session] = task

@@ -1,6 +1,7 @@
 """One association as the server sees it: events in order, requests to their services, answers back."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import structlog
 
 from archimage.errors import ArchimageError, ConnectionFailedError, LocalProtocolError
+from archimage.meter_ports import Ending, Meter
 from archimage.net.dispatch import (
     Handler,
     Incoming,
@@ -23,10 +25,12 @@ from archimage.net.dispatch import (
     refusal,
 )
 from archimage.net.outbox import Outbox
+from archimage.net.timing import Stopwatch
 from archimage.net.transport import Connection
 from archimage.protocol.command import Command, CommandField
 from archimage.protocol.events import (
     Aborted,
+    AssociationRejected,
     AssociationRequested,
     CommandReceived,
     ConnectionLost,
@@ -37,7 +41,7 @@ from archimage.protocol.events import (
 )
 from archimage.protocol.negotiation import NegotiatedContext
 from archimage.protocol.pdu import AssociateRequest
-from archimage.protocol.status import Status
+from archimage.protocol.status import Status, is_pending
 
 _SUB_OPERATION_TIMEOUT_S: Final = 60.0
 _MAX_RUNNING: Final = 16
@@ -50,7 +54,9 @@ Admit = Callable[["Session", AssociateRequest], None]
 class Session:
     """Serves one connection from its first byte to its last."""
 
-    def __init__(self, connection: Connection, registry: Registry, admit: Admit) -> None:
+    def __init__(self, connection: Connection, registry: Registry, admit: Admit, session_id: str, meter: Meter) -> None:
+        self.id = session_id
+        """What its log lines and the management API call it; no other one of any process has it."""
         self.connection = connection
         self.association = connection.association
         self.calling_ae_title = ""
@@ -61,13 +67,20 @@ class Session:
         """Command field of the last one."""
         self.ending = ""
         """Why it ended, in words; empty where the peer released it."""
+        self.ended_as: Ending = "lost"
+        """The same, as it is counted."""
         self._registry = registry
         self._admit = admit
+        self._meter = meter
         self._loop = asyncio.get_running_loop()
+        self.watch = Stopwatch()
+        """Notes where its time goes."""
         self._receiving: Operation | None = None
+        self._receiving_since = 0.0
         self._unsettled: list[Operation] = []
         self._outbox = Outbox(connection)
         self._sub_operation_turn = asyncio.Lock()
+        self._ends = False
         self._cancels: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sub_operations: dict[int, asyncio.Future[int]] = {}
@@ -76,6 +89,7 @@ class Session:
 
     async def run(self) -> None:
         """Serve until the connection has ended."""
+        structlog.contextvars.bind_contextvars(association=self.id)  # for this task and those that it starts
         try:
             while True:
                 for event in await self.connection.receive():
@@ -86,6 +100,7 @@ class Session:
             pass
         except Exception:
             _log.exception("association failed", peer=self.peer)
+            self._note_end("fault", "this server met a bug")
             self.connection.drop()
         finally:
             await self._end()
@@ -108,7 +123,7 @@ class Session:
 
     def abort(self) -> None:
         """Tell the peer that this is the end, and end."""
-        self.ending = self.ending or "aborted here"
+        self._note_end("aborted_here", "aborted here")
         self._outbox.abort()
 
     def drain(self) -> asyncio.Future[None]:
@@ -117,13 +132,20 @@ class Session:
         self._abort_if_drained()
         return self._drained
 
+    def _note_end(self, ended_as: Ending, words: str) -> None:
+        """Keep the first reason of the end."""
+        if not self._ends:
+            self._ends, self.ended_as, self.ending = True, ended_as, words
+
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
         """Send an instance to the peer on this association, one at a time; return the peer's status."""
         async with self._sub_operation_turn:
             answered: asyncio.Future[int] = self._loop.create_future()
             self._sub_operations[command.message_id or 0] = answered
             try:
+                began = time.monotonic()
                 await self._outbox.stream(context_id, command, pieces)
+                self.watch.send_s += time.monotonic() - began
                 async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
                     return await answered
             except (LocalProtocolError, TimeoutError) as error:
@@ -140,19 +162,24 @@ class Session:
                 self._on_command(event)
             case AssociationRequested():
                 self._on_request(event.request)
+            case AssociationRejected():
+                self._meter.association_rejected("protocol")
             case ReleaseRequested():
+                self._note_end("released", "")
                 with suppress(LocalProtocolError):  # the peer left in the same breath
                     self.association.accept_release(self.now)
                 self.connection.flush()
             case Aborted(_, _, by_peer, detail):
-                broke = "aborted by the peer" if by_peer else f"the peer broke the protocol: {detail}"
-                self.ending = self.ending or broke
+                if by_peer:
+                    self._note_end("aborted_by_peer", "aborted by the peer")
+                else:
+                    self._note_end("protocol_error", f"the peer broke the protocol: {detail}")
                 _log.info("association aborted", peer=self.peer, by_peer=by_peer, reason=detail)
             case TimedOut():
-                self.ending = self.ending or "the peer was silent for too long"
+                self._note_end("silent", "the peer was silent for too long")
                 _log.info("peer was silent for too long", peer=self.peer)
             case ConnectionLost():
-                self.ending = self.ending or "the connection was lost"
+                self._note_end("lost", "the connection was lost")
 
     def _on_request(self, request: AssociateRequest) -> None:
         self.calling_ae_title = request.calling_ae_title.strip()
@@ -170,6 +197,9 @@ class Session:
             self._unsettled.append(operation)
         if last:
             self._receiving = None
+            if self._receiving_since:
+                self.watch.receive_s += time.monotonic() - self._receiving_since
+                self._receiving_since = 0.0
 
     def _on_command(self, event: CommandReceived) -> None:
         command = event.command
@@ -179,6 +209,7 @@ class Session:
                 cancelled.set()
         elif command.is_request and self._drained is None:
             self.requests += 1
+            self.watch.requested()
             self.last_request = command.field
             self._receiving = self._operation(event)
             if not event.has_dataset:
@@ -196,7 +227,9 @@ class Session:
         stream_handler = self._registry.stream_handlers.get(command.field)
         if stream_handler is not None and context.as_scp:
             self._storing += 1
-            return stream_handler(Incoming(command, context, self.calling_ae_title, self._stored(reply)))
+            self._receiving_since = time.monotonic()
+            committed, stored = self.watch.committed, self._stored(reply)
+            return stream_handler(Incoming(command, context, self.calling_ae_title, stored, self.id, committed))
         handler = self._registry.handlers.get((context.abstract_syntax, command.field))
         if handler is None:
             return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))
@@ -205,6 +238,8 @@ class Session:
     def _replier(self, event: CommandReceived) -> Reply:
         def reply(response: Response) -> None:
             self._outbox.send(event.context_id, answer(event.command, response), response.dataset)
+            if not is_pending(response.status):
+                self._meter.operation(event.command.field, response.status)
 
         return reply
 
@@ -269,8 +304,10 @@ class Session:
         try:
             async with aclosing(responses):
                 async for response in responses:
+                    began = time.monotonic()
                     reply(response)
                     await self.connection.drain()
+                    self.watch.send_s += time.monotonic() - began
         except ArchimageError as error:
             _log.warning("request refused", peer=self.peer, command=f"{event.command.field:#06x}", reason=str(error))
             reply(refusal(error, event.command.field))

@@ -15,9 +15,10 @@ import structlog
 from archimage.errors import (
     ArchimageError,
 )
+from archimage.meter_ports import Meter
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Kept
-from archimage.ports import Index, Meter, Unmetered
+from archimage.ports import Index
 from archimage.services.compressor import Compressor
 from archimage.services.replacement import ReplacementService, is_passing
 
@@ -49,7 +50,7 @@ class CompressionService:
         *,
         back_off_s: float = _BACK_OFF_S,
     ) -> None:
-        self.meter: Meter = Unmetered()
+        self.meter = Meter()
         """Hears what becomes of the objects."""
         self._index = index
         self._compressor = compressor

@@ -5,11 +5,12 @@ One thread does it. While it works on a group the next one gathers, so the cost 
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, Self
 
 from archimage.errors import (
     ArchimageError,
@@ -19,6 +20,7 @@ from archimage.errors import (
     StorageError,
     UnavailableError,
 )
+from archimage.meter_ports import Meter
 from archimage.model.records import InstanceRecord, Original, StoredInstance
 from archimage.ports import BlobStore, Index, IndexWriter, Journal, JournalCommit, JournalEntry
 from archimage.services.content import Content
@@ -32,12 +34,28 @@ _COMPARE_BYTES: Final = 1 << 20
 Kind = Literal["stored", "duplicate", "replaced"]
 
 
+class CommitTiming(NamedTuple):
+    """What an object's group commit took: the wait for it, the flush, and the index, seconds."""
+
+    wait_s: float = 0.0
+    sync_s: float = 0.0
+    index_s: float = 0.0
+
+    def plus(self, other: Self) -> "CommitTiming":
+        """Add another one up."""
+        return CommitTiming(self.wait_s + other.wait_s, self.sync_s + other.sync_s, self.index_s + other.index_s)
+
+
+_NOTHING: Final = CommitTiming()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an object that was accepted."""
 
     record: InstanceRecord
     kind: Kind
+    timing: CommitTiming = _NOTHING
 
 
 Answer = Outcome | ArchimageError
@@ -50,7 +68,8 @@ class Arrival:
 
     supersedes is the object of which it is another form, and whose place it takes if that is still there; its file is
     then left to be deleted later, as that of the removal of this number: those who have begun to read it shall end.
-    replaced_in is the study and series of the other object that it replaces, where what was made of that holds no more.
+    replaced_in is the study and series of the other object that it replaces, where what was made of that holds no more;
+    since is when it was submitted, seconds.
     """
 
     record: InstanceRecord
@@ -60,12 +79,15 @@ class Arrival:
     replaces: StoredInstance | None = None
     replaced_in: tuple[str, str] | None = None
     removal: int = 0
+    since: float = 0.0
 
 
 class Intake:
     """Takes arrivals from any thread; calls each one's `done` from its own."""
 
     def __init__(self, blobs: BlobStore, journal: Journal, index: Index, derived: Derived, *, replace: bool) -> None:
+        self.meter = Meter()
+        """Hears of groups."""
         self._blobs = blobs
         self._journal = journal
         self._index = index
@@ -79,13 +101,19 @@ class Intake:
 
     def submit(self, arrival: Arrival) -> None:
         """Hand over an arrival."""
+        arrival.since = time.monotonic()
         self._queue.put(arrival)
+
+    @property
+    def depth(self) -> int:
+        """How many arrivals wait."""
+        return self._queue.qsize() + len(self._waiting)
 
     def check(self) -> Mapping[str, int]:
         """Return how many objects wait; UnavailableError where none is taken."""
         if not self._thread.is_alive():
             raise UnavailableError("the intake has ended")
-        return {"waiting": self._queue.qsize() + len(self._waiting)}
+        return {"waiting": self.depth}
 
     def close(self) -> None:
         """Finish what was submitted and stop."""
@@ -153,15 +181,20 @@ class Intake:
         """Decide, flush, place and index a group while every other writer waits; answers are given after."""
         placed: list[str] = []
         commit: JournalCommit | None = None
-        kept: dict[Arrival, Answer] = {}
+        fresh: list[Arrival] = []
+        began, sync_s = time.monotonic(), 0.0
         try:
             with self._index.writing() as index:
                 stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, index, answers)]
                 if fresh:
                     index.add([arrival.record for arrival in fresh])
-                    commit = self._journal.commit(_journal_entries(fresh, index))
-                    kept = {arrival: self._place(arrival, placed) for arrival in fresh}
+                    entries = _journal_entries(fresh, index)
+                    flushing = time.monotonic()
+                    commit = self._journal.commit(entries)
+                    for arrival in fresh:
+                        self._place(arrival, placed)
+                    sync_s = time.monotonic() - flushing
                     for arrival in fresh:
                         self._forget(arrival)
         except BaseException:
@@ -170,7 +203,17 @@ class Intake:
         finally:
             if commit is not None:
                 commit.applied()
-        answers.update(kept)
+        if fresh:
+            answers.update(self._timed(fresh, began, sync_s))
+
+    def _timed(self, fresh: list[Arrival], began: float, sync_s: float) -> Iterable[tuple[Arrival, Outcome]]:
+        """Tell what became of objects whose group is over, and what that took."""
+        index_s = time.monotonic() - began - sync_s
+        waits = [began - arrival.since for arrival in fresh]
+        self.meter.group_committed(waits, sync_s, index_s)
+        for arrival, wait_s in zip(fresh, waits, strict=True):
+            kind: Kind = "stored" if arrival.replaces is None else "replaced"
+            yield arrival, Outcome(arrival.record, kind, CommitTiming(wait_s, sync_s, index_s))
 
     def _is_wanted(
         self,
@@ -222,10 +265,9 @@ class Intake:
                 for offset in range(0, length, _COMPARE_BYTES)
             )
 
-    def _place(self, arrival: Arrival, placed: list[str]) -> Outcome:
+    def _place(self, arrival: Arrival, placed: list[str]) -> None:
         arrival.content.place(self._blobs, arrival.record.path)
         placed.append(arrival.record.path)
-        return Outcome(arrival.record, "stored" if arrival.replaces is None else "replaced")
 
     def _undo(self, commit: JournalCommit | None, placed: list[str]) -> None:
         """Leave nothing behind of a group that could not be kept."""

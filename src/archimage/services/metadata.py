@@ -20,6 +20,7 @@ from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.window import FIRST_READ_BYTES, Source
 from archimage.errors import DicomError, IntegrityError, NotFoundError, StorageError
+from archimage.meter_ports import Meter
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, OrderBy, Query
@@ -66,6 +67,8 @@ class MetadataService:
         limits: ScanLimits = DEFAULT_LIMITS,
     ) -> None:
         """Prepare; root is what stands before `/studies` in the URIs of bulk data, a path or an absolute URL."""
+        self.meter = Meter()
+        """Hears whether what is asked for is there."""
         self._index = index
         self._blobs = blobs
         self._cache = cache
@@ -164,6 +167,7 @@ class MetadataService:
 
         def get() -> Part:
             kept = _decoded(self._cache.read(name), label)
+            self.meter.cache_asked("metadata", hit=kept is not None)
             if kept is None:
                 kept = self._made(study_instance_uid, series_instance_uid, find)
                 self._cache.write(name, _encoded(kept, label))

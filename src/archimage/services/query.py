@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final, TypeVar, cast
 
 from archimage.errors import InvalidQueryError, OutOfResourcesError
+from archimage.meter_ports import Meter
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
 from archimage.model.query import Condition, DateTimeRange, Query, Range, Universal
 from archimage.ports import Index
@@ -77,6 +78,8 @@ class QueryService:
     """Answers queries from the index."""
 
     def __init__(self, index: Index, *, max_results: int | None = None) -> None:
+        self.meter = Meter()
+        """Hears of queries, from the doors through which they come."""
         self._index = index
         self._max_results = max_results
         self._counts = Remembered[int](index.generation, _REMEMBERED_COUNTS)

@@ -12,6 +12,7 @@ from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
 from archimage.errors import ArchimageError, IdentityMismatchError
+from archimage.meter_ports import Meter
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
@@ -33,13 +34,17 @@ Publish = Callable[[InstanceStored | InstanceRefused], None]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the sender says of an object before its data set comes; it may name the one study that it stores to."""
+    """What the sender says of an object before its data set comes; it may name the one study that it stores to.
+
+    association_id is that of the association over which it comes, if it comes over one.
+    """
 
     transfer_syntax_uid: str
     sop_class_uid: str
     sop_instance_uid: str
     source_ae_title: str = ""
     study_instance_uid: str = ""
+    association_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class StoreService:
     publish: Publish
     room: Room
     compression: CompressionRules = field(default_factory=CompressionRules)
+    meter: Meter = field(default_factory=Meter)
 
     def begin(self, expected: Expected) -> "Reception":
         """Begin to receive one object.
@@ -116,6 +122,7 @@ class Reception:
     """
 
     def __init__(self, service: StoreService, expected: Expected, scanner: HeaderScanner) -> None:
+        self._began = time.monotonic()
         self._service = service
         self._expected = expected
         self._scanner = scanner
@@ -235,11 +242,19 @@ class Reception:
 
         def told(answer: Outcome | ArchimageError) -> None:
             done(answer)
+            service, expected = self._service, self._expected
+            took_s = time.monotonic() - self._began
             if isinstance(answer, ArchimageError):
-                expected = self._expected
-                self._service.publish(InstanceRefused(expected.sop_instance_uid, expected.source_ae_title, str(answer)))
-            elif answer.kind != "duplicate":
-                self._service.publish(InstanceStored(answer.record, answer.kind == "replaced"))
+                service.meter.object_received(expected.sop_class_uid, "refused", 0, took_s)
+                sender = expected.source_ae_title
+                service.publish(
+                    InstanceRefused(expected.sop_instance_uid, sender, str(answer), expected.association_id)
+                )
+                return
+            record = answer.record
+            service.meter.object_received(expected.sop_class_uid, answer.kind, record.size_bytes, took_s)
+            if answer.kind != "duplicate":
+                service.publish(InstanceStored(record, answer.kind == "replaced"))
 
         return told
 

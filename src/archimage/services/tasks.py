@@ -7,17 +7,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
 from archimage.errors import CancelledError, NotFoundError, UnavailableError
+from archimage.meter_ports import Meter
 from archimage.model.events import TaskChanged
 from archimage.model.tasks import Task, TaskState
 from archimage.ports import JsonValue
 from archimage.services.events import EventHub
+from archimage.threads import ContextThreads
 
 _THREADS: Final = 4
 _KEPT: Final = 500
@@ -55,6 +56,8 @@ class TaskService:
     """Does work in threads of its own; safe to call from any thread. `close` it."""
 
     def __init__(self, events: EventHub, explain: Explain, *, threads: int = _THREADS, kept: int = _KEPT) -> None:
+        self.meter = Meter()
+        """Hears of ends."""
         self._events = events
         self._explain = explain
         self._kept = kept
@@ -63,7 +66,8 @@ class TaskService:
         self._releases: dict[str, Callable[[], None]] = {}
         self._told_at: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(threads, "task")
+        self.threads = ContextThreads(threads, "task")
+        """Do the work."""
 
     def start(self, kind: str, title: str, work: Work, *, release: Callable[[], None] = lambda: None) -> Task:
         """Begin a task; release is called once it has ended, even if it never began.
@@ -81,7 +85,7 @@ class TaskService:
             self._forget()
         self._events.publish(TaskChanged(task))
         try:
-            self._pool.submit(self._run, task.id, work)
+            self.threads.submit(self._run, task.id, work)
         except RuntimeError:
             self._end(task.id, TaskState.CANCELLED)
             raise UnavailableError("the archive is closing") from None
@@ -116,7 +120,7 @@ class TaskService:
         with self._lock:
             for asked in self._cancelled.values():
                 asked.set()
-        self._pool.shutdown(cancel_futures=True)
+        self.threads.shutdown(cancel_futures=True)
         for left in tuple(self._cancelled):
             self._end(left, TaskState.CANCELLED)
 
@@ -149,21 +153,25 @@ class TaskService:
             self._told_at[task_id] = now
         self._change(task_id, quiet=quiet, **told)
 
-    def _change(self, task_id: str, *, quiet: bool = False, **changes: Any) -> None:
+    def _change(self, task_id: str, *, quiet: bool = False, **changes: Any) -> Task | None:
+        """Change a task; return it, None where it has ended before."""
         with self._lock:
             task = self._tasks.get(task_id)
             if task is None or task.state.ended:
-                return
+                return None
             task = self._tasks[task_id] = replace(task, **changes)
         if not quiet:
             self._events.publish(TaskChanged(task))
+        return task
 
     def _end(self, task_id: str, state: TaskState, **changes: Any) -> None:
         with self._lock:
             release = self._releases.pop(task_id, None)
         if release is not None:
             release()
-        self._change(task_id, state=state, ended=time.time(), **changes)
+        task = self._change(task_id, state=state, ended=time.time(), **changes)
+        if task is not None:
+            self.meter.task_ended(task.kind, state)
         with self._lock:
             self._cancelled.pop(task_id, None)
             self._told_at.pop(task_id, None)

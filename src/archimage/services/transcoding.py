@@ -35,6 +35,7 @@ from archimage.dicom.frametranscoding import FrameTranscoding, Way
 from archimage.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
 from archimage.dicom.transcode import Piece, Transcoding
 from archimage.errors import ExcessiveDatasetError, NotAcceptableError, UnavailableError
+from archimage.meter_ports import Meter
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -98,6 +99,8 @@ class TranscodingService:
 
         Files are not flushed: the epoch has to be another one once the machine has stopped.
         """
+        self.meter = Meter()
+        """Hears whether what is asked for is there."""
         self._frames = frames
         self._work = work
         self._files = files
@@ -138,10 +141,12 @@ class TranscodingService:
         name = self._name(instance, target, quality)
         for _ in range(_ATTEMPTS):
             if (kept := self._files.open(name)) is not None:
+                self.meter.cache_asked("transcoded", hit=True)
                 return _opened(kept)
             made: list[BlobReader] = []
             self._flight.run(name, lambda: made.append(self._make(name, instance, target, quality)))  # noqa: B023
             if made:  # it was done here
+                self.meter.cache_asked("transcoded", hit=False)
                 return _opened(made.pop())
         raise UnavailableError("there is too little room for transcoded objects; try again later")
 

@@ -8,7 +8,6 @@ import io
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
@@ -19,6 +18,7 @@ from archimage.services.sources import NOT_AN_OBJECT, ZipLimits, members
 from archimage.services.store import StoreService
 from archimage.services.stow_object import Answer, Failed, ObjectPart
 from archimage.services.tasks import Progress, TaskService
+from archimage.threads import ContextThreads
 
 Fate = Literal["stored", "replaced", "duplicate", "refused", "ignored", "accepted"]
 
@@ -90,7 +90,7 @@ class UploadService:
         self.store = store
         self.importing = importing
         self.tasks = tasks
-        self.pool = ThreadPoolExecutor(_THREADS, "upload")
+        self.pool = ContextThreads(_THREADS, "upload")
 
     def begin(self, *, at_once: bool = False) -> "Uploading":
         """Begin one upload; at_once has archives of any size unpacked before it is finished, by no task."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import Config
+from archimage.meter_ports import Meter
 from archimage.model.hashed import is_hashed_id
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
@@ -22,6 +23,7 @@ from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.measured import ROUTE, Measured
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.application import Ohif
 from archimage.web.ohif.installed import Installation
@@ -32,6 +34,14 @@ from archimage.web.pages import application as pages
 _READ_ONLY: Final = partial(
     status_report, HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", {"Allow": "GET, HEAD"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What hears of requests, and what tells the metrics and blocks; None where nothing is counted."""
+
+    meter: Meter
+    exposition: Callable[[], bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class Application:
             return await self.dicomweb(scope, receive, send)
         document = self.documents.get(path)
         if document is not None:
+            scope[ROUTE] = path
             part = document if scope["method"] in {"GET", "HEAD"} else _READ_ONLY()
         elif self.orthanc is not None and _is_orthanc(scope, path):
             part = self.orthanc
@@ -78,9 +89,9 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     health: HealthService,
     config: Config,
     threads: Threads,
-    exposition: Callable[[], bytes],
+    counting: Counting,
 ) -> ASGIApp:
-    """Make the application; threads run what blocks, exposition tells the metrics."""
+    """Make the application; threads run what blocks."""
     settings = config.http
     dicomweb = DicomWebService(
         RESOURCES, services, threads, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
@@ -88,7 +99,9 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     described = Response(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
-    documents: dict[str, ASGIApp] = {"/openapi.json": described, metrics.PATH: metrics.endpoint(exposition)}
+    documents: dict[str, ASGIApp] = {"/openapi.json": described}
+    if counting.exposition is not None:
+        documents[metrics.PATH] = metrics.endpoint(counting.exposition)
     viewer = Installation(config.viewer_directory)
     shown = pages.build(management, viewer, settings.public_url)
     followed: ASGIApp | None = None
@@ -101,6 +114,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
         served = OrthancServices(named, services, management, threads)
         followed = orthanc.build(served, body_timeout_s=settings.request_timeout_s)
     application = Application(dicomweb, documents, parts, followed, probes.build(health.needed, health.parts))
-    return HostGuard(
+    guarded = HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
+    return guarded if counting.exposition is None else Measured(guarded, counting.meter)

@@ -4,7 +4,8 @@ Ref: PS3.4 §C.4.1, §C.6.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
+import time
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Final
@@ -22,7 +23,7 @@ from archimage.protocol.uids import (
     STUDY_ROOT_FIND,
 )
 from archimage.services.identifiers import decode_identifier
-from archimage.services.query import QueryOptions, QueryService, Root
+from archimage.services.query import Find, QueryOptions, QueryService, Root
 from archimage.services.responses import ResponseEncoder
 
 IDENTIFIER_SYNTAXES: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
@@ -75,10 +76,24 @@ def _handler(queries: QueryService, executor: Executor) -> Handler:
 
 
 def _pages(queries: QueryService, request: Request) -> Generator[list[Response], None, None]:
-    """Yield pending responses in pages; blocks, from the first step on."""
+    """Yield pending responses in pages, and have the query counted; blocks, from the first step on."""
+    began = time.monotonic()
+    level = ""
+    try:
+        find = _find(queries, request)
+        level = find.query.level
+        yield from _found(queries, find, request)
+    finally:
+        queries.meter.query_answered(level, time.monotonic() - began)
+
+
+def _find(queries: QueryService, request: Request) -> Find:
+    identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
+    return queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, _options(request.extended))
+
+
+def _found(queries: QueryService, find: Find, request: Request) -> Iterator[list[Response]]:
     transfer_syntax_uid = request.context.transfer_syntax
-    identifier = decode_identifier(request.identifier, transfer_syntax_uid)
-    find = queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, _options(request.extended))
     encoder = ResponseEncoder(find, transfer_syntax_uid, request.called_ae_title)
     status = Status.PENDING_WITH_UNSUPPORTED_KEYS if find.unsupported else Status.PENDING
     for page in queries.pages(find.query):

@@ -36,6 +36,7 @@ def _begin(store: StoreService, threads: WorkerThreads, incoming: Incoming) -> O
             sop_class_uid=command.affected_sop_class_uid,
             sop_instance_uid=command.affected_sop_instance_uid or "",
             source_ae_title=incoming.calling_ae_title,
+            association_id=incoming.association_id,
         )
         return _Store(store.begin(expected), threads, incoming)
     except ArchimageError as error:
@@ -107,4 +108,5 @@ class _Store:
         if isinstance(result, ArchimageError):
             self._incoming.reply(refusal(result, CommandField.C_STORE_RQ))
         else:
+            self._incoming.committed(result.timing)
             self._incoming.reply(Response(Status.SUCCESS))

@@ -1,11 +1,12 @@
 """The management API as one ASGI application."""
 
 from fastapi import APIRouter, FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage import __version__
 from archimage.web.api import associations, changes, events, labels, nodes, problems, studies, system, tasks, upload
 from archimage.web.api.resources import ROOT, ApiServices
+from archimage.web.measured import ROUTE
 from archimage.web.origins import SameOrigin
 
 
@@ -29,7 +30,22 @@ def build(services: ApiServices, *, body_timeout_s: float) -> ASGIApp:
     application = describe()
     application.state.services = services
     problems.register(application, body_timeout_s=body_timeout_s)
-    return SameOrigin(application)
+    return SameOrigin(_Named(application))
+
+
+class _Named:
+    """Leaves the template of the address that was served: of a router's resources the framework may not tell all."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            if (route := scope.get("route")) is not None:
+                scope[ROUTE] = ROOT + route.path.removeprefix(ROOT)
 
 
 def describe() -> FastAPI:

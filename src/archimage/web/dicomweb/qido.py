@@ -5,6 +5,7 @@ Ref: PS3.18 §10.6, §8.3.4.
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -133,7 +134,7 @@ def _searching(level: Level) -> Handler:
             return StreamedResponse(_pieces(request, form.begin(found.first), found.rest), headers)
         return Response(form.begin(found.first[: search.limit]) + form.end(), 200, headers)
 
-    return handle
+    return _metered(level, handle)
 
 
 def _counting(level: Level) -> Handler:
@@ -144,6 +145,19 @@ def _counting(level: Level) -> Handler:
         total = await request.run(request.services.query.count, prepared.query)
         headers = _headers(request, [*warnings, *_ignored(prepared)])
         return Response(orjson.dumps({"count": total}), 200, headers, _PLAIN_JSON.media_type)
+
+    return _metered(level, handle)
+
+
+def _metered(level: Level, answer: Handler) -> Handler:
+    """Count what an answer is given to, and how long its beginning takes."""
+
+    async def handle(request: DicomWebRequest) -> ASGIApp:
+        began = time.monotonic()
+        try:
+            return await answer(request)
+        finally:
+            request.services.query.meter.query_answered(level, time.monotonic() - began)
 
     return handle
 

@@ -90,6 +90,11 @@ class Resource:
     max_body_bytes: int | None = MAX_BODY_BYTES
     root: str = SERVICE_ROOT
 
+    @property
+    def address(self) -> str:
+        """The template of its whole address."""
+        return f"{self.root}{self.path}"
+
 
 class DicomWebRequest:
     """A request as a handler sees it; what it reads from the peer is bounded."""

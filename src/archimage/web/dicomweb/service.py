@@ -15,6 +15,7 @@ from archimage.web import errors
 from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Resource, Threads, WebServices
 from archimage.web.dicomweb.routes import Route, Routes
 from archimage.web.hosts import address_of
+from archimage.web.measured import ROUTE
 from archimage.web.receiving import TimedReceive
 from archimage.web.sending import Sending, has_body
 
@@ -74,7 +75,9 @@ class DicomWebService:
             return await _not_found()(scope, body, send)
         resource = route.resources.get(scope["method"])
         if resource is None:
+            scope[ROUTE] = next(iter(route.resources.values())).address
             return await _no_method(scope["method"], route)(scope, body, send)
+        scope[ROUTE] = resource.address
         _check_length(scope, resource)
         request = DicomWebRequest(
             resource, route.variables, scope, body, self._services, self._threads, self._base_url(scope)

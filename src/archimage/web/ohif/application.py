@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from archimage.web.dicomweb.conditional import WEAK, is_current
 from archimage.web.dicomweb.metadata import takes_gzip
 from archimage.web.errors import NOWHERE, status_report
+from archimage.web.measured import ROUTE
 from archimage.web.ohif.adapting import PAGE, ROOT, SETTINGS
 from archimage.web.ohif.installed import Installation, Member, Viewer
 from archimage.web.responses import ThreadedResponse
@@ -69,6 +70,7 @@ class Ohif:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        scope[ROUTE] = f"{ROOT}/{{path}}"
         viewer = await run_in_threadpool(self._installation.viewer)
         answer = self._otherwise if viewer is None else await run_in_threadpool(self._answer, viewer, scope)
         await answer(scope, receive, send)

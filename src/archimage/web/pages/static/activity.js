@@ -8,6 +8,8 @@ const body = (name) => document.getElementById(name);
 const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
 const bytes = (size) => (size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`);
 const age = (seconds) => (seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`);
+const short = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`);
+const PARTS = { receive_s: "receiving", wait_s: "waiting", sync_s: "flush", index_s: "index", send_s: "sending" }, MAX_ENDED = 10;
 const nothing = (width, text) => element("tr", {}, element("td", { colSpan: width, className: "sub" }, text));
 const row = (...cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 
@@ -30,8 +32,18 @@ function course(one) {
   return element("div", { className: "course" }, bar, words, problems(one));
 }
 
+/** Where the time of an association went, the longest first. */
+function spent(timing) {
+  const parts = Object.entries(PARTS).map(([part, words]) => [timing[part], words]).filter(([seconds]) => seconds >= 0.0005);
+  return parts.sort(([one], [other]) => other - one).map(([seconds, words]) => `${words} ${short(seconds)}`).join(", ") || "nothing to speak of";
+}
+
 async function show() {
-  const [associations, tasks] = await Promise.all([ask("/associations"), ask("/tasks")]);
+  const [associations, ended, tasks] = await Promise.all([ask("/associations"), ask("/associations/ended"), ask("/tasks")]);
+  body("ended").replaceChildren(...(ended.length ? ended.slice(0, MAX_ENDED).map((one) => row(
+    `${one.calling_ae_title} at ${one.address}${one.reason ? `: ${one.reason}` : ""}`, short(one.duration_s),
+    `${bytes(one.received_bytes)} / ${bytes(one.sent_bytes)}`, String(one.operations), spent(one.timing),
+  )) : [nothing(5, "None since the server started.")]));
   body("associations").replaceChildren(...(associations.length ? associations.map((one) => row(
     `${one.calling_ae_title} at ${one.address}`, age(one.age_s), `${bytes(one.received_bytes)} / ${bytes(one.sent_bytes)}`,
     one.last_operation ? `${one.last_operation}, ${count(one.operations, "operation")}` : "none yet",

@@ -1,0 +1,97 @@
+"""The meter of a process: who tells it what happens, and what it looks at whenever its metrics are told."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from archimage.config import Config
+from archimage.imaging.pool import WorkerPool
+from archimage.meter_ports import Meter, Metered
+from archimage.observe.metrics import Metrics
+from archimage.observe.titles import Titles
+from archimage.ports import Index
+from archimage.services.intake import Intake
+from archimage.threads import Pool
+
+_LOOK_EVERY_S: Final = 2.0
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class Metering:
+    """Counts where `http.metrics` says so, and else hears everything and does nothing."""
+
+    def __init__(
+        self, config: Callable[[], Config], nodes: Callable[[], Iterable[str]], together: Path | None = None
+    ) -> None:
+        """Begin; config tells the settings as they are now, nodes the AE titles of all nodes, and may block.
+
+        together is the directory where several equal processes count (`observe.cells`).
+        """
+
+        def known() -> Iterable[str]:
+            return [*config().dicom.allowed_calling_ae_titles, *nodes()]
+
+        titles = Titles(known, lambda: not config().dicom.allowed_calling_ae_titles)
+        self._metrics = Metrics(together, titles) if config().http.metrics else None
+        self._together = together is not None
+        self.meter = self._metrics or Meter()
+        """Hears what happens."""
+
+    @property
+    def exposition(self) -> Callable[[], bytes] | None:
+        """What tells all of it, as text, and blocks; None where nothing is counted."""
+        return None if self._metrics is None else self._metrics.exposition
+
+    def hear(self, *parts: Metered | None) -> None:
+        """Have parts tell the meter what they do."""
+        for part in parts:
+            if part is not None:
+                part.meter = self.meter
+
+    def watch_machine(self, directory: Path, index: Index) -> None:
+        """Look at disk, index and this process."""
+        self._watch("pacs_disk_free_bytes", lambda: shutil.disk_usage(directory).free)
+        self._watch("pacs_disk_size_bytes", lambda: shutil.disk_usage(directory).total)
+        self._watch("pacs_index_size_bytes", index.size_bytes)
+        self._watch("pacs_resident_memory_bytes", _resident_bytes)
+        self._watch("pacs_open_files", _open_files)
+
+    def watch_work(self, intake: Intake, pixels: WorkerPool) -> None:
+        """Look at what waits for the intake, and at the worker processes for pixels."""
+        self._watch("pacs_queue_depth", lambda: intake.depth, "intake")
+        self._watch("pacs_pixel_workers", lambda: pixels.idle, "idle")
+        self._watch("pacs_pixel_workers", lambda: pixels.busy, "busy")
+
+    def watch_threads(self, pools: Mapping[str, Pool]) -> None:
+        """Look at pools of threads, by their names."""
+        for name, pool in pools.items():
+            self._watch("pacs_threads", partial(getattr, pool, "size"), name)
+            self._watch("pacs_threads_busy", partial(getattr, pool, "busy"), name)
+            self._watch("pacs_queue_depth", partial(getattr, pool, "waiting"), name)
+
+    def begin(self) -> asyncio.Task[None]:
+        """Look for the first time, which blocks, and then now and then, for other processes that are asked."""
+        if self._metrics is not None:
+            self._metrics.begin()
+        return asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._metrics is not None and self._together:
+            self._metrics.refresh()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _watch(self, name: str, read: Callable[[], float], *labels: str) -> None:
+        if self._metrics is not None:
+            self._metrics.watch(name, read, *labels)
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a path of each would only be dropped
