@@ -9,7 +9,7 @@ VIEWER := $(DATA)/viewer/.tried
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test coverage check bench conformance lock peers clean
+.PHONY: help setup serve test coverage check bench conformance monitoring lock peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev peers  ## compare speed and memory with other archives
 
 conformance: $(VENV)/.dev  ## write CONFORMANCE.md anew, from the tables that the server runs on
 	$(BIN)/python -m scripts.conformance
+
+monitoring: $(VENV)/.dev  ## write docs/metrics.md, the dashboard and the alert rules anew, from the table of metrics
+	$(BIN)/python -m scripts.monitoring
 
 lock: $(VENV)/.tools  ## renew the locked dependencies
 	for lock in "requirements/tools.in -o requirements/tools.lock" \

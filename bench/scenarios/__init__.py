@@ -7,6 +7,7 @@ from bench.scenarios import (
     find,
     full_index,
     idle,
+    metrics_cost,
     ohif,
     pages,
     pool,
@@ -32,6 +33,7 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "full_index": full_index.full_index,
     "pool": pool.pool,
     "stop": stop.stop,
+    "metrics_cost": metrics_cost.metrics_cost,
     "web_metadata": web_metadata.web_metadata,
     "web_query": web_query.web_query,
     "web_rate": web_query.web_rate,
@@ -46,9 +48,10 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "pages_viewer": pages.pages_viewer,
 }
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_"))],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", "metrics_", "stop"))],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
+    "operations": ["stop", "metrics_cost"],
     "pages": [name for name in ALL if name.startswith("pages_")],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""
