@@ -93,6 +93,13 @@ class FreeTextContract:
     def test_every_word_is_found_somewhere(self, index: Index, text: str, studies: str) -> None:
         assert found(index, text) == studies
 
+    def test_of_a_text_without_end_the_beginning_is_looked_at(self, index: Index) -> None:
+        endless = record("P4", 4, 1, 1)
+        endless.values["study_description"] = f"Begins {'x' * 500_000} ends"  # type: ignore[index]
+        index.add([endless])
+        assert found(index, "begins") == "4"
+        assert found(index, "ends") == ""
+
     def test_what_comes_later_goes_or_is_removed_is_heeded(self, index: Index) -> None:
         bare, described = record("P4", 4, 1, 1), record("P4", 4, 1, 2)
         described.values.update({"study_description": "Zebra", "accession_number": "LATE-7"})  # type: ignore[attr-defined]

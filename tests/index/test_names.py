@@ -69,3 +69,10 @@ def test_wildcards_stay_and_none_is_made() -> None:
 def test_query_words_are_folded_one_by_one() -> None:
     assert query_words("Jörg *Doe*") == [{"jorg", "joerg"}, {"doe"}]
     assert query_words("*^*") == []
+
+
+def test_what_is_far_too_long_to_be_a_name_has_no_keys_and_no_name_has_very_many() -> None:
+    assert keys("x" * 1_025) == set()
+    many = keys("^".join(f"a{number}" for number in range(200)))
+    assert len([kind for kind, _ in many if kind == WORD]) == 64
+    assert keys("Doe^" + "x" * 900) > {(WORD, "doe")}

@@ -1,6 +1,7 @@
 """The head of an answer comes with what follows it, and does not wait for what comes later."""
 
 import asyncio
+import threading
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -9,14 +10,15 @@ from tests.web.test_direct import connect, listening
 
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = b"HEAD /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
-WAIT_S = 0.3
+WITHIN_S = 20.0
+COME = threading.Event()
 
 
 async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer with a body of five bytes: at once, or for `/later` after a while."""
+    """Answer with a body of five bytes: at once, or for `/later` once the head has come."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     if scope["path"] == "/later":
-        await asyncio.sleep(WAIT_S)
+        await asyncio.to_thread(COME.wait, WITHIN_S)
     await send({"type": "http.response.body", "body": b"hello"})
 
 
@@ -34,6 +36,7 @@ def test_a_head_does_not_wait_for_a_body_that_comes_later() -> None:
     with listening(answer) as port, connect(port) as connection:
         connection.sendall(GET % b"later")
         assert connection.recv(65_536).endswith(b"\r\n\r\n")
+        COME.set()
         assert connection.recv(65_536) == b"hello"
 
 

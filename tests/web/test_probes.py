@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 
+import httpx
 from starlette.types import Message
 
 from archimage import __version__
@@ -87,3 +88,21 @@ def test_a_check_that_hangs_is_given_up() -> None:
 
 def test_other_paths_are_not_found() -> None:
     assert ask("/other", {})[0] == 404
+
+
+def test_who_asks_without_end_has_a_part_looked_at_once_in_a_moment() -> None:
+    looked: list[str] = []
+
+    def check() -> dict[str, int]:
+        looked.append("index")
+        return {}
+
+    async def many() -> None:
+        application = build({"index": check}, {"index": check})
+        transport = httpx.ASGITransport(app=application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answers = await asyncio.gather(*(client.get(path) for path in ("/ready", "/health") * 20))
+        assert {answer.status_code for answer in answers} == {200}
+
+    asyncio.run(many())
+    assert looked == ["index"]

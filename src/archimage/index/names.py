@@ -25,6 +25,9 @@ SOUND: Final = "S"
 
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
+_LONGEST: Final = 1_024
+_MOST_WORDS: Final = 64
+"""The whole value stands beside each of its keys: one that a peer made as long as it liked would fill the disk."""
 _BREAKS: Final = re.compile(r"[\s^=*?,.\-'\\]+")
 _SPACE: Final = re.compile(r"\s+")
 _CLASSES: Final = {
@@ -84,9 +87,11 @@ def sound(word: str) -> str:
 
 
 def keys(value: str) -> set[tuple[str, str]]:
-    """Return the (kind, key) pairs of a stored PN value."""
+    """Return the (kind, key) pairs of a stored PN value; none of one that is far too long to be a name."""
+    if len(value) > _LONGEST:
+        return set()
     forms = {form for group in _groups(value) for form in _forms(group)}
-    words = _words(forms)
+    words = set(sorted(_words(forms))[:_MOST_WORDS])
     found = {(FORM, form) for form in forms} | {(WORD, word) for word in words}
     return found | {(SOUND, key) for word in words if word.isascii() and (key := sound(word))}
 

@@ -207,7 +207,9 @@ class Session:
             cancelled = self._cancels.get(command.message_id_being_responded_to or 0)
             if cancelled is not None:
                 cancelled.set()
-        elif command.is_request and self._drained is None:
+        elif command.is_request:
+            if self._drained is not None:
+                return
             self.requests += 1
             self.watch.requested()
             self.last_request = command.field

@@ -42,5 +42,5 @@ def downgrade() -> None:
 
 
 def _text(columns: tuple[str, ...], row: str = "") -> str:
-    """Join columns, with a break of two blanks before every word."""
-    return " || ".join(f"replace(' ' || coalesce({row}{column}, ''), ' ', '  ')" for column in columns)
+    """Join the beginnings of columns, with a break of two blanks before every word."""
+    return " || ".join(f"replace(' ' || coalesce(substr({row}{column}, 1, 256), ''), ' ', '  ')" for column in columns)
