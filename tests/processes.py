@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from archimage.app import Address, OnReady
 from archimage.config import Config, DicomConfig, HttpConfig, StorageConfig
+from archimage.server import Address, OnReady
 
 Returned = TypeVar("Returned")
 

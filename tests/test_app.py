@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 import uvloop
 
+from archimage import server
 from archimage.app import build
 from archimage.config import Config, HttpConfig
 from archimage.dicom.demo import demo_files
@@ -37,7 +38,7 @@ _TRIES = 5
 
 
 def _play(settings: Config, play: Callable[[int], Returned], number: signal.Signals = signal.SIGTERM) -> Returned:
-    return played(lambda ready: uvloop.run(build(settings).serve(ready)), play, number)[0]
+    return played(lambda ready: uvloop.run(server.serve(build(settings), ready)), play, number)[0]
 
 
 def _store(port: int, *objects: tuple[str, bytes]) -> list[int]:
@@ -126,7 +127,7 @@ def test_both_addresses_are_told_when_both_listen(tmp_path: Path, number: signal
             told.extend((dicom, http))
             ready(dicom, http)
 
-        uvloop.run(build(config(tmp_path)).serve(tell))
+        uvloop.run(server.serve(build(config(tmp_path)), tell))
 
     answer, _ = played(serve, play, number)
     assert answer.startswith(b"HTTP/1.1 200")
@@ -143,7 +144,7 @@ def test_the_end_takes_a_moment_with_associations_open_and_objects_on_their_way(
         peers[1].begin_store(cut)
         peers[1].send_dataset(3, dataset(cut, pixels=bytes(500_000))[:300_000], whole=False)
 
-    _, took_s = played(lambda ready: uvloop.run(build(config(tmp_path)).serve(ready)), play)
+    _, took_s = played(lambda ready: uvloop.run(server.serve(build(config(tmp_path)), ready)), play)
     assert took_s < 1.0
     assert [peer.receive() for peer in peers] == [Abort(0, 0)] * 20
     for peer in peers:

@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from archimage import workers
-from archimage.app import Address
 from archimage.config import Config, DicomConfig
 from archimage.errors import ArchimageError, ConfigError
 from archimage.index.sqlite import SqliteIndex
 from archimage.net.server import bind
 from archimage.protocol.status import Status
+from archimage.server import Address
 from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import launch, wait_until
 from tests.attacks.wire import Peer

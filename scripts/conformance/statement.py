@@ -10,6 +10,7 @@ from archimage import __version__
 from archimage.app import App, build
 from archimage.config import Config, StorageConfig
 from archimage.net.dispatch import Registry
+from archimage.server import association_settings, registry
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.table import RESOURCES
 from scripts.conformance import dicomweb, limits, networking, objects
@@ -25,21 +26,21 @@ def statement() -> str:
         app = build(Config(storage=StorageConfig(directory=Path(directory))))
         threads, readers = WorkerThreads(1, "ingest"), ThreadPoolExecutor(1)
         try:
-            return page(*_parts(app, app.registry(threads, readers)))
+            return page(*_parts(app, registry(app, threads, readers)))
         finally:
             threads.close()
             readers.shutdown()
             app.close()
 
 
-def _parts(app: App, registry: Registry) -> Iterator[str]:
+def _parts(app: App, services: Registry) -> Iterator[str]:
     config = app.config
     yield from (_MADE, _TITLE)
-    yield from _overview(registry)
+    yield from _overview(services)
     yield from _introduction()
     yield "## 3 Networking (DIMSE)"
     yield from _model()
-    yield from networking.acceptor(registry, config, app.association_settings())
+    yield from networking.acceptor(services, config, association_settings(config.dicom))
     yield from networking.behaviour()
     yield from networking.requestor()
     yield from _configuration()
@@ -47,7 +48,7 @@ def _parts(app: App, registry: Registry) -> Iterator[str]:
     yield from chain(objects.storage_classes(), objects.attributes(), limits.limits(config))
 
 
-def _overview(registry: Registry) -> Iterator[str]:
+def _overview(services: Registry) -> Iterator[str]:
     yield paragraph(
         f"""Version {__version__}. This statement says which parts of the DICOM standard archimage implements, so that
         the engineers of a hospital can tell what will work together with it before they connect anything. It follows
@@ -59,7 +60,7 @@ def _overview(registry: Registry) -> Iterator[str]:
         objects; over HTTP it does the same with DICOMweb. It displays nothing by itself, and is not a certified medical
         device."""
     )
-    yield networking.services(registry)
+    yield networking.services(services)
     methods = {(found.method, dicomweb.address(found).rstrip("/")) for found in RESOURCES}
     yield paragraph(
         f"""DICOMweb (PS3.18), as an origin server: {len(methods)} transactions to search, retrieve, store and remove,

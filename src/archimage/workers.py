@@ -23,11 +23,13 @@ from typing import Final
 import structlog
 import uvloop
 
-from archimage.app import Address, OnReady, ReadConfig, bind_listener, build
+from archimage import server
+from archimage.app import build
 from archimage.config import Config
 from archimage.errors import ArchimageError, ConfigError
 from archimage.observe import logs, metrics
 from archimage.observe.cells import Processes, processes
+from archimage.server import Address, OnReady, ReadConfig, bind_listener
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -191,7 +193,7 @@ def _work(config: Config, read: ReadConfig | None, ready: Connection, counting: 
         ready.close()
 
     with contextlib.closing(build(config, counting=counting)) as archive:
-        uvloop.run(archive.serve(tell, read))
+        uvloop.run(server.serve(archive, tell, read))
 
 
 def _end_with_parent() -> None:

@@ -16,6 +16,7 @@ import uvloop
 from archimage.app import App, build
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
+from archimage.server import web_application
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.resources import Threads
 from archimage.web.protocol import HttpLimits
@@ -114,7 +115,7 @@ def _listen(
     listener: socket.socket,
     limits: HttpLimits | None,
 ) -> HttpServer:
-    served = app.web_application(Threads(threads, threads))
+    served = web_application(app, Threads(threads, threads))
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

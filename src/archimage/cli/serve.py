@@ -17,8 +17,9 @@ from archimage.cli.output import say
 from archimage.errors import ArchimageError, ConfigError
 
 if TYPE_CHECKING:
-    from archimage.app import App, OnReady, ReadConfig
+    from archimage.app import App
     from archimage.config import Config
+    from archimage.server import OnReady, ReadConfig
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")]
 Nodes = Annotated[
@@ -121,7 +122,9 @@ def _start(settings: "Config", read: "ReadConfig") -> None:
 def _serve(archive: "App", ready: "OnReady", read: "ReadConfig") -> None:
     import uvloop
 
+    from archimage import server
+
     try:
-        uvloop.run(archive.serve(ready, read))
+        uvloop.run(server.serve(archive, ready, read))
     except OSError as error:  # no event loop can be had
         raise ArchimageError(f"cannot serve: {error.strerror}") from error

@@ -1,0 +1,203 @@
+"""The listeners of one process over an open archive: both ports, from the first connection to the last."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp
+
+from archimage.app import App
+from archimage.config import Config, DicomConfig
+from archimage.errors import ConfigError
+from archimage.net.admission import AdmissionPolicy
+from archimage.net.client import ClientSettings
+from archimage.net.dispatch import Registry
+from archimage.net.scp import query as query_scp
+from archimage.net.scp import retrieve as retrieve_scp
+from archimage.net.scp import storage as storage_scp
+from archimage.net.scp import verification as verification_scp
+from archimage.net.server import DicomServer, bind
+from archimage.protocol.association import AssociationSettings
+from archimage.services.deletion import DeletionService
+from archimage.services.orthanc import OrthancService
+from archimage.services.status import Ports
+from archimage.services.tags import TagService
+from archimage.threads import ContextThreads, WorkerThreads
+from archimage.web.dicomweb.resources import Threads, WebServices
+from archimage.web.protocol import HttpLimits
+from archimage.web.server import HttpServer
+
+_INGEST_THREADS: Final = 4
+_READ_THREADS: Final = 8
+_WEB_THREADS: Final = 8
+_IMAGE_THREADS: Final = 2 * (os.cpu_count() or 1) + 2
+"""They wait for the worker processes, each for one frame or object at a time."""
+_log = structlog.get_logger()
+
+Address = tuple[str, int]
+ReadConfig = Callable[[], Config]
+OnReady = Callable[[Address, Address], None]
+"""Called with the DICOM and the HTTP address once both listen."""
+
+
+async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> None:
+    """Listen until SIGTERM or SIGINT, then close the archive; read gives the settings anew at SIGHUP."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    with ExitStack() as held:
+        held.callback(app.close)
+        web = Threads(WorkerThreads(_WEB_THREADS, "web"), WorkerThreads(_IMAGE_THREADS, "image"))
+        held.callback(web.slow.close)
+        held.callback(web.quick.close)
+        readers = ContextThreads(_READ_THREADS, "read")
+        held.callback(readers.shutdown)
+        ingest = held.enter_context(closing(WorkerThreads(_INGEST_THREADS, "ingest")))
+        held.callback(app.pixels.close)  # so that no thread waits for an image
+        app.metering.watch_threads({"web": web.quick, "image": web.slow, "read": readers, "ingest": ingest})
+        held.callback(app.metering.begin().cancel)
+        dicom = DicomServer(
+            association_settings(app.config.dicom),
+            registry(app, ingest, readers),
+            _admission(app.config.dicom),
+            app.associations,
+        )
+        if read is not None:
+            loop.add_signal_handler(signal.SIGHUP, _reload, app, read, dicom)
+        http = _http_server(app, web)
+        try:
+            await _listen(app, dicom, http, on_ready)
+            await stopped.wait()
+        finally:
+            app.health.end()
+            calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
+            grace_s = app.config.dicom.grace_s
+            await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
+
+
+def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
+    """Take over what may change while the archive runs; no association notices."""
+    try:
+        fresh = read()
+    except ConfigError as error:
+        _log.error("the settings stay as they are", reason=str(error))
+        return
+    waiting = app.config.waiting(fresh)
+    app.configure(app.config.with_reloaded(fresh))
+    dicom.admit_by(_admission(app.config.dicom))
+    _log.info("the settings were read again")
+    if waiting:
+        _log.warning("settings were changed that hold from the next start on", settings=", ".join(waiting))
+
+
+async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
+    """Take the ports, last of all, and tell."""
+    dicom_socket, http_socket = _bind_listeners(app.config)
+    await dicom.listen(dicom_socket)
+    await http.listen(http_socket)
+    app.services.status.listening(Ports(dicom_socket.getsockname()[1], http_socket.getsockname()[1]))
+    app.begin()
+    on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
+
+
+def _http_server(app: App, threads: Threads) -> HttpServer:
+    http = app.config.http
+    limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
+    return HttpServer(web_application(app, threads), limits)
+
+
+def web_application(app: App, threads: Threads) -> ASGIApp:
+    """Return everything that is served over HTTP; what blocks is done in these threads."""
+    from archimage.web import application  # the framework takes a while to import, and only a server needs it
+    from archimage.web.api.resources import ApiServices
+
+    services = app.services
+    dicomweb = WebServices(
+        query=services.query,
+        store=services.store,
+        frames=services.frames,
+        metadata=services.metadata,
+        removal=services.removal,
+        rendering=services.rendering,
+        transcoding=services.transcoding,
+    )
+    management = ApiServices(
+        status=services.status,
+        catalogue=services.catalogue,
+        tags=TagService(services.catalogue, services.metadata),
+        deletion=DeletionService(services.removal, services.catalogue, services.tasks),
+        labels=services.labels,
+        events=services.events,
+        tasks=services.tasks,
+        nodes=services.nodes,
+        peers=app.peers,
+        associations=app.associations,
+        uploads=services.uploads,
+        preparing=services.preparing,
+        changes=app.changes,
+    )
+    named = OrthancService(app.hashed, services.query, services.removal)
+    counting = application.Counting(app.metering.meter, app.metering.exposition)
+    return application.build(dicomweb, management, named, app.health, app.config, threads, counting)
+
+
+def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
+    """Return the DICOM services; their work is done in these threads."""
+    services, dicom = app.services, app.config.dicom
+    destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings())
+    return Registry(
+        verification_scp.service(),
+        storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
+        query_scp.service(services.query, readers),
+        retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder),
+    )
+
+
+def association_settings(dicom: DicomConfig) -> AssociationSettings:
+    """Return what this side brings to an association."""
+    return AssociationSettings(
+        ae_title=dicom.ae_title,
+        max_pdu_length=dicom.max_pdu_length,
+        artim_timeout_s=dicom.artim_timeout_s,
+        idle_timeout_s=dicom.idle_timeout_s,
+        max_operations_performed=dicom.max_operations,
+    )
+
+
+def _admission(dicom: DicomConfig) -> AdmissionPolicy:
+    called = frozenset(dicom.accepted_called_ae_titles or (dicom.ae_title,))
+    return AdmissionPolicy(
+        called_ae_titles=None if dicom.any_called_ae_title else called,
+        calling_ae_titles=frozenset(dicom.allowed_calling_ae_titles),
+        max_associations=dicom.max_associations,
+        max_associations_per_ae=dicom.max_associations_per_ae,
+        max_pending=dicom.max_pending_connections,
+        max_pending_per_address=dicom.max_pending_per_address,
+    )
+
+
+def _bind_listeners(config: Config) -> tuple[socket.socket, socket.socket]:
+    shared = config.dicom.workers > 1
+    dicom = bind_listener("dicom", config.dicom.host, config.dicom.port, shared=shared)
+    try:
+        return dicom, bind_listener("http", config.http.host, config.http.port, shared=shared)
+    except ConfigError:
+        dicom.close()
+        raise
+
+
+def bind_listener(section: str, host: str, port: int, *, shared: bool) -> socket.socket:
+    """Bind the port of a section of the settings; ConfigError when it cannot be had."""
+    try:
+        return bind(host, port, shared=shared)
+    except OSError as error:
+        raise ConfigError(
+            f"{section}.port = {port}: cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0"
+        ) from error
