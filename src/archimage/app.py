@@ -181,12 +181,16 @@ class App:
             preparing=preparing,
         )
         opened.callback(self.services.status.close)
+        self._work_with(opened, replacement)
+        self._meter(intake)
+
+    def _work_with(self, opened: ExitStack, replacement: ReplacementService) -> None:
+        """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
         self.hashed = HashedTable(self.index)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        self._meter(intake)
 
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
