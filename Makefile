@@ -46,7 +46,7 @@ monitoring: $(VENV)/.dev  ## write docs/metrics.md, the dashboard and the alert 
 lock: $(VENV)/.tools  ## renew the locked dependencies
 	for lock in "requirements/tools.in -o requirements/tools.lock" \
 		"pyproject.toml -o requirements/runtime.lock" \
-		"pyproject.toml --group dev -c requirements/runtime.lock -o requirements/dev.lock"; do \
+		"pyproject.toml --extra tracing --group dev -c requirements/runtime.lock -o requirements/dev.lock"; do \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header $$lock || exit 1; done
 

@@ -68,6 +68,7 @@ from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.threads import ContextThreads
+from archimage.tracing import tracer
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
 
@@ -105,12 +106,14 @@ class App:
     def __init__(self, config: Config, *, alone: bool = False, counting: Path | None = None) -> None:
         self.config = config
         self.metering = Metering(lambda: self.config, self._titles, counting)
+        self.tracer = tracer(config)
         with ExitStack() as opened:  # a start that fails leaves no thread behind, which would keep the process alive
             self._open(opened, alone=alone)
             self._held = opened.pop_all()
 
     def _open(self, opened: ExitStack, *, alone: bool) -> None:
         """Open the parts one after the other; opened closes them in the opposite order."""
+        opened.callback(self.tracer.close)
         storage = self.config.storage
         directory, durable = storage.directory, storage.durability == "full"
         directory.mkdir(parents=True, exist_ok=True)
@@ -148,8 +151,8 @@ class App:
         self.compression = self._compression(frames, replacement) if config.storage.compress else None
         if self.compression is not None:
             opened.callback(self.compression.close)
-        self.associations = AssociationTable(events.publish, self.metering.meter)
-        tasks = TaskService(events, explain)
+        self.associations = AssociationTable(events.publish, self.metering.meter, self.tracer)
+        tasks = TaskService(events, explain, self.tracer)
         opened.callback(tasks.close)
         self._transcoding = ContextThreads(_TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)

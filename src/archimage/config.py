@@ -237,6 +237,29 @@ class LogConfig(_Section):
     )
 
 
+class TracingConfig(_Section):
+    """Where a share of all that happens is told as spans (docs/tracing.md)."""
+
+    exporter: Literal["none", "otlp"] = Field(
+        default="none", description="`otlp`: tell a collector, over OTLP by HTTP; needs `archimage[tracing]`."
+    )
+    endpoint: str = Field(
+        default="http://127.0.0.1:4318",
+        pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
+        description="Address of the collector, without `/v1/traces`.",
+    )
+    sample: float = Field(
+        default=0.01, ge=0, le=1, description="Share of associations, web requests and tasks that are traced, 0 to 1."
+    )
+    follow: bool = Field(
+        default=True,
+        description="Trace what web clients trace (`traceparent`), and not what they do not; else `sample` decides.",
+    )
+    service: str = Field(
+        default="archimage", min_length=1, max_length=64, description="Name of the service that spans are told under."
+    )
+
+
 class NodeConfig(_Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
@@ -276,6 +299,7 @@ class Config(BaseSettings):
     query: QueryConfig = QueryConfig()
     pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()
+    tracing: TracingConfig = TracingConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -144,8 +144,8 @@ def web_application(app: App, threads: Threads) -> ASGIApp:
         changes=app.changes,
     )
     named = OrthancService(app.hashed, services.query, services.removal)
-    counting = application.Counting(app.metering.meter, app.metering.exposition)
-    return application.build(dicomweb, management, named, app.health, app.config, threads, counting)
+    observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer)
+    return application.build(dicomweb, management, named, app.health, app.config, threads, observing)
 
 
 def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Returned = TypeVar("Returned")
-_Call = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+_Call = tuple[asyncio.Future[Any], Context, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Pool(Protocol):
@@ -31,7 +31,10 @@ class Pool(Protocol):
 
 
 class WorkerThreads:
-    """A fixed number of threads that take calls in their order: no future of its own stands behind each call."""
+    """A fixed number of threads that take calls in their order: no future of its own stands behind each call.
+
+    Calls see the context of whoever has them made: their log lines tell the association too, and their spans are its.
+    """
 
     def __init__(self, count: int, name: str) -> None:
         self.size = count
@@ -48,7 +51,7 @@ class WorkerThreads:
     ) -> asyncio.Future[Returned]:
         """Make a call in a thread; the future holds what it returns or raises. Cancelled, it is made all the same."""
         future: asyncio.Future[Returned] = asyncio.get_running_loop().create_future()
-        self._calls.put((future, call, args, kwargs))
+        self._calls.put((future, copy_context(), call, args, kwargs))
         return future
 
     @property
@@ -71,16 +74,16 @@ class WorkerThreads:
     def _work(self, number: int) -> None:
         while (item := self._calls.get()) is not None:
             self._at_work[number] = True
-            future, call, args, kwargs = item
+            future, context, call, args, kwargs = item
             result: Any = None
             error: BaseException | None = None
             try:
-                result = call(*args, **kwargs)
+                result = context.run(call, *args, **kwargs)
             except BaseException as raised:  # it is for whoever waits
                 error = raised
             with suppress(RuntimeError):  # the loop has ended, and whoever waited with it
                 future.get_loop().call_soon_threadsafe(_settle, future, result, error)
-            del item, future, call, args, kwargs, result, error
+            del item, future, context, call, args, kwargs, result, error
             self._at_work[number] = False
 
 

@@ -220,6 +220,13 @@ class Peer:
             elif not is_pending(command.status or 0):
                 return came, command.status or 0
 
+    def move(self, identifier: bytes, destination: str) -> int:
+        """C-MOVE; return the last status."""
+        self.ask(CommandField.C_MOVE_RQ, MOVE_CONTEXT, STUDY_ROOT_MOVE, identifier, move_destination=destination)
+        while is_pending(status := self.status()):
+            pass
+        return status
+
     def next_message_id(self) -> int:
         """Return a message id that was not used yet."""
         self._message_id += 1

@@ -52,7 +52,7 @@ def archimage(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
     structlog.reset_defaults()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of demo studies, in subfolders, beside a file that is no DICOM."""
     folder = tmp_path_factory.mktemp("studies")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archimage.errors import LocalProtocolError, RemoteProtocolError
 from archimage.protocol import command as dimse
-from archimage.protocol.command import Command, CommandField, decode_command, encode_command
+from archimage.protocol.command import Command, CommandField, command_name, decode_command, encode_command
 from tests.protocol import strategies
 from tests.protocol.joined import refusal
 
@@ -176,3 +176,8 @@ def test_any_cut_is_refused_or_says_less(command: Command, data: st.DataObject) 
     answer = refusal(lambda: decode_command(cut))
 
     assert answer == (0, 0) or decode_command(cut)[0] != command
+
+
+def test_a_command_is_named_as_the_standard_does_and_an_unknown_one_by_its_number() -> None:
+    assert command_name(CommandField.C_STORE_RQ) == "C-STORE-RQ"
+    assert command_name(0x0FFE) == "0x0ffe"

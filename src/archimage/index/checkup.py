@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from archimage.errors import IndexUnavailableError
 from archimage.index.schema import REVISION
-from archimage.index.sqlite import log_of, revision_of
+from archimage.index.sqlite_file import log_of, revision_of
 from archimage.model.nodes import Node
 
 _FAULTS: Final = 10

@@ -12,12 +12,12 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, cast
-from urllib.parse import quote
+from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, select
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
+from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError
 from archimage.index import statements
 from archimage.index.compression import Compression, kept
@@ -27,8 +27,9 @@ from archimage.index.lookups import Lookups, versions
 from archimage.index.matching import clean
 from archimage.index.regrouping import Regrouping
 from archimage.index.removals import Removals
-from archimage.index.schema import REVISION, instance
+from archimage.index.schema import instance
 from archimage.index.sqlite_dialect import SqliteDialect
+from archimage.index.sqlite_file import connect, flush, log_of, prepare, size
 from archimage.index.statements import Statement
 from archimage.index.writing import Writing
 from archimage.model.query import Query
@@ -37,9 +38,9 @@ from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
 _READERS: Final = 16  # connections kept; more are opened when needed
-_CACHE_KIB: Final = {"reader": 8 << 10, "writer": 64 << 10}
 _WAL_MAX_BYTES: Final = 64 << 20
 _TRUNCATE_WAIT_MS: Final = 100
+_TOLD: Final = {"db.system.name": "sqlite"}
 _OUR_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
@@ -158,7 +159,7 @@ class SqliteIndex:
 
     def size_bytes(self) -> int:
         """Return how much room the index takes."""
-        return _size(self._path) + _size(self._log)
+        return size(self._path) + size(self._log)
 
     def generation(self) -> str:
         """Return a text that is another one after any change, by whatever process."""
@@ -241,7 +242,7 @@ class SqliteIndex:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """Lend a connection of the pool."""
-        with self._answering():
+        with spans.leaf("query", _TOLD, "client"), self._answering():
             self._check_file()
             with self._engine.connect() as connection:
                 yield connection
@@ -249,7 +250,9 @@ class SqliteIndex:
     @contextmanager
     def _asking(self, statement: Statement) -> Iterator[sqlite3.Cursor]:
         """Execute a statement on a connection of the pool, past SQLAlchemy, which costs more than most of them."""
-        with self._answering():
+        with spans.leaf("query", _TOLD, "client") as span, self._answering():
+            if span is not None:
+                span.note({"db.query.text": statement.text})
             self._check_file()
             with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
                 cursor.execute(statement.text, statement.parameters)
@@ -279,6 +282,11 @@ class SqliteIndex:
 
         What the borrower's own work raises goes through as it is; what the cursor raises is its to translate.
         """
+        with spans.leaf("transaction", _TOLD, "client"), self._exclusive() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[sqlite3.Cursor]:
         started = time.monotonic()
         if not self._writing_lock.acquire(timeout=self._busy_timeout_s):
             raise IndexUnavailableError(f"the index {self._path} is busy: writing took over {self._busy_timeout_s:g} s")
@@ -302,7 +310,7 @@ class SqliteIndex:
             self._drop_writer()
         if self._writer is None:
             self._writer_inode = self._inode
-            self._writer = self._connect("rw", "writer")
+            self._writer = connect(self._path, "rw", "writer", self._busy_timeout_s)
             self._data_version = -1
         cursor = self._writer.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {max(0, int(wait_s * 1000))}")
@@ -319,7 +327,7 @@ class SqliteIndex:
         """Flush the write-ahead log and the directory."""
         try:
             for path in (self._log, self._path.parent):
-                _flush(path)
+                flush(path)
         except OSError:
             self._doubtful = True
             raise
@@ -330,8 +338,8 @@ class SqliteIndex:
 
     def _checkpoint(self) -> None:
         """Move the log into the database as far as readers allow."""
-        with closing(self._connect("rw", "reader")) as connection:
-            whole = self._doubtful or _size(self._log) > _WAL_MAX_BYTES
+        with closing(connect(self._path, "rw", "reader", self._busy_timeout_s)) as connection:
+            whole = self._doubtful or size(self._log) > _WAL_MAX_BYTES
             connection.execute(f"PRAGMA busy_timeout = {_TRUNCATE_WAIT_MS}")
             busy, *_ = connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchone()
         if self._doubtful and busy:
@@ -344,74 +352,22 @@ class SqliteIndex:
         """Make the pool of readers."""
         return create_engine(
             "sqlite://",
-            creator=lambda: self._connect("rw", "reader"),
+            creator=lambda: connect(self._path, "rw", "reader", self._busy_timeout_s),
             poolclass=QueuePool,
             pool_size=_READERS,
             max_overflow=-1,
         )
 
-    def _connect(self, mode: str, role: str) -> sqlite3.Connection:
-        """Open the file; transactions are begun by hand, and checkpoints made by `sync` alone."""
-        connection = sqlite3.connect(
-            f"file:{quote(str(self._path))}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=self._busy_timeout_s,
-        )
-        connection.executescript(
-            f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
-            f"PRAGMA cache_size = -{_CACHE_KIB[role]};"
-        )
-        return connection
-
-    def _prepare(self, mode: str) -> None:
+    def _prepare(self, mode: Literal["rw", "rwc"]) -> None:
         """Bring the file up to the newest schema; of several processes one does it."""
-        connection = self._connect(mode, "reader")
-        try:
-            self._use_log(connection)
-            if revision_of(connection) != REVISION:
-                self._migrate()
-            inode = self._path.stat().st_ino
-        except BaseException:
-            connection.close()
-            raise
-        self._inode = inode
+        anchor, self._inode = prepare(self._path, mode, self._busy_timeout_s)
         self._drop_anchor()
-        self._anchor = connection
+        self._anchor = anchor
 
     def _drop_anchor(self) -> None:
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
-
-    def _use_log(self, connection: sqlite3.Connection) -> None:
-        """Switch to the write-ahead log; SQLite does not wait for others here, so this does."""
-        deadline = time.monotonic() + self._busy_timeout_s
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-
-    def _migrate(self) -> None:
-        """Run the migrations in one transaction."""
-        from alembic.util import CommandError  # Alembic takes a while to import and is needed once
-
-        from archimage.index.migrate import upgrade
-
-        engine = create_engine("sqlite://", creator=lambda: self._connect("rw", "writer"), poolclass=NullPool)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                upgrade(connection)
-            except CommandError as error:
-                raise IndexUnavailableError(f"the index {self._path} was made by a newer archimage: {error}") from error
-            connection.exec_driver_sql("COMMIT")
 
     def _check_file(self) -> None:
         """Notice that the file was taken away or exchanged: SQLite would go on with what nobody can see any more."""
@@ -450,31 +406,3 @@ class SqliteIndex:
         if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return OutOfResourcesError(f"no room for the index {self._path}: {error}")
         return IndexUnavailableError(f"the index {self._path} does not answer: {error}")
-
-
-def log_of(path: Path) -> Path:
-    """Return the write-ahead log that belongs to a database."""
-    return path.with_name(f"{path.name}-wal")
-
-
-def revision_of(connection: sqlite3.Connection) -> str | None:
-    """Return the revision of the schema, None in an empty file."""
-    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone() is None:
-        return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return None if row is None else str(row[0])
-
-
-def _size(path: Path) -> int:
-    """Return the size of a file in bytes, 0 where there is none."""
-    return path.stat().st_size if path.exists() else 0
-
-
-def _flush(path: Path) -> None:
-    """Flush a file or directory; one that is not there has nothing to flush."""
-    with suppress(FileNotFoundError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -18,8 +18,9 @@ from archimage.meter_ports import Meter, Rejection
 from archimage.model.associations import AssociationState, EndedAssociation, OpenAssociation
 from archimage.model.events import AssociationClosed, AssociationOpened, AssociationRefused
 from archimage.net.session import Session
-from archimage.protocol.command import CommandField
+from archimage.protocol.command import command_name
 from archimage.protocol.machine import State
+from archimage.spans import Tracer
 
 _ENDED: Final = 100
 """Ended associations that are remembered."""
@@ -44,9 +45,12 @@ class AssociationTable:
     Sessions count for themselves what they do, so that keeping this costs their requests nothing.
     """
 
-    def __init__(self, publish: Publish = lambda _: None, meter: Meter | None = None) -> None:
+    def __init__(
+        self, publish: Publish = lambda _: None, meter: Meter | None = None, tracer: Tracer | None = None
+    ) -> None:
         self.meter = meter or Meter()
         """Hears of associations and of what they do."""
+        self._tracer = tracer or Tracer()
         self._publish = publish
         self._numbers = count(1)
         self._opened: dict[str, _Opened] = {}
@@ -59,6 +63,7 @@ class AssociationTable:
     def opened(self, session: Session) -> None:
         """Enter an association that was accepted."""
         session.watch.accepted()
+        session.spans.begin(self._tracer.begin("association", {"association.id": session.id}, "server"))
         metered = self.meter.association_opened(session.calling_ae_title)
         self._opened[session.id] = _Opened(session, asyncio.get_running_loop(), time.time(), metered)
         titles = session.calling_ae_title, session.called_ae_title
@@ -78,6 +83,7 @@ class AssociationTable:
                 self.meter.connection_failed(session.ended_as)
             return
         ended = _ended(found)
+        _end_spans(session, ended)
         self._ended.appendleft(ended)
         self.meter.association_ended(
             found.metered, session.ended_as, ended.duration_s, ended.received_bytes, ended.sent_bytes
@@ -166,11 +172,20 @@ def _tell(ended: EndedAssociation) -> None:
     )
 
 
+def _end_spans(session: Session, ended: EndedAssociation) -> None:
+    """Tell the span of an association what the line that closes it tells, but for addresses."""
+    timing = {f"association.{key}": value for key, value in asdict(ended.timing).items() if value is not None}
+    attributes = {
+        "association.calling_ae_title": ended.calling_ae_title,
+        "association.called_ae_title": ended.called_ae_title,
+        "association.operations": ended.operations,
+        "association.received_bytes": ended.received_bytes,
+        "association.sent_bytes": ended.sent_bytes,
+        **timing,
+    }
+    session.spans.end(attributes, "" if session.ended_as == "released" else session.ended_as)
+
+
 def _operation(field: int) -> str:
     """Name a request as the standard does."""
-    if not field:
-        return ""
-    try:
-        return CommandField(field).name.replace("_", "-")
-    except ValueError:
-        return f"{field:#06x}"
+    return command_name(field) if field else ""

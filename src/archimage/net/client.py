@@ -4,11 +4,13 @@ Ref: PS3.7 §9.1; PS3.4 §A.4 (Verification), §B (Storage), §C (Query/Retrieve
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from archimage import spans
 from archimage.buffers import BufferPool
 from archimage.errors import (
     AssociationRejectedError,
@@ -82,11 +84,18 @@ async def connect(
         TimerExpiredError: the connection or the answer took too long.
     """
     settings = settings or ClientSettings()
-    connection = await _open(node, calling_ae_title, settings, buffers or BufferPool())
-    conversation = Conversation(connection, node, settings.dimse_timeout_s)
     request = AssociateRequest(
         node.ae_title, calling_ae_title, tuple(contexts), UserInformation(settings.max_pdu_length, roles=tuple(roles))
     )
+    with spans.leaf("associate", {"peer.ae_title": node.ae_title}, "client"):
+        connection = await _open(node, calling_ae_title, settings, buffers or BufferPool())
+        return await _associate(Conversation(connection, node, settings.dimse_timeout_s), request, settings)
+
+
+async def _associate(
+    conversation: Conversation, request: AssociateRequest, settings: ClientSettings
+) -> "ClientAssociation":
+    connection, node = conversation.connection, conversation.node
     try:
         connection.association.request(request, asyncio.get_running_loop().time())
         connection.flush()
@@ -94,7 +103,7 @@ async def connect(
             case AssociationAccepted():
                 return ClientAssociation(conversation, settings)
             case AssociationRejected(result, source, reason):
-                raise _rejected(node, calling_ae_title, (result, source, reason))
+                raise _rejected(node, request.calling_ae_title, (result, source, reason))
         raise await conversation.failure(event)
     except BaseException as error:
         connection.drop()
@@ -192,7 +201,7 @@ class ClientAssociation:
             AssociationError: no answer came, or Verification was not accepted.
         """
         context = self.context(VERIFICATION)
-        async with self._turn:
+        async with self._operation("C-ECHO"):
             command = c_echo_rq(self._next_id())
             await self._conversation.send(context.context_id, command)
             return await self._status(command)
@@ -205,7 +214,7 @@ class ClientAssociation:
             AssociationError: the association ended.
         """
         context = self.context(instance.sop_class_uid, instance.transfer_syntax_uid)
-        async with self._turn:
+        async with self._operation("C-STORE"):
             command = c_store_rq(
                 self._next_id(),
                 instance.sop_class_uid,
@@ -225,7 +234,7 @@ class ClientAssociation:
             AssociationError: the association ended, or the SOP class was not accepted.
         """
         context = self.context(sop_class_uid)
-        async with self._turn:
+        async with self._operation("C-FIND"):
             command = c_find_rq(self._next_id(), sop_class_uid)
             async with Operation(self._conversation, context.context_id, command) as operation:
                 await self._conversation.send(context.context_id, command, identifier)
@@ -246,7 +255,7 @@ class ClientAssociation:
             AssociationError: the association ended, or the SOP class was not accepted.
         """
         context = self.context(sop_class_uid)
-        async with self._turn:
+        async with self._operation("C-MOVE"):
             command = c_move_rq(self._next_id(), sop_class_uid, destination)
             async with Operation(self._conversation, context.context_id, command) as operation:
                 await self._conversation.send(context.context_id, command, identifier)
@@ -264,7 +273,7 @@ class ClientAssociation:
             AssociationError: the association ended, or the SOP class was not accepted.
         """
         context = self.context(sop_class_uid)
-        async with self._turn:
+        async with self._operation("C-GET"):
             command = c_get_rq(self._next_id(), sop_class_uid)
             async with Operation(self._conversation, context.context_id, command, on_instance) as operation:
                 await self._conversation.send(context.context_id, command, identifier)
@@ -278,6 +287,13 @@ class ClientAssociation:
     async def abort(self) -> None:
         """End at once."""
         await self._conversation.abort()
+
+    @asynccontextmanager
+    async def _operation(self, name: str) -> AsyncIterator[None]:
+        """Do one operation at a time, each within a span."""
+        async with self._turn:
+            with spans.leaf(name, {"peer.ae_title": self.node.ae_title}, "client"):
+                yield
 
     def _next_id(self) -> int:
         self._message_id = self._message_id % _MAX_MESSAGE_ID + 1

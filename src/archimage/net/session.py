@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from archimage import spans
 from archimage.errors import ArchimageError, ConnectionFailedError, LocalProtocolError
 from archimage.meter_ports import Ending, Meter
 from archimage.net.dispatch import (
@@ -26,6 +27,7 @@ from archimage.net.dispatch import (
 )
 from archimage.net.outbox import Outbox
 from archimage.net.timing import Stopwatch
+from archimage.net.traced import AssociationSpans
 from archimage.net.transport import Connection
 from archimage.protocol.command import Command, CommandField
 from archimage.protocol.events import (
@@ -42,6 +44,7 @@ from archimage.protocol.events import (
 from archimage.protocol.negotiation import NegotiatedContext
 from archimage.protocol.pdu import AssociateRequest
 from archimage.protocol.status import Status, is_pending
+from archimage.spans import Attributes, Span
 
 _SUB_OPERATION_TIMEOUT_S: Final = 60.0
 _MAX_RUNNING: Final = 16
@@ -75,6 +78,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self.watch = Stopwatch()
         """Notes where its time goes."""
+        self.spans = AssociationSpans()
+        """Tell what it does, where it is traced."""
         self._receiving: Operation | None = None
         self._receiving_since = 0.0
         self._unsettled: list[Operation] = []
@@ -143,11 +148,12 @@ class Session:
             answered: asyncio.Future[int] = self._loop.create_future()
             self._sub_operations[command.message_id or 0] = answered
             try:
-                began = time.monotonic()
-                await self._outbox.stream(context_id, command, pieces)
-                self.watch.send_s += time.monotonic() - began
-                async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
-                    return await answered
+                with spans.leaf("C-STORE sub-operation", kind="client"):
+                    began = time.monotonic()
+                    await self._outbox.stream(context_id, command, pieces)
+                    self.watch.send_s += time.monotonic() - began
+                    async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
+                        return await answered
             except (LocalProtocolError, TimeoutError) as error:
                 self.connection.give_up()
                 raise ConnectionFailedError(f"{self.peer} did not take an instance") from error
@@ -223,7 +229,12 @@ class Session:
 
     def _operation(self, event: CommandReceived) -> Operation:
         command, context = event.command, self.contexts[event.context_id]
-        reply = self._replier(event)
+        about: Attributes = {
+            "dicom.message_id": command.message_id or 0,
+            "dicom.sop_class_uid": context.abstract_syntax,
+        }
+        span = self.spans.operation(command.field, about)
+        reply = self._replier(event, span)
         if event.duplicate:
             return Refused(reply, Response(Status.DUPLICATE_INVOCATION))
         stream_handler = self._registry.stream_handlers.get(command.field)
@@ -231,17 +242,19 @@ class Session:
             self._storing += 1
             self._receiving_since = time.monotonic()
             committed, stored = self.watch.committed, self._stored(reply)
-            return stream_handler(Incoming(command, context, self.calling_ae_title, stored, self.id, committed))
+            with spans.within(span):
+                return stream_handler(Incoming(command, context, self.calling_ae_title, stored, self.id, committed))
         handler = self._registry.handlers.get((context.abstract_syntax, command.field))
         if handler is None:
             return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))
-        return WholeRequest(lambda identifier: self._start(handler, event, identifier), reply, command.field)
+        return WholeRequest(lambda identifier: self._start(handler, event, identifier, span), reply, command.field)
 
-    def _replier(self, event: CommandReceived) -> Reply:
+    def _replier(self, event: CommandReceived, span: Span | None) -> Reply:
         def reply(response: Response) -> None:
             self._outbox.send(event.context_id, answer(event.command, response), response.dataset)
             if not is_pending(response.status):
                 self._meter.operation(event.command.field, response.status)
+                self.spans.answered(span, response)
 
         return reply
 
@@ -274,7 +287,7 @@ class Session:
         self.association.resume_idle(self.now)
         self.connection.flush()
 
-    def _start(self, handler: Handler, event: CommandReceived, identifier: bytes) -> None:
+    def _start(self, handler: Handler, event: CommandReceived, identifier: bytes, span: Span | None) -> None:
         message_id = event.command.message_id or 0
         cancelled = self._cancels[message_id] = asyncio.Event()
         request = Request(
@@ -288,7 +301,8 @@ class Session:
             extended=self._extended(event.context_id),
             channel=self,
         )
-        task = self._loop.create_task(self._serve(handler(request), event))
+        with spans.within(span):
+            task = self._loop.create_task(self._serve(handler(request), event, self._replier(event, span)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._cancels.pop(message_id, None))
@@ -300,9 +314,8 @@ class Session:
         agreed = () if accepted is None else accepted.user_information.extended
         return next((one.information for one in agreed if one.sop_class_uid == wanted), b"")
 
-    async def _serve(self, responses: AsyncGenerator[Response, None], event: CommandReceived) -> None:
+    async def _serve(self, responses: AsyncGenerator[Response, None], event: CommandReceived, reply: Reply) -> None:
         """Send responses as they come."""
-        reply = self._replier(event)
         try:
             async with aclosing(responses):
                 async for response in responses:

@@ -61,6 +61,12 @@ class CommandField(IntEnum):
 _FIELDS: Mapping[int, CommandField] = MappingProxyType({int(field): field for field in CommandField})
 
 
+def command_name(field: int) -> str:
+    """Name a command as the standard does, and one that it does not know by its number."""
+    known = _FIELDS.get(field)
+    return f"{field:#06x}" if known is None else known.name.replace("_", "-")
+
+
 class Priority(IntEnum):
     """Wish of the invoker. Ref: PS3.7 Table E.1-1, (0000,0700)."""
 

@@ -24,6 +24,7 @@ from archimage.services.content import HeldContent, StreamedContent
 from archimage.services.intake import Arrival, Done, Intake, Outcome
 from archimage.services.layout import Layout
 from archimage.services.room import Room
+from archimage.services.store_span import StoreSpan
 
 _SYNC_EVERY_BYTES: Final = 16 << 20
 """So that the last flush of a large object, for which a whole group waits, is a short one."""
@@ -123,6 +124,7 @@ class Reception:
 
     def __init__(self, service: StoreService, expected: Expected, scanner: HeaderScanner) -> None:
         self._began = time.monotonic()
+        self._span = StoreSpan(expected.sop_class_uid)
         self._service = service
         self._expected = expected
         self._scanner = scanner
@@ -146,7 +148,8 @@ class Reception:
         """Take the next bytes of the data set; they are not referred to after the call."""
         if self._error is None:
             try:
-                self._write(self._scanned(pieces))
+                with self._span.within():
+                    self._write(self._scanned(pieces))
             except ArchimageError as error:
                 self._fail(error)
 
@@ -170,12 +173,13 @@ class Reception:
             return
         self._service.intake.submit(Arrival(record, content, answer))
         if isinstance(content, StreamedContent):
-            content.complete(pieces, sync=self._service.durability.flush)
+            with self._span.within():
+                content.complete(pieces, sync=self._service.durability.flush)
 
     def discard(self) -> None:
         """Forget the object: the association ended before its last byte."""
-        if self._streamed is not None:
-            self._streamed.writer.discard()
+        self._span.discard()
+        self._drop()
 
     def _write(self, pieces: Pieces) -> None:
         writer = self._opened().writer
@@ -210,7 +214,11 @@ class Reception:
 
     def _fail(self, error: ArchimageError) -> None:
         self._error = error
-        self.discard()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._streamed is not None:
+            self._streamed.writer.discard()
 
     def _record(self, header: Header) -> InstanceRecord:
         values = index_values(header)
@@ -242,6 +250,7 @@ class Reception:
 
         def told(answer: Outcome | ArchimageError) -> None:
             done(answer)
+            self._span.end(answer)
             service, expected = self._service, self._expected
             took_s = time.monotonic() - self._began
             if isinstance(answer, ArchimageError):

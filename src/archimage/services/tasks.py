@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import structlog
 
+from archimage import spans
 from archimage.errors import CancelledError, NotFoundError, UnavailableError
 from archimage.meter_ports import Meter
 from archimage.model.events import TaskChanged
 from archimage.model.tasks import Task, TaskState
 from archimage.ports import JsonValue
 from archimage.services.events import EventHub
+from archimage.spans import Tracer
 from archimage.threads import ContextThreads
 
 _THREADS: Final = 4
@@ -55,11 +57,20 @@ Work = Callable[[Progress], JsonValue]
 class TaskService:
     """Does work in threads of its own; safe to call from any thread. `close` it."""
 
-    def __init__(self, events: EventHub, explain: Explain, *, threads: int = _THREADS, kept: int = _KEPT) -> None:
+    def __init__(
+        self,
+        events: EventHub,
+        explain: Explain,
+        tracer: Tracer | None = None,
+        *,
+        threads: int = _THREADS,
+        kept: int = _KEPT,
+    ) -> None:
         self.meter = Meter()
         """Hears of ends."""
         self._events = events
         self._explain = explain
+        self._tracer = tracer or Tracer()
         self._kept = kept
         self._tasks: dict[str, Task] = {}
         self._cancelled: dict[str, threading.Event] = {}
@@ -85,7 +96,7 @@ class TaskService:
             self._forget()
         self._events.publish(TaskChanged(task))
         try:
-            self.threads.submit(self._run, task.id, work)
+            self.threads.submit(self._run, task.id, kind, work)
         except RuntimeError:
             self._end(task.id, TaskState.CANCELLED)
             raise UnavailableError("the archive is closing") from None
@@ -124,7 +135,7 @@ class TaskService:
         for left in tuple(self._cancelled):
             self._end(left, TaskState.CANCELLED)
 
-    def _run(self, task_id: str, work: Work) -> None:
+    def _run(self, task_id: str, kind: str, work: Work) -> None:
         """Do the work of one task, in a thread of the pool."""
         with self._lock:
             asked = self._cancelled.get(task_id)
@@ -134,7 +145,8 @@ class TaskService:
             return self._end(task_id, TaskState.CANCELLED)
         self._change(task_id, state=TaskState.RUNNING)
         try:
-            result = work(Progress(lambda told: self._progress(task_id, told), asked))
+            with spans.whole(self._tracer, f"task {kind}", {"task.id": task_id}):
+                result = work(Progress(lambda told: self._progress(task_id, told), asked))
         except CancelledError:
             self._end(task_id, TaskState.CANCELLED)
         except Exception as error:  # whatever goes wrong is the task's end, not the thread's

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from archimage import spans
 from archimage.buffers import BufferPool
 from archimage.errors import BlobNotFoundError
 from archimage.ports import FileSpan
@@ -37,11 +38,13 @@ class FileReader:
 
     def read(self, offset: int, length: int) -> bytes:
         """Read length bytes at offset; fewer only at the end."""
-        return os.pread(self._fd, length, offset)
+        with spans.leaf("read object"):
+            return os.pread(self._fd, length, offset)
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill buffer from offset on; return how many bytes there were, fewer only at the end."""
-        return os.preadv(self._fd, [buffer], offset)
+        with spans.leaf("read object"):
+            return os.preadv(self._fd, [buffer], offset)
 
     def read_cached(self, buffer: memoryview, offset: int) -> int:
         """Fill buffer from offset on with what lies in memory; return how many bytes that were."""
@@ -90,7 +93,7 @@ class FileWriter:
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append pieces; OutOfResourcesError when the disk refuses them."""
-        with storage_errors("write to incoming/"):
+        with spans.leaf("write object"), storage_errors("write to incoming/"):
             if self._direct is None:
                 write_all(self._fd, pieces)
             else:
@@ -108,7 +111,7 @@ class FileWriter:
 
     def sync(self) -> None:
         """Flush what has been written so far, and the file's size, to the disk."""
-        with storage_errors("sync a file in incoming/"):
+        with spans.leaf("flush object"), storage_errors("sync a file in incoming/"):
             os.fsync(self._fd)
 
     def close(self) -> None:
@@ -176,13 +179,13 @@ class FilesystemBlobStore:
 
     def open(self, path: str) -> FileReader:
         """Open the object at path, or raise BlobNotFoundError."""
-        with storage_errors(f"open {path}"):
+        with spans.leaf("open object"), storage_errors(f"open {path}"):
             return FileReader(f"{self._objects}/{path}")
 
     def delete(self, path: str) -> None:
         """Remove the object at path and the directories that this empties; absent is fine."""
         target = self._objects / path
-        with storage_errors(f"delete {path}"):
+        with spans.leaf("delete object"), storage_errors(f"delete {path}"):
             target.unlink(missing_ok=True)
         for directory in target.parents:
             if directory == self._objects:

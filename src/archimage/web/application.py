@@ -14,6 +14,7 @@ from archimage.meter_ports import Meter
 from archimage.model.hashed import is_hashed_id
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
+from archimage.spans import Tracer
 from archimage.web import metrics, openapi, probes
 from archimage.web.api import application as api
 from archimage.web.api.resources import ApiServices
@@ -30,6 +31,7 @@ from archimage.web.ohif.installed import Installation
 from archimage.web.orthanc import application as orthanc
 from archimage.web.orthanc.calls import OrthancServices
 from archimage.web.pages import application as pages
+from archimage.web.traced import Traced
 
 _READ_ONLY: Final = partial(
     status_report, HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", {"Allow": "GET, HEAD"}
@@ -37,11 +39,12 @@ _READ_ONLY: Final = partial(
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
+class Observing:
     """What hears of requests, and what tells the metrics and blocks; None where nothing is counted."""
 
     meter: Meter
     exposition: Callable[[], bytes] | None
+    tracer: Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     health: HealthService,
     config: Config,
     threads: Threads,
-    counting: Counting,
+    observing: Observing,
 ) -> ASGIApp:
     """Make the application; threads run what blocks."""
     settings = config.http
@@ -100,8 +103,8 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
     documents: dict[str, ASGIApp] = {"/openapi.json": described}
-    if counting.exposition is not None:
-        documents[metrics.PATH] = metrics.endpoint(counting.exposition)
+    if observing.exposition is not None:
+        documents[metrics.PATH] = metrics.endpoint(observing.exposition)
     viewer = Installation(config.viewer_directory)
     shown = pages.build(management, viewer, settings.public_url)
     followed: ASGIApp | None = None
@@ -117,4 +120,5 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     guarded = HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
-    return guarded if counting.exposition is None else Measured(guarded, counting.meter)
+    traced = Traced(guarded, observing.tracer) if observing.tracer.traces else guarded
+    return traced if observing.exposition is None else Measured(traced, observing.meter)

@@ -9,10 +9,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from archimage.web import traced
 from archimage.web.errors import status_report
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
-_REQUEST_HEADERS: Final = ("Accept", "Authorization", "Content-Type", "If-None-Match", "If-Range", "Range")
+_REQUEST_HEADERS: Final = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "If-None-Match",
+    "If-Range",
+    "Range",
+    *traced.REQUEST_HEADERS,
+)
 _ANSWER_HEADERS: Final = (
     "Accept-Ranges",
     "Content-Disposition",
@@ -25,6 +34,7 @@ _ANSWER_HEADERS: Final = (
     "Retry-After",
     "Warning",
     "X-Total-Count",
+    *traced.ANSWER_HEADERS,
 )
 _REMEMBERED_S: Final = 600
 

@@ -33,10 +33,10 @@ class Measured:
         try:
             await self._application(scope, receive, watched)
         finally:
-            self._meter.request_answered(scope["method"], _route(scope), status, time.monotonic() - began)
+            self._meter.request_answered(scope["method"], route_of(scope), status, time.monotonic() - began)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return the template of the address that is served, empty where none is."""
     named = scope.get(ROUTE)
     if named is None:
