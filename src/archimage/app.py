@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from archimage.config import Config
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
@@ -21,6 +19,7 @@ from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.nodes import Node
@@ -61,6 +60,7 @@ from archimage.services.room import Room
 from archimage.services.status import StatusService
 from archimage.services.store import Durability, StoreService
 from archimage.services.tasks import TaskService
+from archimage.services.told import object_came
 from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
 from archimage.storage.cache import FilesystemCache, boot_id
@@ -75,7 +75,7 @@ from archimage.web.errors import explain
 _PEER_THREADS: Final = 4
 _TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
 _INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
-_log = structlog.get_logger()
+_log = logger("storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ class App:
         self.config = config
         self.services.nodes.configure(_configured_nodes(config))
         self.services.status.configure(config)
-        logs.configure(config.log.level, config.log.format)
+        logs.configure(config.log)
 
     def close(self) -> None:
         """Finish what was submitted, make it durable in its place, and let go of everything; once is enough."""
@@ -268,10 +268,7 @@ class App:
         self.services.events.publish(event)
         if self.compression is not None:
             self.compression.notice(event)
-        if isinstance(event, InstanceRefused):
-            over = {"association": event.association_id} if event.association_id else {}
-            uid, ae_title = event.sop_instance_uid, event.source_ae_title
-            _log.warning("object refused", sop_instance_uid=uid, ae=ae_title, reason=event.reason, **over)
+        object_came(event)
 
 
 def build(config: Config, *, alone: bool = False, counting: Path | None = None) -> App:

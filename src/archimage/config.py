@@ -83,6 +83,10 @@ Compression = Literal[
 ]
 
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogCategory = Literal["association", "dimse", "storage", "index", "web", "task", "error", "security"]
+
+
 class DicomConfig(_Section):
     """The DICOM listener and what it lets in."""
 
@@ -229,11 +233,15 @@ class PixelsConfig(_Section):
 class LogConfig(_Section):
     """What is told on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe event that is told."
-    )
+    level: LogLevel = Field(default="info", description="Least severe event that is told.")
     format: Literal["text", "json"] = Field(
         default="text", description="`text`: key=value; `json`: one JSON object a line."
+    )
+    levels: Mapping[LogCategory, LogLevel] = Field(
+        default={}, description="Category to the least severe event of it that is told, where that is not `log.level`."
+    )
+    patient_data: bool = Field(
+        default=False, description="Tell of whom objects and queries are too: the log then holds patient data."
     )
 
 
@@ -277,7 +285,7 @@ _ADMISSION: Final = (
     "max_pending_per_address",
 )
 RELOADED: Final[frozenset[Key]] = frozenset(
-    {("nodes",), ("log", "level"), ("log", "format"), *(("dicom", name) for name in _ADMISSION)}
+    {("nodes",), *(("log", name) for name in LogConfig.model_fields), *(("dicom", name) for name in _ADMISSION)}
 )
 """What SIGHUP has a running archive read again: nodes, who may associate, and what is logged."""
 

@@ -9,12 +9,12 @@ from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from typing import Final
 
-import structlog
 from starlette.types import ASGIApp
 
 from archimage.app import App
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
+from archimage.logger import logger
 from archimage.net.admission import AdmissionPolicy
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry
@@ -38,7 +38,7 @@ _READ_THREADS: Final = 8
 _WEB_THREADS: Final = 8
 _IMAGE_THREADS: Final = 2 * (os.cpu_count() or 1) + 2
 """They wait for the worker processes, each for one frame or object at a time."""
-_log = structlog.get_logger()
+_log = logger("security")
 
 Address = tuple[str, int]
 ReadConfig = Callable[[], Config]

@@ -20,13 +20,13 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Final
 
-import structlog
 import uvloop
 
 from archimage import server
 from archimage.app import build
 from archimage.config import Config
 from archimage.errors import ArchimageError, ConfigError
+from archimage.logger import logger
 from archimage.observe import logs, metrics
 from archimage.observe.cells import Processes, processes
 from archimage.server import Address, OnReady, ReadConfig, bind_listener
@@ -37,7 +37,7 @@ _RESTART_PAUSE_S: Final = 1.0
 _HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SIGNALS_AT_ONCE: Final = 64
 _spawning: Final = multiprocessing.get_context("spawn")
-_log = structlog.get_logger()
+_log = logger("error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def _stop(workers: list[_Worker]) -> None:
 
 def _work(config: Config, read: ReadConfig | None, ready: Connection, counting: Path) -> None:
     """Be a worker."""
-    logs.configure(config.log.level, config.log.format)
+    logs.configure(config.log)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     def tell(_dicom: Address, _http: Address) -> None:

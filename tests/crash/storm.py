@@ -18,7 +18,7 @@ from tests.attacks.datasets import dataset
 from tests.attacks.server import Server, launch, stop, wait_until
 from tests.attacks.wire import Peer
 
-READY_WITHIN_S: Final = 10.0
+READY_WITHIN_S: Final = 30.0
 _SENDERS: Final = 4
 _LONGEST_LIFE_S: Final = 0.4
 _KILLED_AT_START: Final = 0.15

@@ -25,10 +25,13 @@ _HEAD = """\
 # line to change it. Flags and the environment (ARCHIMAGE__SECTION__KEY) stand above this file.
 """
 _TABLES = """
-# Tables: lossless compression by modality, `*` for all others; and the nodes that this archive may call.
+# Tables: lossless compression by modality, `*` for all others; log levels by category; the nodes that this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
+
+# [log.levels]
+# dimse = "debug"
 
 # [nodes.WORKSTATION]
 # host = "192.0.2.7"

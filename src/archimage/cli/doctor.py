@@ -53,10 +53,11 @@ def _found(data: Path | None, file: Path | None) -> Iterator[Finding]:
 
 def _examined(settings: "Config") -> Iterator[Finding]:
     from archimage.cli import local_checks, network_checks, peer
+    from archimage.config import LogConfig
     from archimage.model.nodes import Node
     from archimage.observe import logs
 
-    logs.configure("error", settings.log.format)
+    logs.configure(LogConfig(level="error", format=settings.log.format))
     directory = settings.storage.directory
     stored: list[Node] = []
     yield from _safely("disk", directory, local_checks.disk(directory))

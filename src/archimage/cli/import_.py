@@ -43,10 +43,11 @@ def import_files(
 def opened(data: Path | None, config: Path | None, *, alone: bool = False) -> "Iterator[App]":
     """Open the archive of a data directory, beside others or alone, and close it after the block."""
     from archimage.app import build
+    from archimage.config import LogConfig
     from archimage.observe import logs
 
     settings = load({"storage": {"directory": data}}, config)
-    logs.configure("error", settings.log.format)  # what is refused stands in the summary
+    logs.configure(LogConfig(level="error", format=settings.log.format))  # what is refused stands in the summary
     app = build(settings, alone=alone)
     try:
         yield app

@@ -102,7 +102,7 @@ def _start(settings: "Config", read: "ReadConfig") -> None:
     from archimage.app import build
     from archimage.observe import logs
 
-    logs.configure(settings.log.level, settings.log.format)
+    logs.configure(settings.log)
 
     def ready(dicom: tuple[str, int], http: tuple[str, int]) -> None:
         gc.freeze()  # so that no request waits for that either

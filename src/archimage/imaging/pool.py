@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-import structlog
-
 from archimage import errors
 from archimage.errors import ArchimageError, InvalidPixelDataError, UnavailableError
 from archimage.imaging.process import Answer, WorkerLostError, WorkerProcess, WorkerSettings
+from archimage.logger import logger
 from archimage.meter_ports import Meter, TaskOutcome
 from archimage.ports import JsonValue
 from archimage.threads import ContextThreads
@@ -36,7 +35,7 @@ _TOLD: Final[Mapping[str, type[ArchimageError]]] = MappingProxyType(
 """Errors that a task may raise; whatever else it raises is the codestream's fault or ours."""
 
 _WARM: Final = 4
-_log = structlog.get_logger()
+_log = logger("error")
 
 
 @dataclass(frozen=True, slots=True)

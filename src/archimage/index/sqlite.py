@@ -32,6 +32,7 @@ from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.index.sqlite_file import connect, flush, log_of, prepare, size
 from archimage.index.statements import Statement
 from archimage.index.writing import Writing
+from archimage.logger import logger
 from archimage.model.query import Query
 from archimage.model.records import Counts, FrameTable, InstanceRecord, Kept, StoredInstance
 from archimage.ports import IndexWriter
@@ -41,6 +42,8 @@ _READERS: Final = 16  # connections kept; more are opened when needed
 _WAL_MAX_BYTES: Final = 64 << 20
 _TRUNCATE_WAIT_MS: Final = 100
 _TOLD: Final = {"db.system.name": "sqlite"}
+_SLOW_S: Final = 1.0
+_log = logger("index")
 _OUR_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
@@ -255,7 +258,9 @@ class SqliteIndex:
                 span.note({"db.query.text": statement.text})
             self._check_file()
             with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                began = time.monotonic()
                 cursor.execute(statement.text, statement.parameters)
+                _tell_slow(time.monotonic() - began, statement)
                 yield cast("sqlite3.Cursor", cursor)
 
     def _keys_after(self, last: int) -> list[int]:
@@ -406,3 +411,9 @@ class SqliteIndex:
         if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return OutOfResourcesError(f"no room for the index {self._path}: {error}")
         return IndexUnavailableError(f"the index {self._path} does not answer: {error}")
+
+
+def _tell_slow(took_s: float, statement: Statement) -> None:
+    """Tell of a query that took long, without its values."""
+    if took_s >= _SLOW_S:
+        _log.warning("a query took long", duration_s=round(took_s, 3), statement=" ".join(statement.text.split()))

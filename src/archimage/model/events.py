@@ -8,10 +8,14 @@ from archimage.model.tasks import Task
 
 @dataclass(frozen=True, slots=True)
 class InstanceStored:
-    """An instance was made durable and indexed; replaced tells that it took the place of another object."""
+    """An instance was made durable and indexed; replaced tells that it took the place of another object.
+
+    association_id is that of the association over which it came, if over one.
+    """
 
     record: InstanceRecord
     replaced: bool
+    association_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import structlog
-
+from archimage.logger import logger
 from archimage.meter_ports import Rejection
 from archimage.model.ids import is_ae_title
 from archimage.net.associations import AssociationTable
@@ -16,7 +15,8 @@ from archimage.net.session import Session
 from archimage.protocol.negotiation import negotiate
 from archimage.protocol.pdu import AssociateRequest
 
-_log = structlog.get_logger()
+_log = logger("security")
+_full = logger("association")
 
 Refusal = tuple[int, int, int]
 """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
@@ -83,8 +83,10 @@ class Admission:
         association, now = session.association, session.now
         refusal = self._refusal(session)
         if refusal is not None:
-            _log.warning("association rejected", peer=session.peer, called=session.called_ae_title, refusal=refusal)
-            self._table.refused(session, _COUNTED_AS[refusal], self._why(session, refusal))
+            why = self._why(session, refusal)
+            log = _full if refusal in {CONGESTION, LIMIT} else _log
+            log.warning("association rejected", peer=session.peer, called=session.called_ae_title, reason=why)
+            self._table.refused(session, _COUNTED_AS[refusal], why)
             association.reject(*refusal, now)
             return
         self._admitted[session] = session.calling_ae_title

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Final
 
-import structlog
-
 from archimage.errors import NotFoundError
+from archimage.logger import logger
 from archimage.meter_ports import Meter, Rejection
 from archimage.model.associations import AssociationState, EndedAssociation, OpenAssociation
 from archimage.model.events import AssociationClosed, AssociationOpened, AssociationRefused
@@ -24,7 +23,7 @@ from archimage.spans import Tracer
 
 _ENDED: Final = 100
 """Ended associations that are remembered."""
-_log = structlog.get_logger()
+_log = logger("association")
 
 Publish = Callable[[AssociationOpened | AssociationClosed | AssociationRefused], None]
 

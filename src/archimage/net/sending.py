@@ -9,8 +9,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import structlog
-
 from archimage.errors import (
     ArchimageError,
     AssociationError,
@@ -19,6 +17,7 @@ from archimage.errors import (
     ServiceError,
     StorageError,
 )
+from archimage.logger import logger
 from archimage.model.records import StoredInstance
 from archimage.net import reasons
 from archimage.net.client import ClientAssociation, ClientSettings, OutgoingInstance, connect
@@ -32,7 +31,7 @@ from archimage.services.retrieve import Outcome, Tally, batches
 
 _CANCEL_PATIENCE_S: Final = 0.5
 _REASONS: Final = 100
-_log = structlog.get_logger()
+_log = logger("dimse")
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import structlog
 
 from archimage import spans
 from archimage.errors import ArchimageError, ConnectionFailedError, LocalProtocolError
+from archimage.logger import is_detailed, logger
 from archimage.meter_ports import Ending, Meter
 from archimage.net.dispatch import (
     Handler,
@@ -29,7 +30,7 @@ from archimage.net.outbox import Outbox
 from archimage.net.timing import Stopwatch
 from archimage.net.traced import AssociationSpans
 from archimage.net.transport import Connection
-from archimage.protocol.command import Command, CommandField
+from archimage.protocol.command import Command, CommandField, command_name
 from archimage.protocol.events import (
     Aborted,
     AssociationRejected,
@@ -48,7 +49,9 @@ from archimage.spans import Attributes, Span
 
 _SUB_OPERATION_TIMEOUT_S: Final = 60.0
 _MAX_RUNNING: Final = 16
-_log = structlog.get_logger()
+_log = logger("association")
+_error = logger("error")
+_dimse = logger("dimse")
 
 Admit = Callable[["Session", AssociateRequest], None]
 """Accepts or rejects a request on the session's association."""
@@ -104,7 +107,7 @@ class Session:
         except ConnectionFailedError:
             pass
         except Exception:
-            _log.exception("association failed", peer=self.peer)
+            _error.exception("association failed", peer=self.peer)
             self._note_end("fault", "this server met a bug")
             self.connection.drop()
         finally:
@@ -250,13 +253,28 @@ class Session:
         return WholeRequest(lambda identifier: self._start(handler, event, identifier, span), reply, command.field)
 
     def _replier(self, event: CommandReceived, span: Span | None) -> Reply:
+        began = time.monotonic()
+
         def reply(response: Response) -> None:
             self._outbox.send(event.context_id, answer(event.command, response), response.dataset)
             if not is_pending(response.status):
                 self._meter.operation(event.command.field, response.status)
                 self.spans.answered(span, response)
+                if is_detailed("dimse"):
+                    self._tell(event.command, response.status, time.monotonic() - began)
 
         return reply
+
+    def _tell(self, command: Command, status: int, took_s: float) -> None:
+        _dimse.debug(
+            "operation answered",
+            association=self.id,
+            peer=self.peer,
+            command=command_name(command.field),
+            message_id=command.message_id,
+            status=f"{status:#06x}",
+            duration_s=round(took_s, 6),
+        )
 
     def _stored(self, reply: Reply) -> Reply:
         """Take note that a C-STORE is answered."""
@@ -324,10 +342,12 @@ class Session:
                     await self.connection.drain()
                     self.watch.send_s += time.monotonic() - began
         except ArchimageError as error:
-            _log.warning("request refused", peer=self.peer, command=f"{event.command.field:#06x}", reason=str(error))
+            _dimse.warning(
+                "request refused", peer=self.peer, command=command_name(event.command.field), reason=str(error)
+            )
             reply(refusal(error, event.command.field))
         except Exception:
-            _log.exception("request failed", peer=self.peer, command=f"{event.command.field:#06x}")
+            _error.exception("request failed", peer=self.peer, command=command_name(event.command.field))
             reply(Response(Status.PROCESSING_FAILURE))
 
     async def _end(self) -> None:

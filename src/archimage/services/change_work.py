@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-import structlog
-
 from archimage.change_ports import Changes
 from archimage.dicom.reencode import plain_syntax
 from archimage.dicom.scan import HeaderScanner
 from archimage.errors import ArchimageError, CancelledError, NotFoundError
+from archimage.logger import logger
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.changes import Change, ChangedStudy, ChangeState
 from archimage.ports import Index, JsonValue
@@ -31,7 +30,7 @@ from archimage.services.tasks import Progress
 _BATCH: Final = 16  # objects
 _ATTEMPTS: Final = 3
 _TOLD_PROBLEMS: Final = 100
-_log = structlog.get_logger()
+_log = logger("task")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from archimage.errors import (
     ArchimageError,
     CancelledError,
@@ -22,6 +20,7 @@ from archimage.errors import (
     NotFoundError,
     UnavailableError,
 )
+from archimage.logger import logger
 from archimage.model.changes import (
     Asker,
     Change,
@@ -45,7 +44,7 @@ _ATTEMPTS: Final = 5
 _BACK_OFF_S: Final = 2.0
 _RUNNING: Final = (ChangeState.RUNNING,)
 _ENDED_EARLY: Final = (ChangeState.CANCELLED, ChangeState.FAILED)
-_log = structlog.get_logger()
+_log = logger("task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +236,7 @@ class ChangeService:
         """Note why a change cannot go on for now; where not even that works, or all ends, the next start goes on."""
         if self._ended.is_set():
             return
-        _log.error("change failed", change=number, reason=f"{error!r}")
+        _log.error("change failed", change=number, reason=repr(error))
         with suppress(ArchimageError):
             self._changes.turn(number, _RUNNING, ChangeEnd(ChangeState.FAILED, time.time(), self._explain(error)[0]))
 

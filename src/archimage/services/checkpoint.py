@@ -4,14 +4,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import structlog
-
 from archimage.errors import ArchimageError, StorageError
+from archimage.logger import logger
 from archimage.ports import BlobStore, Index, Journal, JournalCheckpoint
 from archimage.services.recovery import rewrite
 
 _INTERVAL_S: Final = 30.0
-_log = structlog.get_logger()
+_log = logger("storage")
 
 
 class Checkpointer:

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import structlog
-
 from archimage.errors import (
     ArchimageError,
 )
+from archimage.logger import logger
 from archimage.meter_ports import Meter
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Kept
@@ -25,7 +24,7 @@ from archimage.services.replacement import ReplacementService, is_passing
 _PAGE: Final = 64  # objects
 _LOOK_EVERY_S: Final = 30.0
 _BACK_OFF_S: Final = 10.0
-_log = structlog.get_logger()
+_log = logger("task")
 
 
 class Turn(Protocol):

@@ -16,6 +16,7 @@ from archimage.ports import Index
 from archimage.services.identifiers import Identifier, Key, flatten
 from archimage.services.matching import parse_match
 from archimage.services.remembered import Remembered
+from archimage.services.told import query_asked
 
 T = TypeVar("T")
 
@@ -103,6 +104,7 @@ class QueryService:
         """
         find = find_of(root, identifier, options or QueryOptions())
         limit = None if self._max_results is None else self._max_results + 1
+        query_asked(find.query)
         return replace(find, query=replace(find.query, limit=limit))
 
     def count(self, query: Query) -> int:

@@ -7,12 +7,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
-import structlog
-
 from archimage.errors import ArchimageError
+from archimage.logger import logger
 
 T = TypeVar("T")
-_log: Final = structlog.get_logger()
+_log: Final = logger("index")
 
 
 class Refreshed(Generic[T]):

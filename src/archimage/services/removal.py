@@ -21,9 +21,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import structlog
-
 from archimage.errors import ArchimageError, NotFoundError
+from archimage.logger import logger
 from archimage.model.events import Event, InstanceRemoved, SeriesRemoved, StudyRemoved
 from archimage.model.ids import check_uid
 from archimage.model.records import Removed
@@ -35,7 +34,7 @@ _GROUP: Final = 64  # files deleted while writers wait
 _SWEPT_AT_ONCE: Final = 500  # instances
 _REMEMBERED: Final = 10_000  # removals, until the journals are asked which of them still matter
 _NEWEST: Final = 1 << 62
-_log = structlog.get_logger()
+_log = logger("storage")
 
 Payloads = Callable[[], Iterable[bytes]]
 """Reads what all ingest journals of the archive hold, as `JournalRecord.encode` made it."""

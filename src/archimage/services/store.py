@@ -229,7 +229,7 @@ class Reception:
             ("study_instance_uid", expected.study_instance_uid or values["study_instance_uid"]),
         ):
             if values[column] != announced:
-                raise IdentityMismatchError(f"announced as {announced}, but the data set says {values[column]}")
+                raise IdentityMismatchError(f"announced as {announced}, but the data set says {values[column]!r}")
         received_at = time.time()
         frames = None if expected.transfer_syntax_uid in DEFLATED_SYNTAXES else frame_table(header, len(self._meta))
         return InstanceRecord(
@@ -263,7 +263,7 @@ class Reception:
             record = answer.record
             service.meter.object_received(expected.sop_class_uid, answer.kind, record.size_bytes, took_s)
             if answer.kind != "duplicate":
-                service.publish(InstanceStored(record, answer.kind == "replaced"))
+                service.publish(InstanceStored(record, answer.kind == "replaced", expected.association_id))
 
         return told
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import structlog
-
 from archimage import spans
 from archimage.errors import CancelledError, NotFoundError, UnavailableError
+from archimage.logger import logger
 from archimage.meter_ports import Meter
 from archimage.model.events import TaskChanged
 from archimage.model.tasks import Task, TaskState
@@ -26,7 +25,7 @@ _THREADS: Final = 4
 _KEPT: Final = 500
 _WAITING: Final = 200
 _TOLD_EVERY_S: Final = 0.25
-_log = structlog.get_logger()
+_log = logger("task")
 
 Explain = Callable[[Exception], tuple[str, str]]
 """Says in words for a person what went wrong, and what to do next."""
@@ -151,7 +150,7 @@ class TaskService:
             self._end(task_id, TaskState.CANCELLED)
         except Exception as error:  # whatever goes wrong is the task's end, not the thread's
             message, next_step = self._explain(error)
-            _log.warning("a task failed", task=task_id, reason=f"{error!r}")
+            _log.warning("a task failed", task=task_id, reason=repr(error))
             self._end(task_id, TaskState.FAILED, error=message, next=next_step)
         else:
             self._end(task_id, TaskState.DONE, result=result)

@@ -120,5 +120,4 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     guarded = HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
-    traced = Traced(guarded, observing.tracer) if observing.tracer.traces else guarded
-    return traced if observing.exposition is None else Measured(traced, observing.meter)
+    return Measured(Traced(guarded, observing.tracer) if observing.tracer.traces else guarded, observing.meter)

@@ -1,15 +1,17 @@
-"""Every HTTP request is counted and timed, under the template of its address: no part of the address itself is kept."""
+"""Every HTTP request is counted, timed and told of, under the template of its address: nothing else of that is kept."""
 
 import time
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from archimage.logger import PATIENT, is_detailed, logger
 from archimage.meter_ports import Meter
 
 ROUTE: Final = "archimage.route"
 """Where in a request's scope the part that serves it leaves the template of its address, unless its routes do."""
 _FAILED: Final = 500
+_log = logger("web")
 
 
 class Measured:
@@ -33,7 +35,11 @@ class Measured:
         try:
             await self._application(scope, receive, watched)
         finally:
-            self._meter.request_answered(scope["method"], route_of(scope), status, time.monotonic() - began)
+            method, route, took_s = scope["method"], route_of(scope), time.monotonic() - began
+            self._meter.request_answered(method, route, status, took_s)
+            if is_detailed("web"):
+                told = {"method": method, "route": route, "status": status, "duration_s": round(took_s, 6)}
+                _log.debug("request answered", client=(scope["client"] or ("",))[0], **told)
 
 
 def route_of(scope: Scope) -> str:
@@ -42,3 +48,8 @@ def route_of(scope: Scope) -> str:
     if named is None:
         named = getattr(scope.get("route"), "path", "")
     return str(named)
+
+
+def where(scope: Scope) -> dict[str, object]:
+    """Return which request a log line is about; an address may name a patient."""
+    return {"route": route_of(scope), PATIENT: {"path": scope["path"]}}

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Final
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -11,11 +10,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError
+from archimage.logger import logger
 from archimage.web import errors
+from archimage.web.measured import where
 from archimage.web.receiving import TimedReceive
 from archimage.web.sending import Sending, has_body
 
-_log = structlog.get_logger()
+_log = logger("web")
+_error = logger("error")
 _SHOWN: Final = 200
 """Characters of a wrong value that are told back."""
 
@@ -46,7 +48,7 @@ class Guarded:
         except Exception:
             if sending.started:
                 raise
-            _log.exception("a request met a bug", path=scope["path"])
+            _error.exception("a request met a bug", **where(scope))
             await errors.unforeseen()(scope, receive, sending)
 
 
@@ -56,7 +58,7 @@ async def _ours(request: Request, error: Exception) -> Response:
         raise error
     status = errors.answer_to(error).status
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("a request failed", path=request.url.path, status=int(status), reason=f"{error!r}")
+        _log.error("a request failed", **where(request.scope), status=int(status), reason=repr(error))
     return errors.response(error)
 
 

@@ -13,13 +13,13 @@ from http import HTTPStatus
 from itertools import chain
 from typing import Final
 
-import structlog
 from starlette.types import ASGIApp
 
 from archimage.dicom.bulk import BulkPath, format_bulk_path
 from archimage.dicom.codecs.syntaxes import EXPLICIT_LITTLE_ENDIAN
 from archimage.dicom.layout import PIXEL_TAGS
 from archimage.errors import ArchimageError, InvalidPixelDataError, NotAcceptableError
+from archimage.logger import logger
 from archimage.model.records import StoredInstance
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found
@@ -40,7 +40,7 @@ from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Handler, R
 from archimage.web.dicomweb.transcoded import QUALITY, Slow, answered, percent
 from archimage.web.errors import warning
 
-_log = structlog.get_logger()
+_log = logger("web")
 
 
 @dataclass(frozen=True, slots=True)

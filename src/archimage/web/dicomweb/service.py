@@ -6,20 +6,21 @@ Ref: PS3.18 §8.
 from collections.abc import Iterable
 from http import HTTPStatus
 
-import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError, ExcessiveRequestError, InvalidRequestError
+from archimage.logger import logger
 from archimage.web import errors
 from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Resource, Threads, WebServices
 from archimage.web.dicomweb.routes import Route, Routes
 from archimage.web.hosts import address_of
-from archimage.web.measured import ROUTE
+from archimage.web.measured import ROUTE, where
 from archimage.web.receiving import TimedReceive
 from archimage.web.sending import Sending, has_body
 
-_log = structlog.get_logger()
+_log = logger("web")
+_error = logger("error")
 
 
 class DicomWebService:
@@ -60,13 +61,13 @@ class DicomWebService:
             return
         except ArchimageError as error:
             if sending.started:
-                _log.error("an answer broke off", path=scope["path"], reason=str(error))
+                _log.error("an answer broke off", **where(scope), reason=str(error))
                 raise  # the protocol ends the connection, so that the client sees it
             await self._fail(error, scope, sending)
         except Exception:
             if sending.started:
                 raise
-            _log.exception("a request met a bug", path=scope["path"])
+            _error.exception("a request met a bug", **where(scope))
             await errors.unforeseen()(scope, receive, sending)
 
     async def _answer(self, scope: Scope, body: TimedReceive, send: Sending) -> None:
@@ -88,7 +89,7 @@ class DicomWebService:
     async def _fail(self, error: ArchimageError, scope: Scope, send: Sending) -> None:
         status = errors.answer_to(error).status
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("a request failed", path=scope["path"], status=int(status), reason=f"{error!r}")
+            _log.error("a request failed", **where(scope), status=int(status), reason=repr(error))
         await errors.response(error)(scope, send.body, send)
 
     def _base_url(self, scope: Scope) -> str:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-import structlog
 from starlette.types import ASGIApp
 
 from archimage.errors import (
@@ -24,6 +23,7 @@ from archimage.errors import (
     SlowRequestError,
     UnsupportedMediaTypeError,
 )
+from archimage.logger import logger
 from archimage.services.stow import DICOM, METADATA_TYPES, PartHead, Upload
 from archimage.services.stow_object import Answer, Done, Submission, failure
 from archimage.web.dicomweb.negotiation import MULTIPART, MediaRange, parse_accept
@@ -32,7 +32,7 @@ from archimage.web.dicomweb.stow_response import JSON, OFFERS, XML, response
 from archimage.web.multipart_parser import MultipartParser, PartBegin, PartData
 from archimage.web.receiving import TimedDirectReceive
 
-_log = structlog.get_logger()
+_log = logger("error")
 _BATCH_BYTES: Final = 1 << 20
 _MAX_UNANSWERED: Final = 16
 """Objects of one request that are being made durable at once, before more of it is read."""

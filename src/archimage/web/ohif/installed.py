@@ -19,15 +19,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import structlog
-
+from archimage.logger import logger
 from archimage.ports import FileSpan
 
 FILE_NAME: Final = "ohif.zip"
 _GZIP_HEAD: Final = bytes.fromhex("1f8b08000000000002ff")
 _LOCAL_HEADER: Final = struct.Struct("<4s5H3I2H")
 _READ_BYTES: Final = 64 << 10
-_log = structlog.get_logger()
+_log = logger("web")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,16 @@ from http import HTTPStatus
 from typing import Final
 
 import orjson
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from archimage.errors import ArchimageError, ConnectionFailedError, NotFoundError
+from archimage.logger import logger
 from archimage.web import errors
+from archimage.web.measured import where
 
-_log = structlog.get_logger()
+_log = logger("web")
 _CODES: Final = {
     HTTPStatus.BAD_REQUEST: (8, "Bad request"),
     HTTPStatus.NOT_FOUND: (17, "Unknown resource"),
@@ -36,7 +37,7 @@ async def of_ours(request: Request, error: Exception) -> Response:
         raise error
     found = errors.answer_to(error)
     if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("a request failed", path=request.url.path, status=int(found.status), reason=f"{error!r}")
+        _log.error("a request failed", **where(request.scope), status=int(found.status), reason=repr(error))
     message, next_step = errors.explain(error)
     if not error.next_step and found.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         next_step = _LOOK if isinstance(error, NotFoundError) else _SEE

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,12 +16,14 @@ from starlette.routing import Route
 
 from archimage import __version__
 from archimage.errors import ArchimageError
+from archimage.logger import logger
 from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
 from archimage.web.api.resources import ApiServices
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.hosts import address_of
+from archimage.web.measured import where
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.pages import opening, studies, texts
@@ -68,7 +69,7 @@ _INSTALL: Final = (
     "Whoever runs this archive installs it with: archimage viewer install. The built-in viewer works without."
 )
 _LOOK: Final = "Look for it in the study list; it may have been deleted."
-_log = structlog.get_logger()
+_log = logger("error")
 
 
 More = Callable[[Request, Sequence[SeriesSummary]], dict[str, Any]]
@@ -209,7 +210,7 @@ def _answered(pages: Pages, write: Callable[[Request], Response], request: Reque
         if status == HTTPStatus.NOT_FOUND:
             next_step = _LOOK
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.exception("a page failed", path=request.url.path, status=int(status))
+            _log.exception("a page failed", **where(request.scope), status=int(status))
         return pages.problem(request, status, message, next_step)
 
 
