@@ -25,7 +25,7 @@ _HEAD = """\
 # line to change it. Flags and the environment (ARCHIMAGE__SECTION__KEY) stand above this file.
 """
 _TABLES = """
-# Tables: lossless compression by modality, `*` for all others; log levels by category; the nodes that this archive may call.
+# Tables: compression by modality, `*` for all others; log levels by category; the nodes that this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
