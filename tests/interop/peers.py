@@ -30,6 +30,7 @@ from archimage.protocol.uids import STORAGE_SOP_CLASSES
 STUDY_INSTANCE_UID: Final = 0x0020000D
 _IDENTITY: Final = (0x0020000E, 0x00080018)
 START_TIMEOUT_S: Final = 30.0
+_PACKAGES: Final = {"dciodvfy": "dicom3tools", "prometheus": "prometheus", "promtool": "prometheus"}
 ENVIRONMENT: Final = {**os.environ, "TCP_NODELAY": "1"}
 _READY: Final = re.compile(r"ready dicom=(\S+):(\d+) http=(\S+):(\d+) ae=(\S+) data=(.+)")
 
@@ -93,10 +94,10 @@ def free_port() -> int:
 
 
 def tool(name: str) -> str:
-    """Return the path of a program of DCMTK or dicom3tools; where it is missing, CI fails and others skip."""
+    """Return the path of a peer's program; where it is missing, CI fails and others skip."""
     found = shutil.which(name)
     if found is None:
-        missing(f"{name} is missing: apt-get install {'dicom3tools' if name == 'dciodvfy' else 'dcmtk'}")
+        missing(f"{name} is missing: apt-get install {_PACKAGES.get(name, 'dcmtk')}")
     return found
 
 
