@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -106,15 +106,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_what_is_told_is_as_prometheus_wants_it(server: Server) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=WITHIN_S) as answer:
-        text = answer.read().decode()
+    with closing(HTTPConnection("127.0.0.1", server.http_port, timeout=WITHIN_S)) as connection:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
     linted = _promtool("check", "metrics", given=text)
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 @contextmanager
-def _prometheus(directory: Path, server: Server) -> Iterator[str]:
-    """Run Prometheus as docs/metrics.md has it, but for ports and patience; yield its address."""
+def _prometheus(directory: Path, server: Server) -> Iterator[int]:
+    """Run Prometheus as docs/metrics.md has it, but for ports and patience; yield its port."""
     directory.mkdir()
     settings = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
@@ -135,31 +136,31 @@ def _prometheus(directory: Path, server: Server) -> Iterator[str]:
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield port
     finally:
         process.terminate()
         process.wait(WITHIN_S)
 
 
-def _asked(address: str, query: str) -> list[dict[str, Any]]:
+def _asked(port: int, query: str) -> list[dict[str, Any]]:
     """Return what Prometheus answers, nothing while it starts."""
-    asked = urllib.request.Request(f"{address}/api/v1/query?{urllib.parse.urlencode({'query': query})}")
-    try:
-        with urllib.request.urlopen(asked, timeout=WITHIN_S) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-    except OSError:
-        return []
+    with closing(HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)) as connection:
+        try:
+            connection.request("GET", f"/api/v1/query?{urlencode({'query': query})}")
+            found: list[dict[str, Any]] = json.load(connection.getresponse())["data"]["result"]
+        except (OSError, ValueError):
+            return []
     return found
 
 
 def test_prometheus_scrapes_what_peers_have_sent(server: Server, tmp_path: Path) -> None:
-    with _prometheus(tmp_path / "prometheus", server) as address:
-        assert wait_until(lambda: bool(_asked(address, 'up{job="archimage"} == 1')), WITHIN_S)
+    with _prometheus(tmp_path / "prometheus", server) as port:
+        assert wait_until(lambda: bool(_asked(port, 'up{job="archimage"} == 1')), WITHIN_S)
         with Peer.associated(server.port) as peer:
             for uid in (new_uid(), new_uid(), new_uid()):
                 assert peer.store(uid, dataset(uid)) == 0
             peer.release()
         stored = 'pacs_images_stored_total{sop_class="CT Image Storage"} == 3'
-        assert wait_until(lambda: bool(_asked(address, stored)), WITHIN_S)
-        assert _asked(address, "pacs_processes")[0]["value"][1] == "2"
-        assert _asked(address, "ALERTS") == []
+        assert wait_until(lambda: bool(_asked(port, stored)), WITHIN_S)
+        assert _asked(port, "pacs_processes")[0]["value"][1] == "2"
+        assert _asked(port, "ALERTS") == []
