@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from archimage.logger import CATEGORIES
 from archimage.observe.alerts import ALERTS
 from archimage.observe.metrics import Metrics
 from archimage.observe.table import BY_NAME, METRICS
@@ -35,6 +36,12 @@ def test_every_metric_that_is_told_is_documented_and_on_the_dashboard_and_no_oth
     assert dict(rows) == {metric.name: metric.kind for metric in METRICS}
     asked = {target["expr"] for panel in _panels() for target in panel.get("targets", ())}
     assert set().union(*map(_named, asked)) == set(BY_NAME)
+
+
+def test_the_page_for_operators_says_of_every_alert_and_category_what_it_means() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == [alert.name for alert in ALERTS]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(CATEGORIES)
 
 
 def _panels() -> list[dict[str, Any]]:
