@@ -36,9 +36,9 @@ from archimage.model.records import Counts, FrameTable, InstanceRecord, Kept, St
 from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
-_READERS: Final = 16  # connections kept; more are opened when needed
-_CACHE_KIB: Final = {"reader": 8 << 10, "writer": 64 << 10}
-_WAL_MAX_BYTES: Final = 64 << 20
+READERS: Final = 16  # connections kept; more are opened when needed
+CACHE_KIB: Final = {"reader": 8 << 10, "writer": 64 << 10}
+WAL_MAX_BYTES: Final = 64 << 20
 _TRUNCATE_WAIT_MS: Final = 100
 _OUR_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
@@ -331,7 +331,7 @@ class SqliteIndex:
     def _checkpoint(self) -> None:
         """Move the log into the database as far as readers allow."""
         with closing(self._connect("rw", "reader")) as connection:
-            whole = self._doubtful or _size(self._log) > _WAL_MAX_BYTES
+            whole = self._doubtful or _size(self._log) > WAL_MAX_BYTES
             connection.execute(f"PRAGMA busy_timeout = {_TRUNCATE_WAIT_MS}")
             busy, *_ = connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchone()
         if self._doubtful and busy:
@@ -346,7 +346,7 @@ class SqliteIndex:
             "sqlite://",
             creator=lambda: self._connect("rw", "reader"),
             poolclass=QueuePool,
-            pool_size=_READERS,
+            pool_size=READERS,
             max_overflow=-1,
         )
 
@@ -361,7 +361,7 @@ class SqliteIndex:
         )
         connection.executescript(
             f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
-            f"PRAGMA cache_size = -{_CACHE_KIB[role]};"
+            f"PRAGMA cache_size = -{CACHE_KIB[role]};"
         )
         return connection
 

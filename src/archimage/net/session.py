@@ -43,8 +43,8 @@ from archimage.protocol.negotiation import NegotiatedContext
 from archimage.protocol.pdu import AssociateRequest
 from archimage.protocol.status import Status, is_pending
 
-_SUB_OPERATION_TIMEOUT_S: Final = 60.0
-_MAX_RUNNING: Final = 16
+SUB_OPERATION_TIMEOUT_S: Final = 60.0
+MAX_RUNNING: Final = 16
 _log = structlog.get_logger()
 
 Admit = Callable[["Session", AssociateRequest], None]
@@ -146,7 +146,7 @@ class Session:
                 began = time.monotonic()
                 await self._outbox.stream(context_id, command, pieces)
                 self.watch.send_s += time.monotonic() - began
-                async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
+                async with asyncio.timeout(SUB_OPERATION_TIMEOUT_S):
                     return await answered
             except (LocalProtocolError, TimeoutError) as error:
                 self.connection.give_up()
@@ -269,7 +269,7 @@ class Session:
         while self._unsettled:
             await self._unsettled[0].settle()
             del self._unsettled[0]
-        while len(self._tasks) > _MAX_RUNNING:
+        while len(self._tasks) > MAX_RUNNING:
             await asyncio.wait((next(iter(self._tasks)),))
         self.association.resume_idle(self.now)
         self.connection.flush()
