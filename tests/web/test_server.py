@@ -13,7 +13,7 @@ import pytest
 
 from archimage.config import HttpConfig
 from archimage.web.dicomweb.table import RESOURCES
-from archimage.web.protocol import HttpLimits
+from archimage.web.protocol import MAX_PIPELINED, HttpLimits
 from tests.services.archive import records
 from tests.web.serving import Client, config, read_all, serving
 
@@ -153,6 +153,14 @@ def test_a_connection_too_many_is_told_to_come_again(tmp_path: Path) -> None:
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert refusal(answer)["error"] == "too many connections are open"
     assert b"retry-after: " in answer.lower()
+
+
+def test_requests_that_wait_for_no_answer_are_answered_up_to_a_number(client: Client) -> None:
+    few = client.raw((GET + b"\r\n") * MAX_PIPELINED + GET + b"Connection: close\r\n\r\n")
+    assert few.count(b"HTTP/1.1 200 ") == MAX_PIPELINED + 1
+    many = client.raw((GET + b"\r\n") * (MAX_PIPELINED + 2))
+    assert many.count(b"HTTP/1.1 400 ") == 1
+    assert many.count(b"HTTP/1.1 200 ") <= 1
 
 
 # Size.

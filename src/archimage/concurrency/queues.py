@@ -6,7 +6,7 @@ from archimage import app
 from archimage.buffers import BUFFER_BYTES
 from archimage.concurrency.entry import Entry
 from archimage.imaging import pool
-from archimage.net import associations, reading, session, transport
+from archimage.net import associations, reading, transport
 from archimage.net import server as dicom
 from archimage.net.scp import outgoing
 from archimage.services import changes, events, importing, intake, metadata, preparing, tasks, transcoding, uploads
@@ -24,7 +24,7 @@ QUEUES: Final = (
         "intake queue",
         "queue",
         'objects that wait to be made durable; `pacs_queue_depth{queue="intake"}`',
-        "It has no bound of its own: who sends waits for answers. Where the index is busy for more than "
+        "Of each association and request only so many objects are in it. Where the index is busy for more than "
         f"{app.INDEX_TIMEOUT_S:g} s, all that wait are refused: C-STORE with 0xA700, DICOMweb with 503.",
     ),
     Entry(
@@ -137,13 +137,6 @@ QUEUES: Final = (
         "Whoever sends waits. A peer that takes nothing for dicom.idle_timeout_s is cut off.",
         transport.HIGH_WATER_BYTES,
         unit="bytes",
-    ),
-    Entry(
-        "requests at work of an association",
-        "limit",
-        "C-FIND, C-MOVE, C-GET and C-ECHO that are being answered",
-        "The association is not read from until fewer are.",
-        session.MAX_RUNNING,
     ),
     Entry(
         "requests of an HTTP connection",

@@ -147,7 +147,7 @@ BODIES: Final = (
         "ratio of an archive",
         "limit",
         "inflated to packed bytes, of a member and of all",
-        "The member is refused, and those after it.",
+        "The member is refused; the others are taken.",
         _ZIP.ratio,
     ),
 )

@@ -85,6 +85,8 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sub_operations: dict[int, asyncio.Future[int]] = {}
         self._storing = 0
+        self._most_stored = most_stored(self.association.settings.max_operations_performed)
+        self._answered = asyncio.Event()
         self._drained: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -251,6 +253,7 @@ class Session:
         def replied(response: Response) -> None:
             reply(response)
             self._storing -= 1
+            self._answered.set()
             self._abort_if_drained()
 
         return replied
@@ -269,6 +272,9 @@ class Session:
         while self._unsettled:
             await self._unsettled[0].settle()
             del self._unsettled[0]
+            while self._storing - len(self._unsettled) > self._most_stored:
+                self._answered.clear()
+                await self._answered.wait()
         while len(self._tasks) > MAX_RUNNING:
             await asyncio.wait((next(iter(self._tasks)),))
         self.association.resume_idle(self.now)
@@ -327,3 +333,8 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def most_stored(window: int) -> int:
+    """Return how many objects of an association may be on their way into the archive, whatever its peer keeps to."""
+    return max(MAX_RUNNING, window)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
@@ -18,7 +19,7 @@ from archimage.web.api.events import MAX_FOLLOWERS
 from archimage.web.api.resources import MAX_BODY_BYTES
 from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import Server, running, wait_until
-from tests.attacks.wire import Peer, request
+from tests.attacks.wire import CT_CONTEXT, Peer, request
 
 _WITHIN_S: Final = 10.0
 _SLOTS: Final = 4
@@ -100,6 +101,20 @@ def test_pending_connections_are_counted_and_the_oldest_gives_way(server: Server
         assert isinstance(late.associate(request()), AssociateAccept)
         assert _becomes(server, "pending connections", 4, "nearly full")
     assert _becomes(server, "pending connections", 0, "free")
+
+
+def test_a_peer_that_waits_for_no_answer_is_read_from_only_so_far(server: Server) -> None:
+    uids = [new_uid() for _ in range(300)]
+    with Peer.associated(server.port) as peer:
+        with closing(sqlite3.connect(server.directory / "index.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # so that nothing is answered
+            for uid in uids:
+                peer.begin_store(uid)
+                peer.send_dataset(CT_CONTEXT, dataset(uid))
+            most = _told(server)["objects of an association"]["size"]
+            assert not wait_until(lambda: _told(server)["intake queue"]["used"] > most + 1, 1.0)
+            other.execute("ROLLBACK")
+        assert {peer.status() for _ in uids} == {Status.SUCCESS}
 
 
 def test_followers_of_events_are_counted_and_answered_503_once_they_are_full(server: Server) -> None:
