@@ -70,11 +70,12 @@ def test_a_head_that_is_dripped_is_408(client: Client, head: bytes, drop: bytes)
     assert said.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize("path", [b"/dicom-web/studies", b"/api/v1/nodes"])
 @pytest.mark.parametrize(
     "head", [b"Content-Length: 9000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"], ids=["length", "chunks"]
 )
-def test_a_body_that_is_dripped_is_408(client: Client, head: bytes) -> None:
-    post = b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; boundary=x\r\n"
+def test_a_body_that_is_dripped_is_408(client: Client, path: bytes, head: bytes) -> None:
+    post = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; boundary=x\r\n"
     said, took_s = drip(client, post + head, b"1\r\na\r\n")
     assert took_s < 10
     assert said.startswith(b"HTTP/1.1 408")

@@ -4,8 +4,8 @@ from typing import Final
 
 from archimage import app
 from archimage.concurrency.entry import Entry, unless_zero
-from archimage.dicom import pixels, window
-from archimage.dicom.limits import DEFAULT_LIMITS
+from archimage.dicom import window
+from archimage.dicom.limits import DEFAULT_LIMITS, MAX_FRAME_BYTES
 from archimage.dicom.render import options
 from archimage.imaging.process import WorkerSettings
 from archimage.net import dispatch, peers, session
@@ -25,14 +25,14 @@ ASSOCIATIONS: Final = (
         "associations",
         "limit",
         "open associations",
-        "Rejected for now (A-ASSOCIATE-RJ, local limit exceeded), and devices try again; /activity says who has them.",
+        "Rejected as transient (A-ASSOCIATE-RJ, local limit exceeded), so devices may try again; /activity says who.",
         setting="dicom.max_associations",
     ),
     Entry(
         "associations of one AE title",
         "limit",
         "open associations of the calling AE title that has most",
-        "Rejected for now (A-ASSOCIATE-RJ, temporary congestion); others are let in.",
+        "Rejected as transient (A-ASSOCIATE-RJ, temporary congestion); others are let in.",
         unless_zero("dicom", "max_associations_per_ae"),
         "dicom.max_associations_per_ae",
     ),
@@ -224,7 +224,7 @@ OBJECTS: Final = (
         "limit",
         "length of a frame once it is decoded",
         "The image is not shown and not transcoded: 406, with the stored form to be had.",
-        pixels.MAX_FRAME_BYTES,
+        MAX_FRAME_BYTES,
         unit="bytes",
     ),
     Entry(
