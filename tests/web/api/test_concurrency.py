@@ -67,6 +67,14 @@ def test_it_says_which_process_answers_and_how_many_there_are(server: Server) ->
     assert (found["pid"], found["processes"]) == (server.process.pid, 1)
 
 
+def test_every_pool_tells_its_use_and_so_does_what_peers_fill(server: Server) -> None:
+    found = _told(server)
+    pools = {name for name, bound in found.items() if bound["kind"] == "threads" and (bound["size"] or 0) > 1}
+    named = {"associations", "pending connections", "HTTP connections", "intake queue", "journal segments", "disk"}
+    silent = {name for name in pools | named if found[name]["used"] is None}
+    assert silent == {"import"}  # each archive that is unpacked has threads of its own
+
+
 def test_of_several_processes_it_tells_of_the_one_that_answers(tmp_path: Path) -> None:
     with running(tmp_path / "data", ["--workers", "2"]) as several:
         _, found = _ask(several, "/api/v1/concurrency")
