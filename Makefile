@@ -40,7 +40,7 @@ bench: $(VENV)/.dev peers  ## compare speed and memory with other archives
 conformance: $(VENV)/.dev  ## write CONFORMANCE.md anew, from the tables that the server runs on
 	$(BIN)/python -m scripts.conformance
 
-monitoring: $(VENV)/.dev  ## write docs/metrics.md, the dashboard and the alert rules anew, from the table of metrics
+monitoring: $(VENV)/.dev  ## write docs/metrics.md, docs/concurrency.md, the dashboard and the alert rules anew, from their tables
 	$(BIN)/python -m scripts.monitoring
 
 lock: $(VENV)/.tools  ## renew the locked dependencies

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from archimage.config import Config
 from archimage.dicom.limits import DEFAULT_LIMITS as DATA_SET
-from archimage.dicom.pixels import MAX_FRAME_BYTES
+from archimage.dicom.limits import MAX_FRAME_BYTES
 from archimage.dicom.render.options import MAX_PIXELS, MAX_SIDE
 from archimage.services import identifiers, matching, qido, rendering, stow
 from archimage.web import multipart_parser, protocol, receiving

@@ -71,6 +71,11 @@ def _system(page: Page) -> None:
     page.goto("/system")
 
 
+def _concurrency(page: Page) -> None:
+    page.goto("/concurrency")
+    page.locator("#bounds tr").first.wait_for()
+
+
 def _docs(page: Page) -> None:
     page.goto("/docs")
 
@@ -86,6 +91,7 @@ SHOWN: Final = {
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
     "system": ("system", _system),
+    "concurrency": ("concurrency", _concurrency),
     "docs": ("docs", _docs),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

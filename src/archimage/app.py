@@ -72,9 +72,9 @@ from archimage.tracing import tracer
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
 
-_PEER_THREADS: Final = 4
-_TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
-_INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
+PEER_THREADS: Final = 4
+TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
+INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = logger("storage")
 
 
@@ -118,7 +118,7 @@ class App:
         directory, durable = storage.directory, storage.durability == "full"
         directory.mkdir(parents=True, exist_ok=True)
         opened.enter_context(closing(Occupancy(directory, alone=alone)))
-        self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=_INDEX_TIMEOUT_S)
+        self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=INDEX_TIMEOUT_S)
         opened.callback(self.index.close)
         with recovery_turn(directory):
             lone = _recover(directory, self.index)
@@ -127,6 +127,7 @@ class App:
         opened.callback(self.blobs.close)
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
         opened.callback(journal.close)
+        self.journal = journal
         self.checkpointer = Checkpointer(journal, self.blobs, self.index)
         opened.callback(self.checkpointer.close)
         caches = _caches(self.config)
@@ -154,7 +155,7 @@ class App:
         self.associations = AssociationTable(events.publish, self.metering.meter, self.tracer)
         tasks = TaskService(events, explain, self.tracer)
         opened.callback(tasks.close)
-        self._transcoding = ContextThreads(_TRANSCODING_THREADS, "transcode")
+        self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
         made = MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
@@ -202,8 +203,14 @@ class App:
         metering.hear(services.query, services.metadata, services.transcoding)
         metering.watch_machine(self.config.storage.directory, self.index)
         metering.watch_work(intake, self.pixels)
-        pools = {"tasks": services.tasks.threads, "transcode": self._transcoding, "upload": services.uploads.pool}
-        metering.watch_threads(pools)
+        self.pools = {
+            "tasks": services.tasks.threads,
+            "transcode": self._transcoding,
+            "upload": services.uploads.pool,
+            "peer-read": self._peer_readers,
+            "peer-write": self._peer_writers,
+        }
+        metering.watch_threads(self.pools)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -220,10 +227,14 @@ class App:
     def _peer_service(self, opened: ExitStack) -> PeerService:
         """Make what calls other nodes for people; its threads start with the first call."""
         services, ae_title = self.services, self.config.dicom.ae_title
-        readers = ContextThreads(_PEER_THREADS, "peer-read")
-        opened.callback(readers.shutdown, cancel_futures=True)
-        outbound = Outbound(services.retrieve, readers, self.transcoder)
-        peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), LoopThread("peers"))
+        self._peer_readers = ContextThreads(PEER_THREADS, "peer-read")
+        opened.callback(self._peer_readers.shutdown, cancel_futures=True)
+        self._peer_writers = ContextThreads(PEER_THREADS, "peer-write")
+        opened.callback(self._peer_writers.shutdown)
+        outbound = Outbound(services.retrieve, self._peer_readers, self.transcoder)
+        peers = NodePeers(
+            ae_title, services.store, NodeSender(outbound, ae_title), LoopThread("peers", self._peer_writers)
+        )
         opened.callback(peers.close)
         return PeerService(services.nodes, peers, services.retrieve, services.tasks)
 
@@ -289,7 +300,12 @@ def build(config: Config, *, alone: bool = False, counting: Path | None = None) 
 def _worker_pool(config: Config) -> WorkerPool:
     pixels = config.pixels
     settings = WorkerSettings(timeout_s=pixels.timeout_s, memory_bytes=pixels.memory_bytes)
-    return WorkerPool(pixels.workers or os.cpu_count() or 1, settings)
+    return WorkerPool(pixel_workers(config), settings)
+
+
+def pixel_workers(config: Config) -> int:
+    """Return how many worker processes there may be: as many as cores, unless the settings say otherwise."""
+    return config.pixels.workers or os.cpu_count() or 1
 
 
 def _configured_nodes(config: Config) -> Iterator[Node]:

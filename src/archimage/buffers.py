@@ -4,7 +4,7 @@ import mmap
 from typing import Final
 
 BUFFER_BYTES: Final = 1 << 20
-_KEPT: Final = 32
+KEPT: Final = 32
 
 
 class BufferPool:
@@ -22,5 +22,5 @@ class BufferPool:
 
     def give(self, buffer: memoryview) -> None:
         """Return a buffer; nobody may hold views into it."""
-        if len(self._free) < _KEPT:
+        if len(self._free) < KEPT:
             self._free.append(buffer)

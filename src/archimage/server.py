@@ -1,17 +1,17 @@
 """The listeners of one process over an open archive: both ports, from the first connection to the last."""
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
-from typing import Final
 
 from starlette.types import ASGIApp
 
 from archimage.app import App
+from archimage.concurrency import sizes
+from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
 from archimage.logger import logger
@@ -28,16 +28,11 @@ from archimage.services.deletion import DeletionService
 from archimage.services.orthanc import OrthancService
 from archimage.services.status import Ports
 from archimage.services.tags import TagService
-from archimage.threads import ContextThreads, WorkerThreads
+from archimage.threads import ContextThreads, Pool, WorkerThreads
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
 
-_INGEST_THREADS: Final = 4
-_READ_THREADS: Final = 8
-_WEB_THREADS: Final = 8
-_IMAGE_THREADS: Final = 2 * (os.cpu_count() or 1) + 2
-"""They wait for the worker processes, each for one frame or object at a time."""
 _log = logger("security")
 
 Address = tuple[str, int]
@@ -54,14 +49,25 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
         loop.add_signal_handler(number, stopped.set)
     with ExitStack() as held:
         held.callback(app.close)
-        web = Threads(WorkerThreads(_WEB_THREADS, "web"), WorkerThreads(_IMAGE_THREADS, "image"))
+        web = Threads(WorkerThreads(sizes.WEB_THREADS, "web"), WorkerThreads(sizes.IMAGE_THREADS, "image"))
         held.callback(web.slow.close)
         held.callback(web.quick.close)
-        readers = ContextThreads(_READ_THREADS, "read")
+        readers = ContextThreads(sizes.READ_THREADS, "read")
         held.callback(readers.shutdown)
-        ingest = held.enter_context(closing(WorkerThreads(_INGEST_THREADS, "ingest")))
+        ingest = held.enter_context(closing(WorkerThreads(sizes.INGEST_THREADS, "ingest")))
         held.callback(app.pixels.close)  # so that no thread waits for an image
-        app.metering.watch_threads({"web": web.quick, "image": web.slow, "read": readers, "ingest": ingest})
+        default = ContextThreads(sizes.DEFAULT_THREADS, "default")
+        loop.set_default_executor(default)
+        pools: dict[str, Pool] = {
+            "web": web.quick,
+            "image": web.slow,
+            "read": readers,
+            "ingest": ingest,
+            "default": default,
+        }
+        app.metering.watch_threads(pools)
+        uses = Uses(app)
+        uses.threads(pools)
         held.callback(app.metering.begin().cancel)
         dicom = DicomServer(
             association_settings(app.config.dicom),
@@ -71,7 +77,9 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
         )
         if read is not None:
             loop.add_signal_handler(signal.SIGHUP, _reload, app, read, dicom)
-        http = _http_server(app, web)
+        http = _http_server(app, web, uses)
+        uses.listeners(dicom, http)
+        app.metering.watch_threads({"pages": http.framework_threads})
         try:
             await _listen(app, dicom, http, on_ready)
             await stopped.wait()
@@ -107,14 +115,15 @@ async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnRe
     on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
 
-def _http_server(app: App, threads: Threads) -> HttpServer:
+def _http_server(app: App, threads: Threads, uses: Uses) -> HttpServer:
     http = app.config.http
     limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
-    return HttpServer(web_application(app, threads), limits)
+    return HttpServer(web_application(app, threads, uses), limits)
 
 
-def web_application(app: App, threads: Threads) -> ASGIApp:
-    """Return everything that is served over HTTP; what blocks is done in these threads."""
+def web_application(app: App, threads: Threads, uses: Uses) -> ASGIApp:
+    """Return everything that is served over HTTP; what blocks is done in these threads, and uses is told."""
+    from archimage.concurrency.report import report  # as are all parts, whose limits it tells
     from archimage.web import application  # the framework takes a while to import, and only a server needs it
     from archimage.web.api.resources import ApiServices
 
@@ -142,6 +151,7 @@ def web_application(app: App, threads: Threads) -> ASGIApp:
         uploads=services.uploads,
         preparing=services.preparing,
         changes=app.changes,
+        concurrency=lambda: report(app.config, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal)
     observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer)

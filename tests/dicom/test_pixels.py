@@ -35,11 +35,11 @@ from archimage.dicom.codecs.syntaxes import (
     JPEG_XL_RECOMPRESSION,
     RLE,
 )
+from archimage.dicom.limits import MAX_FRAME_BYTES
 from archimage.dicom.pixels import (
     DECODABLE,
     ENCODABLE,
     LOSSY,
-    MAX_FRAME_BYTES,
     VIDEO,
     PixelDescription,
     Quality,

@@ -263,7 +263,7 @@ def test_after_a_failed_flush_only_a_whole_checkpoint_counts(tmp_path: Path, mon
 
 
 def test_a_long_log_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archimage.index.sqlite._WAL_MAX_BYTES", 1)
+    monkeypatch.setattr("archimage.index.sqlite.WAL_MAX_BYTES", 1)
     index = SqliteIndex(tmp_path / "index.db")
     index.add([record("P", 1, 1, 1)])
     index.sync()

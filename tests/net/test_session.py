@@ -367,7 +367,7 @@ def test_two_retrievals_at_once_take_turns(peer: Peer, service: _Service) -> Non
 def test_a_peer_that_takes_no_object_is_given_up(
     peer: Peer, service: _Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archimage.net.session._SUB_OPERATION_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("archimage.net.session.SUB_OPERATION_TIMEOUT_S", 0.3)
     _get(peer, 2, 0)
     assert peer.response()[0].field == CommandField.C_STORE_RQ
     started = time.monotonic()

@@ -177,7 +177,7 @@ def test_the_fragments_of_a_frame_are_joined(
     parts: Parts, service: FrameService, monkeypatch: pytest.MonkeyPatch, remembered: bool, case: Case
 ) -> None:
     if not remembered:
-        monkeypatch.setattr("archimage.services.attributes._MAX_FRAGMENTS", 0)
+        monkeypatch.setattr("archimage.services.attributes.MAX_FRAGMENTS", 0)
     fragments, frames, offsets, expected = case
     data, uid = encapsulated(fragments, frames, offsets=offsets)
     stored = keep(parts, data, uid, JPEG)

@@ -10,7 +10,7 @@ from archimage.errors import InvalidRequestError, NotFoundError, UnavailableErro
 from archimage.model.events import TaskChanged
 from archimage.model.tasks import Task, TaskState
 from archimage.services.events import EventHub
-from archimage.services.tasks import Progress, TaskService
+from archimage.services.tasks import WAITING, Progress, TaskService
 from archimage.web.errors import explain
 from tests.attacks.server import wait_until
 
@@ -103,6 +103,17 @@ def test_the_oldest_that_have_ended_are_forgotten(tasks: TaskService) -> None:
     assert [task.title for task in tasks.list()] == ["4", "3", "2"]
     with pytest.raises(NotFoundError):
         tasks.get(started[0].id)
+
+
+def test_with_too_many_that_wait_no_other_is_begun(tasks: TaskService) -> None:
+    go_on = threading.Event()
+    begun = [tasks.start("test", "waits", lambda _: go_on.wait(20)) for _ in range(WAITING)]
+    with pytest.raises(UnavailableError, match=str(WAITING)):
+        tasks.start("test", "one too many", lambda _: None)
+    assert tasks.unfinished == WAITING
+    go_on.set()
+    ended(tasks, begun[-1])
+    assert ended(tasks, tasks.start("test", "another", lambda _: None)).state is TaskState.DONE
 
 
 def test_every_change_is_an_event(tasks: TaskService, events: EventHub) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 
 from archimage.app import App, build
+from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
 from archimage.server import web_application
@@ -115,7 +116,7 @@ def _listen(
     listener: socket.socket,
     limits: HttpLimits | None,
 ) -> HttpServer:
-    served = web_application(app, Threads(threads, threads))
+    served = web_application(app, Threads(threads, threads), Uses(app))
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

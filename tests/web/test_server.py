@@ -13,7 +13,7 @@ import pytest
 
 from archimage.config import HttpConfig
 from archimage.web.dicomweb.table import RESOURCES
-from archimage.web.protocol import HttpLimits
+from archimage.web.protocol import MAX_PIPELINED, HttpLimits
 from tests.services.archive import records
 from tests.web.serving import Client, config, read_all, serving
 
@@ -70,11 +70,12 @@ def test_a_head_that_is_dripped_is_408(client: Client, head: bytes, drop: bytes)
     assert said.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize("path", [b"/dicom-web/studies", b"/api/v1/nodes"])
 @pytest.mark.parametrize(
     "head", [b"Content-Length: 9000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"], ids=["length", "chunks"]
 )
-def test_a_body_that_is_dripped_is_408(client: Client, head: bytes) -> None:
-    post = b"POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; boundary=x\r\n"
+def test_a_body_that_is_dripped_is_408(client: Client, path: bytes, head: bytes) -> None:
+    post = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/related; boundary=x\r\n"
     said, took_s = drip(client, post + head, b"1\r\na\r\n")
     assert took_s < 10
     assert said.startswith(b"HTTP/1.1 408")
@@ -153,6 +154,14 @@ def test_a_connection_too_many_is_told_to_come_again(tmp_path: Path) -> None:
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert refusal(answer)["error"] == "too many connections are open"
     assert b"retry-after: " in answer.lower()
+
+
+def test_requests_that_wait_for_no_answer_are_answered_up_to_a_number(client: Client) -> None:
+    few = client.raw((GET + b"\r\n") * MAX_PIPELINED + GET + b"Connection: close\r\n\r\n")
+    assert few.count(b"HTTP/1.1 200 ") == MAX_PIPELINED + 1
+    many = client.raw((GET + b"\r\n") * (MAX_PIPELINED + 2))
+    assert many.count(b"HTTP/1.1 400 ") == 1
+    assert many.count(b"HTTP/1.1 200 ") <= 1
 
 
 # Size.

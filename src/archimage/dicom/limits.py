@@ -24,3 +24,5 @@ class ScanLimits:
 
 
 DEFAULT_LIMITS: Final = ScanLimits()
+MAX_FRAME_BYTES: Final = 1 << 30
+"""Of one decoded frame; a larger one is refused whatever its codestream says."""

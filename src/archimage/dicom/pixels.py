@@ -25,6 +25,7 @@ from archimage.dicom.codecs.syntaxes import (
     RLE,
     VIDEO,
 )
+from archimage.dicom.limits import MAX_FRAME_BYTES
 from archimage.errors import DicomError, InvalidPixelDataError, UnsupportedTransferSyntaxError
 
 __all__ = [
@@ -43,8 +44,6 @@ __all__ = [
     "stored_values",
 ]
 
-MAX_FRAME_BYTES: Final = 1 << 30
-"""Of one decoded frame; a larger one is refused whatever its codestream says."""
 
 _Decode = Callable[[bytes | memoryview, PixelDescription, str], Array]
 _Encode = Callable[[Array, PixelDescription, str, Quality | None], bytes]

@@ -8,7 +8,7 @@ FIRST_READ_BYTES: Final = 16 << 10
 """What is read of a data set at once; most headers are shorter."""
 _LATER_READ_BYTES: Final = 512
 _GROWTH: Final = 8
-_MAX_WINDOW_BYTES: Final = 256 << 20
+MAX_WINDOW_BYTES: Final = 256 << 20
 """The largest element, a sequence of all frames' functional groups say, that is looked at as a whole."""
 
 
@@ -58,13 +58,13 @@ class Window:
         if self.last:
             raise InvalidDatasetError(f"an element at {self._base + pos} is cut short")
         held = len(self.data) - pos
-        if max(length, held + 1) > _MAX_WINDOW_BYTES:
-            raise ExcessiveDatasetError(f"an element at {self._base + pos} has more than {_MAX_WINDOW_BYTES} bytes")
-        return self._move(pos, min(max(length, 2 * held, _LATER_READ_BYTES), _MAX_WINDOW_BYTES))
+        if max(length, held + 1) > MAX_WINDOW_BYTES:
+            raise ExcessiveDatasetError(f"an element at {self._base + pos} has more than {MAX_WINDOW_BYTES} bytes")
+        return self._move(pos, min(max(length, 2 * held, _LATER_READ_BYTES), MAX_WINDOW_BYTES))
 
     def widen(self, pos: int) -> int:
         """Move the window to a position, to hold much more than it held from there on; raises what `grow` raises."""
-        return self.grow(pos, min(_GROWTH * (len(self.data) - pos), _MAX_WINDOW_BYTES))
+        return self.grow(pos, min(_GROWTH * (len(self.data) - pos), MAX_WINDOW_BYTES))
 
     def skip(self, pos: int) -> int:
         """Go on at a position that may lie beyond the window; return it in the new one.

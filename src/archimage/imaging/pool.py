@@ -34,7 +34,9 @@ _TOLD: Final[Mapping[str, type[ArchimageError]]] = MappingProxyType(
 )
 """Errors that a task may raise; whatever else it raises is the codestream's fault or ours."""
 
-_WARM: Final = 4
+WARM: Final = 4
+MAX_WAITING: Final = 256
+"""Tasks for which no worker is free."""
 _log = logger("error")
 
 
@@ -51,7 +53,7 @@ class _Task:
 class WorkerPool:
     """Does pixel work in at most so many processes; used from any thread. Implements `ports.PixelWork`."""
 
-    def __init__(self, workers: int, settings: WorkerSettings, *, max_waiting: int = 256) -> None:
+    def __init__(self, workers: int, settings: WorkerSettings, *, max_waiting: int = MAX_WAITING) -> None:
         self.meter = Meter()
         """Hears of tasks."""
         self._settings = settings
@@ -90,7 +92,7 @@ class WorkerPool:
     def warm(self) -> None:
         """Have workers started before there is work, as many as a browser sends requests at once; returns at once."""
         with self._lock:
-            missing = min(self._workers, _WARM) - self._there()
+            missing = min(self._workers, WARM) - self._there()
             if not self._closed:
                 for _ in range(missing):
                     self._threads.submit(self._start)
@@ -124,13 +126,18 @@ class WorkerPool:
         """How many of them wait for work."""
         return len(self._idle)
 
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for one."""
+        return max(0, self._outstanding - self._workers)
+
     def _there(self) -> int:
         return len(self._idle) + len(self._busy) + self._starting
 
     def _start(self) -> None:
         """Start a worker, unless tasks have done that meanwhile."""
         with self._lock:
-            if self._closed or self._there() >= min(self._workers, _WARM):
+            if self._closed or self._there() >= min(self._workers, WARM):
                 return
             self._starting += 1
         try:
@@ -149,7 +156,7 @@ class WorkerPool:
 
     def _count(self, added: int) -> None:
         self._outstanding += added
-        self.meter.pixel_tasks_waiting(max(0, self._outstanding - self._workers))
+        self.meter.pixel_tasks_waiting(self.waiting)
 
     def _run(self, task: "_Task") -> Result:
         try:

@@ -38,8 +38,8 @@ from archimage.model.records import Counts, FrameTable, InstanceRecord, Kept, St
 from archimage.ports import IndexWriter
 
 _PAGE: Final = 200  # rows
-_READERS: Final = 16  # connections kept; more are opened when needed
-_WAL_MAX_BYTES: Final = 64 << 20
+READERS: Final = 16  # connections kept; more are opened when needed
+WAL_MAX_BYTES: Final = 64 << 20
 _TRUNCATE_WAIT_MS: Final = 100
 _TOLD: Final = {"db.system.name": "sqlite"}
 _SLOW_S: Final = 1.0
@@ -344,7 +344,7 @@ class SqliteIndex:
     def _checkpoint(self) -> None:
         """Move the log into the database as far as readers allow."""
         with closing(connect(self._path, "rw", "reader", self._busy_timeout_s)) as connection:
-            whole = self._doubtful or size(self._log) > _WAL_MAX_BYTES
+            whole = self._doubtful or size(self._log) > WAL_MAX_BYTES
             connection.execute(f"PRAGMA busy_timeout = {_TRUNCATE_WAIT_MS}")
             busy, *_ = connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchone()
         if self._doubtful and busy:
@@ -359,7 +359,7 @@ class SqliteIndex:
             "sqlite://",
             creator=lambda: connect(self._path, "rw", "reader", self._busy_timeout_s),
             poolclass=QueuePool,
-            pool_size=_READERS,
+            pool_size=READERS,
             max_overflow=-1,
         )
 

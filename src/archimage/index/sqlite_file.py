@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, create_engine
 from archimage.errors import IndexUnavailableError
 from archimage.index.schema import REVISION
 
-_CACHE_KIB: Final = {"reader": 8 << 10, "writer": 64 << 10}
+CACHE_KIB: Final = {"reader": 8 << 10, "writer": 64 << 10}
 _ASKED_AGAIN_S: Final = 0.01
 
 
@@ -30,7 +30,7 @@ def connect(
     )
     connection.executescript(
         f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
-        f"PRAGMA cache_size = -{_CACHE_KIB[role]};"
+        f"PRAGMA cache_size = -{CACHE_KIB[role]};"
     )
     return connection
 

@@ -61,6 +61,26 @@ class Admission:
         self._pending: OrderedDict[Session, str] = OrderedDict()
         self._admitted: dict[Session, str] = {}
 
+    @property
+    def pending(self) -> int:
+        """How many connections have not asked for an association yet."""
+        return len(self._pending)
+
+    @property
+    def admitted(self) -> int:
+        """How many associations are open."""
+        return len(self._admitted)
+
+    @property
+    def most_of_one(self) -> int:
+        """How many of them the calling AE title has that has most."""
+        return max(Counter([*self._admitted.values()]).values(), default=0)
+
+    @property
+    def most_pending_of_one(self) -> int:
+        """How many connections of the first kind the address has that has most."""
+        return max(Counter([*self._pending.values()]).values(), default=0)
+
     def connected(self, session: Session) -> None:
         """Take note of a new connection; beyond a limit the one that has been silent longest gives way to it."""
         address = session.connection.peer_address[0]

@@ -21,7 +21,7 @@ from archimage.protocol.command import command_name
 from archimage.protocol.machine import State
 from archimage.spans import Tracer
 
-_ENDED: Final = 100
+ENDED: Final = 100
 """Ended associations that are remembered."""
 _log = logger("association")
 
@@ -53,7 +53,7 @@ class AssociationTable:
         self._publish = publish
         self._numbers = count(1)
         self._opened: dict[str, _Opened] = {}
-        self._ended: deque[EndedAssociation] = deque(maxlen=_ENDED)
+        self._ended: deque[EndedAssociation] = deque(maxlen=ENDED)
 
     def new_id(self) -> str:
         """Return a name for a connection that no other one has, of whichever process."""

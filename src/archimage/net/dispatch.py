@@ -16,7 +16,7 @@ from archimage.protocol.items import ExtendedNegotiation
 from archimage.protocol.negotiation import NegotiatedContext, SupportedContext
 from archimage.services.intake import CommitTiming
 
-_MAX_IDENTIFIER_BYTES: Final = 1 << 20
+MAX_IDENTIFIER_BYTES: Final = 1 << 20
 
 Pieces = AsyncIterable[bytes | memoryview] | bytes | memoryview
 
@@ -187,12 +187,12 @@ class WholeRequest:
 
     def add(self, data: memoryview, *, last: bool) -> None:
         """Keep a copy of the piece, within bounds."""
-        if len(self._identifier) <= _MAX_IDENTIFIER_BYTES:
+        if len(self._identifier) <= MAX_IDENTIFIER_BYTES:
             self._identifier += data
         if not last:
             return
-        if len(self._identifier) > _MAX_IDENTIFIER_BYTES:
-            error = ExcessiveDatasetError(f"the identifier is longer than {_MAX_IDENTIFIER_BYTES} bytes")
+        if len(self._identifier) > MAX_IDENTIFIER_BYTES:
+            error = ExcessiveDatasetError(f"the identifier is longer than {MAX_IDENTIFIER_BYTES} bytes")
             self._reply(refusal(error, self._field))
         else:
             self._start(bytes(self._identifier))

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from archimage.errors import CancelledError
@@ -16,8 +17,10 @@ Result = TypeVar("Result")
 class LoopThread:
     """Runs coroutines for callers of any thread. `close` it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, default: ThreadPoolExecutor | None = None) -> None:
+        """Name the thread; default is what its loop runs blocking calls in, and ends with it."""
         self._name = name
+        self._default = default
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -58,6 +61,8 @@ class LoopThread:
                 raise CancelledError("the archive closes")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                if self._default is not None:
+                    self._loop.set_default_executor(self._default)
                 self._thread = threading.Thread(target=self._loop.run_forever, name=self._name)
                 self._thread.start()
             return self._loop

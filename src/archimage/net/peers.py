@@ -67,9 +67,9 @@ _ASKED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What a node is asked whether it offers it, beside the C-ECHO."""
-_ASK_TIMEOUT_S: Final = 60.0
+ASK_TIMEOUT_S: Final = 60.0
 _CANCEL_PATIENCE_S: Final = 2.0
-_MAX_ANSWER_BYTES: Final = 32 << 20
+MAX_ANSWER_BYTES: Final = 32 << 20
 _PATIENT: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may look for long before it sends
 
 Result = TypeVar("Result")
@@ -147,7 +147,7 @@ class NodePeers:
     async def _find(self, node: RemoteNode, level: str, keys: Sequence[tuple[str, str]], limit: int) -> Matches:
         sop_class = uids.PATIENT_ROOT_FIND if level == "PATIENT" else uids.STUDY_ROOT_FIND
         rows: list[Mapping[str, object]] = []
-        left_bytes = _MAX_ANSWER_BYTES
+        left_bytes = MAX_ANSWER_BYTES
         async with await self._associate(node, for_services(sop_class)) as association:
             syntax = association.context(sop_class).transfer_syntax
             found = association.find(sop_class, encode_keys(level, keys, syntax))
@@ -245,10 +245,10 @@ async def _ended_soon(found: AsyncGenerator[bytes, None], association: ClientAss
 async def _in_time(work: Coroutine[Any, Any, Result], node: Node) -> Result:
     """Bound what somebody waits for."""
     try:
-        async with asyncio.timeout(_ASK_TIMEOUT_S):
+        async with asyncio.timeout(ASK_TIMEOUT_S):
             return await work
     except TimeoutError:
-        message = f"{node} was not done within {_ASK_TIMEOUT_S:g} s"
+        message = f"{node} was not done within {ASK_TIMEOUT_S:g} s"
         raise TimerExpiredError(message, next_step=reasons.INTERRUPTED) from None
 
 

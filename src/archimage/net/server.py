@@ -12,7 +12,7 @@ from archimage.net.session import Session
 from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
 
-_BACKLOG: Final = 1024
+BACKLOG: Final = 1024
 _FAREWELL_S: Final = 0.02
 _WRITE_TIMEOUT_S: Final = 60.0
 
@@ -31,7 +31,8 @@ class DicomServer:
         self._settings = settings
         self._registry = registry
         self._table = table or AssociationTable()
-        self._admission = Admission(policy, registry, self._table)
+        self.admission = Admission(policy, registry, self._table)
+        """Tells how many there are, beside deciding who is let in."""
         self._buffers = BufferPool()
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
@@ -39,11 +40,11 @@ class DicomServer:
     async def listen(self, listener: socket.socket) -> None:
         """Serve connections of a bound socket."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
+        self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
 
     def admit_by(self, policy: AdmissionPolicy) -> None:
         """Let in by another policy from here on; who is in stays."""
-        self._admission.policy = policy
+        self.admission.policy = policy
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Stop listening and abort every association; what is being stored has grace_s, seconds, to be answered.
@@ -72,14 +73,14 @@ class DicomServer:
         return Connection(association, self._buffers, write_timeout_s=patience, on_connected=self._serve)
 
     def _serve(self, connection: Connection) -> None:
-        session = Session(connection, self._registry, self._admission.decide, self._table.new_id(), self._table.meter)
-        self._admission.connected(session)
+        session = Session(connection, self._registry, self.admission.decide, self._table.new_id(), self._table.meter)
+        self.admission.connected(session)
         task = asyncio.get_running_loop().create_task(session.run())
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._ended(session))
 
     def _ended(self, session: Session) -> None:
-        self._admission.ended(session)
+        self.admission.ended(session)
         del self._sessions[session]
 
 

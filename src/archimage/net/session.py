@@ -47,8 +47,8 @@ from archimage.protocol.pdu import AssociateRequest
 from archimage.protocol.status import Status, is_pending
 from archimage.spans import Attributes, Span
 
-_SUB_OPERATION_TIMEOUT_S: Final = 60.0
-_MAX_RUNNING: Final = 16
+SUB_OPERATION_TIMEOUT_S: Final = 60.0
+MAX_RUNNING: Final = 16
 _log = logger("association")
 _error = logger("error")
 _dimse = logger("dimse")
@@ -93,6 +93,8 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sub_operations: dict[int, asyncio.Future[int]] = {}
         self._storing = 0
+        self._most_stored = most_stored(self.association.settings.max_operations_performed)
+        self._answered = asyncio.Event()
         self._drained: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -155,7 +157,7 @@ class Session:
                     began = time.monotonic()
                     await self._outbox.stream(context_id, command, pieces)
                     self.watch.send_s += time.monotonic() - began
-                    async with asyncio.timeout(_SUB_OPERATION_TIMEOUT_S):
+                    async with asyncio.timeout(SUB_OPERATION_TIMEOUT_S):
                         return await answered
             except (LocalProtocolError, TimeoutError) as error:
                 self.connection.give_up()
@@ -282,6 +284,7 @@ class Session:
         def replied(response: Response) -> None:
             reply(response)
             self._storing -= 1
+            self._answered.set()
             self._abort_if_drained()
 
         return replied
@@ -300,7 +303,10 @@ class Session:
         while self._unsettled:
             await self._unsettled[0].settle()
             del self._unsettled[0]
-        while len(self._tasks) > _MAX_RUNNING:
+            while self._storing - len(self._unsettled) > self._most_stored:
+                self._answered.clear()
+                await self._answered.wait()
+        while len(self._tasks) > MAX_RUNNING:
             await asyncio.wait((next(iter(self._tasks)),))
         self.association.resume_idle(self.now)
         self.connection.flush()
@@ -360,3 +366,8 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def most_stored(window: int) -> int:
+    """Return how many objects of an association may be on their way into the archive, whatever its peer keeps to."""
+    return max(MAX_RUNNING, window)

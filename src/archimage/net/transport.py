@@ -19,7 +19,7 @@ from archimage.protocol.events import CommandReceived, DataReceived, Event
 _SMALL_BYTES: Final = 16 << 10
 _MIN_READ_BYTES: Final = 2 << 10
 _FULL: Final = 0.75
-_HIGH_WATER_BYTES: Final = 1 << 20
+HIGH_WATER_BYTES: Final = 1 << 20
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -134,7 +134,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer_address = (str(peer[0]), int(peer[1]))

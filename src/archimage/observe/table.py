@@ -326,7 +326,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "What waits in each queue: `intake`, objects for a group commit; any other, calls for which no thread of the "
         "pool of that name is free, as `tasks`, background tasks.",
         ("queue",),
-        most=12,
+        most=16,
     ),
     Metric(
         "pacs_threads",
@@ -335,7 +335,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Threads",
         "Threads that each pool may have.",
         ("pool",),
-        most=12,
+        most=16,
     ),
     Metric(
         "pacs_threads_busy",
@@ -344,7 +344,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Threads at work",
         "Threads of each pool that are at work.",
         ("pool",),
-        most=12,
+        most=16,
     ),
     Metric(
         "pacs_disk_free_bytes",

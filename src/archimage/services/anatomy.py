@@ -31,8 +31,8 @@ from archimage.services.attributes import WANTED, divided
 
 _PIECE_BYTES: Final = 64 << 10
 _HEAD_BYTES: Final = 8
-_REMEMBERED: Final = 512  # objects
-_REMEMBERED_FRAGMENTS: Final = 1_000_000
+REMEMBERED: Final = 512  # objects
+REMEMBERED_FRAGMENTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class AnatomyMemory:
             self._forget(key)
             self._known[key] = made
             self._fragments += _size(made)
-            while len(self._known) > _REMEMBERED or self._fragments > _REMEMBERED_FRAGMENTS:
+            while len(self._known) > REMEMBERED or self._fragments > REMEMBERED_FRAGMENTS:
                 self._forget(next(iter(self._known)))
         return made
 

@@ -34,7 +34,7 @@ _NESTED: Final = {
 _PLAIN: Final = {"DA": plain_date, "TM": plain_time}
 _DATED: Final = tuple((attribute.column, _PLAIN[attribute.vr]) for attribute in _STORED if attribute.vr in _PLAIN)
 _MEASURES: Final = frozenset({_SAMPLES_PER_PIXEL, _PHOTOMETRIC_INTERPRETATION, _ROWS, _COLUMNS, _BITS_ALLOCATED})
-_MAX_FRAGMENTS: Final = 16_384
+MAX_FRAGMENTS: Final = 16_384
 _MAX_FRAMES: Final = (1 << 31) - 1  # what an IS can hold
 _REQUIRED: Final = ("study_instance_uid", "series_instance_uid", "sop_instance_uid", "sop_class_uid")
 
@@ -69,7 +69,7 @@ def index_values(header: Header) -> dict[str, str]:
 def frame_table(header: Header, data_set_offset: int) -> FrameTable | None:
     """Return where the pixels lie in a file whose data set begins at data_set_offset; None where that would be long."""
     pixel = header.pixel
-    if pixel is None or len(pixel.fragment_offsets) > _MAX_FRAGMENTS:
+    if pixel is None or len(pixel.fragment_offsets) > MAX_FRAGMENTS:
         return None
     return divided(header, pixel, data_set_offset)
 

@@ -38,7 +38,7 @@ from archimage.services.change_work import ChangeWork, Tools
 from archimage.services.compression import Turn
 from archimage.services.tasks import Explain, Progress, TaskService
 
-_AT_ONCE: Final = 3  # begun or waiting, in one process
+AT_ONCE: Final = 3  # begun or waiting, in one process
 _LOOK_EVERY_S: Final = 0.1
 _ATTEMPTS: Final = 5
 _BACK_OFF_S: Final = 2.0
@@ -82,6 +82,11 @@ class ChangeService:
     def close(self) -> None:
         """Leave what is being done to the next start."""
         self._ended.set()
+
+    @property
+    def unfinished(self) -> int:
+        """How many wait or run in this process."""
+        return len(self._active)
 
     def preview(self, request: ChangeRequest) -> Preview:
         """Tell what a change would do; raises what `Planner.plan` raises."""
@@ -157,8 +162,8 @@ class ChangeService:
         return change
 
     def _check_room(self) -> None:
-        if len(self._active) >= _AT_ONCE:
-            raise UnavailableError(f"{_AT_ONCE} changes wait or are running")
+        if len(self._active) >= AT_ONCE:
+            raise UnavailableError(f"{AT_ONCE} changes wait or are running")
 
     # The task
 

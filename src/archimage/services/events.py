@@ -17,7 +17,7 @@ from archimage.model.events import Event, InstanceStored, StudyGrew
 from archimage.model.records import InstanceRecord
 
 SUMMED_FOR_S: Final = 0.5
-_MEMORY: Final = 1_000
+MEMORY: Final = 1_000
 _SUMMED_STUDIES: Final = 200
 
 Wake = Callable[[], None]
@@ -53,7 +53,7 @@ class EventHub:
     monotonic and clock tell the time, seconds: the one that passes, and the one since 1970, UTC.
     """
 
-    def __init__(self, *, memory: int = _MEMORY, monotonic: Clock = time.monotonic, clock: Clock = time.time) -> None:
+    def __init__(self, *, memory: int = MEMORY, monotonic: Clock = time.monotonic, clock: Clock = time.time) -> None:
         self._monotonic = monotonic
         self._clock = clock
         self._told: deque[Told] = deque(maxlen=memory)
@@ -69,6 +69,11 @@ class EventHub:
     def followers(self) -> int:
         """How many follow."""
         return len(self._wakes)
+
+    @property
+    def kept(self) -> int:
+        """How many events are remembered."""
+        return len(self._told)
 
     @property
     def last(self) -> int:

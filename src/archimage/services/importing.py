@@ -15,6 +15,7 @@ from archimage.services.attributes import WANTED, index_values
 from archimage.services.sources import HEAD_BYTES, NOT_AN_OBJECT, Source, identify, read_pieces
 from archimage.services.store import Expected, StoreService
 
+THREADS: Final = 4
 _PIECE_BYTES: Final = 1 << 20
 _PASSING: Final = (OutOfResourcesError, StorageError, UnavailableError)
 
@@ -72,7 +73,7 @@ class ImportCounts:
 class ImportService:
     """Imports sources, several at once so that they share the journal's flushes."""
 
-    def __init__(self, store: StoreService, index: Index, *, threads: int = 4) -> None:
+    def __init__(self, store: StoreService, index: Index, *, threads: int = THREADS) -> None:
         self._store = store
         self._index = index
         self._threads = threads

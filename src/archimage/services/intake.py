@@ -28,7 +28,7 @@ from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord
 from archimage.services.layout import replacement_path
 
-_GROUP: Final = 64
+GROUP: Final = 64
 _COMPARE_BYTES: Final = 1 << 20
 
 Kind = Literal["stored", "duplicate", "replaced"]
@@ -122,7 +122,7 @@ class Intake:
 
     def _run(self) -> None:
         while self._running or self._waiting:
-            self._gather(_GROUP, block=not self._waiting)
+            self._gather(GROUP, block=not self._waiting)
             group, self._waiting = _next_group(self._waiting, self._journal.group_bytes)
             self._take(group)
 

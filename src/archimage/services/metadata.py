@@ -32,7 +32,7 @@ from archimage.services.derived import series_name
 from archimage.services.single_flight import SingleFlight
 
 _FORMAT: Final = 1
-_AHEAD: Final = 16  # files
+AHEAD: Final = 16  # files
 _ATTEMPTS: Final = 3
 _FRAME_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _AVAILABLE_TRANSFER_SYNTAX_UID: Final = 0x00083002
@@ -218,7 +218,7 @@ def _opened(
     ahead: deque[tuple[StoredInstance, BlobReader]] = deque()
     try:
         while True:
-            for instance in islice(coming, _AHEAD - len(ahead)):
+            for instance in islice(coming, AHEAD - len(ahead)):
                 ahead.append((instance, blobs.open(instance.path)))
                 ahead[-1][1].expect(0, instance.data_set_offset + FIRST_READ_BYTES)
             if not ahead:

@@ -15,7 +15,7 @@ from archimage.services.metadata import MetadataService
 
 _UID: Final = re.compile(r"[0-9.]{1,64}", re.ASCII)
 _MAX_STUDIES: Final = 4
-_MAX_WAITING: Final = 16
+MAX_WAITING: Final = 16
 
 
 class PreparingService:
@@ -29,11 +29,16 @@ class PreparingService:
         self._closed = threading.Event()
         self._thread = ThreadPoolExecutor(1, "prepare")
 
+    @property
+    def waiting(self) -> int:
+        """How many studies wait, the one that is being made ready among them."""
+        return self._waiting
+
     def begin(self, study_instance_uids: Iterable[str]) -> None:
         """Begin with the first few of some studies, known or not; returns at once, and leaves it where much waits."""
         for uid in tuple(study_instance_uids)[:_MAX_STUDIES]:
             with self._lock:
-                if self._closed.is_set() or self._waiting >= _MAX_WAITING or not _UID.fullmatch(uid):
+                if self._closed.is_set() or self._waiting >= MAX_WAITING or not _UID.fullmatch(uid):
                     return
                 self._waiting += 1
                 begun = self._thread.submit(self._prepare, uid)

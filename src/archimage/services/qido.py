@@ -19,9 +19,9 @@ from archimage.services.query import QueryOptions, Root, Row, find_of, is_matche
 
 MAX_FIELDS: Final = 1_024
 MAX_SORT_KEYS: Final = 8
-_REMEMBERED_SEARCHES: Final = 256
+REMEMBERED_SEARCHES: Final = 256
 _REMEMBERED_WRITERS: Final = 4
-_REMEMBERED_ROWS: Final = 512
+REMEMBERED_ROWS: Final = 512
 """Rows of which a writer keeps the JSON. A list on a screen is asked for again after every change, most of its rows the
 same, and to write one takes ten times as long as to find it."""
 _TAG: Final = re.compile(r"[0-9A-Fa-f]{8}", re.ASCII)
@@ -118,7 +118,7 @@ def prepare(search: Search) -> PreparedSearch:
     return replace(every, query=replace(every.query, limit=search.limit, offset=search.offset))
 
 
-@lru_cache(maxsize=_REMEMBERED_SEARCHES)
+@lru_cache(maxsize=REMEMBERED_SEARCHES)
 def _every_page(search: Search) -> PreparedSearch:
     if len(search.include) + len(search.matches) > MAX_FIELDS:
         raise InvalidQueryError(f"more than {MAX_FIELDS} attributes in one search")
@@ -266,7 +266,7 @@ class ResultWriter:
         self._depth = level.depth
         keys = (key for level, key in UNIQUE_KEYS.items() if 0 < level.depth <= self._depth)
         self._write = RowWriter((*dict.fromkeys((*requested, *keys)), *_MADE)).write
-        self._written = lru_cache(maxsize=_REMEMBERED_ROWS)(self._written_anew)
+        self._written = lru_cache(maxsize=REMEMBERED_ROWS)(self._written_anew)
 
     def write(self, row: Row) -> bytes:
         """Return one result; attributes without a value have their VR alone."""

@@ -25,8 +25,8 @@ Row = Mapping[str, str]
 
 ALWAYS_RETURNED: Final = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title and Instance Availability stand in every response."""
-_REMEMBERED_COUNTS: Final = 1_024
-_REMEMBERED_ANSWERS: Final = 64
+REMEMBERED_COUNTS: Final = 1_024
+REMEMBERED_ANSWERS: Final = 64
 _UNLIMITED: Final = 1 << 62
 _CONTEXT_COLUMNS: Final = frozenset({"timezone_offset_from_utc", "available_transfer_syntax_uid"})
 _SEQUENCE_ATTRIBUTES: Final[Mapping[int, tuple[Attribute, ...]]] = {
@@ -83,9 +83,9 @@ class QueryService:
         """Hears of queries, from the doors through which they come."""
         self._index = index
         self._max_results = max_results
-        self._counts = Remembered[int](index.generation, _REMEMBERED_COUNTS)
-        self._some = Remembered[Sequence[int]](index.generation, _REMEMBERED_ANSWERS)
-        self._answers = Remembered[object](index.generation, _REMEMBERED_ANSWERS, index.generation_at_once)
+        self._counts = Remembered[int](index.generation, REMEMBERED_COUNTS)
+        self._some = Remembered[Sequence[int]](index.generation, REMEMBERED_ANSWERS)
+        self._answers = Remembered[object](index.generation, REMEMBERED_ANSWERS, index.generation_at_once)
 
     @property
     def max_results(self) -> int:

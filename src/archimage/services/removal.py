@@ -31,7 +31,7 @@ from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord
 
 _GROUP: Final = 64  # files deleted while writers wait
-_SWEPT_AT_ONCE: Final = 500  # instances
+SWEPT_AT_ONCE: Final = 500  # instances
 _REMEMBERED: Final = 10_000  # removals, until the journals are asked which of them still matter
 _NEWEST: Final = 1 << 62
 _log = logger("storage")
@@ -112,7 +112,7 @@ class RemovalService:
         self._index.sync()
         self._publish(_told(uids, removed))
         forgotten = self._attempt(lambda: self._forget_metadata(*uids[:2]))
-        if removed.instances <= _SWEPT_AT_ONCE:
+        if removed.instances <= SWEPT_AT_ONCE:
             swept = self._attempt(lambda: not self._sweep(span))
             return replace(removed, files_due=not (forgotten and swept))
         self._sweep_later(span)

@@ -43,7 +43,7 @@ from archimage.services.layout import replacement_path
 from archimage.services.removal import RemovalService
 
 PIECE_BYTES: Final = 1 << 20
-_READERS_END_WITHIN_S: Final = 300.0
+READERS_END_WITHIN_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class ReplacementService:
     readers_s is how long the files stay that were replaced, seconds.
     """
 
-    def __init__(self, intake: Intake, removal: RemovalService, *, readers_s: float = _READERS_END_WITHIN_S) -> None:
+    def __init__(self, intake: Intake, removal: RemovalService, *, readers_s: float = READERS_END_WITHIN_S) -> None:
         self._intake = intake
         self._removal = removal
         self._readers_s = readers_s

@@ -11,7 +11,7 @@ from archimage.model.listings import Element, InstanceTags
 from archimage.services.catalogue import CatalogueService
 from archimage.services.metadata import MetadataService
 
-_MAX_BYTES: Final = 8 << 20
+MAX_BYTES: Final = 8 << 20
 """Of the metadata as JSON: a page that shows more helps nobody."""
 
 
@@ -32,7 +32,7 @@ class TagService:
         found = self._catalogue.instance(sop_instance_uid)
         uids = (found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid)
         metadata = self._metadata.instance(*uids)
-        if metadata.size_bytes > _MAX_BYTES:
+        if metadata.size_bytes > MAX_BYTES:
             raise ExcessiveRequestError(f"the data set has {metadata.size_bytes} bytes; get {found.address}/metadata")
         (data_set,) = orjson.loads(b"".join(metadata.json()))
         return InstanceTags(*uids, _elements(data_set))

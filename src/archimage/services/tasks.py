@@ -21,9 +21,9 @@ from archimage.services.events import EventHub
 from archimage.spans import Tracer
 from archimage.threads import ContextThreads
 
-_THREADS: Final = 4
-_KEPT: Final = 500
-_WAITING: Final = 200
+THREADS: Final = 4
+KEPT: Final = 500
+WAITING: Final = 200
 _TOLD_EVERY_S: Final = 0.25
 _log = logger("task")
 
@@ -62,8 +62,8 @@ class TaskService:
         explain: Explain,
         tracer: Tracer | None = None,
         *,
-        threads: int = _THREADS,
-        kept: int = _KEPT,
+        threads: int = THREADS,
+        kept: int = KEPT,
     ) -> None:
         self.meter = Meter()
         """Hears of ends."""
@@ -87,8 +87,8 @@ class TaskService:
         """
         task = Task(uuid.uuid4().hex, kind, title, TaskState.QUEUED, time.time())
         with self._lock:
-            if len(self._cancelled) >= _WAITING:
-                raise UnavailableError(f"{_WAITING} tasks are waiting or running")
+            if len(self._cancelled) >= WAITING:
+                raise UnavailableError(f"{WAITING} tasks are waiting or running")
             self._tasks[task.id] = task
             self._cancelled[task.id] = threading.Event()
             self._releases[task.id] = release
@@ -100,6 +100,16 @@ class TaskService:
             self._end(task.id, TaskState.CANCELLED)
             raise UnavailableError("the archive is closing") from None
         return task
+
+    @property
+    def unfinished(self) -> int:
+        """How many wait or run."""
+        return len(self._cancelled)
+
+    @property
+    def kept(self) -> int:
+        """How many are remembered."""
+        return len(self._tasks)
 
     def list(self) -> Sequence[Task]:
         """Return all tasks that are kept, the newest first."""

@@ -46,15 +46,15 @@ from archimage.services.single_flight import SingleFlight
 
 _VERSION: Final = 1
 """Of what is kept: another one where objects are made differently."""
-_FRAMES_IN_FLIGHT: Final = 8
-_BYTES_IN_FLIGHT: Final = 16 << 20
+FRAMES_IN_FLIGHT: Final = 8
+BYTES_IN_FLIGHT: Final = 16 << 20
 _LARGE_BYTES: Final = 4 << 30
 _MAX_RATIO: Final = 200
 """Pixels of more than _LARGE_BYTES are transcoded where they are compressed by no more than this: images are by less,
 and what is made has to fit on a disk that others need."""
 _META_BYTES: Final = 4 << 10
 _ATTEMPTS: Final = 3
-_PLANS: Final = 256
+PLANS: Final = 256
 _CHEAP: Final = frozenset({Way.KEPT, Way.TURNED})
 """What needs no codec, and so no worker."""
 
@@ -106,7 +106,7 @@ class TranscodingService:
         self._files = files
         self._epoch = epoch
         self._flight: SingleFlight[None] = SingleFlight()
-        self._plan = lru_cache(_PLANS)(self._planned)
+        self._plan = lru_cache(PLANS)(self._planned)
 
     def can(self, instance: StoredInstance, target: str) -> bool:
         """Tell whether to try; whether the target can hold this very image is known once its header is read."""
@@ -217,7 +217,7 @@ class TranscodingService:
             return
         options = plan.to_json()
         size = plan.description.frame_bytes
-        room = max(1, min(_FRAMES_IN_FLIGHT, _BYTES_IN_FLIGHT // max(1, size)))
+        room = max(1, min(FRAMES_IN_FLIGHT, BYTES_IN_FLIGHT // max(1, size)))
         waiting: deque[Result] = deque()
         try:
             for frame in frames:

@@ -25,13 +25,13 @@ Fate = Literal["stored", "replaced", "duplicate", "refused", "ignored", "accepte
 _LOOK_BYTES: Final = 132
 _PREFIX: Final = slice(128, 132)
 _ZIP_BEGINNINGS: Final = (b"PK\x03\x04", b"PK\x05\x06")
-_AT_ONCE_BYTES: Final = 16 << 20
-_UNANSWERED: Final = 16
+AT_ONCE_BYTES: Final = 16 << 20
+UNANSWERED: Final = 16
 """Objects of one upload that are being made durable at once."""
-_THREADS: Final = 4
+THREADS: Final = 4
 _TOLD_PROBLEMS: Final = 100
 _NAME_LENGTH: Final = 1_024
-_MEMBERS_AT_ONCE: Final = 20_000
+MEMBERS_AT_ONCE: Final = 20_000
 _READ_BYTES: Final = 256 << 10
 _FATES: Final[Mapping[str, Fate]] = {
     "stored": "stored",
@@ -90,7 +90,7 @@ class UploadService:
         self.store = store
         self.importing = importing
         self.tasks = tasks
-        self.pool = ContextThreads(_THREADS, "upload")
+        self.pool = ContextThreads(THREADS, "upload")
 
     def begin(self, *, at_once: bool = False) -> "Uploading":
         """Begin one upload; at_once has archives of any size unpacked before it is finished, by no task."""
@@ -110,7 +110,7 @@ class Uploading:
         """Why the first DICOM file was refused that was."""
         self._service = service
         self._files: list[UploadedFile] = []
-        self._turns = threading.Semaphore(_UNANSWERED)
+        self._turns = threading.Semaphore(UNANSWERED)
         self._name = ""
         self._size_bytes = 0
         self._head = b""
@@ -144,7 +144,7 @@ class Uploading:
 
     def finish(self) -> UploadSummary:
         """Wait until all files have their fate, and sum up."""
-        for _ in range(_UNANSWERED):
+        for _ in range(UNANSWERED):
             self._turns.acquire()
         files = tuple(self._files)
         counts = Counter(file.fate for file in files)
@@ -292,7 +292,7 @@ class _ZipFile:
     def _unpack(self, writer: BlobWriter) -> None:
         name = self._upload.present("accepted").name
         unpacking = _Unpacking(self._service.importing, writer, name, self._size_bytes)
-        if self._size_bytes > _AT_ONCE_BYTES and not self._upload.at_once:
+        if self._size_bytes > AT_ONCE_BYTES and not self._upload.at_once:
             title = f"Unpacking {name}"
             task = self._service.tasks.start("import", title, unpacking.as_task, release=unpacking.release)
             self._upload.tell(self._upload.present("accepted", task=task.id))
@@ -313,7 +313,7 @@ class _Unpacking:
     def at_once(self) -> Iterator[UploadedFile]:
         """Import it, and yield what became of each member."""
         try:
-            for imported in self._run(ZipLimits(members=_MEMBERS_AT_ONCE)):
+            for imported in self._run(ZipLimits(members=MEMBERS_AT_ONCE)):
                 fate, uid = _FATES[imported.fate], imported.sop_instance_uid
                 yield UploadedFile(imported.name, imported.size_bytes, fate, imported.reason, sop_instance_uid=uid)
         finally:

@@ -20,7 +20,7 @@ from archimage.ports import JournalEntry, Replay
 from archimage.storage.files import storage_errors
 from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size
 
-_MAX_SEGMENTS: Final = 8
+MAX_SEGMENTS: Final = 8
 
 
 class Commit:
@@ -97,6 +97,11 @@ class Journal:
         """How much data one commit may hold; the rest of a segment is for payloads."""
         return self._segment_bytes // 2
 
+    @property
+    def used(self) -> int:
+        """How many segments hold what is not yet durable in its own place, that which is written to among them."""
+        return len(self._sealed) + 1
+
     def commit(self, entries: Sequence[JournalEntry]) -> Commit:
         """Make entries durable as a group; OutOfResourcesError when the disk refuses.
 
@@ -119,7 +124,7 @@ class Journal:
     def prepare(self) -> None:
         """Have a segment at hand before it is needed: to write one full of zeros holds up whoever waits for it."""
         with self._lock:
-            if self._free or self._made >= _MAX_SEGMENTS:
+            if self._free or self._made >= MAX_SEGMENTS:
                 return
             self._made += 1
         try:
@@ -213,7 +218,7 @@ class Journal:
         self._active = following
 
     def _has_room(self) -> bool:
-        return bool(self._free) or self._made < _MAX_SEGMENTS
+        return bool(self._free) or self._made < MAX_SEGMENTS
 
     def _recycled(self, segment: Segment) -> Segment | None:
         with self._lock:

@@ -14,7 +14,7 @@ from typing import Final, Self
 from archimage.errors import ConfigError, StorageError
 from archimage.storage.files import storage_errors
 
-_MAX_LANES: Final = 512
+MAX_LANES: Final = 512
 
 
 class Occupancy:
@@ -92,11 +92,11 @@ class Turn:
 
 def take_free_lane(directory: Path) -> Lane:
     """Hold the first lane that nobody holds."""
-    for number in range(_MAX_LANES):
+    for number in range(MAX_LANES):
         lane = Lane.take(directory, str(number))
         if lane is not None:
             return lane
-    raise StorageError(f"{_MAX_LANES} processes already write to {directory}")
+    raise StorageError(f"{MAX_LANES} processes already write to {directory}")
 
 
 @contextmanager

@@ -18,13 +18,13 @@ from archimage.services.health import Check, Figures
 from archimage.web.errors import of_framework
 
 _ELSEWHERE: Final = "DICOMweb is at /dicom-web, as in /dicom-web/studies; see /openapi.json and /docs."
-_TIMEOUT_S: Final = 4.0
+TIMEOUT_S: Final = 4.0
 """A fault is to be told within five seconds."""
 _HOLDS_S: Final = 0.5
 """So long what was found is told again: whoever asks without end shall not keep those who store from the index."""
 
 
-def build(needed: Mapping[str, Check], parts: Mapping[str, Check], *, timeout_s: float = _TIMEOUT_S) -> Starlette:
+def build(needed: Mapping[str, Check], parts: Mapping[str, Check], *, timeout_s: float = TIMEOUT_S) -> Starlette:
     """Make the probes' application.
 
     `/live` answers 200 while the event loop turns, `/ready` while what is needed to receive objects works, else 503;

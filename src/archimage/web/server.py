@@ -11,14 +11,42 @@ from email.utils import formatdate
 from typing import Final, cast
 
 import uvicorn
+from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from archimage.web.protocol import HttpLimits, bounded
 from archimage.web.refusals import EVERY_ANSWER
 
-_BACKLOG: Final = 128
+BACKLOG: Final = 128
+FRAMEWORK_THREADS: Final = 40
+"""In which the framework runs what blocks: pages, the management API, uploads."""
 _DATE_HOLDS_S: Final = 1.0
+
+
+class FrameworkThreads:
+    """Those in which the framework runs what blocks, to be watched over. Implements `threads.Pool`."""
+
+    size = FRAMEWORK_THREADS
+
+    def __init__(self) -> None:
+        self._limiter: CapacityLimiter | None = None
+
+    def begin(self) -> None:
+        """Give them the event loop that runs."""
+        self._limiter = current_default_thread_limiter()
+        self._limiter.total_tokens = self.size
+
+    @property
+    def busy(self) -> int:
+        """How many are at work."""
+        return 0 if self._limiter is None else self._limiter.borrowed_tokens
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return 0 if self._limiter is None else self._limiter.statistics().tasks_waiting
 
 
 class HttpServer:
@@ -41,15 +69,22 @@ class HttpServer:
             timeout_keep_alive=int(limits.keep_alive_timeout_s),
         )
         self._state = ServerState()
+        self.framework_threads = FrameworkThreads()
         self._server: asyncio.Server | None = None
         self._dating: asyncio.TimerHandle | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._state.connections)
 
     async def listen(self, listener: socket.socket) -> None:
         """Serve connections of a bound socket."""
         loop = asyncio.get_running_loop()
         self._config.load()
+        self.framework_threads.begin()
         self._date()
-        self._server = await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG)
+        self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Stop listening; who is being answered has grace_s, seconds, before the connection is cut."""

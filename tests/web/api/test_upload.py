@@ -114,7 +114,7 @@ def test_the_members_of_an_archive_are_kept(client: Client, directory: Path) -> 
 def test_a_large_archive_is_unpacked_by_a_task(
     client: Client, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(uploads, "AT_ONCE_BYTES", 0)
     answer = upload(client, {"study.zip": archive({"IM1": image(new_uid()), "bad": image(new_uid())[:250]})})
     assert answer.status == 202
     (file,) = answer.json["files"]

@@ -39,6 +39,7 @@ PAGES = (
     "/activity",
     "/changes",
     "/system",
+    "/concurrency",
     "/docs",
 )
 

@@ -17,7 +17,7 @@ from archimage.protocol.negotiation import NegotiatedContext
 from archimage.services.retrieve import RetrieveService
 from archimage.services.transcoding import TranscodingService, substitutes
 
-_TRANSCODED_AHEAD: Final = 4
+TRANSCODED_AHEAD: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Outbound:
             return self._open(outgoing, receiver, stopped)
 
         few = any(outgoing.transcoded for outgoing in planned)
-        return ReadAhead(open_source, self._executor, _TRANSCODED_AHEAD if few else GROUP_ITEMS)
+        return ReadAhead(open_source, self._executor, TRANSCODED_AHEAD if few else GROUP_ITEMS)
 
     def _open(self, outgoing: Outgoing, receiver: str, stopped: asyncio.Event) -> Readable:
         instance, target, transcoder = outgoing.instance, outgoing.transfer_syntax_uid, self._transcoder

@@ -24,7 +24,7 @@ from archimage.services.events import EventHub, Told
 from archimage.web.api.resources import Services, failing
 
 HEARTBEAT_S: Final = 15.0
-_MAX_FOLLOWERS: Final = 200
+MAX_FOLLOWERS: Final = 200
 _BEGIN: Final = b"retry: 2000\n: events follow\n\n"
 _HEARTBEAT: Final = b":\n\n"
 _ID: Final = re.compile(r"([0-9a-f]{1,16})\.([0-9]{1,18})", re.ASCII)
@@ -38,8 +38,8 @@ async def follow_events(
 ) -> StreamingResponse:
     """Follow what happens, until the client goes away."""
     hub = services.events
-    if hub.followers >= _MAX_FOLLOWERS:
-        raise UnavailableError(f"{_MAX_FOLLOWERS} clients follow the events already")
+    if hub.followers >= MAX_FOLLOWERS:
+        raise UnavailableError(f"{MAX_FOLLOWERS} clients follow the events already")
     return StreamingResponse(stream(hub, last_event_id), headers=_HEADERS, media_type="text/event-stream")
 
 

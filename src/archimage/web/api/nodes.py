@@ -17,11 +17,11 @@ from archimage.model.tasks import Task
 from archimage.services.peers import MAX_KEYS, MAX_MATCHES, Chosen
 from archimage.web.api.resources import ROOT, Services, failing
 
-_MAX_UIDS: Final = 1_000
+MAX_UIDS: Final = 1_000
 
 AETitle = Annotated[str, Path(description="AE title of the node.", max_length=64)]
 UID = Annotated[str, Field(max_length=64, examples=["1.2.840.113619.2.1.1"])]
-UIDs = Annotated[list[UID], Field(max_length=_MAX_UIDS)]
+UIDs = Annotated[list[UID], Field(max_length=MAX_UIDS)]
 
 
 class _Body(BaseModel):

@@ -1,10 +1,12 @@
 """What the management API stands on, and how its handlers come by it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
+from archimage.model.concurrency import ConcurrencyReport
 from archimage.peer_ports import Associations
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
@@ -20,6 +22,10 @@ from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
 
 ROOT: Final = "/api/v1"
+UPLOAD: Final = "/upload"
+"""Address below it that takes bodies of any length."""
+MAX_BODY_BYTES: Final = 1 << 20
+"""What a request may bring, unless it is an upload: its body is held in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class ApiServices:
     uploads: UploadService
     preparing: PreparingService
     changes: ChangeService
+    concurrency: Callable[[], ConcurrencyReport]
+    """Tells every pool, queue, limit and cache of this process, without a wait."""
 
 
 async def services_of(request: Request) -> ApiServices:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from archimage.errors import InvalidRequestError, UnsupportedMediaTypeError
 from archimage.services.uploads import Uploading, UploadSummary
-from archimage.web.api.resources import Services, failing
+from archimage.web.api.resources import UPLOAD, Services, failing
 from archimage.web.multipart_parser import MultipartLimits, MultipartParser, PartBegin, PartData
 
 _BATCH_BYTES: Final = 1 << 20
@@ -154,7 +154,7 @@ def router() -> APIRouter:
     """Return the resource."""
     found = APIRouter(tags=["upload"])
     found.add_api_route(
-        "/upload",
+        UPLOAD,
         upload_files,
         methods=["POST"],
         responses={202: {"model": UploadSummary}, **failing(400, 403, 408, 413, 415, 503, 507)},

@@ -31,7 +31,7 @@ _SPAN_BYTES: Final = 4 << 20
 _LEAST_SPAN_BYTES: Final = 64 << 10
 """What is shorter is read: that costs less than a system call of its own."""
 
-_AHEAD: Final = 8
+AHEAD: Final = 8
 """Files that are open, for the disk to fetch, before they are sent."""
 
 _CACHED: Final = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
@@ -241,7 +241,7 @@ def _written(writer: MultipartWriter, parts: Iterable[Part]) -> Generator[Piece,
 
 def _opened(parts: Iterable[Part]) -> Generator[tuple[Part, ReadableBytes], None, None]:
     """Yield parts, open until the next step; those of a sequence are opened while the disk still fetches others."""
-    most = _AHEAD if isinstance(parts, Sequence) else 1
+    most = AHEAD if isinstance(parts, Sequence) else 1
     coming = iter(parts)
     ahead: deque[tuple[Part, ReadableBytes, ExitStack]] = deque()
     try:

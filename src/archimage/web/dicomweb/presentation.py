@@ -20,7 +20,7 @@ _STATES: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.11.{number}" for number in 
 _REFERENCED_IMAGE: Final = (0x00081115, 1, 0x00081140, 1)
 _SOP_INSTANCE_UID: Final = 0x00081155
 _FRAME_NUMBER: Final = 0x00081160
-_MOST_BYTES: Final = 1 << 20
+MOST_BYTES: Final = 1 << 20
 
 
 def is_state(instance: StoredInstance) -> bool:
@@ -60,8 +60,8 @@ def under(request: DicomWebRequest, state: StoredInstance, options: RenderOption
     """
     if not is_state(state):
         raise NotAcceptableError("the instance is no presentation state that images can be shown under")
-    if state.size_bytes > _MOST_BYTES:
-        raise NotAcceptableError(f"a presentation state of {state.size_bytes} bytes; {_MOST_BYTES} are read")
+    if state.size_bytes > MOST_BYTES:
+        raise NotAcceptableError(f"a presentation state of {state.size_bytes} bytes; {MOST_BYTES} are read")
     syntax = state.transfer_syntax_uid
     if syntax in DEFLATED_SYNTAXES:
         syntax = EXPLICIT_VR_LITTLE_ENDIAN

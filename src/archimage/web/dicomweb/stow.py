@@ -34,10 +34,10 @@ from archimage.web.receiving import TimedDirectReceive
 
 _log = logger("error")
 _BATCH_BYTES: Final = 1 << 20
-_MAX_UNANSWERED: Final = 16
+MAX_UNANSWERED: Final = 16
 """Objects of one request that are being made durable at once, before more of it is read."""
 
-_SUBMITTED_AT_ONCE: Final = 3
+SUBMITTED_AT_ONCE: Final = 3
 """Of these, those that have a thread: others need threads too."""
 
 _READ_OVER_BYTES: Final = 16 << 20
@@ -144,7 +144,7 @@ class _Storing:
         self._working: asyncio.Future[None] | None = None
         self._ready: list[Callable[[], None]] = []
         self._submitting: set[asyncio.Future[None]] = set()
-        self._turns = asyncio.Semaphore(_SUBMITTED_AT_ONCE)
+        self._turns = asyncio.Semaphore(SUBMITTED_AT_ONCE)
 
     async def run(self) -> None:
         """Take the whole body; every object is answered when it returns or raises."""
@@ -211,7 +211,7 @@ class _Storing:
         """Have a thread make objects whole; those that take long are then submitted by others, a few at a time."""
         more = True
         while more:
-            await self.answers.settle(_MAX_UNANSWERED)
+            await self.answers.settle(MAX_UNANSWERED)
             try:
                 more = await self._request.run(self._submit_quick, submissions)
             finally:
@@ -240,7 +240,7 @@ class _Storing:
         described = await self._request.run(self._receiver.upload.finish)
         while (submission := await self._request.run(next, described, None)) is not None:
             await self._request.run(_submit, submission, self.answers.expect())
-            await self.answers.settle(_MAX_UNANSWERED)
+            await self.answers.settle(MAX_UNANSWERED)
         await self.answers.settle(0)
 
     async def _end(self) -> None:

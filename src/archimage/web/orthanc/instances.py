@@ -21,7 +21,7 @@ from archimage.web.orthanc.calls import Call, Endpoint, OrthancServices, answer,
 from archimage.web.orthanc.delegating import delegated, dicomweb_request
 from archimage.web.orthanc.describing import LONGEST_TEXT, moment
 
-_MAX_HEADER_BYTES: Final = 8 << 20
+MAX_HEADER_BYTES: Final = 8 << 20
 _STORED: Final = 'application/dicom; transfer-syntax="*"'
 _BYTES: Final = "application/octet-stream"
 _PICTURES: Final = ("image/png", "image/jpeg")
@@ -76,7 +76,7 @@ def data_set(services: OrthancServices, instance: StoredInstance) -> Sequence[Pl
     """
     frames, syntax = services.web.frames, instance.transfer_syntax_uid
     header, pixel, trailer = frames.header(instance), frames.pixel(instance), frames.trailer(instance)
-    if len(header) + len(trailer) > _MAX_HEADER_BYTES:
+    if len(header) + len(trailer) > MAX_HEADER_BYTES:
         raise ExcessiveRequestError(f"the data set has {len(header)} bytes beside its pixels; get the file")
     elements = [*plain_elements(iter_elements(header, syntax))]
     if pixel is not None:

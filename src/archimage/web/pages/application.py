@@ -30,15 +30,28 @@ from archimage.web.pages import opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
 SEGMENTS: Final = (
-    *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "system", "docs", "static"),
+    *(
+        "",
+        "studies",
+        "viewer",
+        "upload",
+        "nodes",
+        "query",
+        "activity",
+        "changes",
+        "system",
+        "concurrency",
+        "docs",
+        "static",
+    ),
 )
 """First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs")
+_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/concurrency", "/docs")
 """Addresses of pages whose scripts ask for all that they show."""
 ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
 """Addresses that are pages as they stand."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_MAX_SERIES: Final = 1_000
+MAX_SERIES: Final = 1_000
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; "
@@ -146,7 +159,7 @@ class Pages:
             return self.problem(request, HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
         study = self._services.catalogue.study(uid)
         self._services.preparing.begin([uid])
-        series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=_MAX_SERIES))
+        series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=MAX_SERIES))
         dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
         shown = {"study": study, "series": series, "labels": self._services.labels.counts()}
         programs = {"programs": opening.programs(dicomweb, uid)}

@@ -1,0 +1,34 @@
+"""What the disk holds before objects are refused."""
+
+import shutil
+from typing import Final
+
+from archimage.concurrency.entry import Entry
+from archimage.config import Config
+
+
+def _room(config: Config) -> int:
+    return shutil.disk_usage(config.storage.directory).total - config.storage.reserve_bytes
+
+
+STORAGE: Final = (
+    Entry(
+        "disk",
+        "limit",
+        "the file system of the data directory, but for storage.reserve_bytes, which stay free for index and journal",
+        "Objects are refused: C-STORE and the answer to STOW-RS with 0xA700; uploads say why. All else is served.",
+        _room,
+        "storage.reserve_bytes",
+        unit="bytes",
+        formula="size of the disk, less the setting",
+        shared=True,
+    ),
+    Entry(
+        "object in the journal",
+        "limit",
+        "length of an object that is held in memory and flushed with its group",
+        "A larger one is streamed to a file of its own, which is flushed beside the journal.",
+        setting="storage.journal_limit_bytes",
+        unit="bytes",
+    ),
+)

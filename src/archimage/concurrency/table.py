@@ -1,0 +1,21 @@
+"""All rows, in the order in which they are shown."""
+
+from typing import Final
+
+from archimage.concurrency import caches, dicom, queues, storage, threads, web
+from archimage.concurrency.entry import Entry
+
+_KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
+_ALL: Final = (
+    *threads.THREADS,
+    *queues.QUEUES,
+    *dicom.ASSOCIATIONS,
+    *web.CONNECTIONS,
+    *storage.STORAGE,
+    *web.BODIES,
+    *dicom.QUERIES,
+    *web.REQUESTS,
+    *dicom.OBJECTS,
+    *caches.CACHES,
+)
+ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))
