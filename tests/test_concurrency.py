@@ -38,6 +38,7 @@ _MADE: Final = {
     "imaging/process.py": {"pixel processes"},
     "net/blocking.py": {_OF_COMMANDS},
     "net/looping.py": {"peers"},
+    "observe/tracing.py": {"spans"},
     "server.py": {"web", "image", "read", "ingest", "default"},
     "services/checkpoint.py": {"checkpoint"},
     "services/compression.py": {"compression"},

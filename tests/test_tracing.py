@@ -11,8 +11,8 @@ import pytest
 
 from archimage.config import Config
 from archimage.errors import ConfigError
-from archimage.observe.tracing import FAREWELL_S, WITHIN, Tracing
-from archimage.spans import Tracer
+from archimage.observe.tracing import FAREWELL_S, Tracing
+from archimage.spans import WITHIN, Tracer
 from archimage.tracing import tracer
 from tests.attacks.datasets import dataset, identifier, new_uid, one_image
 from tests.attacks.server import Server, running, stop

@@ -17,6 +17,10 @@ Kind = Literal["server", "client", "internal"]
 """Who asked: a peer of us, we of somebody (the database, a peer), or nobody."""
 Attributes = Mapping[str, str | int | float | bool]
 NONE: Final[Attributes] = {}
+WITHIN: Final = 1_000
+"""Spans within one that is within nothing; an association of 100,000 objects would drown whoever looks at it."""
+WAITING: Final = 4_096
+"""Spans that wait to be told."""
 
 
 class Span(Protocol):

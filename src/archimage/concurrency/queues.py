@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage import app
+from archimage import app, spans
 from archimage.buffers import BUFFER_BYTES
 from archimage.concurrency.entry import Entry
 from archimage.imaging import pool
@@ -48,6 +48,22 @@ QUEUES: Final = (
         "The next segment is begun.",
         setting="storage.journal_segment_bytes",
         unit="bytes",
+    ),
+    Entry(
+        "spans",
+        "queue",
+        "what is traced and was not yet told to the collector, where tracing.exporter names one",
+        "The oldest are dropped; nothing waits.",
+        spans.WAITING,
+        harmless=True,
+    ),
+    Entry(
+        "spans of a trace",
+        "limit",
+        "spans within one association, web request or task",
+        "Further ones are not told, and the span around them says so (`archimage.cut`).",
+        spans.WITHIN,
+        harmless=True,
     ),
     Entry(
         "pixel tasks",

@@ -21,12 +21,9 @@ from opentelemetry.trace.propagation import tracecontext
 
 from archimage import __version__
 from archimage.observe.text import escape
-from archimage.spans import NONE, Attributes, Kind, Span, Tracer
+from archimage.spans import NONE, WAITING, WITHIN, Attributes, Kind, Span, Tracer
 
-WITHIN: Final = 1_000
-"""Spans within one that is within nothing; an association of 100,000 objects would drown whoever looks at it."""
 FAREWELL_S: Final = 0.1
-_QUEUE: Final = 4_096  # spans that wait to be told; more are dropped
 _TOLD_EVERY_MS: Final = 1_000
 _EXPORT_TIMEOUT_S: Final = 10.0
 _PATH: Final = "/v1/traces"
@@ -47,7 +44,7 @@ class Tracing(Tracer):
 
     def __init__(self, endpoint: str, sample: float, *, follow: bool, service: str, instance: str) -> None:
         exporter = OTLPSpanExporter(endpoint.rstrip("/") + _PATH, timeout=_EXPORT_TIMEOUT_S)
-        self._processor = BatchSpanProcessor(exporter, max_queue_size=_QUEUE, schedule_delay_millis=_TOLD_EVERY_MS)
+        self._processor = BatchSpanProcessor(exporter, max_queue_size=WAITING, schedule_delay_millis=_TOLD_EVERY_MS)
         named = {
             "service.name": service,
             "service.version": __version__,
