@@ -1,16 +1,16 @@
 """The listeners of one process over an open archive: both ports, from the first connection to the last."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from starlette.types import ASGIApp
 
 from archimage.app import App
 from archimage.config import Config, DicomConfig
@@ -32,6 +32,9 @@ from archimage.threads import ContextThreads, WorkerThreads
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
+
+if TYPE_CHECKING:
+    from archimage.web.application import Web
 
 _INGEST_THREADS: Final = 4
 _READ_THREADS: Final = 8
@@ -71,9 +74,11 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
         )
         if read is not None:
             loop.add_signal_handler(signal.SIGHUP, _reload, app, read, dicom)
-        http = _http_server(app, web)
+        served = web_side(app, web)
+        http = _http_server(app, served)
         try:
             await _listen(app, dicom, http, on_ready)
+            web.quick.run(_finish, served)
             await stopped.wait()
         finally:
             app.health.end()
@@ -107,16 +112,22 @@ async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnRe
     on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
 
-def _http_server(app: App, threads: Threads) -> HttpServer:
+def _finish(web: "Web") -> None:
+    """Make what the start did not wait for; it stays, so that no request is to wait while it is looked through."""
+    web.finish()
+    gc.freeze()
+
+
+def _http_server(app: App, web: "Web") -> HttpServer:
     http = app.config.http
     limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
-    return HttpServer(web_application(app, threads), limits)
+    return HttpServer(web.application, limits)
 
 
-def web_application(app: App, threads: Threads) -> ASGIApp:
+def web_side(app: App, threads: Threads) -> "Web":
     """Return everything that is served over HTTP; what blocks is done in these threads."""
     from archimage.web import application  # the framework takes a while to import, and only a server needs it
-    from archimage.web.api.resources import ApiServices
+    from archimage.web.management import ApiServices
 
     services = app.services
     dicomweb = WebServices(

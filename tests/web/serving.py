@@ -16,7 +16,7 @@ import uvloop
 from archimage.app import App, build
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
-from archimage.server import web_application
+from archimage.server import web_side
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.resources import Threads
 from archimage.web.protocol import HttpLimits
@@ -115,7 +115,7 @@ def _listen(
     listener: socket.socket,
     limits: HttpLimits | None,
 ) -> HttpServer:
-    served = web_application(app, Threads(threads, threads))
+    served = web_side(app, Threads(threads, threads)).application
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

@@ -15,14 +15,14 @@ from archimage.model.hashed import is_hashed_id
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
 from archimage.web import metrics, openapi, probes
-from archimage.web.api import application as api
-from archimage.web.api.resources import ApiServices
 from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.later import Later
+from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.application import Ohif
@@ -42,6 +42,14 @@ class Counting:
 
     meter: Meter
     exposition: Callable[[], bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The whole web side. It serves at once; finish, which blocks, makes what a start need not wait for."""
+
+    application: ASGIApp
+    finish: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +98,10 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     config: Config,
     threads: Threads,
     counting: Counting,
-) -> ASGIApp:
+) -> Web:
     """Make the application; threads run what blocks."""
     settings = config.http
+    api = Later(partial(_management, management, settings.request_timeout_s))
     dicomweb = DicomWebService(
         RESOURCES, services, threads, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
@@ -106,7 +115,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     shown = pages.build(management, viewer, settings.public_url)
     followed: ASGIApp | None = None
     parts: dict[str, ASGIApp] = {
-        "api": api.build(management, body_timeout_s=settings.request_timeout_s),
+        "api": api,
         **dict.fromkeys(pages.SEGMENTS, shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
@@ -117,4 +126,11 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     guarded = HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
-    return guarded if counting.exposition is None else Measured(guarded, counting.meter)
+    return Web(guarded if counting.exposition is None else Measured(guarded, counting.meter), api.finish)
+
+
+def _management(services: ApiServices, body_timeout_s: float) -> ASGIApp:
+    """Make the management API."""
+    from archimage.web.api import application  # FastAPI and its models are a quarter of what a start imports and makes
+
+    return application.build(services, body_timeout_s=body_timeout_s)

@@ -8,12 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError
 from archimage.web import errors
-from archimage.web.receiving import TimedReceive
-from archimage.web.sending import Sending, has_body
+from archimage.web.guarding import Guarded
 
 _log = structlog.get_logger()
 _SHOWN: Final = 200
@@ -26,28 +24,6 @@ def register(application: FastAPI, *, body_timeout_s: float) -> None:
     application.add_exception_handler(RequestValidationError, _invalid)
     application.add_exception_handler(HTTPException, _of_framework)
     application.add_middleware(Guarded, body_timeout_s=body_timeout_s)
-
-
-class Guarded:
-    """An application that gets its requests in time, and whose bugs are answered and logged."""
-
-    def __init__(self, application: ASGIApp, *, body_timeout_s: float) -> None:
-        self._application = application
-        self._body_timeout_s = body_timeout_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        body = TimedReceive(receive, self._body_timeout_s)
-        sending = Sending(send, has_body=has_body(scope), body=body)
-        try:
-            await self._application(scope, body, sending)
-        except ConnectionFailedError:
-            return
-        except Exception:
-            if sending.started:
-                raise
-            _log.exception("a request met a bug", path=scope["path"])
-            await errors.unforeseen()(scope, receive, sending)
 
 
 async def _ours(request: Request, error: Exception) -> Response:

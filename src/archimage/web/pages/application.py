@@ -20,9 +20,9 @@ from archimage.errors import ArchimageError
 from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
-from archimage.web.api.resources import ApiServices
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.hosts import address_of
+from archimage.web.management import ApiServices
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.pages import opening, studies, texts
