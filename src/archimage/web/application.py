@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: DICOMweb, management API, Orthanc's paths, pages, viewer, and probes."""
+"""The web side as one ASGI application: DICOMweb, descriptions, metrics and probes, and beside them `parts`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import Config
 from archimage.meter_ports import Meter
-from archimage.model.hashed import is_hashed_id
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
 from archimage.web import metrics, openapi, probes
@@ -24,12 +23,6 @@ from archimage.web.hosts import HostGuard
 from archimage.web.later import Later
 from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
-from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
-from archimage.web.ohif.application import Ohif
-from archimage.web.ohif.installed import Installation
-from archimage.web.orthanc import application as orthanc
-from archimage.web.orthanc.calls import OrthancServices
-from archimage.web.pages import application as pages
 
 _READ_ONLY: Final = partial(
     status_report, HTTPStatus.METHOD_NOT_ALLOWED, "this can only be read", "Use GET.", {"Allow": "GET, HEAD"}
@@ -58,9 +51,7 @@ class Application:
 
     dicomweb: DicomWebService
     documents: Mapping[str, ASGIApp]
-    parts: Mapping[str, ASGIApp]
-    """By the first segment of the address."""
-    orthanc: ASGIApp | None
+    probes: ASGIApp
     others: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,22 +63,9 @@ class Application:
         if document is not None:
             scope[ROUTE] = path
             part = document if scope["method"] in {"GET", "HEAD"} else _READ_ONLY()
-        elif self.orthanc is not None and _is_orthanc(scope, path):
-            part = self.orthanc
         else:
-            part = self.parts.get(path[1:].partition("/")[0], self.others)
+            part = self.probes if path in probes.PATHS else self.others
         return await part(scope, receive, send)
-
-
-def _is_orthanc(scope: Scope, path: str) -> bool:
-    """Tell whether an address is Orthanc's; of those that pages have too, a browser is shown the page."""
-    segment, _, rest = path[1:].partition("/")
-    if segment not in orthanc.SEGMENTS or segment not in pages.SEGMENTS:
-        return segment in orthanc.SEGMENTS
-    if rest:
-        return is_hashed_id(rest.partition("/")[0])
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    return not (path in pages.ADDRESSES and b"text/html" in accepted)
 
 
 def build(  # noqa: PLR0913, PLR0917 - called in one place
@@ -101,7 +79,6 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
 ) -> Web:
     """Make the application; threads run what blocks."""
     settings = config.http
-    api = Later(partial(_management, management, settings.request_timeout_s))
     dicomweb = DicomWebService(
         RESOURCES, services, threads, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
@@ -111,26 +88,17 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     documents: dict[str, ASGIApp] = {"/openapi.json": described}
     if counting.exposition is not None:
         documents[metrics.PATH] = metrics.endpoint(counting.exposition)
-    viewer = Installation(config.viewer_directory)
-    shown = pages.build(management, viewer, settings.public_url)
-    followed: ASGIApp | None = None
-    parts: dict[str, ASGIApp] = {
-        "api": api,
-        **dict.fromkeys(pages.SEGMENTS, shown),
-        VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
-    }
-    if settings.orthanc_api:
-        served = OrthancServices(named, services, management, threads)
-        followed = orthanc.build(served, body_timeout_s=settings.request_timeout_s)
-    application = Application(dicomweb, documents, parts, followed, probes.build(health.needed, health.parts))
+    probing = probes.build(health.needed, health.parts)
+
+    def make_others() -> ASGIApp:
+        from archimage.web import parts  # with FastAPI, its models and templates: a third of what a start would take
+        from archimage.web.orthanc.calls import OrthancServices
+
+        return parts.build(OrthancServices(named, services, management, threads), config, probing)
+
+    others = Later(make_others)
+    application = Application(dicomweb, documents, probing, others)
     guarded = HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
-    return Web(guarded if counting.exposition is None else Measured(guarded, counting.meter), api.finish)
-
-
-def _management(services: ApiServices, body_timeout_s: float) -> ASGIApp:
-    """Make the management API."""
-    from archimage.web.api import application  # FastAPI and its models are a quarter of what a start imports and makes
-
-    return application.build(services, body_timeout_s=body_timeout_s)
+    return Web(guarded if counting.exposition is None else Measured(guarded, counting.meter), others.finish)
