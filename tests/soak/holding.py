@@ -45,7 +45,7 @@ class Holder:
         """Echo until the end of input; return the echoes' seconds, and how many associations did not hold."""
         due, number = time.monotonic(), 0
         while True:
-            for key, _ in self._selector.select(max(0.0, due - time.monotonic())):
+            for key, _ in self._selector.select(max(0.0, due - time.monotonic()) if self._held else None):
                 if key.data is not None:
                     self._answered(key.data)
                 elif sys.stdin.readline():
