@@ -7,9 +7,10 @@ BIN    := $(VENV)/bin
 DATA   ?= data
 VIEWER := $(DATA)/viewer/.tried
 PYTEST_ARGS ?= -n 2 --dist loadfile
+SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test coverage check bench conformance monitoring lock peers clean
+.PHONY: help setup serve test soak coverage check bench conformance monitoring lock peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
@@ -20,8 +21,13 @@ serve: $(VENV)/.runtime $(VIEWER)  ## start the archive on loopback, with demo s
 	@$(BIN)/archimage demo --if-empty --data $(DATA)
 	@exec $(BIN)/archimage serve --data $(DATA)
 
-test: $(VENV)/.dev peers  ## run the whole suite
+# The soak measures, so it runs alone, after the others; a part of the suite is run without it.
+test: $(VENV)/.dev peers  ## run the whole suite, then the soak of five minutes
 	$(BIN)/pytest $(PYTEST_ARGS)
+	$(if $(filter file,$(origin PYTEST_ARGS)),$(BIN)/pytest tests/soak/test_soak.py)
+
+soak: $(VENV)/.dev  ## hold a server at 80 % of what it can do for half an hour
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 coverage: $(VENV)/.dev peers  ## run the whole suite and tell what of the code it reaches, child processes included
 	rm -f .coverage .coverage.*

@@ -13,6 +13,7 @@ from bench.scenarios import (
     pool,
     retrieve,
     send,
+    start,
     stop,
     store,
     web_frames,
@@ -32,6 +33,7 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "idle": idle.idle,
     "full_index": full_index.full_index,
     "pool": pool.pool,
+    "start": start.start,
     "stop": stop.stop,
     "metrics_cost": observing_cost.metrics_cost,
     "tracing_cost": observing_cost.tracing_cost,
@@ -49,10 +51,10 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "pages_viewer": pages.pages_viewer,
 }
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", "metrics_", "stop"))],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", "metrics_", "start", "stop"))],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
-    "operations": ["stop", "metrics_cost"],
+    "operations": ["start", "stop", "metrics_cost"],
     "pages": [name for name in ALL if name.startswith("pages_")],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""

@@ -1,13 +1,15 @@
 """The listeners of one process over an open archive: both ports, from the first connection to the last."""
 
 import asyncio
+import gc
+import importlib
 import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
-
-from starlette.types import ASGIApp
+from functools import partial
+from typing import TYPE_CHECKING
 
 from archimage.app import App
 from archimage.concurrency import sizes
@@ -15,6 +17,7 @@ from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
 from archimage.logger import logger
+from archimage.model.concurrency import ConcurrencyReport
 from archimage.net.admission import AdmissionPolicy
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry
@@ -32,6 +35,9 @@ from archimage.threads import ContextThreads, Pool, WorkerThreads
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
+
+if TYPE_CHECKING:
+    from archimage.web.application import Web
 
 _log = logger("security")
 
@@ -77,11 +83,13 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
         )
         if read is not None:
             loop.add_signal_handler(signal.SIGHUP, _reload, app, read, dicom)
-        http = _http_server(app, web, uses)
+        served = web_side(app, web, uses)
+        http = _http_server(app, served)
         uses.listeners(dicom, http)
         app.metering.watch_threads({"pages": http.framework_threads})
         try:
             await _listen(app, dicom, http, on_ready)
+            web.quick.run(_finish, served)
             await stopped.wait()
         finally:
             app.health.end()
@@ -115,17 +123,23 @@ async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnRe
     on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
 
 
-def _http_server(app: App, threads: Threads, uses: Uses) -> HttpServer:
+def _finish(web: "Web") -> None:
+    """Make what the start did not wait for; it stays, so that no request is to wait while it is looked through."""
+    web.finish()
+    importlib.import_module("archimage.concurrency.report")
+    gc.freeze()
+
+
+def _http_server(app: App, web: "Web") -> HttpServer:
     http = app.config.http
     limits = HttpLimits(http.request_timeout_s, http.send_timeout_s, max_connections=http.max_connections)
-    return HttpServer(web_application(app, threads, uses), limits)
+    return HttpServer(web.application, limits)
 
 
-def web_application(app: App, threads: Threads, uses: Uses) -> ASGIApp:
+def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
     """Return everything that is served over HTTP; what blocks is done in these threads, and uses is told."""
-    from archimage.concurrency.report import report  # as are all parts, whose limits it tells
     from archimage.web import application  # the framework takes a while to import, and only a server needs it
-    from archimage.web.api.resources import ApiServices
+    from archimage.web.management import ApiServices
 
     services = app.services
     dicomweb = WebServices(
@@ -151,11 +165,18 @@ def web_application(app: App, threads: Threads, uses: Uses) -> ASGIApp:
         uploads=services.uploads,
         preparing=services.preparing,
         changes=app.changes,
-        concurrency=lambda: report(app.config, uses),
+        concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal)
     observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer)
     return application.build(dicomweb, management, named, app.health, app.config, threads, observing)
+
+
+def _report(app: App, uses: Uses) -> ConcurrencyReport:
+    """Tell every pool, queue, limit and cache."""
+    from archimage.concurrency.report import report  # with all parts, whose limits it tells: a start is not to wait
+
+    return report(app.config, uses)
 
 
 def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:

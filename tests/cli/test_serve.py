@@ -132,3 +132,28 @@ def test_what_was_loaded_at_the_start_is_never_looked_through_for_garbage(tmp_pa
     program.write_text(_COUNTING)
     ended = _run(program, tmp_path / "data")
     assert (ended.returncode, ended.stdout) == (0, "True True")
+
+
+_LEAVING = """
+import atexit, io, os, signal, sys
+from archimage.cli.main import main
+
+class Told(io.StringIO):
+    def write(self, text):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return len(text)
+
+    def flush(self):
+        os.write(1, b"flushed ")
+
+atexit.register(os.write, 1, b"taken apart")
+sys.stdout = Told()
+main(["serve", "--data", sys.argv[1], "--dicom-port", "0", "--http-port", "0"])
+"""
+
+
+def test_the_process_is_not_taken_apart_at_its_end(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_LEAVING)
+    ended = _run(program, tmp_path / "data")
+    assert (ended.returncode, ended.stdout) == (0, "flushed flushed ")

@@ -16,6 +16,7 @@ from archimage.storage.segments import (
     encode_record,
     read_records,
     record_size,
+    void,
 )
 from tests.storage.faults import file_size_limit
 
@@ -136,6 +137,30 @@ def test_what_an_earlier_use_left_behind_never_counts(path: Path, how: str) -> N
         assert reader.epoch() == 2
 
 
+def test_a_segment_that_is_closed_without_records_is_not_looked_through(path: Path) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    planted = encode_record(segment.nonce, JournalEntry(b"planted"))
+    segment.write(planted, BLOCK)
+    assert _read(path) == [JournalEntry(b"planted")]
+    segment.close()
+    assert _read(path) == []
+    again = Segment.adopt(path, 2)
+    _write(again, [JournalEntry(b"new")])
+    again.close()
+    assert _read(path) == [JournalEntry(b"new")]
+
+
+def test_what_was_replayed_is_declared_void_once(path: Path) -> None:
+    segment = Segment.create(path, _SIZE, 1)
+    _write(segment, _ENTRIES)
+    segment.close()
+    void(path)
+    assert _read(path) == []
+    before = path.read_bytes()
+    void(path)
+    assert path.read_bytes() == before
+
+
 def test_pixels_that_look_like_a_record_do_not_count(path: Path) -> None:
     segment = Segment.create(path, _SIZE, 1)
     forged = b"".join(encode_record(bytes(16), JournalEntry(b"forged")))
@@ -150,7 +175,9 @@ def test_pixels_that_look_like_a_record_do_not_count(path: Path) -> None:
 def test_a_record_whose_length_lies_does_not_count(path: Path, lengths: tuple[int, int]) -> None:
     segment = Segment.create(path, _SIZE, 1)
     lie = struct.pack("<8s16sII", b"ARCHIR01", segment.nonce, *lengths)
-    segment.write([lie], BLOCK)
+    offset = segment.reserve(len(lie))
+    assert offset is not None
+    segment.write([lie], offset)
     segment.close()
     assert _read(path) == []
 

@@ -17,7 +17,7 @@ from archimage.app import App, build
 from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig, HttpConfig, QueryConfig, StorageConfig
 from archimage.model.records import InstanceRecord
-from archimage.server import web_application
+from archimage.server import web_side
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.resources import Threads
 from archimage.web.protocol import HttpLimits
@@ -116,7 +116,7 @@ def _listen(
     listener: socket.socket,
     limits: HttpLimits | None,
 ) -> HttpServer:
-    served = web_application(app, Threads(threads, threads), Uses(app))
+    served = web_side(app, Threads(threads, threads), Uses(app)).application
 
     async def listen() -> HttpServer:
         server = HttpServer(served, limits)

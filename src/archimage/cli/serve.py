@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archimage.cli.leaving import leave
 from archimage.cli.notify import READY, notify
 from archimage.cli.options import ConfigFile, Data
 from archimage.cli.output import say
@@ -48,6 +49,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     for address in sorted({settings.dicom.host, settings.http.host}):
         warn_if_open(address)
     _run(settings, partial(load, flags, config))
+    leave()
 
 
 def parse_nodes(texts: "list[str] | tuple[()]") -> dict[str, dict[str, str]]:

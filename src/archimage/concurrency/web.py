@@ -7,10 +7,9 @@ from archimage.services import catalogue, change_plans, labels, nodes, qido, ren
 from archimage.services import deletion as deleting
 from archimage.services import peers as asking
 from archimage.services.sources import ZipLimits
-from archimage.web import multipart_parser, protocol, receiving
+from archimage.web import management, multipart_parser, protocol, receiving
 from archimage.web.api import nodes as retrieving
 from archimage.web.api import parameters as listing
-from archimage.web.api import resources as management
 from archimage.web.dicomweb import chosen, found, negotiation, parameters, presentation, resources, routes
 from archimage.web.orthanc import calls, instances
 from archimage.web.pages import application as pages

@@ -18,7 +18,7 @@ from typing import Final
 from archimage.errors import ArchimageError, OutOfResourcesError
 from archimage.ports import JournalEntry, Replay
 from archimage.storage.files import storage_errors
-from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size
+from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size, void
 
 MAX_SEGMENTS: Final = 8
 
@@ -274,7 +274,7 @@ def committed(directory: Path) -> Iterator[bytes]:
 def retire(directory: Path) -> None:
     """Declare what was replayed void, before anybody relies on its absence; the files wait for their next use."""
     for path in segments(directory):
-        Segment.adopt(path, 0).close()
+        void(path)
 
 
 def segments(directory: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """One segment of the ingest journal: a preallocated file that is overwritten in place.
 
-    block 0             header: magic(8) version(u32) epoch(u64) nonce(16) xxh3-64 of the foregoing; little endian
+    block 0             header: magic(8) version(u32) epoch(u64) nonce(16) xxh3-64 of the foregoing; little endian;
+                        epoch 0 says that there are no records
     blocks of 4096      records, each starting at a block: magic(8) nonce(16) payload length(u32) data length(u32)
                         payload data xxh3-64 of the foregoing
 
@@ -12,6 +13,7 @@ import os
 import secrets
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -27,6 +29,7 @@ _HEADER: Final = struct.Struct("<8sIQ16s")
 _RECORD: Final = struct.Struct("<8s16sII")
 _DIGEST: Final = struct.Struct("<Q")
 _VERSION: Final = 1
+_EMPTY: Final = 0
 _ZEROS: Final = bytes(1 << 20)
 
 
@@ -62,8 +65,7 @@ class Segment:
         self._fd = fd
         self._size_bytes = size_bytes
         self._next = BLOCK
-        header = _HEADER.pack(_MAGIC, _VERSION, epoch, self.nonce)
-        write_all_at(fd, [header + _DIGEST.pack(xxhash.xxh3_64_intdigest(header))], 0)
+        self._write_header(epoch)
         os.fdatasync(fd)
 
     @classmethod
@@ -117,14 +119,29 @@ class Segment:
         os.fdatasync(self._fd)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; one without records says so, and the next start need not look through all of it."""
+        if not self.used:
+            with suppress(OSError):
+                self._write_header(_EMPTY)
         os.close(self._fd)
+
+    def _write_header(self, epoch: int) -> None:
+        header = _HEADER.pack(_MAGIC, _VERSION, epoch, self.nonce)
+        write_all_at(self._fd, [header + _DIGEST.pack(xxhash.xxh3_64_intdigest(header))], 0)
+
+
+def void(path: Path) -> None:
+    """Declare what a segment holds void, durably, unless it says so itself."""
+    with SegmentReader(path) as reader:
+        empty = reader.epoch() == _EMPTY
+    if not empty:
+        Segment.adopt(path, _EMPTY).close()
 
 
 def read_records(path: Path) -> Replay:
     """Yield payload and data of every whole record of a segment's last use, in order."""
     with SegmentReader(path) as reader:
-        nonce = reader.nonce()
+        nonce = None if reader.epoch() == _EMPTY else reader.nonce()
         offset = BLOCK
         while nonce is not None and offset < reader.size_bytes:
             entry = reader.record(offset, nonce)

@@ -1,4 +1,4 @@
-"""The web side as one ASGI application: DICOMweb, management API, Orthanc's paths, pages, viewer, and probes."""
+"""The web side as one ASGI application: DICOMweb, descriptions, metrics and probes, and beside them `parts`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,26 +11,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import Config
 from archimage.meter_ports import Meter
-from archimage.model.hashed import is_hashed_id
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
 from archimage.spans import Tracer
 from archimage.web import metrics, openapi, probes
-from archimage.web.api import application as api
-from archimage.web.api.resources import ApiServices
 from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.later import Later
+from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
-from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
-from archimage.web.ohif.application import Ohif
-from archimage.web.ohif.installed import Installation
-from archimage.web.orthanc import application as orthanc
-from archimage.web.orthanc.calls import OrthancServices
-from archimage.web.pages import application as pages
 from archimage.web.traced import Traced
 
 _READ_ONLY: Final = partial(
@@ -48,14 +41,20 @@ class Observing:
 
 
 @dataclass(frozen=True, slots=True)
+class Web:
+    """The whole web side. It serves at once; finish, which blocks, makes what a start need not wait for."""
+
+    application: ASGIApp
+    finish: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """Sends each request to the part that serves its address."""
 
     dicomweb: DicomWebService
     documents: Mapping[str, ASGIApp]
-    parts: Mapping[str, ASGIApp]
-    """By the first segment of the address."""
-    orthanc: ASGIApp | None
+    probes: ASGIApp
     others: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,22 +66,9 @@ class Application:
         if document is not None:
             scope[ROUTE] = path
             part = document if scope["method"] in {"GET", "HEAD"} else _READ_ONLY()
-        elif self.orthanc is not None and _is_orthanc(scope, path):
-            part = self.orthanc
         else:
-            part = self.parts.get(path[1:].partition("/")[0], self.others)
+            part = self.probes if path in probes.PATHS else self.others
         return await part(scope, receive, send)
-
-
-def _is_orthanc(scope: Scope, path: str) -> bool:
-    """Tell whether an address is Orthanc's; of those that pages have too, a browser is shown the page."""
-    segment, _, rest = path[1:].partition("/")
-    if segment not in orthanc.SEGMENTS or segment not in pages.SEGMENTS:
-        return segment in orthanc.SEGMENTS
-    if rest:
-        return is_hashed_id(rest.partition("/")[0])
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    return not (path in pages.ADDRESSES and b"text/html" in accepted)
 
 
 def build(  # noqa: PLR0913, PLR0917 - called in one place
@@ -93,7 +79,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     config: Config,
     threads: Threads,
     observing: Observing,
-) -> ASGIApp:
+) -> Web:
     """Make the application; threads run what blocks."""
     settings = config.http
     dicomweb = DicomWebService(
@@ -105,19 +91,18 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     documents: dict[str, ASGIApp] = {"/openapi.json": described}
     if observing.exposition is not None:
         documents[metrics.PATH] = metrics.endpoint(observing.exposition)
-    viewer = Installation(config.viewer_directory)
-    shown = pages.build(management, viewer, settings.public_url)
-    followed: ASGIApp | None = None
-    parts: dict[str, ASGIApp] = {
-        "api": api.build(management, body_timeout_s=settings.request_timeout_s),
-        **dict.fromkeys(pages.SEGMENTS, shown),
-        VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
-    }
-    if settings.orthanc_api:
-        served = OrthancServices(named, services, management, threads)
-        followed = orthanc.build(served, body_timeout_s=settings.request_timeout_s)
-    application = Application(dicomweb, documents, parts, followed, probes.build(health.needed, health.parts))
+    probing = probes.build(health.needed, health.parts)
+
+    def make_others() -> ASGIApp:
+        from archimage.web import parts  # with FastAPI, its models and templates: a third of what a start would take
+        from archimage.web.orthanc.calls import OrthancServices
+
+        return parts.build(OrthancServices(named, services, management, threads), config, probing)
+
+    others = Later(make_others)
+    application = Application(dicomweb, documents, probing, others)
     guarded = HostGuard(
         allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
     )
-    return Measured(Traced(guarded, observing.tracer) if observing.tracer.traces else guarded, observing.meter)
+    traced = Traced(guarded, observing.tracer) if observing.tracer.traces else guarded
+    return Web(Measured(traced, observing.meter), others.finish)

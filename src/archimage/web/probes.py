@@ -17,6 +17,7 @@ from archimage.errors import ArchimageError
 from archimage.services.health import Check, Figures
 from archimage.web.errors import of_framework
 
+PATHS: Final = frozenset({"/live", "/ready", "/health"})
 _ELSEWHERE: Final = "DICOMweb is at /dicom-web, as in /dicom-web/studies; see /openapi.json and /docs."
 TIMEOUT_S: Final = 4.0
 """A fault is to be told within five seconds."""

@@ -16,7 +16,7 @@ import pytest
 from archimage.protocol.pdu import AssociateAccept, AssociateReject
 from archimage.protocol.status import Status
 from archimage.web.api.events import MAX_FOLLOWERS
-from archimage.web.api.resources import MAX_BODY_BYTES
+from archimage.web.management import MAX_BODY_BYTES
 from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import CT_CONTEXT, Peer, request

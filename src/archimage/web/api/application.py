@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage import __version__
 from archimage.web.api import associations, changes, events, labels, nodes, problems, studies, system, tasks, upload
-from archimage.web.api.resources import ROOT, ApiServices
+from archimage.web.management import ROOT, ApiServices
 from archimage.web.measured import ROUTE
 from archimage.web.origins import SameOrigin
 

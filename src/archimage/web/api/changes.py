@@ -23,7 +23,8 @@ from archimage.model.listings import Page
 from archimage.services.change_plans import MAX_STUDIES
 from archimage.services.changes import Begun
 from archimage.web.api.parameters import MAX_LIMIT
-from archimage.web.api.resources import ROOT, Services, failing
+from archimage.web.api.resources import Services, failing
+from archimage.web.management import ROOT
 
 _UID: Final = r"^[0-9]+(\.[0-9]+)*$"
 _UID_OR_NONE: Final = r"^([0-9]+(\.[0-9]+)*)?$"

@@ -15,7 +15,8 @@ from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Wanted
 from archimage.model.tasks import Task
 from archimage.services.peers import MAX_KEYS, MAX_MATCHES, Chosen
-from archimage.web.api.resources import ROOT, Services, failing
+from archimage.web.api.resources import Services, failing
+from archimage.web.management import ROOT
 
 MAX_UIDS: Final = 1_000
 

@@ -10,8 +10,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from archimage.errors import ArchimageError
-from archimage.web.api.problems import Guarded
 from archimage.web.dicomweb.parameters import Parameters
+from archimage.web.guarding import Guarded
 from archimage.web.origins import SameOrigin
 from archimage.web.orthanc import failures, instances, resources, storing, system, tools
 from archimage.web.orthanc.calls import Call, Endpoint, OrthancServices, check_parameters

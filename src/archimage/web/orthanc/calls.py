@@ -14,9 +14,9 @@ from archimage.errors import ExcessiveRequestError, InvalidRequestError
 from archimage.model.attributes import Level
 from archimage.model.hashed import Named
 from archimage.services.orthanc import OrthancService
-from archimage.web.api.resources import ApiServices
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import Threads, WebServices
+from archimage.web.management import ApiServices
 from archimage.web.responses import ThreadedResponse
 
 MAX_BODY_BYTES: Final = 1 << 20

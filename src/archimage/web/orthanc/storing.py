@@ -8,9 +8,9 @@ from archimage.errors import InvalidFileError
 from archimage.model.attributes import Level
 from archimage.model.hashed import Named
 from archimage.services.uploads import Uploading, UploadSummary
-from archimage.web.api.upload import receive_upload
 from archimage.web.orthanc.calls import Call, Endpoint, answer
 from archimage.web.orthanc.describing import path_of
+from archimage.web.uploading import receive_upload
 
 _NAME: Final = "body"
 _STATUSES: Final = {"stored": "Success", "replaced": "Success", "duplicate": "AlreadyStored"}

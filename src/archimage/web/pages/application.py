@@ -20,9 +20,9 @@ from archimage.logger import logger
 from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
-from archimage.web.api.resources import ApiServices
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.hosts import address_of
+from archimage.web.management import ApiServices
 from archimage.web.measured import where
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation

@@ -1,0 +1,62 @@
+"""What is served beside DICOMweb and probes: management API, Orthanc's paths, pages, viewer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from archimage.config import Config
+from archimage.model.hashed import is_hashed_id
+from archimage.web.api import application as api
+from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
+from archimage.web.ohif.application import Ohif
+from archimage.web.ohif.installed import Installation
+from archimage.web.orthanc import application as orthanc
+from archimage.web.orthanc.calls import OrthancServices
+from archimage.web.pages import application as pages
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Sends each request to the part that serves its address."""
+
+    parts: Mapping[str, ASGIApp]
+    """By the first segment of the address."""
+    orthanc: ASGIApp | None
+    others: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope["raw_path"].decode("latin-1")
+        if self.orthanc is not None and _is_orthanc(scope, path):
+            part = self.orthanc
+        else:
+            part = self.parts.get(path[1:].partition("/")[0], self.others)
+        await part(scope, receive, send)
+
+
+def _is_orthanc(scope: Scope, path: str) -> bool:
+    """Tell whether an address is Orthanc's; of those that pages have too, a browser is shown the page."""
+    segment, _, rest = path[1:].partition("/")
+    if segment not in orthanc.SEGMENTS or segment not in pages.SEGMENTS:
+        return segment in orthanc.SEGMENTS
+    if rest:
+        return is_hashed_id(rest.partition("/")[0])
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return not (path in pages.ADDRESSES and b"text/html" in accepted)
+
+
+def build(services: OrthancServices, config: Config, others: ASGIApp) -> Parts:
+    """Make the parts; others answers where none of them does."""
+    settings, management = config.http, services.management
+    viewer = Installation(config.viewer_directory)
+    shown = pages.build(management, viewer, settings.public_url)
+    parts: dict[str, ASGIApp] = {
+        "api": api.build(management, body_timeout_s=settings.request_timeout_s),
+        **dict.fromkeys(pages.SEGMENTS, shown),
+        VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
+    }
+    followed = None
+    if settings.orthanc_api:
+        followed = orthanc.build(services, body_timeout_s=settings.request_timeout_s)
+    return Parts(parts, followed, others)
