@@ -94,7 +94,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     probing = probes.build(health.needed, health.parts)
 
     def make_others() -> ASGIApp:
-        from archimage.web import parts  # with FastAPI, its models and templates: a third of what a start would take
+        from archimage.web import parts  # with FastAPI, its models and templates: half a second of a start
         from archimage.web.orthanc.calls import OrthancServices
 
         return parts.build(OrthancServices(named, services, management, threads), config, probing)
