@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from archimage.config import Config, DicomConfig, HttpConfig, StorageConfig
-from archimage.server import Address, OnReady
+from archimage.listeners import Addresses
+from archimage.server import OnReady
 
 Returned = TypeVar("Returned")
 
@@ -40,8 +41,8 @@ def played(
         signalled.append(time.monotonic())
         os.kill(os.getpid(), number)
 
-    def ready(dicom: Address, _http: Address) -> None:
-        threading.Thread(target=run, args=(dicom[1],)).start()
+    def ready(addresses: Addresses) -> None:
+        threading.Thread(target=run, args=(addresses.ports.dicom,)).start()
 
     serve(ready)
     ended = time.monotonic()

@@ -22,6 +22,7 @@ from archimage.config import Config, HttpConfig
 from archimage.dicom.demo import demo_files
 from archimage.errors import ArchimageError, ConfigError
 from archimage.index.sqlite import SqliteIndex
+from archimage.listeners import Addresses
 from archimage.protocol.pdu import Abort
 from archimage.protocol.status import Status
 from archimage.protocol.uids import RLE_LOSSLESS
@@ -112,26 +113,28 @@ def _threads() -> set[int | None]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_both_addresses_are_told_when_both_listen(tmp_path: Path, number: signal.Signals) -> None:
-    told: list[tuple[str, int]] = []
+    told: list[Addresses] = []
 
     def play(port: int) -> bytes:
         with Peer.associated(port) as peer:
             assert peer.echo() == 0
             peer.release()
-        with socket.create_connection(told[1]) as http:
+        with socket.create_connection(told[0].http) as http:
             http.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return http.recv(1_000)
 
-    def serve(ready: Callable[[tuple[str, int], tuple[str, int]], None]) -> None:
-        def tell(dicom: tuple[str, int], http: tuple[str, int]) -> None:
-            told.extend((dicom, http))
-            ready(dicom, http)
+    def serve(ready: Callable[[Addresses], None]) -> None:
+        def tell(addresses: Addresses) -> None:
+            told.append(addresses)
+            ready(addresses)
 
         uvloop.run(server.serve(build(config(tmp_path)), tell))
 
     answer, _ = played(serve, play, number)
     assert answer.startswith(b"HTTP/1.1 200")
-    assert [host for host, _ in told] == ["127.0.0.1", "127.0.0.1"]
+    (addresses,) = told
+    assert (addresses.dicom or ("", 0))[0] == addresses.http[0] == "127.0.0.1"
+    assert addresses.dicom_tls is None
 
 
 def test_the_end_takes_a_moment_with_associations_open_and_objects_on_their_way(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def test_compression_tells_its_source_by_modality(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_given_the_ports_tells_what_was_set() -> None:
     config = load({"dicom": {"port": 0}}, {})
-    worker = pickle.loads(pickle.dumps(config.with_ports(40_001, 40_002)))  # noqa: S301 - how workers get theirs
-    assert (worker.dicom.port, worker.http.port) == (40_001, 40_002)
+    worker = pickle.loads(pickle.dumps(config.with_ports(40_001, 40_003, 40_002)))  # noqa: S301 - how workers get theirs
+    assert (worker.dicom.port, worker.dicom.tls_port, worker.http.port) == (40_001, 40_003, 40_002)
     assert origin(worker, "dicom.port") == (0, "flag", "--dicom-port")
     assert origin(worker, "http.port") == (8042, "default", "")
 

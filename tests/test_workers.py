@@ -15,9 +15,9 @@ from archimage import workers
 from archimage.config import Config, DicomConfig
 from archimage.errors import ArchimageError, ConfigError
 from archimage.index.sqlite import SqliteIndex
+from archimage.listeners import Addresses
 from archimage.net.server import bind
 from archimage.protocol.status import Status
-from archimage.server import Address
 from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import launch, wait_until
 from tests.attacks.wire import Peer
@@ -213,7 +213,7 @@ def test_a_worker_that_does_not_listen_to_signals_is_killed(tmp_path: Path, monk
     assert _workers() == []
 
 
-def _never(_dicom: Address, _http: Address) -> None:
+def _never(_addresses: Addresses) -> None:
     raise AssertionError("it was ready")
 
 

@@ -68,6 +68,7 @@ from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.threads import ContextThreads
+from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
@@ -107,6 +108,7 @@ class App:
         self.config = config
         self.metering = Metering(lambda: self.config, self._titles, counting)
         self.tracer = tracer(config)
+        self.tls = Contexts(config)
         with ExitStack() as opened:  # a start that fails leaves no thread behind, which would keep the process alive
             self._open(opened, alone=alone)
             self._held = opened.pop_all()
@@ -136,6 +138,8 @@ class App:
         opened.callback(intake.close)
         self._room = Room(directory, storage.reserve_bytes)
         self.health = HealthService(self.index, self.blobs, intake, self.checkpointer, self._room)
+        if self.config.tls.certificate:
+            self.health.parts["certificate"] = self.tls.check
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
 
@@ -232,9 +236,8 @@ class App:
         self._peer_writers = ContextThreads(PEER_THREADS, "peer-write")
         opened.callback(self._peer_writers.shutdown)
         outbound = Outbound(services.retrieve, self._peer_readers, self.transcoder)
-        peers = NodePeers(
-            ae_title, services.store, NodeSender(outbound, ae_title), LoopThread("peers", self._peer_writers)
-        )
+        loop = LoopThread("peers", self._peer_writers)
+        peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
         return PeerService(services.nodes, peers, services.retrieve, services.tasks)
 
@@ -259,7 +262,12 @@ class App:
         self.changes.start()
 
     def configure(self, config: Config) -> None:
-        """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`)."""
+        """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
+
+        Raises:
+            ConfigError: a certificate cannot be used; then nothing has changed.
+        """
+        self.tls.configure(config)
         self.config = config
         self.services.nodes.configure(_configured_nodes(config))
         self.services.status.configure(config)
@@ -309,7 +317,7 @@ def pixel_workers(config: Config) -> int:
 
 
 def _configured_nodes(config: Config) -> Iterator[Node]:
-    return (Node(title, node.host, node.port) for title, node in config.nodes.items())
+    return (Node(title, node.host, node.port, tls=node.tls) for title, node in config.nodes.items())
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

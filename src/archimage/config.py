@@ -83,6 +83,8 @@ Compression = Literal[
 ]
 
 
+TlsProfile = Literal["bcp195", "modified-bcp195"]
+ClientCertificates = Literal["none", "optional", "required"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogCategory = Literal["association", "dimse", "storage", "index", "web", "task", "error", "security"]
 
@@ -92,6 +94,14 @@ class DicomConfig(_Section):
 
     host: Host = Field(default=LOOPBACK, description="Address to listen on.")
     port: ListenPort = Field(default=11112, description="TCP port; 0 takes a free one.")
+    plain: bool = Field(default=True, description="Listen on `dicom.port`, without TLS; false leaves the other port.")
+    tls_port: ListenPort = Field(
+        default=2762, description="TCP port with TLS, where `tls.certificate` is set; 0 takes a free one."
+    )
+    client_certificates: ClientCertificates = Field(
+        default="none",
+        description="Certificates of peers: `required`, `optional` (checked if sent), or `none`.",
+    )
     ae_title: AETitle = Field(default="PACS_SCP", description="AE title of this archive.")
     accepted_called_ae_titles: AETitles = Field(
         default=(), description="AE titles that peers may call; empty: `dicom.ae_title` alone."
@@ -133,6 +143,11 @@ class HttpConfig(_Section):
 
     host: Host = Field(default=LOOPBACK, description="Address to listen on.")
     port: ListenPort = Field(default=8042, description="TCP port; 0 takes a free one.")
+    tls: bool = Field(default=False, description="Speak HTTPS, with `tls.certificate`, and no HTTP.")
+    client_certificates: ClientCertificates = Field(
+        default="none",
+        description="Certificates of clients: `required`, `optional` (checked if sent), or `none`.",
+    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#\s]+)?$",
@@ -245,6 +260,35 @@ class LogConfig(_Section):
     )
 
 
+class TlsConfig(_Section):
+    """Certificates, and what of TLS is allowed (docs/security.md); a relative path is one in the data directory."""
+
+    certificate: str = Field(
+        default="",
+        description="PEM file of our certificate, followed by those of its issuers; empty: no TLS.",
+    )
+    key: str = Field(default="", description="PEM file of its key, without a password.")
+    authorities: str = Field(
+        default="",
+        description="PEM file of who may issue certificates of peers; empty: for calls, the system's.",
+    )
+    revoked: str = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
+    profile: TlsProfile = Field(
+        default="bcp195", description="Of PS3.15: `bcp195` (B.12), or `modified-bcp195` (B.13), which allows less."
+    )
+    peers: Mapping[AETitle, str] = Field(
+        default={},
+        description="Calling AE title to the certificate that it must come with: a name in it, or `sha256:` and its "
+        "fingerprint.",
+    )
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> "TlsConfig":
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("tls.certificate and tls.key are set together, or neither is")
+        return self
+
+
 class TracingConfig(_Section):
     """Where a share of all that happens is told as spans (docs/tracing.md)."""
 
@@ -273,6 +317,7 @@ class NodeConfig(_Section):
 
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
+    tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
 
 
 _ADMISSION: Final = (
@@ -285,9 +330,14 @@ _ADMISSION: Final = (
     "max_pending_per_address",
 )
 RELOADED: Final[frozenset[Key]] = frozenset(
-    {("nodes",), *(("log", name) for name in LogConfig.model_fields), *(("dicom", name) for name in _ADMISSION)}
+    {
+        ("nodes",),
+        *(("log", name) for name in LogConfig.model_fields),
+        *(("tls", name) for name in TlsConfig.model_fields),
+        *(("dicom", name) for name in _ADMISSION),
+    }
 )
-"""What SIGHUP has a running archive read again: nodes, who may associate, and what is logged."""
+"""What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""
 
 
 def _is_reloaded(key: Key) -> bool:
@@ -307,6 +357,7 @@ class Config(BaseSettings):
     query: QueryConfig = QueryConfig()
     pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()
+    tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
@@ -330,12 +381,11 @@ class Config(BaseSettings):
         """The settings as they were given, ports that are to be chosen still 0."""
         return self._given or self
 
-    def with_ports(self, dicom: int, http: int) -> Self:
-        """Return the settings with the ports that were taken."""
-        ports = {"dicom": dicom, "http": http}
-        copy = self.model_copy(
-            update={name: getattr(self, name).model_copy(update={"port": port}) for name, port in ports.items()}
-        )
+    def with_ports(self, dicom: int, dicom_tls: int, http: int) -> Self:
+        """Return the settings with the ports that were taken, 0 for one that was not."""
+        ports = {"port": dicom or self.dicom.port, "tls_port": dicom_tls or self.dicom.tls_port}
+        taken = {"dicom": self.dicom.model_copy(update=ports), "http": self.http.model_copy(update={"port": http})}
+        copy = self.model_copy(update=taken)
         copy._given = self.given
         return copy
 
@@ -364,6 +414,13 @@ class Config(BaseSettings):
             for name, value in part
             if not _is_reloaded((section, name)) and value != getattr(getattr(read, section), name)
         ]
+
+    @model_validator(mode="after")
+    def _some_port_is_open(self) -> "Config":
+        if not self.tls.certificate and (self.http.tls or not self.dicom.plain):
+            setting = "http.tls = true" if self.http.tls else "dicom.plain = false"
+            raise ValueError(f"{setting} needs a certificate: set tls.certificate and tls.key")
+        return self
 
     @property
     def viewer_directory(self) -> Path:

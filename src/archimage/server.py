@@ -4,7 +4,6 @@ import asyncio
 import gc
 import importlib
 import signal
-import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
@@ -16,6 +15,7 @@ from archimage.concurrency import sizes
 from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
+from archimage.listeners import Addresses, bind_all
 from archimage.logger import logger
 from archimage.model.concurrency import ConcurrencyReport
 from archimage.net.admission import AdmissionPolicy
@@ -25,11 +25,10 @@ from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
 from archimage.net.scp import storage as storage_scp
 from archimage.net.scp import verification as verification_scp
-from archimage.net.server import DicomServer, bind
+from archimage.net.server import DicomServer
 from archimage.protocol.association import AssociationSettings
 from archimage.services.deletion import DeletionService
 from archimage.services.orthanc import OrthancService
-from archimage.services.status import Ports
 from archimage.services.tags import TagService
 from archimage.threads import ContextThreads, Pool, WorkerThreads
 from archimage.web.dicomweb.resources import Threads, WebServices
@@ -41,10 +40,9 @@ if TYPE_CHECKING:
 
 _log = logger("security")
 
-Address = tuple[str, int]
 ReadConfig = Callable[[], Config]
-OnReady = Callable[[Address, Address], None]
-"""Called with the DICOM and the HTTP address once both listen."""
+OnReady = Callable[[Addresses], None]
+"""Called once all ports are listened on."""
 
 
 async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> None:
@@ -78,7 +76,7 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
         dicom = DicomServer(
             association_settings(app.config.dicom),
             registry(app, ingest, readers),
-            _admission(app.config.dicom),
+            _admission(app.config),
             app.associations,
         )
         if read is not None:
@@ -102,12 +100,12 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
     """Take over what may change while the archive runs; no association notices."""
     try:
         fresh = read()
+        waiting = app.config.waiting(fresh)
+        app.configure(app.config.with_reloaded(fresh))
     except ConfigError as error:
         _log.error("the settings stay as they are", reason=str(error))
         return
-    waiting = app.config.waiting(fresh)
-    app.configure(app.config.with_reloaded(fresh))
-    dicom.admit_by(_admission(app.config.dicom))
+    dicom.admit_by(_admission(app.config))
     _log.info("the settings were read again")
     if waiting:
         _log.warning("settings were changed that hold from the next start on", settings=", ".join(waiting))
@@ -115,12 +113,16 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
 
 async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
     """Take the ports, last of all, and tell."""
-    dicom_socket, http_socket = _bind_listeners(app.config)
-    await dicom.listen(dicom_socket)
-    await http.listen(http_socket)
-    app.services.status.listening(Ports(dicom_socket.getsockname()[1], http_socket.getsockname()[1]))
+    config = app.config
+    bound = bind_all(config, shared=config.dicom.workers > 1)
+    if bound.dicom is not None:
+        await dicom.listen(bound.dicom)
+    if bound.dicom_tls is not None:
+        dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"))
+    await http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None)
+    app.services.status.listening(bound.addresses.ports)
     app.begin()
-    on_ready(dicom_socket.getsockname()[:2], http_socket.getsockname()[:2])
+    on_ready(bound.addresses)
 
 
 def _finish(web: "Web") -> None:
@@ -182,7 +184,7 @@ def _report(app: App, uses: Uses) -> ConcurrencyReport:
 def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
     """Return the DICOM services; their work is done in these threads."""
     services, dicom = app.services, app.config.dicom
-    destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings())
+    destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings(), app.tls.requestor)
     return Registry(
         verification_scp.service(),
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
@@ -202,7 +204,8 @@ def association_settings(dicom: DicomConfig) -> AssociationSettings:
     )
 
 
-def _admission(dicom: DicomConfig) -> AdmissionPolicy:
+def _admission(config: Config) -> AdmissionPolicy:
+    dicom = config.dicom
     called = frozenset(dicom.accepted_called_ae_titles or (dicom.ae_title,))
     return AdmissionPolicy(
         called_ae_titles=None if dicom.any_called_ae_title else called,
@@ -211,24 +214,5 @@ def _admission(dicom: DicomConfig) -> AdmissionPolicy:
         max_associations_per_ae=dicom.max_associations_per_ae,
         max_pending=dicom.max_pending_connections,
         max_pending_per_address=dicom.max_pending_per_address,
+        certificates=config.tls.peers,
     )
-
-
-def _bind_listeners(config: Config) -> tuple[socket.socket, socket.socket]:
-    shared = config.dicom.workers > 1
-    dicom = bind_listener("dicom", config.dicom.host, config.dicom.port, shared=shared)
-    try:
-        return dicom, bind_listener("http", config.http.host, config.http.port, shared=shared)
-    except ConfigError:
-        dicom.close()
-        raise
-
-
-def bind_listener(section: str, host: str, port: int, *, shared: bool) -> socket.socket:
-    """Bind the port of a section of the settings; ConfigError when it cannot be had."""
-    try:
-        return bind(host, port, shared=shared)
-    except OSError as error:
-        raise ConfigError(
-            f"{section}.port = {port}: cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0"
-        ) from error

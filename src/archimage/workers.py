@@ -26,10 +26,11 @@ from archimage import server
 from archimage.app import build
 from archimage.config import Config
 from archimage.errors import ArchimageError, ConfigError
+from archimage.listeners import Addresses, bind_all
 from archimage.logger import logger
 from archimage.observe import logs, metrics
 from archimage.observe.cells import Processes, processes
-from archimage.server import Address, OnReady, ReadConfig, bind_listener
+from archimage.server import OnReady, ReadConfig
 
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
@@ -82,26 +83,25 @@ def serve(config: Config, on_ready: OnReady, read: ReadConfig | None = None) -> 
     with contextlib.ExitStack() as held:
         signals = held.enter_context(_listening())
         counting = held.enter_context(processes())
-        dicom = _reserve("dicom", config.dicom.host, config.dicom.port, held)
-        http = _reserve("http", config.http.host, config.http.port, held)
+        addresses = _reserve(config, held)
         build(config).close()
-        serving = _Serving(config.with_ports(dicom[1], http[1]), read, counting)
+        ports = addresses.ports
+        serving = _Serving(config.with_ports(ports.dicom, ports.dicom_tls, ports.http), read, counting)
         workers: list[_Worker] = []
         held.callback(_stop, workers)
         for _ in range(config.dicom.workers):
             workers.append(_start(serving))  # noqa: PERF401 - those before one that fails are to be stopped
         if all(_is_ready(worker, signals) for worker in workers):
-            on_ready(dicom, http)
+            on_ready(addresses)
             _supervise(serving, workers, signals)
 
 
-def _reserve(section: str, host: str, port: int, held: contextlib.ExitStack) -> Address:
-    """Hold a port for the workers. Others may share it only if they are ours: an unshared bind tells first."""
-    bind_listener(section, host, port, shared=False).close()
-    listener = bind_listener(section, host, port, shared=True)
-    held.callback(listener.close)
-    address: Address = listener.getsockname()[:2]
-    return address
+def _reserve(config: Config, held: contextlib.ExitStack) -> Addresses:
+    """Hold the ports for the workers. Others may share them only if they are ours: an unshared bind tells first."""
+    bind_all(config, shared=False).close()
+    listeners = bind_all(config, shared=True)
+    held.callback(listeners.close)
+    return listeners.addresses
 
 
 @contextlib.contextmanager
@@ -187,7 +187,7 @@ def _work(config: Config, read: ReadConfig | None, ready: Connection, counting: 
     logs.configure(config.log)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
-    def tell(_dicom: Address, _http: Address) -> None:
+    def tell(_addresses: Addresses) -> None:
         gc.freeze()  # what is loaded stays: no request is to wait until it was looked through
         ready.send(True)
         ready.close()

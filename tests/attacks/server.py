@@ -19,7 +19,7 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import StoredInstance
 from tests.attacks.wire import Peer
 
-READY: Final = re.compile(r"ready dicom=\S+:(\d+) http=\S+:(\d+) ")
+READY: Final = re.compile(r"ready dicom=\S+:(\d+) (?:dicom-tls=\S+ )?https?=\S+:(\d+) ")
 MAX_GROWTH_BYTES: Final = 64 << 20
 ANSWERS_WITHIN_S: Final = 1.0
 _START_WITHIN_S: Final = 30.0

@@ -25,13 +25,17 @@ _HEAD = """\
 # line to change it. Flags and the environment (ARCHIMAGE__SECTION__KEY) stand above this file.
 """
 _TABLES = """
-# Tables: compression by modality, `*` for all others; log levels by category; the nodes that this archive may call.
+# Tables: compression by modality, `*` for all others; log levels by category; certificates of AE titles; nodes that
+# this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
 
 # [log.levels]
 # dimse = "debug"
+
+# [tls.peers]
+# CT1 = "ct1.hospital.example"
 
 # [nodes.WORKSTATION]
 # host = "192.0.2.7"

@@ -2,17 +2,19 @@
 
 import time
 
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port
+from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port, Tls
 from archimage.cli.output import print_json, say
 
 
-def echo(host: Host, port: Port, calling: Calling = CALLING, called: Called = CALLED, json: Json = False) -> None:
+def echo(
+    host: Host, port: Port, calling: Calling = CALLING, called: Called = CALLED, tls: Tls = False, json: Json = False
+) -> None:
     """Ask a peer whether it answers (C-ECHO)."""
     from archimage.cli import peer
     from archimage.net.proposals import for_services
     from archimage.protocol.uids import VERIFICATION
 
-    node = peer.node(called, host, port)
+    node = peer.node(called, host, port, tls=tls)
 
     async def ask() -> int:
         async with await peer.associate(node, calling, for_services(VERIFICATION)) as association:

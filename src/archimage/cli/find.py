@@ -1,7 +1,7 @@
 """`archimage find`: ask a peer what it keeps (C-FIND)."""
 
 from archimage.cli.keys import check_level, check_model, identifier, plain, shown_at
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port
+from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port, Tls
 from archimage.cli.output import print_json, print_table, say
 
 
@@ -13,6 +13,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     model: Model = "study",
     calling: Calling = CALLING,
     called: Called = CALLED,
+    tls: Tls = False,
     json: Json = False,
 ) -> None:
     """Ask a peer what it keeps (C-FIND)."""
@@ -20,7 +21,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     from archimage.net.proposals import for_services
     from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 
-    node, level, keys = peer.node(called, host, port), check_level(level), key or []
+    node, level, keys = peer.node(called, host, port, tls=tls), check_level(level), key or []
     sop_class = PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND
     identifier(level, keys, shown_at(level), EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
 

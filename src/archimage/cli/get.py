@@ -8,7 +8,7 @@ import typer
 
 from archimage.cli.keys import check_level, check_model, identifier
 from archimage.cli.move import follow, report
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port
+from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port, Tls
 
 if TYPE_CHECKING:
     from archimage.net.operations import IncomingInstance, SubOperationProgress
@@ -27,6 +27,7 @@ def get(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     model: Model = "study",
     calling: Calling = CALLING,
     called: Called = CALLED,
+    tls: Tls = False,
     json: Json = False,
 ) -> None:
     """Fetch what a peer keeps (C-GET).
@@ -38,7 +39,7 @@ def get(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     from archimage.net.proposals import as_receiver, for_services, propose
     from archimage.protocol import uids
 
-    node, level, keys = peer.node(called, host, port), check_level(level), key or []
+    node, level, keys = peer.node(called, host, port, tls=tls), check_level(level), key or []
     by_patient = check_model(model) == "patient"
     sop_class = uids.PATIENT_ROOT_GET if by_patient else uids.STUDY_ROOT_GET
     find_class = uids.PATIENT_ROOT_FIND if by_patient else uids.STUDY_ROOT_FIND

@@ -19,6 +19,7 @@ from archimage.cli import (
     openapi,
     serve,
     store,
+    tls,
     viewer,
     watch,
 )
@@ -44,6 +45,7 @@ app.add_typer(index.app, name="index")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
+app.add_typer(tls.app, name="tls")
 app.command()(openapi.openapi)
 app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")

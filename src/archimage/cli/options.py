@@ -9,6 +9,7 @@ Host = Annotated[str, typer.Argument(help="Address of the peer.", metavar="HOST"
 Port = Annotated[int, typer.Argument(help="Its DICOM port.", metavar="PORT", min=1, max=65535)]
 Calling = Annotated[str, typer.Option("-aet", "--calling", help="AE title to call as.")]
 Called = Annotated[str, typer.Option("-aec", "--called", help="AE title of the peer.")]
+Tls = Annotated[bool, typer.Option("--tls", help="Call with TLS, by `[tls]` of the settings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Keys = Annotated[
     list[str] | None,

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
+from archimage.cli.serve import load
 from archimage.errors import ConfigError, OperationFailedError
 from archimage.model.ids import is_ae_title
 from archimage.net import reasons
@@ -14,6 +15,7 @@ from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.negotiation import PresentationContext
 from archimage.protocol.status import is_failure
+from archimage.tls.contexts import requestor
 
 _SETTINGS: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may move a large study before it says a word
 
@@ -26,9 +28,9 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(work)
 
 
-def node(called: str, host: str, port: int) -> RemoteNode:
-    """Name a peer; raises ConfigError when called is no AE title."""
-    return RemoteNode(check_ae_title("-aec", called), host, port)
+def node(called: str, host: str, port: int, *, tls: bool = False) -> RemoteNode:
+    """Name a peer, which may be called with TLS; raises ConfigError when called is no AE title."""
+    return RemoteNode(check_ae_title("-aec", called), host, port, requestor(load({})) if tls else None)
 
 
 def check_ae_title(option: str, title: str) -> str:

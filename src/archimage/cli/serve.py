@@ -20,6 +20,7 @@ from archimage.errors import ArchimageError, ConfigError
 if TYPE_CHECKING:
     from archimage.app import App
     from archimage.config import Config
+    from archimage.listeners import Addresses
     from archimage.server import OnReady, ReadConfig
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")]
@@ -91,6 +92,13 @@ def _join(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _told(addresses: "Addresses", settings: "Config") -> str:
+    """Write where is listened."""
+    web = "https" if settings.http.tls else "http"
+    places = {"dicom": addresses.dicom, "dicom-tls": addresses.dicom_tls, web: addresses.http}
+    return " ".join(f"{name}={_join(address)}" for name, address in places.items() if address is not None)
+
+
 def _run(settings: "Config", read: "ReadConfig") -> None:
     gc.disable()  # what is loaded stays: to look through it again and again takes a tenth of the start
     try:
@@ -106,11 +114,11 @@ def _start(settings: "Config", read: "ReadConfig") -> None:
 
     logs.configure(settings.log)
 
-    def ready(dicom: tuple[str, int], http: tuple[str, int]) -> None:
+    def ready(addresses: "Addresses") -> None:
         gc.freeze()  # so that no request waits for that either
         gc.enable()
         title, directory = settings.dicom.ae_title, settings.storage.directory
-        sys.stdout.write(f"ready dicom={_join(dicom)} http={_join(http)} ae={title} data={directory}\n")
+        sys.stdout.write(f"ready {_told(addresses, settings)} ae={title} data={directory}\n")
         sys.stdout.flush()
         notify(READY)
 

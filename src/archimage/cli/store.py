@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port
+from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port, Tls
 from archimage.cli.output import (
     ExitCode,
     Stage,
@@ -35,12 +35,13 @@ _LOOKING: Final = Stage("Looking at files")
 
 
 class Target(NamedTuple):
-    """Where to send, and under which AE titles."""
+    """Where to send, under which AE titles, and whether with TLS."""
 
     host: str
     port: int
     calling: str
     called: str
+    tls: bool = False
 
 
 def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
@@ -50,6 +51,7 @@ def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     jobs: Jobs = 4,
     calling: Calling = CALLING,
     called: Called = CALLED,
+    tls: Tls = False,
     json: Json = False,
 ) -> None:
     """Send files to a peer (C-STORE).
@@ -58,7 +60,7 @@ def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     """
     from archimage.services.sources import sources
 
-    send(sources(paths), Target(host, port, calling, called), jobs=jobs, json=json)
+    send(sources(paths), Target(host, port, calling, called, tls), jobs=jobs, json=json)
 
 
 def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool, first: Stage = _LOOKING) -> None:
@@ -68,7 +70,7 @@ def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool, fi
     """
     from archimage.cli import peer, sending
 
-    node = peer.node(target.called, target.host, target.port)
+    node = peer.node(target.called, target.host, target.port, tls=target.tls)
     peer.check_ae_title("-aet", target.calling)
     sent = sending.Sent()
     with progress() as bars:

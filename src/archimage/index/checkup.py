@@ -73,8 +73,10 @@ def _quick_check(connection: sqlite3.Connection) -> tuple[Sequence[str], bool]:
 
 
 def _nodes(connection: sqlite3.Connection) -> Sequence[Node]:
-    """Return the nodes that were entered at run time; an index of before them has none."""
-    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'node'").fetchone() is None:
+    """Return the nodes that were entered at run time; an index of before them has none, or none that uses TLS."""
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(node)")}
+    if not columns:
         return ()
-    rows = connection.execute("SELECT ae_title, host, port, description FROM node ORDER BY ae_title")
-    return [Node(*row) for row in rows]
+    statement = "SELECT ae_title, host, port, description, tls FROM node ORDER BY ae_title"
+    rows = connection.execute(statement if "tls" in columns else statement.replace("tls", "0"))
+    return [Node(ae_title, host, port, description, bool(tls)) for ae_title, host, port, description, tls in rows]

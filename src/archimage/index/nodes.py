@@ -116,8 +116,8 @@ class NodeTable:
 
 
 def _node(row: Sequence[Any]) -> Node:
-    ae_title, host, port, description, created_at, changed_at = row
-    return Node(ae_title, host, port, description, NodeSource.STORED, created_at, changed_at)
+    ae_title, host, port, description, tls, created_at, changed_at = row
+    return Node(ae_title, host, port, description, bool(tls), NodeSource.STORED, created_at, changed_at)
 
 
 def _row(kept: Node) -> dict[str, object]:
@@ -126,6 +126,7 @@ def _row(kept: Node) -> dict[str, object]:
         "host": clean(kept.host),
         "port": kept.port,
         "description": clean(kept.description),
+        "tls": int(kept.tls),
         "created_at": kept.created_at,
         "changed_at": kept.changed_at,
     }

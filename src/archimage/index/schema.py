@@ -39,7 +39,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0008"
+REVISION: Final = "0009"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -156,6 +156,7 @@ node: Final = Table(
     Column("host", Text, nullable=False),
     Column("port", Integer, nullable=False),
     Column("description", Text, nullable=False),
+    Column("tls", Integer, nullable=False, server_default="0"),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     UniqueConstraint("ae_title"),

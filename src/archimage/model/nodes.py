@@ -13,15 +13,19 @@ class NodeSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A remote node; the times are seconds since 1970, UTC, and None for one that stands in the settings."""
+    """A remote node; tls says whether it is called with TLS.
+
+    The times are seconds since 1970, UTC, and None for one that stands in the settings.
+    """
 
     ae_title: str
     host: str
     port: int
     description: str = ""
+    tls: bool = False
     source: NodeSource = NodeSource.STORED
     created_at: float | None = None
     changed_at: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
+        return f"{self.ae_title} at {self.host}:{self.port}{' (TLS)' if self.tls else ''}"

@@ -2,7 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -48,6 +48,8 @@ class AdmissionPolicy:
     max_associations_per_ae: int = 0
     max_pending: int = 64
     max_pending_per_address: int = 16
+    certificates: Mapping[str, str] = field(default_factory=dict)
+    """Calling AE title to the certificate that it must come with: see `tls.certificates.PeerCertificate.is_called`."""
 
 
 class Admission:
@@ -121,6 +123,8 @@ class Admission:
         calling, called = session.calling_ae_title, session.called_ae_title
         if not _is_let_in(calling, policy.calling_ae_titles):
             return CALLING_AE_TITLE
+        if not self._is_certified(session):
+            return CALLING_AE_TITLE
         if not _is_let_in(called, policy.called_ae_titles):
             return CALLED_AE_TITLE
         if len(self._admitted) >= policy.max_associations:
@@ -129,12 +133,21 @@ class Admission:
             return CONGESTION
         return None
 
+    def _is_certified(self, session: Session) -> bool:
+        """Tell whether a peer has the certificate that its AE title must come with, if there is one."""
+        wanted, certificate = self.policy.certificates.get(session.calling_ae_title), session.connection.certificate
+        return wanted is None or (certificate is not None and certificate.is_called(wanted))
+
     def _why(self, session: Session, refusal: Refusal) -> str:
         """Say a refusal in words, with the setting that it comes from."""
         policy = self.policy
         if refusal == CALLING_AE_TITLE:
             listed = "is not among dicom.allowed_calling_ae_titles"
             why = listed if policy.calling_ae_titles else "holds what no AE title should"
+            if not self._is_certified(session):
+                other = session.connection.certificate is not None
+                why = "comes with another certificate than" if other else "comes without the certificate that"
+                why += " tls.peers names for it"
             return f"the calling AE title {session.calling_ae_title!r} {why}"
         if refusal == CALLED_AE_TITLE:
             known = ", ".join(sorted(policy.called_ae_titles or ())) or "any AE title that is one"

@@ -33,6 +33,7 @@ from archimage.protocol.status import Service, is_failure
 from archimage.protocol.uids import VERIFICATION
 
 _MAX_MESSAGE_ID = 0xFFFF
+_TLS_SHUTDOWN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,10 @@ async def _open(node: RemoteNode, calling_ae_title: str, settings: ClientSetting
 
     try:
         async with asyncio.timeout(settings.connect_timeout_s):
-            _, connection = await loop.create_connection(protocol, node.host, node.port)
+            shutdown_s = None if node.tls is None else _TLS_SHUTDOWN_S
+            _, connection = await loop.create_connection(
+                protocol, node.host, node.port, ssl=node.tls, ssl_shutdown_timeout=shutdown_s
+            )
     except TimeoutError:
         why, next_step = reasons.no_connection_within(settings.connect_timeout_s)
         raise TimerExpiredError(f"{node} does not answer: {why}", next_step=next_step) from None

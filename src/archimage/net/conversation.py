@@ -1,6 +1,7 @@
 """Messages to and from one peer over an established association, with its endings as errors that name the peer."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
@@ -37,11 +38,12 @@ Pieces = AsyncIterable[Buffer] | Buffer
 
 @dataclass(frozen=True, slots=True)
 class RemoteNode:
-    """Another application entity and where it listens."""
+    """Another application entity, where it listens, and the context of TLS if it is to be called with that."""
 
     ae_title: str
     host: str
     port: int
+    tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"

@@ -32,6 +32,7 @@ from archimage.net.getting import kept_classes, storage_pairs
 from archimage.net.looping import LoopThread
 from archimage.net.operations import SubOperationProgress
 from archimage.net.proposals import UNCOMPRESSED, as_receiver, for_services, propose
+from archimage.net.remote import TlsContext, no_tls, remote
 from archimage.net.sending import Errand, NodeSender
 from archimage.peer_ports import Progress
 from archimage.protocol import uids
@@ -85,8 +86,10 @@ class NodePeers:
         sender: NodeSender,
         loop: LoopThread,
         settings: ClientSettings | None = None,
+        tls: TlsContext = no_tls,
     ) -> None:
         """Call others under an AE title; what they send goes to store, what they get comes from sender."""
+        self._tls = tls
         self._calling = calling_ae_title
         self._store = store
         self._sender = sender
@@ -95,24 +98,27 @@ class NodePeers:
 
     def echo(self, node: Node) -> Echo:
         """Ask whether a node answers, and what it offers."""
-        return self._run(_in_time(self._echo(_remote(node)), node))
+        return self._run(_in_time(self._echo(self._remote(node)), node))
 
     def find(self, node: Node, level: str, keys: Sequence[tuple[str, str]], limit: int) -> Matches:
         """Ask what a node keeps."""
         encode_keys(level, keys, uids.EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
-        return self._run(_in_time(self._find(_remote(node), level, keys, limit), node))
+        return self._run(_in_time(self._find(self._remote(node), level, keys, limit), node))
 
     def retrieve(self, node: Node, wanted: Wanted, progress: Progress) -> Transfer:
         """Have a node send what is wanted into this archive."""
-        return self._run(self._retrieve(_remote(node), wanted, progress), progress.check)
+        return self._run(self._retrieve(self._remote(node), wanted, progress), progress.check)
 
     def send(self, node: Node, instances: Sequence[StoredInstance], progress: Progress) -> Transfer:
         """Send instances to a node."""
-        return self._run(self._send(_remote(node), instances, progress), progress.check)
+        return self._run(self._send(self._remote(node), instances, progress), progress.check)
 
     def close(self) -> None:
         """End everything that is being done; whoever waits for it gets CancelledError."""
         self._loop.close()
+
+    def _remote(self, node: Node) -> RemoteNode:
+        return remote(node, self._tls)
 
     def _run(self, work: Coroutine[Any, Any, Result], check: Callable[[], None] | None = None) -> Result:
         try:
@@ -250,10 +256,6 @@ async def _in_time(work: Coroutine[Any, Any, Result], node: Node) -> Result:
     except TimeoutError:
         message = f"{node} was not done within {ASK_TIMEOUT_S:g} s"
         raise TimerExpiredError(message, next_step=reasons.INTERRUPTED) from None
-
-
-def _remote(node: Node) -> RemoteNode:
-    return RemoteNode(node.ae_title, node.host, node.port)
 
 
 def _decoded(node: RemoteNode, match: bytes, transfer_syntax_uid: str) -> dict[str, object]:

@@ -7,11 +7,13 @@ import errno
 import os
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from archimage.protocol.status import Service, Status, describe
+from archimage.tls import failures
 
 
 class Reason(NamedTuple):
@@ -64,6 +66,7 @@ _CONTEXTS: Final[Mapping[int, str]] = MappingProxyType(
         4: "it supports the SOP class, but none of the transfer syntaxes",
     }
 )
+_CERTIFICATES: Final = "Compare the certificates of both sides, and whom each trusts; docs/security.md shows how."
 _NOWHERE: Final = "Check the address, and the network between this machine and that one."
 _CONNECTIONS: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -107,6 +110,8 @@ def connection(error: OSError, host: str, port: int) -> Reason:
     """Say why no connection could be made."""
     if isinstance(error, socket.gaierror):
         return Reason(f"the name {host} cannot be resolved", "Check the host name, or enter the IP address instead.")
+    if isinstance(error, ssl.SSLError):
+        return Reason(f"the TLS handshake failed: {failures.explain(error)}", _CERTIFICATES)
     code = _code(error)
     if code is None:
         return Reason(error.strerror or str(error), "Check host and port.")

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import ssl
+from collections.abc import Callable
 from typing import Final
 
 from archimage.buffers import BufferPool
@@ -11,6 +13,7 @@ from archimage.net.dispatch import Registry
 from archimage.net.session import Session
 from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
+from archimage.tls.listening import HandshakeLimits, TlsListener
 
 BACKLOG: Final = 1024
 _FAREWELL_S: Final = 0.02
@@ -36,11 +39,19 @@ class DicomServer:
         self._buffers = BufferPool()
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
+        self._secure: TlsListener | None = None
 
     async def listen(self, listener: socket.socket) -> None:
         """Serve connections of a bound socket."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+
+    def listen_tls(self, listener: socket.socket, context: Callable[[], ssl.SSLContext]) -> None:
+        """Serve connections of a bound socket with TLS; context is asked anew for each."""
+        policy = self.admission.policy
+        limits = HandshakeLimits(at_once=policy.max_pending, of_address=policy.max_pending_per_address)
+        self._secure = TlsListener(self._connection, context, limits)
+        self._secure.listen(listener)
 
     def admit_by(self, policy: AdmissionPolicy) -> None:
         """Let in by another policy from here on; who is in stays."""
@@ -53,6 +64,8 @@ class DicomServer:
         """
         if self._server is not None:
             self._server.close()
+        if self._secure is not None:
+            self._secure.close()
         if grace_s and self._sessions:
             await asyncio.wait([session.drain() for session in self._sessions], timeout=grace_s)
         tasks = list(self._sessions.values())

@@ -15,6 +15,7 @@ from archimage.buffers import BufferPool
 from archimage.errors import ConnectionFailedError, LocalProtocolError, TimerExpiredError
 from archimage.protocol.association import Association
 from archimage.protocol.events import CommandReceived, DataReceived, Event
+from archimage.tls.certificates import PeerCertificate
 
 _SMALL_BYTES: Final = 16 << 10
 _MIN_READ_BYTES: Final = 2 << 10
@@ -35,6 +36,8 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         self.association = association
         self.peer_address: tuple[str, int] = ("", 0)
+        self.certificate: PeerCertificate | None = None
+        """The peer's, once it is connected with TLS and has one that was checked."""
         self.received_bytes = 0
         self.sent_bytes = 0
         self._buffers = buffers
@@ -138,6 +141,7 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer_address = (str(peer[0]), int(peer[1]))
+        self.certificate = PeerCertificate.of(transport.get_extra_info("ssl_object"))
         self._arm()
         if self._on_connected is not None:
             self._on_connected(self)

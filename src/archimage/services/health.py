@@ -36,6 +36,7 @@ class HealthService:
             "running": self._running,
         }
         self.parts: dict[str, Check] = {**self.needed, "checkpoint": checkpointer.check}
+        """All of them; whoever has another part enters it."""
 
     def end(self) -> None:
         """Tell that nothing new is taken any more."""

@@ -43,6 +43,7 @@ class SystemStatus:
     ae_title: str
     dicom_address: str
     dicom_port: int
+    dicom_tls_port: int
     http_address: str
     http_port: int
     workers: int
@@ -66,9 +67,10 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The TCP ports that are listened on, 0 before that."""
+    """The TCP ports that are listened on, 0 before that, and for one that is not."""
 
     dicom: int
+    dicom_tls: int
     http: int
 
 
@@ -82,7 +84,7 @@ class StatusService:
         self._counting = ThreadPoolExecutor(1, "figures")
         self._growth = Refreshed(self._grown, self._counting, holds_s=_HOLD_S)
         self._size = Refreshed(lambda: arrivals.since(0).size_bytes, self._counting, holds_s=_HOLD_S)
-        self._ports = Ports(config.dicom.port, config.http.port)
+        self._ports = Ports(config.dicom.port, 0, config.http.port)
         self._started = time.time()
         self._started_at = time.monotonic()
         self._counts = Remembered[Counts](index.generation, 1)
@@ -132,6 +134,7 @@ class StatusService:
             ae_title=config.dicom.ae_title,
             dicom_address=config.dicom.host,
             dicom_port=self._ports.dicom,
+            dicom_tls_port=self._ports.dicom_tls,
             http_address=config.http.host,
             http_port=self._ports.http,
             workers=config.dicom.workers,

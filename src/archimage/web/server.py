@@ -6,7 +6,9 @@ one ends when it is told to.
 
 import asyncio
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Final, cast
 
@@ -16,6 +18,7 @@ from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
+from archimage.tls.listening import HandshakeLimits, TlsListener
 from archimage.web.protocol import HttpLimits, bounded
 from archimage.web.refusals import EVERY_ANSWER
 
@@ -53,7 +56,7 @@ class HttpServer:
     """Serves one application on a bound socket."""
 
     def __init__(self, application: ASGIApp, limits: HttpLimits | None = None) -> None:
-        limits = limits or HttpLimits()
+        limits = self._limits = limits or HttpLimits()
         self._protocol = bounded(limits)
         self._config = uvicorn.Config(
             application,
@@ -70,7 +73,7 @@ class HttpServer:
         )
         self._state = ServerState()
         self.framework_threads = FrameworkThreads()
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsListener | None = None
         self._dating: asyncio.TimerHandle | None = None
 
     @property
@@ -78,13 +81,17 @@ class HttpServer:
         """How many are open."""
         return len(self._state.connections)
 
-    async def listen(self, listener: socket.socket) -> None:
-        """Serve connections of a bound socket."""
+    async def listen(self, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None = None) -> None:
+        """Serve connections of a bound socket; with a context, which is asked anew for each, with TLS."""
         loop = asyncio.get_running_loop()
         self._config.load()
         self.framework_threads.begin()
         self._date()
-        self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        if context is None:
+            self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        else:
+            self._server = TlsListener(self._connection, context, HandshakeLimits(self._limits.request_timeout_s))
+            self._server.listen(listener)
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Stop listening; who is being answered has grace_s, seconds, before the connection is cut."""

@@ -18,6 +18,7 @@ from archimage.model.records import StoredInstance
 from archimage.net.client import ClientSettings
 from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Pieces, Request, Response, ServiceClass
+from archimage.net.remote import TlsContext, no_tls, remote
 from archimage.net.scp.outgoing import Outbound, Transcoder, plan
 from archimage.net.scp.query import IDENTIFIER_SYNTAXES
 from archimage.net.sending import Errand, NodeSender, Send, send_each
@@ -72,11 +73,12 @@ class KnownNodes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Where C-MOVE may send to; and as whom, and how long it may take."""
+    """Where C-MOVE may send to; and as whom, how long it may take, and with which context of TLS."""
 
     nodes: KnownNodes
     calling_ae_title: str
     settings: ClientSettings | None = None
+    tls: TlsContext = no_tls
 
     def find(self, ae_title: str | None) -> RemoteNode:
         """Return the node of this AE title; blocks.
@@ -84,8 +86,7 @@ class Destinations:
         Raises:
             UnknownDestinationError: there is none.
         """
-        node = self.nodes.destination(ae_title or "")
-        return RemoteNode(node.ae_title, node.host, node.port)
+        return remote(self.nodes.destination(ae_title or ""), self.tls)
 
 
 def service(

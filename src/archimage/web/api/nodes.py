@@ -36,11 +36,12 @@ class NodeEntry(_Body):
     host: str = Field(description="Host name or IP address.", examples=["192.0.2.7"])
     port: int = Field(description="TCP port, 1 to 65535.", examples=[104])
     description: str = Field(default="", description="Whatever helps to tell it from others; one line.")
+    tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
 
     @property
     def node(self) -> Node:
         """The node."""
-        return Node(self.ae_title, self.host, self.port, self.description)
+        return Node(self.ae_title, self.host, self.port, self.description, self.tls)
 
 
 class NodeQuery(_Body):

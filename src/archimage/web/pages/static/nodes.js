@@ -24,7 +24,7 @@ function row(node) {
   const own = node.source === "stored"
     ? [button("Edit", node.ae_title, () => edit(node)), button("Remove", node.ae_title, () => remove(node), "danger")]
     : [element("span", { className: "sub" }, "from the settings")];
-  return element("tr", {}, element("td", { className: "mono" }, node.ae_title), element("td", { className: "mono" }, `${node.host}:${node.port}`),
+  return element("tr", {}, element("td", { className: "mono" }, node.ae_title), element("td", { className: "mono" }, `${node.host}:${node.port}${node.tls ? " with TLS" : ""}`),
     element("td", {}, node.description), element("td", { className: "said" }, echo, search, said),
     element("td", { className: "go" }, element("span", { className: "deeds" }, ...own)));
 }
@@ -46,7 +46,8 @@ function edit(node) {
     field("AE title", { name: "ae_title", required: true, maxLength: 16, value: node.ae_title }),
     field("Host", { name: "host", required: true, maxLength: 253, value: node.host }),
     field("Port", { name: "port", type: "number", required: true, min: 1, max: 65535, value: node.port }),
-    field("Description", { name: "description", maxLength: 200, value: node.description }), told,
+    field("Description", { name: "description", maxLength: 200, value: node.description }),
+    element("label", { className: "check" }, element("input", { name: "tls", type: "checkbox", checked: node.tls }), "TLS"), told,
     element("div", { className: "answers" }, close, element("button", { type: "submit", className: "button primary" }, "Save")));
   close.addEventListener("click", () => opened.close());
   fields.addEventListener("submit", async (event) => {
@@ -63,7 +64,7 @@ function edit(node) {
 
 function body(fields) {
   const found = Object.fromEntries(new FormData(fields));
-  return { ...found, port: Number(found.port) };
+  return { ...found, port: Number(found.port), tls: "tls" in found };
 }
 
 async function answer(node, echo, said) {

@@ -24,7 +24,7 @@ const fill = (name, pairs) => part(name).replaceChildren(...pairs.map(([term, va
 function showSystem(found) {
   const { storage, counts } = found;
   part("room").value = storage.total_bytes ? 1 - storage.free_bytes / storage.total_bytes : 0;
-  fill("server", [["Version", `archimage ${found.version}`], ["AE title", found.ae_title], ["DICOM", `${found.dicom_address}, port ${found.dicom_port}`],
+  fill("server", [["Version", `archimage ${found.version}`], ["AE title", found.ae_title], ["DICOM", [found.dicom_port && `${found.dicom_address}, port ${found.dicom_port}`, found.dicom_tls_port && `${found.dicom_address}, port ${found.dicom_tls_port} with TLS`].filter(Boolean).join("; ")],
     ["HTTP", `${found.http_address}, port ${found.http_port}`], ["Processes", number(found.workers)],
     ["Running for", `${age(found.uptime_s)}, since ${new Date(found.started * 1000).toLocaleString()}`]]);
   fill("storage", [["Free", `${bytes(storage.free_bytes)} of ${bytes(storage.total_bytes)}`], ["Used, by whatever", bytes(storage.used_bytes)],

@@ -1,0 +1,81 @@
+"""The ports of a process: bound before anything is served, and told once all are listened on."""
+
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from archimage.config import Config
+from archimage.errors import ConfigError
+from archimage.net.server import bind
+from archimage.services.status import Ports
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a process listens; None for a port that it has not."""
+
+    dicom: Address | None
+    dicom_tls: Address | None
+    http: Address
+
+    @property
+    def ports(self) -> Ports:
+        """The ports alone, 0 for one that it has not."""
+        dicom, dicom_tls = (0 if address is None else address[1] for address in (self.dicom, self.dicom_tls))
+        return Ports(dicom, dicom_tls, self.http[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Bound sockets."""
+
+    dicom: socket.socket | None
+    dicom_tls: socket.socket | None
+    http: socket.socket
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where they are bound."""
+        return Addresses(_address(self.dicom), _address(self.dicom_tls), self.http.getsockname()[:2])
+
+    def close(self) -> None:
+        """Let go of the ports."""
+        for listener in (self.dicom, self.dicom_tls, self.http):
+            if listener is not None:
+                listener.close()
+
+
+def _address(listener: socket.socket | None) -> Address | None:
+    return None if listener is None else listener.getsockname()[:2]
+
+
+def bind_all(config: Config, *, shared: bool) -> Listeners:
+    """Bind every port that the settings name, or none; shared lets other processes bind the same.
+
+    Raises:
+        ConfigError: one cannot be had.
+    """
+    dicom, http = config.dicom, config.http
+    with ExitStack() as bound:
+
+        def take(setting: str, host: str, port: int) -> socket.socket:
+            return bound.enter_context(_bind(setting, host, port, shared=shared))
+
+        listeners = Listeners(
+            take("dicom.port", dicom.host, dicom.port) if dicom.plain else None,
+            take("dicom.tls_port", dicom.host, dicom.tls_port) if config.tls.certificate else None,
+            take("http.port", http.host, http.port),
+        )
+        bound.pop_all()
+        return listeners
+
+
+def _bind(setting: str, host: str, port: int, *, shared: bool) -> socket.socket:
+    try:
+        return bind(host, port, shared=shared)
+    except OSError as error:
+        raise ConfigError(
+            f"{setting} = {port}: cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0"
+        ) from error

@@ -1,0 +1,1 @@
+"""TLS: its parts, and handshakes with a real server."""
