@@ -64,9 +64,10 @@ def _examined(settings: "Config") -> Iterator[Finding]:
     yield from _safely("index", directory, local_checks.index(directory, stored))
     yield from _safely("clock", directory, local_checks.clock(directory))
     yield from _safely("viewer", settings.viewer_directory, local_checks.viewer(settings.viewer_directory))
+    yield from local_checks.certificate(settings)
     yield from local_checks.pixels(settings)
     known = {node.ae_title: node for node in stored}
-    known |= {title: Node(title, node.host, node.port) for title, node in settings.nodes.items()}
+    known |= {title: Node(title, node.host, node.port, tls=node.tls) for title, node in settings.nodes.items()}
     yield from peer.run(network_checks.examine(settings, [known[title] for title in sorted(known)]))
 
 

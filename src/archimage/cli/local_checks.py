@@ -14,14 +14,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from archimage.cli.findings import Finding
+from archimage.cli.findings import Finding, State
 from archimage.cli.output import tell
 from archimage.config import Config
-from archimage.errors import ArchimageError, IndexUnavailableError
+from archimage.errors import ArchimageError, ConfigError, IndexUnavailableError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.checkup import Checkup, check_up
 from archimage.model.nodes import Node
+from archimage.tls.certificates import days_left, valid_until
+from archimage.tls.contexts import Contexts, file_of
 from archimage.web.ohif.installed import Installation
 from archimage.web.ohif.package import OHIF
 
@@ -31,6 +33,7 @@ _SLOW_FLUSH_S: Final = 0.1
 _LEAST_BYTES: Final = 1 << 30
 _SPARSE: Final = 0.05
 _AHEAD_S: Final = 60.0
+_RENEWED_DAYS: Final = 30
 _LONG_AGO: Final = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
 _TIMEX: Final = struct.Struct("=i4xqqqqi")
 """Of struct timex (adjtimex(2)): modes, offset, freq, maxerror, esterror (microseconds), status."""
@@ -155,6 +158,23 @@ def _judged(path: Path, found: Checkup) -> Finding:
     )
     sound = "no fault found" if found.complete else "no fault found in the time there was"
     return Finding("index", str(path), "ok", f"opens, {newest}; {sound} in {size}")
+
+
+def certificate(config: Config) -> Iterator[Finding]:
+    """Look whether TLS can be spoken with what the settings name, and for how long; nothing where they name none."""
+    if not config.tls.certificate:
+        return
+    file = file_of(config, config.tls.certificate)
+    try:
+        Contexts(config)
+        days = days_left(valid_until(file))
+    except (ConfigError, OSError, ValueError) as error:
+        yield Finding("certificate", str(file), "failed", str(error), "Correct the settings of [tls]; see docs/tls.md.")
+        return
+    state: State = "failed" if days < 0 else "warning" if days < _RENEWED_DAYS else "ok"
+    told = "has expired" if days < 0 else f"holds for {days} days"
+    step = "" if state == "ok" else "Put a new one in its place, and send the server SIGHUP."
+    yield Finding("certificate", str(file), state, told, step)
 
 
 def clock(directory: Path) -> Iterator[Finding]:

@@ -4,7 +4,9 @@ import asyncio
 import errno
 import json
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +20,10 @@ from archimage.net import reasons
 from archimage.net.client import ClientSettings, connect
 from archimage.net.conversation import RemoteNode
 from archimage.net.proposals import for_services
+from archimage.net.remote import remote
 from archimage.net.server import bind
 from archimage.protocol.uids import VERIFICATION
+from archimage.tls.contexts import requestor
 
 _PATIENCE: Final = ClientSettings(connect_timeout_s=5.0, acse_timeout_s=10.0, dimse_timeout_s=10.0)
 _WITHIN_S: Final = 30.0
@@ -31,15 +35,15 @@ _ANY: Final[Mapping[str, str]] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: 
 
 
 async def examine(config: Config, nodes: Sequence[Node]) -> list[Finding]:
-    """Look at both ports and at every node."""
+    """Look at the ports without TLS, at that of the web side, and at every node."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(node: Node) -> Finding:
         async with turns:
-            return await _node(node, config.dicom.ae_title)
+            return await _node(node, config)
 
-    found = await asyncio.gather(_dicom(config), _http(config), *map(one, nodes))
-    return list(found)
+    own = [_dicom(config)] if config.dicom.plain else []
+    return list(await asyncio.gather(*own, _http(config), *map(one, nodes)))
 
 
 async def _dicom(config: Config) -> Finding:
@@ -120,7 +124,7 @@ async def _probed(subject: str, config: Config) -> Finding:
 async def _asked(config: Config, path: str) -> Mapping[str, Any]:
     """Ask for a JSON object, in HTTP/1.0, whose answers end with their connection; raises OSError or ValueError."""
     host, port = _reached(config.http.host), config.http.port
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(host, port, ssl=_trusting(config) if config.http.tls else None)
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {f'[{host}]' if ':' in host else host}:{port}\r\n\r\n".encode())
         answer = b""
@@ -134,13 +138,21 @@ async def _asked(config: Config, path: str) -> Mapping[str, Any]:
     return found
 
 
-async def _node(node: Node, calling: str) -> Finding:
+def _trusting(config: Config) -> ssl.SSLContext:
+    """Return a context that takes whatever certificate comes: it is our own server that is asked."""
+    context = requestor(config)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _node(node: Node, config: Config) -> Finding:
     """Ask one node: whether its name is known, whether it connects, associates and answers."""
-    subject = f"{node.ae_title} at {node.host}:{node.port}"
+    subject = str(node)
     try:
         async with asyncio.timeout(_WITHIN_S):
             await asyncio.get_running_loop().getaddrinfo(node.host, node.port, type=socket.SOCK_STREAM)
-            fault = await _fault(RemoteNode(node.ae_title, node.host, node.port), calling)
+            fault = await _fault(remote(node, partial(requestor, config)), config.dicom.ae_title)
     except OSError as error:
         fault = reasons.connection(error, node.host, node.port)
     except TimeoutError:

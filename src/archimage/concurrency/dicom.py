@@ -51,6 +51,13 @@ ASSOCIATIONS: Final = (
         setting="dicom.max_pending_per_address",
     ),
     Entry(
+        "TLS handshakes",
+        "limit",
+        "handshakes on the DICOM port with TLS; of one address as many as its pending connections",
+        "The one that began first is dropped, and the new one is let in.",
+        setting="dicom.max_pending_connections",
+    ),
+    Entry(
         "operations of an association",
         "limit",
         "operations that a peer may have outstanding, where it asks for more than one",
