@@ -76,18 +76,25 @@ class Peer:
         self.socket.settimeout(timeout_s)
         if receive_buffer_bytes is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            self.socket.close()
+            raise
         self._message_id = 0
 
     @classmethod
     def associated(cls, port: int, asked: AssociateRequest | None = None, *, timeout_s: float = 10.0) -> Self:
         """Connect and associate."""
         peer = cls(port, timeout_s=timeout_s)
-        answer = peer.associate(asked or request())
-        if not isinstance(answer, AssociateAccept):
+        try:
+            answer = peer.associate(asked or request())
+            if not isinstance(answer, AssociateAccept):
+                raise ConnectionError(f"no association: {answer}")
+        except OSError:
             peer.close()
-            raise ConnectionError(f"no association: {answer}")
+            raise
         return peer
 
     # Connections.
