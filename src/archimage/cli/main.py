@@ -18,6 +18,7 @@ from archimage.cli import (
     move,
     openapi,
     serve,
+    signatures,
     store,
     tls,
     viewer,
@@ -49,6 +50,7 @@ app.add_typer(tls.app, name="tls")
 app.command()(openapi.openapi)
 app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")
+app.add_typer(signatures.app, name="signatures")
 
 
 def _version(asked: bool) -> None:
