@@ -7,6 +7,7 @@ import typer
 
 from archimage import __version__
 from archimage.cli import (
+    audit,
     config,
     demo,
     doctor,
@@ -47,6 +48,7 @@ app.add_typer(config.app, name="config")
 app.command()(openapi.openapi)
 app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(asked: bool) -> None:
