@@ -121,6 +121,9 @@ class App:
         opened.enter_context(closing(Occupancy(directory, alone=alone)))
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=INDEX_TIMEOUT_S)
         opened.callback(self.index.close)
+        self.auditing = opened.enter_context(
+            closing(Auditing(self.config, self.index))
+        )  # hears of all below to the end
         with recovery_turn(directory):
             lone = _recover(directory, self.index)
         lane = opened.enter_context(closing(take_free_lane(directory)))
@@ -137,7 +140,6 @@ class App:
         opened.callback(intake.close)
         self._room = Room(directory, storage.reserve_bytes)
         self.health = HealthService(self.index, self.blobs, intake, self.checkpointer, self._room)
-        self.auditing = opened.enter_context(closing(Auditing(self.config, self.index)))
         self.auditing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)

@@ -88,7 +88,7 @@ class Messages:
     def used(self, who: Participant, uri: str, what: str) -> AuditEvent:
         """Tell that somebody has looked into the audit trail (§A.5.3.2)."""
         log = AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_SECURITY_RESOURCE, "Security Audit Log")
-        named = replace(log, details=(("Query", what.encode()),)) if what else log
+        named = replace(log, details=(("Query", _bytes(what)),)) if what else log
         return self._event(audit.AUDIT_LOG_USED, Action.READ, (who,), (named,))
 
     def begin(self, source: Participant, destination: Participant, subject: Subject) -> AuditEvent:
@@ -143,7 +143,7 @@ class Messages:
     ) -> AuditEvent:
         """Tell what was searched for (§A.5.3.13); encoding is a transfer syntax, or what else reads the identifier."""
         told = identifier[:MAX_IDENTIFIER_BYTES]
-        details = [("TransferSyntax", encoding.encode())]
+        details = [("TransferSyntax", _bytes(encoding))]
         if len(told) < len(identifier):
             details.append(("IdentifierLength", b"%d" % len(identifier)))
         query = AuditObject(
@@ -196,6 +196,11 @@ def node_object(ae_title: str) -> AuditObject:
     return AuditObject(ae_title, audit.NODE_ID, audit.SYSTEM_OBJECT, audit.ROLE_MASTER_FILE, ae_title)
 
 
+def _bytes(text: str) -> bytes:
+    """Encode whatever somebody has sent."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def _failure(found: Instances) -> str:
     return found.reason or "not all of it worked" if found.failed else ""
 
@@ -203,7 +208,7 @@ def _failure(found: Instances) -> str:
 def _objects(found: Instances) -> tuple[AuditObject, ...]:
     """Return what tells of a study and its patient."""
     subject = found.subject
-    details = tuple(("SOPInstanceUID", uid.encode()) for uid in found.failed_uids[:MAX_NAMED])
+    details = tuple(("SOPInstanceUID", _bytes(uid)) for uid in found.failed_uids[:MAX_NAMED])
     study = AuditObject(
         subject.study_instance_uid,
         audit.STUDY_UID,

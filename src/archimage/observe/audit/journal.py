@@ -116,6 +116,7 @@ class Journal:
             self._unsigned = 1  # how many they are is not known, so they are signed at once
             if end.last is not None:
                 self._number, self._digest = end.last.number, end.last.digest
+                self._unsigned = int(end.last.kind != "head")
         if head is not None and head.number > self._number:
             self.expected = 0 if self.damaged else head.number
             self._number = head.number if self.damaged else self._number

@@ -56,7 +56,7 @@ class Trail:
         self._required = required
         self._waiting: deque[Told] = deque()
         self._changed = threading.Condition()
-        self._ending = False
+        self._ending = self._ended = False
         self._lost = 0
         self._failing = ""
         self._writing_since = 0.0
@@ -78,15 +78,16 @@ class Trail:
     def record(self, told: Told) -> None:
         """Take what happened; never blocks."""
         with self._changed:
-            if len(self._waiting) < MAX_WAITING:
+            if len(self._waiting) < MAX_WAITING and not self._ended:
                 self._waiting.append(told)
                 self._changed.notify()
                 return
             self._lost += 1
             first = self._lost == 1
+            reason = "the trail has ended" if self._ended else self._failing or "too many at once"
         self.meter.audit_lost()
         if first:
-            _log.error("audit messages are lost", waiting=MAX_WAITING, reason=self._failing or "too many at once")
+            _log.error("audit messages are lost", waiting=len(self._waiting), reason=reason)
 
     def check(self) -> None:
         """Raise UnavailableError where nothing new may be done, because it could not be recorded."""
@@ -115,7 +116,7 @@ class Trail:
         while self._wait():
             self.settle()
             self._write(self._taken())
-        while told := self._taken():
+        while told := self._last_taken():
             self._write(told)
         self._attempt(self._journal.close)
 
@@ -129,6 +130,12 @@ class Trail:
     def _taken(self) -> list[Told]:
         with self._changed:
             return [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+
+    def _last_taken(self) -> list[Told]:
+        """Take what still waits; once nothing does, nothing is taken any more."""
+        with self._changed:
+            self._ended = not self._waiting
+        return self._taken()
 
     def _write(self, told: list[Told]) -> None:
         """Write messages, and a head when it is due."""
