@@ -28,7 +28,7 @@ from archimage.web.metrics import PATH as METRICS
 Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "nothing"]
 """What a request is: opened is what an address names in its own way, elsewhere what is told by whoever does it."""
 
-_DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST})
+_DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _FREE: Final = probes.PATHS | {METRICS}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
