@@ -85,7 +85,7 @@ class Auditing:
 def _journal(config: Config) -> Iterator[Journal]:
     """Open the first journal that no other process writes; the kernel lets go of it when this one ends."""
     root, heads = config.storage.directory / JOURNALS, config.storage.directory / HEADS
-    root.mkdir(mode=0o750, parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = take_key(root)
     durable = config.storage.durability == "full"
     for number in range(MAX_LANES):

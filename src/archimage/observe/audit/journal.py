@@ -24,7 +24,7 @@ from archimage.observe.audit.xml import text_time
 
 HEAD_EVERY: Final = 1_000
 """Records that one head signs at most."""
-_FILE_MODE: Final = 0o640
+_FILE_MODE: Final = 0o600
 
 
 class Journal:
@@ -61,7 +61,7 @@ class Journal:
         self.damaged = False
         """Whether the end of the journal could not be read."""
         directory.mkdir(parents=True, exist_ok=True)
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open()
 
     @property

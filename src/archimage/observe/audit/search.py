@@ -4,15 +4,12 @@ from collections import deque
 from collections.abc import Iterator
 from heapq import merge
 from pathlib import Path
-from typing import Final
 from xml.etree import ElementTree as ET
 
 from archimage.model.audit_search import AuditEntry, AuditSearch
 from archimage.observe.audit.records import Record
 from archimage.observe.audit.tail import Place, read_on
 
-MAX_FOUND: Final = 10_000
-"""How far back a page may begin."""
 _STUDY, _PATIENT = "110180", "2"
 
 
