@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Install the real peers of the tests and the bench: Debian's Chromium, DCMTK, Orthanc with DICOMweb, dicom3tools and Prometheus, the C
-# compiler that makes the faulty disk of tests/attacks, and below node_modules a DICOMweb client and axe-core.
+# Install the real peers of the tests and the bench: Debian's Chromium, DCMTK, Orthanc with DICOMweb, dicom3tools,
+# Prometheus and rsyslog, the C compiler that makes the faulty disk of tests/attacks, and below node_modules a DICOMweb
+# client and axe-core.
 # Without apt, npm, or the right to use them, say which command installs them; the tests that need one then skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-debian_packages=(chromium dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb prometheus)
+debian_packages=(chromium dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb prometheus rsyslog rsyslog-gnutls)
 npm_packages=(axe-core@4.10.3 dicomweb-client@0.11.3 xhr2@0.2.1)
 
 install_debian_packages() {
@@ -28,7 +29,7 @@ install_debian_packages() {
     install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
 
     # Debian starts these as services, on ports that are others' here; the tests start their own.
-    for service in orthanc prometheus; do
+    for service in orthanc prometheus rsyslog; do
         if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
             "${as_root[@]}" systemctl disable --now "$service" >/dev/null 2>&1 || true
         fi

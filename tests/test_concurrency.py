@@ -38,6 +38,8 @@ _MADE: Final = {
     "imaging/process.py": {"pixel processes"},
     "net/blocking.py": {_OF_COMMANDS},
     "net/looping.py": {"peers"},
+    "observe/audit/forward.py": {"audit-forward"},
+    "observe/audit/trail.py": {"audit"},
     "observe/tracing.py": {"spans"},
     "server.py": {"web", "image", "read", "ingest", "default"},
     "services/checkpoint.py": {"checkpoint"},

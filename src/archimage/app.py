@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
@@ -122,6 +123,9 @@ class App:
         opened.enter_context(closing(Occupancy(directory, alone=alone)))
         self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=INDEX_TIMEOUT_S)
         opened.callback(self.index.close)
+        self.auditing = opened.enter_context(
+            closing(Auditing(self.config, self.index, self.tls.requestor))
+        )  # hears of all below to the end
         with recovery_turn(directory):
             lone = _recover(directory, self.index)
         lane = opened.enter_context(closing(take_free_lane(directory)))
@@ -140,6 +144,7 @@ class App:
         self.health = HealthService(self.index, self.blobs, intake, self.checkpointer, self._room)
         if self.config.tls.certificate:
             self.health.parts["certificate"] = self.tls.check
+        self.auditing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
 
@@ -148,7 +153,7 @@ class App:
         config, directory = self.config, self.config.storage.directory
         frames = FrameService(self.index, self.blobs)
         metadata, transcoded = caches
-        events = EventHub()
+        events = EventHub(self.auditing.service.hear)
         removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
         opened.callback(removal.close)
         self.pixels = _worker_pool(config)
@@ -198,6 +203,7 @@ class App:
         self.hashed = HashedTable(self.index)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
+        self.changes.asked = self.auditing.service.changed
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
     def _meter(self, intake: Intake) -> None:
@@ -207,6 +213,7 @@ class App:
         metering.hear(services.query, services.metadata, services.transcoding)
         metering.watch_machine(self.config.storage.directory, self.index)
         metering.watch_work(intake, self.pixels)
+        metering.watch_audit(self.auditing)
         self.pools = {
             "tasks": services.tasks.threads,
             "transcode": self._transcoding,
@@ -253,6 +260,7 @@ class App:
             self._room,
             CompressionRules(storage.compress),
             self.metering.meter,
+            self.auditing.trail.check,
         )
 
     def begin(self) -> None:

@@ -312,6 +312,23 @@ class TracingConfig(_Section):
     )
 
 
+class AuditConfig(_Section):
+    """The audit trail (docs/audit.md)."""
+
+    required: bool = Field(
+        default=False, description="Take, find and give nothing while the audit trail cannot be written."
+    )
+    repository: str = Field(
+        default="",
+        pattern=r"^([^\s:\[\]]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$|^$",
+        description="`host:port` of the audit repository, which takes syslog over TLS; empty: none.",
+    )
+    site: str = Field(default="", max_length=64, description="Name of the hospital, told with every audit message.")
+    file_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=64 * 1024, description="Size after which a journal begins another file, bytes."
+    )
+
+
 class NodeConfig(_Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
@@ -359,6 +376,7 @@ class Config(BaseSettings):
     log: LogConfig = LogConfig()
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
+    audit: AuditConfig = AuditConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -69,6 +69,12 @@ class Meter:
     def kept_uncompressed(self, reason: str) -> None:
         """Hear that an object that a rule was to compress stays as it is; reason is the kind of error."""
 
+    def audit_written(self, count: int) -> None:
+        """Hear that audit messages were written."""
+
+    def audit_lost(self, count: int = 1) -> None:
+        """Hear that audit messages could not be kept."""
+
 
 class Metered(Protocol):
     """A part that tells a meter what it does."""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.imaging.pool import WorkerPool
 from archimage.meter_ports import Meter, Metered
@@ -65,6 +66,13 @@ class Metering:
         self._watch("pacs_queue_depth", lambda: intake.depth, "intake")
         self._watch("pacs_pixel_workers", lambda: pixels.idle, "idle")
         self._watch("pacs_pixel_workers", lambda: pixels.busy, "busy")
+
+    def watch_audit(self, auditing: Auditing) -> None:
+        """Look at the audit trail, which tells the meter itself what it writes."""
+        self.hear(auditing.trail)
+        self._watch("pacs_queue_depth", lambda: auditing.trail.waiting, "audit")
+        self._watch("pacs_audit_failing", lambda: auditing.trail.is_failing)
+        self._watch("pacs_audit_unsent_seconds", lambda: auditing.unsent_s)
 
     def watch_threads(self, pools: Mapping[str, Pool]) -> None:
         """Look at pools of threads, by their names."""

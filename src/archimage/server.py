@@ -17,8 +17,10 @@ from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
 from archimage.listeners import Addresses, bind_all
 from archimage.logger import logger
+from archimage.model.audit import Result
 from archimage.model.concurrency import ConcurrencyReport
 from archimage.net.admission import AdmissionPolicy
+from archimage.net.audited import Audited
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry
 from archimage.net.scp import query as query_scp
@@ -94,6 +96,7 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
             calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
             grace_s = app.config.dicom.grace_s
             await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
+            app.auditing.service.listening(attached=False)
 
 
 def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
@@ -104,9 +107,11 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
         app.configure(app.config.with_reloaded(fresh))
     except ConfigError as error:
         _log.error("the settings stay as they are", reason=str(error))
+        app.auditing.service.configured(f"the settings stay as they are: {error}", result=Result.MINOR_FAILURE)
         return
     dicom.admit_by(_admission(app.config))
     _log.info("the settings were read again")
+    app.auditing.service.configured("the settings were read again")
     if waiting:
         _log.warning("settings were changed that hold from the next start on", settings=", ".join(waiting))
 
@@ -120,6 +125,8 @@ async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnRe
     if bound.dicom_tls is not None:
         dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"))
     await http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None)
+    app.auditing.service.started()
+    app.auditing.service.listening(attached=True)
     app.services.status.listening(bound.addresses.ports)
     app.begin()
     on_ready(bound.addresses)
@@ -167,10 +174,11 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         uploads=services.uploads,
         preparing=services.preparing,
         changes=app.changes,
+        audit=app.auditing.service,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal)
-    observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer)
+    observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer, app.auditing.trail)
     return application.build(dicomweb, management, named, app.health, app.config, threads, observing)
 
 
@@ -185,11 +193,12 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
     """Return the DICOM services; their work is done in these threads."""
     services, dicom = app.services, app.config.dicom
     destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings(), app.tls.requestor)
+    audited = Audited(app.auditing.service, app.auditing.trail)
     return Registry(
         verification_scp.service(),
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
-        query_scp.service(services.query, readers),
-        retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder),
+        audited.service(query_scp.service(services.query, readers)),
+        audited.service(retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder)),
     )
 
 

@@ -30,7 +30,12 @@ from archimage.protocol.uids import STORAGE_SOP_CLASSES
 STUDY_INSTANCE_UID: Final = 0x0020000D
 _IDENTITY: Final = (0x0020000E, 0x00080018)
 START_TIMEOUT_S: Final = 30.0
-_PACKAGES: Final = {"dciodvfy": "dicom3tools", "prometheus": "prometheus", "promtool": "prometheus"}
+_PACKAGES: Final = {
+    "dciodvfy": "dicom3tools",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "rsyslogd": "rsyslog rsyslog-gnutls",
+}
 ENVIRONMENT: Final = {**os.environ, "TCP_NODELAY": "1"}
 _READY: Final = re.compile(r"ready dicom=(\S+):(\d+) http=(\S+):(\d+) ae=(\S+) data=(.+)")
 

@@ -7,6 +7,7 @@ import typer
 
 from archimage import __version__
 from archimage.cli import (
+    audit,
     config,
     demo,
     doctor,
@@ -51,6 +52,7 @@ app.command()(openapi.openapi)
 app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")
 app.add_typer(signatures.app, name="signatures")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(asked: bool) -> None:

@@ -9,7 +9,20 @@ from archimage.imaging import pool
 from archimage.net import associations, reading, transport
 from archimage.net import server as dicom
 from archimage.net.scp import outgoing
-from archimage.services import changes, events, importing, intake, metadata, preparing, tasks, transcoding, uploads
+from archimage.observe.audit import forward, records, trail
+from archimage.services import (
+    audit_gathering,
+    audit_messages,
+    changes,
+    events,
+    importing,
+    intake,
+    metadata,
+    preparing,
+    tasks,
+    transcoding,
+    uploads,
+)
 from archimage.storage import journal
 from archimage.web import protocol
 from archimage.web import server as http
@@ -47,6 +60,68 @@ QUEUES: Final = (
         "small objects' bytes, and a record of each object; a checkpoint is made when it is full, or sooner",
         "The next segment is begun.",
         setting="storage.journal_segment_bytes",
+        unit="bytes",
+    ),
+    Entry(
+        "audit messages",
+        "queue",
+        'happenings that wait to be written to the audit journal; `pacs_queue_depth{queue="audit"}`',
+        "Those that come are lost, which `/health`, the log and, once it can be written, the journal say. With "
+        "audit.required nothing is taken, found or given from half of it on.",
+        trail.MAX_WAITING,
+    ),
+    Entry(
+        "audit group",
+        "limit",
+        "audit messages that one flush makes durable",
+        "More of them wait for the next group.",
+        trail.GROUP,
+    ),
+    Entry(
+        "audit messages on their way",
+        "limit",
+        "audit messages that were sent, and do not count as delivered yet",
+        "No more are sent until some do; the journal keeps them.",
+        forward.MAX_SENT,
+    ),
+    Entry(
+        "audit gathering",
+        "queue",
+        "studies of which an association or a client is just doing something, for one audit message",
+        "The oldest is told at once; what is done after makes another message.",
+        audit_gathering.MAX_GATHERED,
+        harmless=True,
+    ),
+    Entry(
+        "audit query",
+        "limit",
+        "how much of a query an audit message tells",
+        "The rest is left out, and the message says how long it was.",
+        audit_messages.MAX_IDENTIFIER_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "audit failures named",
+        "limit",
+        "instances that an audit message names, of those with which it did not work",
+        "Further ones are only counted.",
+        audit_messages.MAX_NAMED,
+        harmless=True,
+    ),
+    Entry(
+        "audit record",
+        "limit",
+        "longest record of an audit journal that is read",
+        "It counts as damaged; none is written that is so long.",
+        records.MAX_LINE_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "audit file",
+        "limit",
+        "size of a file of an audit journal",
+        "The next file is begun; none is ever deleted.",
+        setting="audit.file_bytes",
         unit="bytes",
     ),
     Entry(

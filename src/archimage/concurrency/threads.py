@@ -137,6 +137,22 @@ THREADS: Final = (
         1,
     ),
     Entry(
+        "audit",
+        "threads",
+        "makes audit messages and writes them to the journal",
+        "Messages wait; see audit messages.",
+        1,
+    ),
+    Entry(
+        "audit-forward",
+        "threads",
+        "sends the audit journals to audit.repository, in one process of an archive",
+        "Messages go later; the journals keep them.",
+        lambda config: int(bool(config.audit.repository)),
+        "audit.repository",
+        shared=True,
+    ),
+    Entry(
         "server processes",
         "processes",
         "equal processes on the same ports, over which the kernel spreads connections",

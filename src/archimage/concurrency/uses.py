@@ -21,6 +21,7 @@ class Uses:
         services, pixels = app.services, app.pixels
         self._reads: dict[str, Read] = {
             "intake queue": lambda: Use(services.store.intake.depth),
+            "audit messages": lambda: Use(app.auditing.trail.waiting),
             "journal segments": lambda: Use(app.journal.used),
             "pixel processes": lambda: Use(pixels.busy, pixels.waiting),
             "pixel tasks": lambda: Use(pixels.waiting),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from archimage.callers import Caller
 from archimage.model.records import InstanceRecord
 from archimage.model.tasks import Task
 
@@ -10,12 +11,13 @@ from archimage.model.tasks import Task
 class InstanceStored:
     """An instance was made durable and indexed; replaced tells that it took the place of another object.
 
-    association_id is that of the association over which it came, if over one.
+    association_id is that of the association over which it came, if over one; caller who brought it otherwise.
     """
 
     record: InstanceRecord
     replaced: bool
     association_id: str = ""
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,18 @@ class InstanceRefused:
     source_ae_title: str
     reason: str
     association_id: str = ""
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRemoved:
-    """A study is gone, with so many instances."""
+    """A study is gone, with so many instances; the rest tells what is no longer known of it."""
 
     study_instance_uid: str
     instances: int
+    patient_id: str = ""
+    patient_name: str = ""
+    accession_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

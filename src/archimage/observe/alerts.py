@@ -131,4 +131,29 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "Work piles up before {{ $labels.queue }}.",
         "pacs_threads_busy tells whether its threads are stuck; the disk or another node may not answer.",
     ),
+    Alert(
+        "ArchimageAuditNotWritten",
+        "pacs_audit_failing > 0",
+        "0m",
+        "critical",
+        "The audit journal cannot be written.",
+        "Look at the disk of the data directory. What happens meanwhile waits in memory; with audit.required nothing "
+        "is taken, found or given.",
+    ),
+    Alert(
+        "ArchimageAuditLost",
+        "increase(pacs_audit_lost_total[1h]) > 0",
+        "0m",
+        "critical",
+        "Audit messages were lost.",
+        "The journal says how many, and when it could be written again; the log says why it could not.",
+    ),
+    Alert(
+        "ArchimageAuditNotSent",
+        "pacs_audit_unsent_seconds > 600",
+        "5m",
+        "warning",
+        "The audit repository has had no messages for ten minutes.",
+        "Look at the repository, and at the log for why it cannot be reached. Nothing is lost: the journal keeps all.",
+    ),
 )

@@ -59,6 +59,8 @@ class Metrics(Meter):
         self._compressed = self._counted("pacs_compression_bytes_total")
         self._tasks = self._counted("pacs_tasks_total")
         self._accepted = self._counted("pacs_associations_total").of()
+        self._audit_written = self._counted("pacs_audit_messages_total").of()
+        self._audit_lost = self._counted("pacs_audit_lost_total").of()
         self._pixels_waiting = self._counted("pacs_pixel_tasks_waiting").of()
         self._store_times = self._spread("pacs_storage_latency_seconds").of()
         self._query_times = self._spread("pacs_query_latency_seconds").of()
@@ -166,6 +168,14 @@ class Metrics(Meter):
     def kept_uncompressed(self, reason: str) -> None:
         """Count an object that stays as it is."""
         self._compressions.of("kept", reason).add()
+
+    def audit_written(self, count: int) -> None:
+        """Count audit messages."""
+        self._audit_written.add(count)
+
+    def audit_lost(self, count: int = 1) -> None:
+        """Count audit messages that could not be kept."""
+        self._audit_lost.add(count)
 
     # What is looked at.
 

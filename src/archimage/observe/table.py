@@ -10,7 +10,7 @@ from archimage.meter_ports import Cache, Ending, Rejection, StoreOutcome
 from archimage.model.attributes import Level
 
 Kind = Literal["counter", "gauge", "histogram"]
-Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Machine"]
+Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Audit", "Machine"]
 Unit = Literal["", "seconds", "bytes", "objects"]
 
 OTHER: Final = "other"
@@ -345,6 +345,37 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Threads of each pool that are at work.",
         ("pool",),
         most=16,
+    ),
+    Metric(
+        "pacs_audit_messages_total",
+        "counter",
+        "Audit",
+        "Audit messages",
+        "Audit messages that were written to the journal.",
+    ),
+    Metric(
+        "pacs_audit_lost_total",
+        "counter",
+        "Audit",
+        "Audit messages lost",
+        "Audit messages for which there was no room while the journal could not be written.",
+        initial=((),),
+    ),
+    Metric(
+        "pacs_audit_failing",
+        "gauge",
+        "Audit",
+        "Audit trail failing",
+        "Processes whose audit journal cannot be written.",
+    ),
+    Metric(
+        "pacs_audit_unsent_seconds",
+        "gauge",
+        "Audit",
+        "Audit messages not sent",
+        "Age of the oldest audit message that `audit.repository` does not have yet.",
+        (),
+        "seconds",
     ),
     Metric(
         "pacs_disk_free_bytes",

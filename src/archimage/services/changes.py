@@ -71,6 +71,8 @@ class ChangeService:
         self._lock = threading.Lock()
         self._planning = threading.Lock()
         self._ended = threading.Event()
+        self.asked: Callable[[Change], None] = lambda _: None
+        """Hears of every change that is asked for."""
 
     def start(self) -> None:
         """Go on with what was interrupted."""
@@ -115,6 +117,7 @@ class ChangeService:
                 raise ConflictError(plan.obstacle)
             self._check_room()
             number = self._changes.add(plan.change, plan.studies)
+        self.asked(self._change(number))
         _log.info("change asked for", change=number, kind=request.kind.value, studies=len(plan.studies))
         return self._begun(number)
 

@@ -50,10 +50,19 @@ class News:
 class EventHub:
     """Takes events from any thread and keeps the newest.
 
-    monotonic and clock tell the time, seconds: the one that passes, and the one since 1970, UTC.
+    hear hears of every event as it is published. monotonic and clock tell the time, seconds: the one that passes, and
+    the one since 1970, UTC.
     """
 
-    def __init__(self, *, memory: int = MEMORY, monotonic: Clock = time.monotonic, clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        hear: Callable[[Event], None] = lambda _: None,
+        *,
+        memory: int = MEMORY,
+        monotonic: Clock = time.monotonic,
+        clock: Clock = time.time,
+    ) -> None:
+        self._hear = hear
         self._monotonic = monotonic
         self._clock = clock
         self._told: deque[Told] = deque(maxlen=memory)
@@ -82,6 +91,7 @@ class EventHub:
 
     def publish(self, event: Event) -> None:
         """Tell an event."""
+        self._hear(event)
         with self._lock:
             if isinstance(event, InstanceStored):
                 waking = not self._sums

@@ -29,7 +29,7 @@ class HealthService:
         self._blobs = blobs
         self._room = room
         self._ending = threading.Event()
-        self.needed: Mapping[str, Check] = {
+        self.needed: dict[str, Check] = {
             "disk": self._disk,
             "index": self._index_answers,
             "intake": intake.check,
@@ -37,6 +37,12 @@ class HealthService:
         }
         self.parts: dict[str, Check] = {**self.needed, "checkpoint": checkpointer.check}
         """All of them; whoever has another part enters it."""
+
+    def add(self, name: str, check: Check, *, needed: bool) -> None:
+        """Look at another part too; needed tells that nothing can be received without it."""
+        self.parts[name] = check
+        if needed:
+            self.needed[name] = check
 
     def end(self) -> None:
         """Tell that nothing new is taken any more."""

@@ -27,6 +27,8 @@ from archimage.model.events import Event, InstanceRemoved, SeriesRemoved, StudyR
 from archimage.model.ids import check_uid
 from archimage.model.records import Removed
 from archimage.ports import BlobStore, Index
+from archimage.services.audit_messages import Subject
+from archimage.services.audit_subjects import subject_of
 from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord
 
@@ -102,6 +104,7 @@ class RemovalService:
     def _remove(self, *uids: str) -> Removed:
         for uid in uids:
             check_uid(uid)
+        subject = subject_of(self._index, uids[0])
         with self._index.writing() as index:
             before = index.removals
             removed = index.remove(*uids)
@@ -110,7 +113,7 @@ class RemovalService:
             span = Span(before, index.removals)  # what others note meanwhile is not ours to delete
             self._attempt(lambda: self._forget_metadata(*uids[:2]))
         self._index.sync()
-        self._publish(_told(uids, removed))
+        self._publish(_told(uids, removed, subject))
         forgotten = self._attempt(lambda: self._forget_metadata(*uids[:2]))
         if removed.instances <= SWEPT_AT_ONCE:
             swept = self._attempt(lambda: not self._sweep(span))
@@ -165,10 +168,11 @@ class RemovalService:
         return True
 
 
-def _told(uids: Sequence[str], removed: Removed) -> Event:
-    """Return the event that a removal is."""
+def _told(uids: Sequence[str], removed: Removed, subject: Subject) -> Event:
+    """Return the event that a removal is; subject tells whose study it was."""
     if len(uids) == 1:
-        return StudyRemoved(uids[0], removed.instances)
+        known = subject.patient_id, subject.patient_name, subject.accession_number
+        return StudyRemoved(uids[0], removed.instances, *known)
     return SeriesRemoved(uids[0], uids[1], removed.instances) if len(uids) == 2 else InstanceRemoved(*uids)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import xxhash
 
+from archimage import callers
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
@@ -73,6 +74,8 @@ class StoreService:
     room: Room
     compression: CompressionRules = field(default_factory=CompressionRules)
     meter: Meter = field(default_factory=Meter)
+    permitted: Callable[[], None] = lambda: None
+    """Raises UnavailableError where nothing is taken at the moment."""
 
     def begin(self, expected: Expected) -> "Reception":
         """Begin to receive one object.
@@ -81,7 +84,9 @@ class StoreService:
             InvalidInstanceUIDError: the announced UIDs are not UIDs.
             UnsupportedTransferSyntaxError: its data set could not be scanned.
             OutOfResourcesError: less room is left than the reserve.
+            UnavailableError: nothing is taken at the moment.
         """
+        self.permitted()
         self.room.check()
         check_uid(expected.sop_class_uid)
         check_uid(expected.sop_instance_uid)
@@ -125,6 +130,7 @@ class Reception:
     def __init__(self, service: StoreService, expected: Expected, scanner: HeaderScanner) -> None:
         self._began = time.monotonic()
         self._span = StoreSpan(expected.sop_class_uid)
+        self._caller = callers.current()
         self._service = service
         self._expected = expected
         self._scanner = scanner
@@ -257,13 +263,16 @@ class Reception:
                 service.meter.object_received(expected.sop_class_uid, "refused", 0, took_s)
                 sender = expected.source_ae_title
                 service.publish(
-                    InstanceRefused(expected.sop_instance_uid, sender, str(answer), expected.association_id)
+                    InstanceRefused(
+                        expected.sop_instance_uid, sender, str(answer), expected.association_id, self._caller
+                    )
                 )
                 return
             record = answer.record
             service.meter.object_received(expected.sop_class_uid, answer.kind, record.size_bytes, took_s)
             if answer.kind != "duplicate":
-                service.publish(InstanceStored(record, answer.kind == "replaced", expected.association_id))
+                replaced = answer.kind == "replaced"
+                service.publish(InstanceStored(record, replaced, expected.association_id, self._caller))
 
         return told
 

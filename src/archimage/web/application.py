@@ -9,12 +9,14 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archimage.audit_ports import AuditSink
 from archimage.config import Config
 from archimage.meter_ports import Meter
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
 from archimage.spans import Tracer
 from archimage.web import metrics, openapi, probes
+from archimage.web.audited import Audited
 from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.dicomweb.service import DicomWebService
@@ -38,6 +40,8 @@ class Observing:
     meter: Meter
     exposition: Callable[[], bytes] | None
     tracer: Tracer
+    sink: AuditSink
+    """Says whether anything may be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,11 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
 
     others = Later(make_others)
     application = Application(dicomweb, documents, probing, others)
-    guarded = HostGuard(
-        allow_origins(application, settings.cors_origins), settings.host, settings.allowed_hosts, settings.cors_origins
+    allowed = allow_origins(application, settings.cors_origins)
+    guarded = Audited(
+        HostGuard(allowed, settings.host, settings.allowed_hosts, settings.cors_origins),
+        management.audit,
+        observing.sink,
     )
     traced = Traced(guarded, observing.tracer) if observing.tracer.traces else guarded
     return Web(Measured(traced, observing.meter), others.finish)

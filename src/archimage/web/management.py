@@ -6,6 +6,7 @@ from typing import Final
 
 from archimage.model.concurrency import ConcurrencyReport
 from archimage.peer_ports import Associations
+from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
 from archimage.services.deletion import DeletionService
@@ -44,5 +45,6 @@ class ApiServices:
     uploads: UploadService
     preparing: PreparingService
     changes: ChangeService
+    audit: AuditService
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

@@ -4,7 +4,19 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage import __version__
-from archimage.web.api import associations, changes, events, labels, nodes, problems, studies, system, tasks, upload
+from archimage.web.api import (
+    associations,
+    audit,
+    changes,
+    events,
+    labels,
+    nodes,
+    problems,
+    studies,
+    system,
+    tasks,
+    upload,
+)
 from archimage.web.management import ROOT, ApiServices
 from archimage.web.measured import ROUTE
 from archimage.web.origins import SameOrigin
@@ -22,6 +34,7 @@ def routers() -> tuple[APIRouter, ...]:
         system.router(),
         tasks.router(),
         events.router(),
+        audit.router(),
     )
 
 

@@ -1,0 +1,309 @@
+"""The audit trail as the doors of the archive tell it: what happened becomes messages, gathered by study.
+
+Everything here returns at once, from any thread; what has to be looked up is looked up when the message is made.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from archimage import callers
+from archimage.audit_ports import AuditSink
+from archimage.callers import Caller
+from archimage.model import audit
+from archimage.model.attributes import Level
+from archimage.model.audit import Action, AuditEvent, Participant, Result
+from archimage.model.audit_search import AuditEntry, AuditSearch
+from archimage.model.changes import Change
+from archimage.model.events import (
+    AssociationClosed,
+    AssociationOpened,
+    AssociationRefused,
+    Event,
+    InstanceRefused,
+    InstanceRemoved,
+    InstanceStored,
+    NodeChanged,
+    SeriesRemoved,
+    StudyRemoved,
+)
+from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
+from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
+from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
+
+REMEMBERED: Final = 1_000
+"""Associations whose addresses are known, open ones and those that ended last."""
+
+
+Search = Callable[[AuditSearch, int, int], tuple[Sequence[AuditEntry], int]]
+"""Returns so many of the messages that are looked for, the newest first, from an offset on; and how many there are."""
+
+
+class AuditService:
+    """Tells a sink what happened."""
+
+    def __init__(self, sink: AuditSink, messages: Messages, index: Finds, search: Search) -> None:
+        self.messages = messages
+        self.search = search
+        """Finds messages; blocks."""
+        self._sink = sink
+        self._index = index
+        self._gathering = Gathering(self._begun, self._ended, most_named=MAX_NAMED)
+        self._peers: OrderedDict[str, Peer] = OrderedDict()
+        self._started = False
+
+    def hear(self, event: Event) -> None:
+        """Take note of an event of the archive."""
+        match event:
+            case InstanceStored():
+                self._stored(event)
+            case InstanceRefused():
+                self._refused(event)
+            case AssociationOpened():
+                self._peers[event.association_id] = Peer(event.calling_ae_title, event.address)
+                while len(self._peers) > REMEMBERED:
+                    self._peers.popitem(last=False)
+            case AssociationClosed():
+                self._gathering.end(event.association_id)
+            case AssociationRefused():
+                self._rejected(event)
+            case NodeChanged():
+                self._node_changed(event)
+            case StudyRemoved() | SeriesRemoved() | InstanceRemoved():
+                self._removed(event)
+
+    # The archive itself
+
+    def started(self) -> None:
+        """Tell that the archive was started."""
+        self._started = True
+        self._tell(self.messages.activity(started=True))
+
+    def close(self) -> None:
+        """Tell everything that is gathered, and that the archive was stopped, if it was started."""
+        self._gathering.close()
+        if self._started:
+            self._tell(self.messages.activity(started=False))
+
+    def listening(self, *, attached: bool) -> None:
+        """Tell that it began or ended to listen."""
+        self._tell(self.messages.network(attached=attached))
+
+    def settle(self) -> None:
+        """Tell what is gathered, and due."""
+        self._gathering.settle()
+
+    def configured(self, description: str, *, result: Result = Result.SUCCESS) -> None:
+        """Tell that the settings were read again."""
+        here = self.messages.here(requestor=True)
+        self._tell(self.messages.alert(audit.SECURITY_CONFIGURATION, here, description, result=result))
+
+    # Associations
+
+    def queried(self, asking: Peer, sop_class_uid: str, identifier: bytes, syntax: str, failure: str) -> None:
+        """Tell that a peer has searched; failure is empty where it got an answer."""
+        who = peer(asking, requestor=True)
+        self._sink.record(lambda: [self.messages.queried(who, sop_class_uid, identifier, syntax, failure=failure)])
+
+    def sending(self, asking: Peer, receiver: Peer, uids: Mapping[Level, tuple[str, ...]]) -> None:
+        """Tell that what unique keys name begins to be sent to somebody, who may be the one who asked."""
+        here, destination = self.messages.here(), peer(receiver, requestor=asking == receiver)
+
+        def told() -> Iterable[AuditEvent]:
+            for study in studies_of(self._index, uids):
+                yield self.messages.begin(here, destination, subject_of(self._index, study))
+
+        self._sink.record(told)
+
+    def sent(
+        self, asking: Peer, receiver: Peer, uids: Mapping[Level, tuple[str, ...]], failed: Sequence[str], failure: str
+    ) -> None:
+        """Tell that it was sent; failure says why not all of it was, failed are those instances, if they are known."""
+        here, destination = self.messages.here(), peer(receiver, requestor=asking == receiver)
+        also = () if asking == receiver else (peer(asking, requestor=True),)
+
+        def told() -> Iterable[AuditEvent]:
+            for study, instances in studies_of(self._index, uids).items() or [("", [])]:
+                subject = subject_of(self._index, study) if study else Subject("")
+                for found in _parts(subject, instances, set(failed), failure):
+                    yield self.messages.transferred(here, destination, found, stored=False, also=also)
+
+        self._sink.record(told)
+
+    # The web
+
+    def looked(self, kind: Kind, caller: Caller, uids: tuple[str, str, str], reason: str = "") -> None:
+        """Tell that somebody got, or was to get, a study, a series or an instance over the web; by their UIDs.
+
+        The study of an instance need not be known.
+        """
+        study, series, instance = uids
+        if study or not instance:
+            self._look(kind, caller, uids, reason)
+            return
+
+        def told() -> Iterable[AuditEvent]:
+            for found in studies_of(self._index, {Level.IMAGE: (instance,)}) or [""]:
+                self._look(kind, caller, (found, series, instance), reason)
+            return ()
+
+        self._sink.record(told)
+
+    def opened(self, caller: Caller, uri: str, failure: str) -> None:
+        """Tell that somebody got, or was to get, what stands at an address that names it in its own way."""
+        self._sink.record(lambda: [self.messages.opened(person(caller), uri, failure)])
+
+    def searched(self, caller: Caller, address: str, query: bytes, failure: str) -> None:
+        """Tell that somebody has searched over the web."""
+        self._sink.record(lambda: [self.messages.queried(person(caller), address, query, "URI", failure=failure)])
+
+    def denied(self, caller: Caller, description: str) -> None:
+        """Tell that somebody was not let in, or not let do what he asked for."""
+        alert = self.messages.alert(
+            audit.USE_OF_RESTRICTED_FUNCTION, person(caller), description, result=Result.SERIOUS_FAILURE
+        )
+        self._tell(alert)
+
+    def over(self, caller: Caller) -> None:
+        """Tell what a request has brought: it is over."""
+        self._gathering.end(caller.request)
+
+    def used(self, caller: Caller, uri: str, what: str) -> None:
+        """Tell that somebody has looked into the audit trail."""
+        self._tell(self.messages.used(person(caller), uri, what))
+
+    def changed(self, change: Change) -> None:
+        """Tell that somebody has what is kept of a patient changed."""
+        who = person(Caller("web", "", address=change.asker.address))
+        subject = Subject("", change.patient.patient_id)
+        self._tell(self.messages.patient_record(who, [subject], f"{change.kind.value}: {change.reason}"))
+
+    # What comes, and what goes
+
+    def _look(self, kind: Kind, caller: Caller, uids: tuple[str, str, str], reason: str) -> None:
+        study, series, instance = uids
+        step = Step(series="" if instance else series, counted=int(bool(instance)), failed_uid=instance, reason=reason)
+        key = Key(kind, f"{caller.address} {caller.user}", study)
+        gathered = self._gathering.add(key, step, lambda: Gathered(person(caller)))
+        if None in gathered.whole.values():
+            self._sink.record(lambda: self._counted(key, gathered))
+
+    def _stored(self, event: InstanceStored) -> None:
+        values = event.record.values
+        kind, source, who = self._sender(event.association_id, event.caller, event.record.source_ae_title)
+
+        def make() -> Gathered:
+            return Gathered(
+                who, values.get("patient_id", ""), values.get("patient_name", ""), values.get("accession_number", "")
+            )
+
+        self._gathering.add(
+            Key(kind, source, values["study_instance_uid"]), Step(values["sop_class_uid"], counted=1), make
+        )
+
+    def _refused(self, event: InstanceRefused) -> None:
+        kind, source, who = self._sender(event.association_id, event.caller, event.source_ae_title)
+        step = Step(failed_uid=event.sop_instance_uid, reason=event.reason)
+        self._gathering.add(Key(kind, source, ""), step, lambda: Gathered(who))
+
+    def _sender(self, association: str, caller: Caller | None, ae_title: str) -> tuple[Kind, str, Participant]:
+        """Tell who brings an object, by which way, and what is over when no more comes."""
+        if association:
+            return "stored", association, peer(self._peers.get(association, Peer(ae_title)), requestor=True)
+        if caller is not None and caller.door != "web":
+            return "imported", caller.request, person(caller)
+        if caller is not None:
+            return "stored", caller.request, person(caller)
+        return "stored", ae_title, peer(Peer(ae_title), requestor=False)
+
+    def _removed(self, event: StudyRemoved | SeriesRemoved | InstanceRemoved) -> None:
+        who, study = person(callers.current()), event.study_instance_uid
+
+        def told() -> Iterable[AuditEvent]:
+            if isinstance(event, StudyRemoved):
+                subject = Subject(study, event.patient_id, event.patient_name, event.accession_number)
+                return [self.messages.deleted(who, subject, event.instances)]
+            count = event.instances if isinstance(event, SeriesRemoved) else 1
+            found = Instances(subject_of(self._index, study), {"": count})
+            return [self.messages.accessed(who, found, Action.DELETE)]
+
+        self._sink.record(told)
+
+    def _rejected(self, event: AssociationRefused) -> None:
+        who = peer(Peer(event.calling_ae_title, event.address), requestor=True)
+        reason = f"association rejected: {event.reason}"
+        self._tell(self.messages.alert(audit.NODE_AUTHENTICATION, who, reason, result=Result.SERIOUS_FAILURE))
+
+    def _node_changed(self, event: NodeChanged) -> None:
+        what = "removed" if event.removed else "entered or changed"
+        about = [node_object(event.ae_title)]
+        who = person(callers.current())
+        self._tell(self.messages.alert(audit.NETWORK_CONFIGURATION, who, f"a node was {what}", about=about))
+
+    def _begun(self, key: Key, gathered: Gathered) -> None:
+        if key.study_instance_uid:
+            self._sink.record(lambda: self._beginning(key, gathered))
+
+    def _beginning(self, key: Key, gathered: Gathered) -> Iterable[AuditEvent]:
+        """Look up whose study it is, which may be gone when all is gathered; make the message of a transfer's begin."""
+        if not (gathered.patient_id or gathered.patient_name):
+            found = subject_of(self._index, key.study_instance_uid)
+            gathered.patient_id, gathered.patient_name = found.patient_id, found.patient_name
+            gathered.accession_number = found.accession_number
+        here, who = self.messages.here(), gathered.who
+        if key.kind == "stored":
+            yield self.messages.begin(who, here, _subject(key, gathered))
+        elif key.kind == "sent":
+            yield self.messages.begin(here, who, _subject(key, gathered))
+
+    def _counted(self, key: Key, gathered: Gathered) -> Iterable[AuditEvent]:
+        """Look up how many instances are meant where all of a series or study are."""
+        for series in [series for series, count in list(gathered.whole.items()) if count is None]:
+            gathered.whole[series] = count_of(self._index, key.study_instance_uid, series)
+        return ()
+
+    def _ended(self, key: Key, gathered: Gathered) -> None:
+        self._sink.record(lambda: self._messages(key, gathered))
+
+    def _messages(self, key: Key, gathered: Gathered) -> Iterable[AuditEvent]:
+        """Make the messages of what was gathered: one of what worked, one of what did not."""
+        subject = _subject(key, gathered)
+        counts = dict(gathered.sop_classes)
+        whole = gathered.whole.get("") or sum(count or 0 for count in gathered.whole.values())
+        if whole:
+            counts[""] = counts.get("", 0) + whole
+        if counts or gathered.whole:
+            yield self._message(key.kind, gathered.who, Instances(subject, counts))
+        if gathered.failed:
+            failed, uids = gathered.failed, gathered.failed_uids
+            yield self._message(key.kind, gathered.who, Instances(subject, {}, failed, uids, gathered.reason))
+
+    def _message(self, kind: Kind, who: Participant, found: Instances) -> AuditEvent:
+        messages = self.messages
+        match kind:
+            case "stored":
+                return messages.transferred(who, messages.here(), found, stored=True)
+            case "sent":
+                return messages.transferred(messages.here(), who, found, stored=False)
+            case "imported":
+                return messages.imported(who, found)
+            case "exported":
+                return messages.exported(who, found)
+        return messages.accessed(who, found)
+
+    def _tell(self, event: AuditEvent) -> None:
+        self._sink.record(lambda: [event])
+
+
+def _parts(subject: Subject, instances: Sequence[str], failed: AbstractSet[str], failure: str) -> Iterable[Instances]:
+    """Tell apart, of one study, the instances that were sent and those that were not."""
+    missing = [uid for uid in instances if uid in failed or not failed] if failure else []
+    if len(instances) > len(missing):
+        yield Instances(subject, {"": len(instances) - len(missing)})
+    if missing or (failure and not instances):
+        yield Instances(subject, failed=max(1, len(missing)), failed_uids=missing if failed else (), reason=failure)
+
+
+def _subject(key: Key, gathered: Gathered) -> Subject:
+    return Subject(key.study_instance_uid, gathered.patient_id, gathered.patient_name, gathered.accession_number)

@@ -1,0 +1,225 @@
+"""The audit messages of this archive: who takes part in what, and what it is about.
+
+Ref: PS3.15 §A.5.3, each function the table of its event.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from archimage.callers import Caller
+from archimage.model import audit
+from archimage.model.audit import Action, AuditEvent, AuditObject, Code, Participant, Result
+
+MAX_IDENTIFIER_BYTES: Final = 12 << 10
+"""So much of a query is told: a repository need not take messages of more than 32 KiB (PS3.15 §A.6)."""
+MAX_NAMED: Final = 100
+"""So many instances that failed are named."""
+_AETITLES: Final = "AETITLES="
+_NOBODY: Final = "anonymous"
+_MEDIA: Final = Code("110037", "DCM", "URI")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known of a study: whose it is, and its accession number."""
+
+    study_instance_uid: str
+    patient_id: str = ""
+    patient_name: str = ""
+    accession_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another application entity: its AE title, and where its connection comes from or goes to."""
+
+    ae_title: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Instances of one study that somebody had to do with; failed_uids are those with which it did not work."""
+
+    subject: Subject
+    sop_classes: Mapping[str, int] = field(default_factory=dict)
+    failed: int = 0
+    failed_uids: Sequence[str] = ()
+    reason: str = ""
+
+
+def person(caller: Caller | None) -> Participant:
+    """Return whoever asked for something."""
+    if caller is None:
+        return Participant(_NOBODY, requestor=True)
+    return Participant(caller.user or caller.address or _NOBODY, requestor=True, address=caller.address)
+
+
+def peer(one: Peer, *, requestor: bool) -> Participant:
+    """Return another application entity."""
+    user = one.ae_title or one.address or _NOBODY
+    alternative = _AETITLES + one.ae_title if one.ae_title else ""
+    return Participant(user, requestor, address=one.address, alternative_id=alternative)
+
+
+class Messages:
+    """Makes messages that a process of an archive of these AE titles tells; clock gives seconds since 1970, UTC."""
+
+    def __init__(self, ae_title: str, process: str, host: str, clock: Callable[[], float] = time.time) -> None:
+        self._here = Participant(process, requestor=False, address=host, alternative_id=_AETITLES + ae_title)
+        self._clock = clock
+
+    def here(self, *roles: Code, requestor: bool = False) -> Participant:
+        """Return this archive."""
+        return replace(self._here, roles=roles, requestor=requestor)
+
+    def activity(self, *, started: bool) -> AuditEvent:
+        """Tell that the archive was started or stopped (§A.5.3.1)."""
+        kind = audit.APPLICATION_START if started else audit.APPLICATION_STOP
+        return self._event(audit.APPLICATION_ACTIVITY, Action.EXECUTE, (self.here(audit.APPLICATION),), types=(kind,))
+
+    def network(self, *, attached: bool) -> AuditEvent:
+        """Tell that it began or ended to listen (§A.5.3.9)."""
+        kind = audit.ATTACH if attached else audit.DETACH
+        return self._event(audit.NETWORK_ENTRY, Action.EXECUTE, (self.here(),), types=(kind,))
+
+    def used(self, who: Participant, uri: str, what: str) -> AuditEvent:
+        """Tell that somebody has looked into the audit trail (§A.5.3.2)."""
+        log = AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_SECURITY_RESOURCE, "Security Audit Log")
+        named = replace(log, details=(("Query", _bytes(what)),)) if what else log
+        return self._event(audit.AUDIT_LOG_USED, Action.READ, (who,), (named,))
+
+    def begin(self, source: Participant, destination: Participant, subject: Subject) -> AuditEvent:
+        """Tell that instances begin to go from one to another (§A.5.3.3)."""
+        both = replace(source, roles=(audit.SOURCE,)), replace(destination, roles=(audit.DESTINATION,))
+        return self._event(audit.BEGIN_TRANSFERRING, Action.EXECUTE, both, _objects(Instances(subject)))
+
+    def transferred(
+        self,
+        source: Participant,
+        destination: Participant,
+        found: Instances,
+        *,
+        stored: bool,
+        also: Sequence[Participant] = (),
+    ) -> AuditEvent:
+        """Tell that instances went from one to another, and that some of them did not (§A.5.3.5)."""
+        both = replace(source, roles=(audit.SOURCE,)), replace(destination, roles=(audit.DESTINATION,)), *also
+        action = Action.CREATE if stored else Action.READ
+        return self._event(audit.INSTANCES_TRANSFERRED, action, both, _objects(found), failure=_failure(found))
+
+    def accessed(self, who: Participant, found: Instances, action: Action = Action.READ) -> AuditEvent:
+        """Tell that somebody has looked at instances, or changed or removed some of a study (§A.5.3.4)."""
+        return self._event(
+            audit.INSTANCES_ACCESSED, action, (who, self.here()), _objects(found), failure=_failure(found)
+        )
+
+    def opened(self, who: Participant, uri: str, failure: str) -> AuditEvent:
+        """Tell that somebody has looked at what stands at an address (§A.5.3.4)."""
+        what = AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, uri)
+        return self._event(audit.INSTANCES_ACCESSED, Action.READ, (who, self.here()), (what,), failure=failure)
+
+    def exported(self, who: Participant, found: Instances) -> AuditEvent:
+        """Tell that instances were given as files (§A.5.3.7)."""
+        media = Participant("download", requestor=False, roles=(audit.DESTINATION_MEDIA,), media=_MEDIA)
+        both = replace(who, roles=(audit.DESTINATION,)), self.here(audit.SOURCE), media
+        return self._event(audit.EXPORT, Action.READ, both, _objects(found), failure=_failure(found))
+
+    def imported(self, who: Participant, found: Instances) -> AuditEvent:
+        """Tell that files were taken in (§A.5.3.8)."""
+        media = Participant("files", requestor=False, roles=(audit.SOURCE_MEDIA,), media=_MEDIA)
+        both = replace(who, roles=(audit.SOURCE,)), self.here(audit.DESTINATION), media
+        return self._event(audit.IMPORT, Action.CREATE, both, _objects(found), failure=_failure(found))
+
+    def deleted(self, who: Participant, subject: Subject, instances: int) -> AuditEvent:
+        """Tell that a study is gone (§A.5.3.6)."""
+        found = Instances(subject, {"": instances})
+        return self._event(audit.STUDY_DELETED, Action.DELETE, (who, self.here()), _objects(found))
+
+    def queried(
+        self, who: Participant, sop_class_uid: str, identifier: bytes, encoding: str, *, failure: str = ""
+    ) -> AuditEvent:
+        """Tell what was searched for (§A.5.3.13); encoding is a transfer syntax, or what else reads the identifier."""
+        told = identifier[:MAX_IDENTIFIER_BYTES]
+        details = [("TransferSyntax", _bytes(encoding))]
+        if len(told) < len(identifier):
+            details.append(("IdentifierLength", b"%d" % len(identifier)))
+        query = AuditObject(
+            sop_class_uid,
+            audit.SOP_CLASS_UID,
+            audit.SYSTEM_OBJECT,
+            audit.ROLE_REPORT,
+            query=told,
+            details=tuple(details),
+        )
+        both = replace(who, roles=(audit.SOURCE,)), self.here(audit.DESTINATION)
+        return self._event(audit.QUERY, Action.EXECUTE, both, (query,), failure=failure)
+
+    def patient_record(self, who: Participant, subjects: Sequence[Subject], reason: str) -> AuditEvent:
+        """Tell that what is kept of patients was changed, and why (§A.5.3.11)."""
+        patients = {one.patient_id: _patient(one) for one in subjects}
+        event = self._event(audit.PATIENT_RECORD, Action.UPDATE, (who, self.here()), tuple(patients.values()))
+        return replace(event, description=reason)
+
+    def alert(
+        self,
+        kind: Code,
+        who: Participant,
+        description: str,
+        *,
+        result: Result = Result.SUCCESS,
+        about: Sequence[AuditObject] = (),
+    ) -> AuditEvent:
+        """Tell what somebody who watches over the archive should know (§A.5.3.14)."""
+        here = () if who.user_id == self._here.user_id else (self.here(),)
+        event = self._event(audit.SECURITY_ALERT, Action.EXECUTE, (who, *here), tuple(about), types=(kind,))
+        return replace(event, result=result, description=description)
+
+    def _event(
+        self,
+        kind: Code,
+        action: Action,
+        participants: tuple[Participant, ...],
+        objects: tuple[AuditObject, ...] = (),
+        *,
+        types: tuple[Code, ...] = (),
+        failure: str = "",
+    ) -> AuditEvent:
+        result = Result.MINOR_FAILURE if failure else Result.SUCCESS
+        return AuditEvent(kind, action, result, self._clock(), participants, objects, types, failure)
+
+
+def node_object(ae_title: str) -> AuditObject:
+    """Return what tells of a node."""
+    return AuditObject(ae_title, audit.NODE_ID, audit.SYSTEM_OBJECT, audit.ROLE_MASTER_FILE, ae_title)
+
+
+def _bytes(text: str) -> bytes:
+    """Encode whatever somebody has sent."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _failure(found: Instances) -> str:
+    return found.reason or "not all of it worked" if found.failed else ""
+
+
+def _objects(found: Instances) -> tuple[AuditObject, ...]:
+    """Return what tells of a study and its patient."""
+    subject = found.subject
+    details = tuple(("SOPInstanceUID", _bytes(uid)) for uid in found.failed_uids[:MAX_NAMED])
+    study = AuditObject(
+        subject.study_instance_uid,
+        audit.STUDY_UID,
+        audit.SYSTEM_OBJECT,
+        audit.ROLE_REPORT,
+        sop_classes={"": found.failed} if found.failed else found.sop_classes,
+        details=details,
+        accession_numbers=(subject.accession_number,) if subject.accession_number else (),
+    )
+    return study, _patient(subject)
+
+
+def _patient(subject: Subject) -> AuditObject:
+    return AuditObject(subject.patient_id, audit.PATIENT_NUMBER, audit.PERSON, audit.ROLE_PATIENT, subject.patient_name)

@@ -1,0 +1,51 @@
+"""Whose studies are, for the audit trail."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
+from archimage.model.query import Condition, Exact, Query, UIDList
+from archimage.services.audit_messages import Subject
+
+_REQUESTED: Final = tuple(BY_COLUMN[name] for name in ("patient_id", "patient_name", "accession_number"))
+
+
+class Finds(Protocol):
+    """What finds things; see `ports.Index`."""
+
+    def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]: ...
+
+    def count(self, query: Query) -> int: ...
+
+
+def subject_of(index: Finds, study_instance_uid: str) -> Subject:
+    """Return what is known of a study, which may be nothing; blocks."""
+    condition = Condition(UNIQUE_KEYS[Level.STUDY], Exact(study_instance_uid))
+    for page in index.find(Query(Level.STUDY, (condition,), _REQUESTED, limit=1)):
+        for row in page:
+            return Subject(
+                study_instance_uid,
+                row.get("patient_id", ""),
+                row.get("patient_name", ""),
+                row.get("accession_number", ""),
+            )
+    return Subject(study_instance_uid)
+
+
+def count_of(index: Finds, study_instance_uid: str, series_instance_uid: str) -> int:
+    """Count the instances of a study, or of one series of it; blocks."""
+    uids = {Level.STUDY: study_instance_uid, Level.SERIES: series_instance_uid}
+    conditions = tuple(Condition(UNIQUE_KEYS[level], Exact(uid)) for level, uid in uids.items() if uid)
+    return index.count(Query(Level.IMAGE, conditions))
+
+
+def studies_of(index: Finds, uids: Mapping[Level, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Map each study to those of its instances that unique keys name, of which there must be one; blocks."""
+    if not any(uids.values()):
+        return {}
+    conditions = tuple(Condition(UNIQUE_KEYS[level], UIDList(values)) for level, values in uids.items() if values)
+    found: dict[str, list[str]] = {}
+    for page in index.find(Query(Level.IMAGE, conditions)):
+        for row in page:
+            found.setdefault(row["study_instance_uid"], []).append(row["sop_instance_uid"])
+    return found

@@ -1,0 +1,153 @@
+"""Every HTTP request as the audit trail hears of it: who asks for what, and whether he got it.
+
+What a request is to the trail is told by the template of its address, in one table. Storing, deleting, correcting and
+entering nodes are told by the services that do it, which know who has it done by `callers`.
+
+Ref: PS3.15 §A.5.3.
+"""
+
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final, Literal
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from archimage import callers
+from archimage.audit_ports import AuditSink
+from archimage.callers import Caller
+from archimage.errors import UnavailableError
+from archimage.services.audit import AuditService
+from archimage.web import errors, probes
+from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.management import ROOT, UPLOAD
+from archimage.web.measured import route_of
+from archimage.web.metrics import PATH as METRICS
+
+Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "nothing"]
+"""What a request is: opened is what an address names in its own way, elsewhere what is told by whoever does it."""
+
+_DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
+_FREE: Final = probes.PATHS | {METRICS}
+_OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
+_QUERIES: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
+_FILES: Final = ("/archive", "/file")
+_NAMES: Final[Mapping[str, str]] = {"study_uid": "study", "series_uid": "series", "sop_uid": "instance", "uid": "study"}
+_URI_NAMES: Final = {"study": "studyUID", "series": "seriesUID", "instance": "objectUID"}
+
+
+def _act_of(name: str) -> Act:
+    """Return what a resource of DICOMweb is."""
+    if name.startswith(("Search", "Count")):
+        return "search"
+    if name in {"RetrieveStudy", "RetrieveSeries", "RetrieveInstance"}:
+        return "sent"
+    if name == "RetrieveChosenStudies":
+        return "exported"
+    if name.startswith(("Store", "Delete")):
+        return "elsewhere"
+    return "nothing" if "Capabilities" in name else "accessed"
+
+
+_DICOMWEB: Final[Mapping[tuple[str, str], Act]] = {(one.method, one.address): _act_of(one.name) for one in RESOURCES}
+
+
+def act_of(method: str, route: str) -> Act:
+    """Return what a request is to the audit trail, by its method and the template of its address."""
+    method = "GET" if method == "HEAD" else method
+    found = _DICOMWEB.get((method, route))
+    if found is not None:
+        return found
+    if route in _QUERIES and (method == "GET" or route.startswith("/tools")):
+        return "search"
+    if method != "GET":
+        return "elsewhere"
+    if "{id}" in route:
+        return "exported" if route.endswith(_FILES) else "opened"
+    return "accessed" if any(f"{{{name}}}" in route for name in _NAMES) else "nothing"
+
+
+class Audited:
+    """Passes requests on, and tells the trail of each; sink says whether anything may be done."""
+
+    def __init__(self, application: ASGIApp, audit: AuditService, sink: AuditSink) -> None:
+        self._application = application
+        self._audit = audit
+        self._sink = sink
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path = scope["path"]
+        if path in _FREE:
+            return await self._application(scope, receive, send)
+        try:
+            self._sink.check()
+        except UnavailableError as error:
+            return await errors.response(error)(scope, receive, send)
+        door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
+        caller = Caller(door, uuid.uuid4().hex, address=(scope["client"] or ("",))[0])
+        status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        whole = False
+        try:
+            with callers.within(caller):
+                await self._application(scope, receive, watched)
+            whole = True
+        finally:
+            failure = _failure(status, whole=whole)
+            self._tell(scope, caller, status, failure)
+            self._audit.over(caller)
+
+    def _tell(self, scope: Scope, caller: Caller, status: int, failure: str) -> None:
+        route = route_of(scope)
+        if status in _DENIED:
+            return self._audit.denied(caller, f"{scope['method']} {scope['path']}: {failure}")
+        act = act_of(scope["method"], route)
+        if act == "search":
+            return self._audit.searched(caller, route, _query(scope), failure)
+        if act in {"opened", "exported"} and "{id}" in route:
+            return self._audit.opened(caller, scope["path"], failure)
+        if act in {"sent", "accessed", "exported"}:
+            for uids in _uids(scope, route):
+                self._audit.looked(act, caller, uids, failure)
+        return None
+
+
+def _failure(status: int, *, whole: bool) -> str:
+    """Say why a request did not come to its end, empty where it did."""
+    if status >= HTTPStatus.BAD_REQUEST:
+        return f"HTTP status {status}"
+    return "" if whole else "the answer broke off"
+
+
+def _query(scope: Scope) -> bytes:
+    asked: bytes = scope["query_string"]
+    path: bytes = scope["raw_path"]
+    return path + b"?" + asked if asked else path
+
+
+def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
+    """Return the UIDs of study, series and instance that a request names, empty where it names none."""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    if route == "/wado":
+        named = {name: query.get(key, [""])[0] for name, key in _URI_NAMES.items()}
+    elif route.endswith("/archive"):
+        listed = [uid for text in query.get("StudyInstanceUID", []) for uid in text.split(",")]
+        return [(uid, "", "") for uid in dict.fromkeys(listed)]
+    else:
+        named = {_NAMES.get(name, name): value for name, value in _variables(route, scope["path"]).items()}
+    return [(named.get("study", ""), named.get("series", ""), named.get("instance", ""))]
+
+
+def _variables(route: str, path: str) -> dict[str, str]:
+    """Return the values of a template's variables."""
+    pairs = zip(route.split("/"), path.split("/"), strict=False)
+    return {part[1:-1]: value for part, value in pairs if part.startswith("{")}
