@@ -7,7 +7,6 @@ from typing import Final
 
 from pydicom.uid import UID
 
-SECRET_BYTES: Final = 32
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _ID_LETTERS: Final = 12
 _MOST_DAYS: Final = 3650

@@ -11,7 +11,7 @@ A rule is a table of a TOML file:
     keep = "ultrasound-regions"      # blank all but the regions that the object describes, or
     blank = [[0, 0, 640, 40]]        # blank these: left, top, width, height, in pixels
 
-The first rule that fits counts; those of the user come before ours. An empty `blank` says that such images have no text.
+The first rule that fits counts; those of the user come before ours. An empty `blank` says that they have no text.
 """
 
 import tomllib
