@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from archimage.dicom.deidentify.table import RULES
 from tests.dicom.files import real_file
@@ -39,9 +40,13 @@ TEXT = {"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT"}
 ROWS = [
     int(tag, 16)
     for tag in RULES
-    if "x" not in tag and dictionary_has_tag(int(tag, 16)) and dictionary_VR(int(tag, 16)) in TEXT and tag[:4] != "0000"
+    if "x" not in tag
+    and int(tag, 16) not in {0x00100010, 0x00100020}
+    and dictionary_has_tag(int(tag, 16))
+    and dictionary_VR(int(tag, 16)) in TEXT
+    and tag[:4] != "0000"
 ]
-"""Rows of Table E.1-1 that hold text."""
+"""Rows of Table E.1-1 that hold text, but for the patient's name and ID, which every file has."""
 UNLISTED = [0x0040A160, 0x00080104, 0x00181040, 0x00620005, 0x00281055, 0x00700081, 0x00420010]
 """Text that the table does not name."""
 KEPT = [0x00080070, 0x00081090, 0x00181020]
@@ -82,7 +87,7 @@ class Planter:
         block.add_new(0x03, "SQ", [self._private_item()])
         dataset.add_new(0x60004000, "LT", self.token())
         dataset.add_new(0x60001500, "LO", self.token())
-        dataset.SOPInstanceUID = f"1.2.826.{self._number()}.1"
+        dataset.SOPInstanceUID = UID(f"1.2.826.{self._number()}.1")
         dataset.InstanceCreatorUID = f"1.2.826.{self._number()}.7"
         dataset.PatientBirthDate = "19370412"
 
@@ -105,7 +110,7 @@ class Planter:
         dataset = pydicom.dcmread(BytesIO(content))
         self.plant(dataset)
         dataset.file_meta.SourceApplicationEntityTitle = self.token()
-        dataset.file_meta.PrivateInformationCreatorUID = "1.2.3"
+        dataset.file_meta.PrivateInformationCreatorUID = UID("1.2.3")
         dataset.file_meta.PrivateInformation = self.token().encode()
         dataset.preamble = self.token().encode().ljust(128, b"\0")
         path = folder / f"{self.token()}.dcm"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydicom.datadict import dictionary_has_tag
+from pydicom.datadict import dictionary_has_tag, repeater_has_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
@@ -178,7 +178,8 @@ class AttributeCleaner:
     def _unlisted(self, dataset: Dataset, element: DataElement, depth: int, *, wholly: bool) -> None:
         """Treat what the table does not name."""
         tag, vr = int(element.tag), element.VR
-        if vr == "UN" or tag in _UNCHECKED or not dictionary_has_tag(tag) or (vr == "OB" and tag not in _PLAIN_BYTES):
+        known = (dictionary_has_tag(tag) or repeater_has_tag(tag)) and tag not in _UNCHECKED and vr != "UN"
+        if not known or (vr == "OB" and tag not in _PLAIN_BYTES):
             self.remove(dataset, tag)
         elif vr == "SQ":
             self._items(element, depth, wholly=wholly)
