@@ -9,6 +9,7 @@ from archimage import __version__
 from archimage.cli import (
     audit,
     config,
+    deidentify,
     demo,
     doctor,
     echo,
@@ -43,6 +44,7 @@ app.command()(find.find)
 app.command()(move.move)
 app.command()(get.get)
 app.command("import")(import_.import_files)
+app.command()(deidentify.deidentify)
 app.add_typer(index.app, name="index")
 app.command()(watch.watch)
 app.command()(doctor.doctor)

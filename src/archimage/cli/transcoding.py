@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -82,20 +82,25 @@ class FileTranscoder:
             ArchimageError: there is none, or it cannot be made.
             OSError: the file cannot be read, or there is no room.
         """
-        copy = self._directory / str(next(self._names))
-        try:
-            with source.open() as file, copy.open("wb") as written:
-                for piece in read_pieces(file, _PIECE_BYTES):
-                    written.write(piece)
-            instance = StoredInstance(
-                identity.sop_instance_uid,
-                identity.sop_class_uid,
-                identity.transfer_syntax_uid,
-                copy.name,
-                copy.stat().st_size,
-                identity.data_set_offset,
-                b"",
-            )
+        with copied(source, identity, self._directory / str(next(self._names))) as instance:
             return self._service.transcode(instance, target)
-        finally:
-            copy.unlink(missing_ok=True)
+
+
+@contextmanager
+def copied(source: Source, identity: Identity, copy: Path) -> Iterator[StoredInstance]:
+    """Copy a file for the block, as an instance of the folder in which the copy lies; OSError where that fails."""
+    try:
+        with source.open() as file, copy.open("wb") as written:
+            for piece in read_pieces(file, _PIECE_BYTES):
+                written.write(piece)
+        yield StoredInstance(
+            identity.sop_instance_uid,
+            identity.sop_class_uid,
+            identity.transfer_syntax_uid,
+            copy.name,
+            copy.stat().st_size,
+            identity.data_set_offset,
+            b"",
+        )
+    finally:
+        copy.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from pydicom.dataset import Dataset
 
+from archimage.dicom.deidentify.frames import FrameCleaning
 from archimage.dicom.frametranscoding import FrameTranscoding
 from archimage.dicom.pixels import PixelDescription, decode_frame
 from archimage.dicom.render.frames import icc_profile_of, render_frame
@@ -70,6 +71,16 @@ def animate(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dic
     return {}, encode_gif(pictures, frame_time_ms(header))
 
 
+def deidentify(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Blank a frame where it may name somebody, and tell whether text is in it; options are those of `FrameCleaning`.
+
+    No data come back where the frame stays as it is.
+    """
+    (frame,) = data
+    cleaned, text = FrameCleaning.from_json(options).apply(frame)
+    return {"text": text}, cleaned
+
+
 def symbolise(options: Mapping[str, Any], _data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Make a picture that stands for what is no image.
 
@@ -107,6 +118,7 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
         "render": render,
         "animate": animate,
         "symbolise": symbolise,
+        "deidentify": deidentify,
         "selftest": selftest,
     }
 )

@@ -1,0 +1,64 @@
+"""Secrets of projects for which objects are de-identified: made when a project is first named, and never sent anywhere.
+
+    deidentification/{project}.secret      32 random bytes in hexadecimal, to be read by their owner alone
+
+Who has the secret can find out whose pseudonym is whose; without it the same pseudonyms can never be made again.
+"""
+
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Final
+
+from archimage.errors import InvalidRequestError, StorageError
+from archimage.storage.files import storage_errors, sync_directory
+
+SECRET_BYTES: Final = 32
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_FOLDER_MODE: Final = 0o700
+_MODE: Final = 0o600
+
+
+def project_secret(directory: Path, project: str) -> bytes:
+    """Return the secret of a project in a data directory; it is made, and on the disk, if there was none.
+
+    Raises:
+        InvalidRequestError: the name is not 1 to 64 letters, digits, hyphens and underscores.
+        StorageError: it cannot be read or written, is damaged, or others than its owner may read it.
+    """
+    if not _NAME.fullmatch(project):
+        raise InvalidRequestError(f"{project!r} is no name of a project: letters, digits, - and _, 64 at most")
+    path = directory / "deidentification" / f"{project}.secret"
+    with storage_errors("keep the secret of a project"):
+        if not path.exists():
+            _make(path)
+        mode, text = path.stat().st_mode, path.read_text("ascii", "replace").strip()
+    if mode & 0o077:
+        raise StorageError(f"others than its owner may read {path}", next_step=f"chmod 600 {path}")
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_BYTES:
+        raise StorageError(
+            f"{path} holds no secret", next_step="Restore it from a backup; its pseudonyms depend on it."
+        )
+    return secret
+
+
+def _make(path: Path) -> None:
+    """Write a secret under its name at once; one that somebody else has just made stays."""
+    path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
+    try:
+        os.write(fd, secrets.token_hex(SECRET_BYTES).encode("ascii") + b"\n")
+        os.fsync(fd)
+        os.link(new, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.close(fd)
+        new.unlink()
+    sync_directory(path.parent)
