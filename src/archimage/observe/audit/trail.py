@@ -24,6 +24,8 @@ MAX_WAITING: Final = 10_000
 GROUP: Final = 250
 """Records that one flush makes durable."""
 HEAD_EVERY_S: Final = 60.0
+GATHERED_S: Final = 0.1
+"""For so long messages gather for one flush: each flush is one that the ingest journal has to wait for."""
 STUCK_S: Final = 10.0
 """A write that takes longer has failed, for whoever asks."""
 _RETRY_S: Final = 1.0
@@ -121,10 +123,11 @@ class Trail:
         self._attempt(self._journal.close)
 
     def _wait(self) -> bool:
-        """Wait until something is there, or a while has passed; tell whether to go on."""
+        """Wait until something is there, and more with it, or a while has passed; tell whether to go on."""
         with self._changed:
             if not self._waiting and not self._ending:
                 self._changed.wait(_LOOK_EVERY_S)
+            self._changed.wait_for(lambda: self._ending or len(self._waiting) >= GROUP, GATHERED_S)
             return not self._ending
 
     def _taken(self) -> list[Told]:
