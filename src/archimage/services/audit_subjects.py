@@ -7,6 +7,7 @@ from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.query import Condition, Exact, Query, UIDList
 from archimage.services.audit_messages import Subject
 
+_AT_ONCE: Final = 500
 _REQUESTED: Final = tuple(BY_COLUMN[name] for name in ("patient_id", "patient_name", "accession_number"))
 
 
@@ -43,9 +44,17 @@ def studies_of(index: Finds, uids: Mapping[Level, tuple[str, ...]]) -> dict[str,
     """Map each study to those of its instances that unique keys name, of which there must be one; blocks."""
     if not any(uids.values()):
         return {}
-    conditions = tuple(Condition(UNIQUE_KEYS[level], UIDList(values)) for level, values in uids.items() if values)
     found: dict[str, list[str]] = {}
-    for page in index.find(Query(Level.IMAGE, conditions)):
-        for row in page:
-            found.setdefault(row["study_instance_uid"], []).append(row["sop_instance_uid"])
+    for part in _parts(uids):
+        conditions = tuple(Condition(UNIQUE_KEYS[level], UIDList(values)) for level, values in part.items() if values)
+        for page in index.find(Query(Level.IMAGE, conditions)):
+            for row in page:
+                found.setdefault(row["study_instance_uid"], []).append(row["sop_instance_uid"])
     return found
+
+
+def _parts(uids: Mapping[Level, tuple[str, ...]]) -> Iterator[Mapping[Level, tuple[str, ...]]]:
+    """Split what names many instances into queries of a size that the index takes."""
+    instances = uids.get(Level.IMAGE, ())
+    for start in range(0, max(1, len(instances)), _AT_ONCE):
+        yield {**uids, Level.IMAGE: instances[start : start + _AT_ONCE]}
