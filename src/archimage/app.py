@@ -25,6 +25,7 @@ from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.nodes import Node
 from archimage.net.associations import AssociationTable
+from archimage.net.audited import AuditedPeers
 from archimage.net.looping import LoopThread
 from archimage.net.peers import NodePeers
 from archimage.net.scp.outgoing import Outbound, Transcoder
@@ -246,7 +247,8 @@ class App:
         loop = LoopThread("peers", self._peer_writers)
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
-        return PeerService(services.nodes, peers, services.retrieve, services.tasks)
+        audited = AuditedPeers(peers, self.auditing.service)
+        return PeerService(services.nodes, audited, services.retrieve, services.tasks)
 
     def _store_service(self, intake: Intake) -> StoreService:
         storage = self.config.storage

@@ -173,6 +173,33 @@ def test_a_group_that_the_disk_refuses_counts_for_nothing_and_can_be_written_lat
     assert [line for line in place.lines() if b"<b/>" in line or b"<c/>" in line] != []
 
 
+def test_a_head_that_is_gone_from_its_second_place_is_told_for_good(place: Place) -> None:
+    journal = place.open()
+    journal.write([b"<a/>"])
+    journal.close()
+    place.kept.unlink()
+    again = place.open()
+    assert again.damaged
+    again.close()
+    found = place.verify().bad
+    assert found is not None
+    assert found.number == 5
+
+
+def test_a_head_that_cannot_be_kept_is_kept_later(place: Place) -> None:
+    journal = place.open()
+    journal.write([b"<a/>"])
+    place.kept.unlink()
+    place.kept.mkdir()
+    for _ in range(3):
+        with pytest.raises(OSError, match="directory"):
+            journal.sign()
+    place.kept.rmdir()
+    journal.close()
+    assert place.verify().bad is None
+    assert [b" head " in line for line in place.lines()] == [False, True, False, True]
+
+
 def test_heads_that_were_put_back_are_found(place: Place) -> None:
     journal = place.open()
     heads = []

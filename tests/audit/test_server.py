@@ -4,32 +4,41 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
 from lxml import etree
 
+from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.protocol.status import Status
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from tests.attacks.datasets import dataset, identifier, new_uid
 from tests.attacks.faults import Faults, compile_faults
 from tests.attacks.server import Server, running, wait_until
-from tests.attacks.wire import Peer, querying, request
+from tests.attacks.wire import CT, Peer, querying, request
 from tests.audit.schema import problems
 
 _WITHIN_S: Final = 20.0
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
 
 
 def _get(
-    server: Server, path: str, method: str = "GET", *, body: bytes | None = None, **headers: str
+    server: Server,
+    path: str,
+    method: str = "GET",
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = _NONE,
 ) -> tuple[int, bytes]:
     with closing(HTTPConnection("127.0.0.1", server.http_port, timeout=_WITHIN_S)) as connection:
-        connection.request(method, path, body, headers)
+        connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()
         return answer.status, answer.read()
 
@@ -122,6 +131,44 @@ def test_what_is_fetched_and_looked_at_and_deleted_is_told(server: Server) -> No
     assert any(study in one["xml"] or "/dicom-web/studies" in one["xml"] for one in _entries(server, event="110112"))
 
 
+def test_what_is_sent_over_associations_is_told_with_what_went_wrong(server: Server) -> None:
+    study = new_uid()
+    uids = _store(server, study, 3)
+    asked = identifier("STUDY", {_STUDY: ("UI", study.encode())})
+    with Peer.associated(server.port, querying()) as peer:
+        assert peer.get(asked)[1] == Status.SUCCESS
+        assert peer.move(asked, "NOWHERE") == Status.MOVE_DESTINATION_UNKNOWN
+        peer.release()
+
+    def sent(outcome: str) -> list[dict[str, Any]]:
+        found = _entries(server, event="110104", study_instance_uid=study, outcome=outcome)
+        return [one for one in found if one["action"] == "R"]
+
+    assert wait_until(lambda: bool(sent("0") and sent("4")), _WITHIN_S)
+    (fetched,), (failed,) = sent("0"), sent("4")
+    assert f'NumberOfInstances="{len(uids)}"' in fetched["xml"]
+    assert "NOWHERE" in failed["users"]
+    assert failed["description"]
+
+
+def test_an_upload_is_an_import_and_a_correction_is_told_with_its_reason(server: Server) -> None:
+    study, uid = new_uid(), new_uid()
+    body = encode_file_meta(FileMeta(CT, uid, EXPLICIT_VR_LITTLE_ENDIAN)) + _object(uid, study)
+    headers = {"Content-Type": "application/dicom"}
+    assert _get(server, "/api/v1/upload", "POST", body=body, headers=headers)[0] in {200, 202}
+    assert _has(server, event="110107", study_instance_uid=study)
+    change = {
+        "kind": "correct-study",
+        "study_instance_uid": study,
+        "attributes": {"StudyDescription": "Chest"},
+        "reason": "it was the wrong one",
+    }
+    asked = json.dumps(change).encode()
+    status, answer = _get(server, "/api/v1/changes", "POST", body=asked, headers={"Content-Type": "application/json"})
+    assert status == 202, answer
+    assert _has(server, event="110110", text="it was the wrong one")
+
+
 def test_who_is_not_let_in_and_what_is_changed_are_security_alerts(server: Server) -> None:
     with Peer(server.port) as peer:
         peer.associate(request(called="SOMEBODY"))
@@ -129,10 +176,10 @@ def test_who_is_not_let_in_and_what_is_changed_are_security_alerts(server: Serve
     (rejected,) = _entries(server, event="110113", outcome="8")
     assert "association rejected" in rejected["description"]
     body = json.dumps({"ae_title": "NEW", "host": "192.0.2.7", "port": 104}).encode()
-    assert _get(server, "/api/v1/nodes", "POST", body=body, **{"Content-Type": "application/json"})[0] == 201
+    assert _get(server, "/api/v1/nodes", "POST", body=body, headers={"Content-Type": "application/json"})[0] == 201
     assert _has(server, event="110113", text="Network Configuration")
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
-    assert _get(server, "/api/v1/nodes/NEW", "DELETE", **elsewhere)[0] == 403
+    assert _get(server, "/api/v1/nodes/NEW", "DELETE", headers=elsewhere)[0] == 403
     assert _has(server, event="110113", text="HTTP status 403")
 
 
@@ -190,7 +237,7 @@ def _part(server: Server) -> str:
 
 def test_a_trail_that_cannot_be_written_is_told_and_holds_nobody_up(tmp_path: Path, faults: Faults) -> None:
     study = new_uid()
-    with running(tmp_path / "data", **faults.environment) as server:
+    with running(tmp_path / "data", settings={}, **faults.environment) as server:
         faults.begin(28, "wo")
         _store(server, study, 2)
         assert wait_until(lambda: _part(server) == "failing", _WITHIN_S)

@@ -31,6 +31,9 @@ QUIET: Final[Mapping[str, str]] = {
     'pacs_http_requests_total{status="503"}': CALM,
     'pacs_queue_depth{queue="intake"}': CALM,
     "pacs_pixel_tasks_waiting": CALM,
+    "pacs_audit_failing": CALM,
+    "pacs_audit_lost_total": CALM,
+    "pacs_audit_unsent_seconds": "5+0x900",
 }
 """A day on which nothing happens that anybody should be woken for; a step is a minute."""
 
@@ -58,6 +61,9 @@ FIRING: Final[Mapping[str, Mapping[str, str]]] = {
     "ArchimagePixelsWait": {"pacs_pixel_tasks_waiting": "20+0x900"},
     "ArchimagePixelWorkersDie": {'pacs_pixel_tasks_total{task="decode",outcome="timeout"}': "0+1x900"},
     "ArchimageTasksFail": {'pacs_tasks_total{kind="send",outcome="failed"}': "0+1x900"},
+    "ArchimageAuditNotWritten": {"pacs_audit_failing": "1+0x900"},
+    "ArchimageAuditLost": {"pacs_audit_lost_total": "0+1x900"},
+    "ArchimageAuditNotSent": {"pacs_audit_unsent_seconds": "700+0x900"},
     "ArchimageQueueGrows": {'pacs_queue_depth{queue="intake"}': "900+0x900"},
 }
 

@@ -65,7 +65,7 @@ class Rsyslog:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        arguments = [tool("rsyslogd"), "-n", "-f", self._file, "-i", self._directory / "pid"]
+        arguments: list[str | Path] = [tool("rsyslogd"), "-n", "-f", self._file, "-i", self._directory / "pid"]
         with (self._directory / "log").open("ab") as log:
             self._running = subprocess.Popen(arguments, stdout=log, stderr=log)
         assert wait_until(lambda: listens(self.port), 20.0)

@@ -1,21 +1,26 @@
-"""C-FIND, C-MOVE and C-GET as the audit trail hears of them: around the handlers, which know nothing of it.
+"""C-FIND, C-MOVE, C-GET and what people send as the audit trail hears of them: around those who do it.
 
 Ref: PS3.15 §A.5.3.3, §A.5.3.5, §A.5.3.13.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
 from archimage.audit_ports import AuditSink
+from archimage.callers import current
 from archimage.errors import ArchimageError
 from archimage.model.attributes import UNIQUE_KEYS, Level
+from archimage.model.nodes import Node
+from archimage.model.peers import Echo, Matches, Transfer, Wanted
+from archimage.model.records import StoredInstance
 from archimage.net.dispatch import Handler, Request, Response, ServiceClass
+from archimage.peer_ports import Peers, Progress
 from archimage.protocol.command import CommandField
 from archimage.protocol.status import Status, is_pending, is_success
 from archimage.services.audit import AuditService
-from archimage.services.audit_messages import Peer
+from archimage.services.audit_messages import Peer, peer, person
 from archimage.services.identifiers import decode_identifier
 
 _RETRIEVING: Final = frozenset({CommandField.C_MOVE_RQ, CommandField.C_GET_RQ})
@@ -68,8 +73,9 @@ class Audited:
     async def _retrieve(self, handler: Handler, request: Request) -> AsyncGenerator[Response, None]:
         asking, uids = Peer(request.calling_ae_title, request.peer_host), _uids(request)
         destination = request.command.move_destination
-        receiver = asking if destination is None else Peer(destination.strip())
-        self._audit.sending(asking, receiver, uids)
+        who = peer(asking, requestor=True)
+        receiver = who if destination is None else peer(Peer(destination.strip()), requestor=False)
+        self._audit.sending(receiver, uids)
         failure, failed = "the association ended before all was sent", list[str]()
         try:
             async with aclosing(handler(request)) as responses:
@@ -81,7 +87,47 @@ class Audited:
             failure, failed = str(error), []
             raise
         finally:
-            self._audit.sent(asking, receiver, uids, failed, failure)
+            self._audit.sent(receiver, who, uids, failed, failure)
+
+
+class AuditedPeers:
+    """Implements `peer_ports.Peers`: what people have sent to nodes is told."""
+
+    def __init__(self, peers: Peers, audit: AuditService) -> None:
+        self._peers = peers
+        self._audit = audit
+
+    def echo(self, node: Node) -> Echo:
+        """Ask whether a node answers."""
+        return self._peers.echo(node)
+
+    def find(self, node: Node, level: str, keys: Sequence[tuple[str, str]], limit: int) -> Matches:
+        """Ask what a node keeps."""
+        return self._peers.find(node, level, keys, limit)
+
+    def retrieve(self, node: Node, wanted: Wanted, progress: Progress) -> Transfer:
+        """Have a node send what is wanted; storing tells of it."""
+        return self._peers.retrieve(node, wanted, progress)
+
+    def close(self) -> None:
+        """End everything that is being done."""
+        self._peers.close()
+
+    def send(self, node: Node, instances: Sequence[StoredInstance], progress: Progress) -> Transfer:
+        """Send instances to a node."""
+        uids = {Level.IMAGE: tuple(instance.sop_instance_uid for instance in instances)}
+        receiver, who = peer(Peer(node.ae_title, node.host), requestor=False), person(current())
+        self._audit.sending(receiver, uids)
+        failure, failed = "it was not sent to its end", list[str]()
+        try:
+            transfer = self._peers.send(node, instances, progress)
+            failure, failed = _failed(transfer)
+        except ArchimageError as error:
+            failure = str(error)
+            raise
+        finally:
+            self._audit.sent(receiver, who, uids, failed, failure)
+        return transfer
 
 
 def _outcome(response: Response) -> tuple[str, list[str]]:
@@ -92,6 +138,14 @@ def _outcome(response: Response) -> tuple[str, list[str]]:
     failed = [] if response.dataset is None else _listed(response.dataset)
     left = response.remaining or 0
     return f"status {response.status:#06x}: {sent} sent, {response.failed or 0} failed, {left} left", failed
+
+
+def _failed(transfer: Transfer) -> tuple[str, list[str]]:
+    """Return the same of what people have sent; not all that failed may be named, then none is."""
+    if not transfer.failed:
+        return "", []
+    named = list(transfer.problems) if len(transfer.problems) == transfer.failed else []
+    return f"{transfer.completed + transfer.warning} sent, {transfer.failed} failed. {transfer.remark}", named
 
 
 def _listed(dataset: bytes) -> list[str]:

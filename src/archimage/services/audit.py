@@ -32,6 +32,7 @@ from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, S
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
 
+UniqueKeys = Mapping[Level, tuple[str, ...]]
 REMEMBERED: Final = 1_000
 """Associations whose addresses are known, open ones and those that ended last."""
 
@@ -106,28 +107,30 @@ class AuditService:
         who = peer(asking, requestor=True)
         self._sink.record(lambda: [self.messages.queried(who, sop_class_uid, identifier, syntax, failure=failure)])
 
-    def sending(self, asking: Peer, receiver: Peer, uids: Mapping[Level, tuple[str, ...]]) -> None:
-        """Tell that what unique keys name begins to be sent to somebody, who may be the one who asked."""
-        here, destination = self.messages.here(), peer(receiver, requestor=asking == receiver)
+    def sending(self, receiver: Participant, uids: UniqueKeys) -> None:
+        """Tell that what unique keys name begins to be sent to somebody."""
+        here = self.messages.here()
 
         def told() -> Iterable[AuditEvent]:
             for study in studies_of(self._index, uids):
-                yield self.messages.begin(here, destination, subject_of(self._index, study))
+                yield self.messages.begin(here, receiver, subject_of(self._index, study))
 
         self._sink.record(told)
 
     def sent(
-        self, asking: Peer, receiver: Peer, uids: Mapping[Level, tuple[str, ...]], failed: Sequence[str], failure: str
+        self, receiver: Participant, asking: Participant, uids: UniqueKeys, failed: Sequence[str], failure: str
     ) -> None:
-        """Tell that it was sent; failure says why not all of it was, failed are those instances, if they are known."""
-        here, destination = self.messages.here(), peer(receiver, requestor=asking == receiver)
-        also = () if asking == receiver else (peer(asking, requestor=True),)
+        """Tell that it was sent, as somebody asked, who may be the receiver.
+
+        failure says why not all of it was, failed are those instances, if they are known.
+        """
+        here, also = self.messages.here(), () if asking == receiver else (asking,)
 
         def told() -> Iterable[AuditEvent]:
             for study, instances in studies_of(self._index, uids).items() or [("", [])]:
                 subject = subject_of(self._index, study) if study else Subject("")
                 for found in _parts(subject, instances, set(failed), failure):
-                    yield self.messages.transferred(here, destination, found, stored=False, also=also)
+                    yield self.messages.transferred(here, receiver, found, stored=False, also=also)
 
         self._sink.record(told)
 

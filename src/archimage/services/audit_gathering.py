@@ -1,7 +1,7 @@
 """What many steps do to one study, gathered: one audit message an association or request and study, not one an image.
 
-What is gathered is told when its association or request has ended, when nothing was added for QUIET_S, and after AGE_S
-at the latest. That instances begin to be transferred is told at once: so much is known of what a crash cuts short.
+What is gathered is told soon after its association or request has ended, when nothing was added for QUIET_S, and after
+AGE_S at the latest. That instances begin to be transferred is told at once: so much is known after a crash.
 """
 
 import threading
@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 from archimage.model.audit import Participant
 
+LINGER_S: Final = 0.5
+"""What an association has brought may be heard of a moment after its end."""
 QUIET_S: Final = 10.0
 AGE_S: Final = 60.0
 MAX_GATHERED: Final = 2_000
@@ -63,6 +65,12 @@ class Gathered:
     reason: str = ""
     since: float = 0.0
     last: float = 0.0
+    ended: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is to be told."""
+        over = self.ended is not None and now - self.ended >= LINGER_S
+        return over or now - self.last >= QUIET_S or now - self.since >= AGE_S
 
     def add(self, step: Step, most_named: int) -> None:
         """Add a step."""
@@ -114,21 +122,25 @@ class Gathering:
         return found
 
     def end(self, source: str) -> None:
-        """Tell what an association or request has done: it is over."""
-        self._tell(self._take(lambda key, _: key.source == source))
+        """Have told soon what an association or request has done: it is over."""
+        now = self._monotonic()
+        with self._lock:
+            for key, one in self._open.items():
+                if key.source == source:
+                    one.ended = now
 
     def settle(self) -> None:
         """Tell what is due."""
         now = self._monotonic()
-        self._tell(self._take(lambda _, one: now - one.last >= QUIET_S or now - one.since >= AGE_S))
+        self._tell(self._take(lambda one: one.is_due(now)))
 
     def close(self) -> None:
         """Tell everything."""
-        self._tell(self._take(lambda _key, _one: True))
+        self._tell(self._take(lambda _: True))
 
-    def _take(self, wanted: Callable[[Key, Gathered], bool]) -> list[tuple[Key, Gathered]]:
+    def _take(self, wanted: Callable[[Gathered], bool]) -> list[tuple[Key, Gathered]]:
         with self._lock:
-            taken = [(key, one) for key, one in self._open.items() if wanted(key, one)]
+            taken = [(key, one) for key, one in self._open.items() if wanted(one)]
             for key, _ in taken:
                 del self._open[key]
         return taken

@@ -32,7 +32,8 @@ _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _FREE: Final = probes.PATHS | {METRICS}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
-_QUERIES: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
+_QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
+_ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
 _FILES: Final = ("/archive", "/file")
 _NAMES: Final[Mapping[str, str]] = {"study_uid": "study", "series_uid": "series", "sop_uid": "instance", "uid": "study"}
 _URI_NAMES: Final = {"study": "studyUID", "series": "seriesUID", "instance": "objectUID"}
@@ -60,7 +61,7 @@ def act_of(method: str, route: str) -> Act:
     found = _DICOMWEB.get((method, route))
     if found is not None:
         return found
-    if route in _QUERIES and (method == "GET" or route.startswith("/tools")):
+    if (route in _QUERIES and method == "GET") or route in _ASKING:
         return "search"
     if method != "GET":
         return "elsewhere"

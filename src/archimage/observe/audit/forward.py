@@ -125,7 +125,7 @@ class Forwarder:
                     self._send()
                 else:
                     self._pause(_BACK_OFF_S[0])
-            except OSError as error:  # those of TLS are among them
+            except Exception as error:  # of network, TLS, certificates or disk: the next attempt may work
                 if not self._failures:
                     _log.error("the audit repository is away: messages are kept for it", reason=str(error))
                 self._failures += 1

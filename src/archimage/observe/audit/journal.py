@@ -1,8 +1,8 @@
 """An audit journal as it is written: by one process, group by group, each flushed before it counts.
 
 A journal stands in a directory of its own; no file of it is ever deleted, or changed but at its end. A group that could
-not be written counts for nothing: its bytes are cut off again, and it goes to another file. What a crash has left of
-one stays where it is, and the next file says how many bytes that are.
+not be written counts for nothing: its bytes are cut off again, and after a failed flush it goes to another file. What a
+crash has left of one stays where it is, and the next file says how many bytes that are.
 
 The last signed head is kept in a second place too, where it tells what a journal must at least hold.
 """
@@ -24,6 +24,9 @@ from archimage.observe.audit.xml import text_time
 
 HEAD_EVERY: Final = 1_000
 """Records that one head signs at most."""
+_SIGN_AT: Final = HEAD_EVERY - 100
+"""So many are signed before more are written; each file that is begun adds one."""
+_FIRST_RECORDS: Final = 2  # the begin of the first file, and its head
 _FILE_MODE: Final = 0o600
 
 
@@ -54,12 +57,13 @@ class Journal:
         self._file = self._size_bytes = self._number = self._unsigned = 0
         self._digest = NOTHING
         self._name = secrets.token_hex(8)
+        self._unkept = b""
         self.expected = 0
         """The record that a head names, and that was not found; 0 where all is there."""
         self.torn_bytes = 0
         """What a crash had left of a record."""
         self.damaged = False
-        """Whether the end of the journal could not be read."""
+        """Whether the end of the journal, or the head in the second place, could not be read."""
         directory.mkdir(parents=True, exist_ok=True)
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._open()
@@ -75,10 +79,10 @@ class Journal:
         return self._unsigned
 
     def write(self, payloads: Sequence[bytes]) -> None:
-        """Append messages as one group, and flush them; at most HEAD_EVERY - 1 of them."""
+        """Append messages as one group, and flush them; at most half of HEAD_EVERY."""
         if self._fd < 0:
             self._begin()
-        if self._unsigned + len(payloads) > HEAD_EVERY:
+        if self._unsigned + len(payloads) > _SIGN_AT:
             self.sign()
         if self._size_bytes >= self._file_bytes:
             self.sign()
@@ -87,16 +91,17 @@ class Journal:
         self._append("event", payloads, self._now())
 
     def sign(self) -> None:
-        """Sign what is not signed yet."""
-        if not self._unsigned:
-            return
-        if self._fd < 0:
-            self._begin()
-        now = self._now()
-        payload = records.sign(self._key, self._name, self._number + 1, now, self._digest)
-        line = self._append("head", [payload], now)
-        self._unsigned = 0
-        self._keep(line)
+        """Sign what is not signed yet, and keep the head in its second place."""
+        if self._unsigned:
+            if self._fd < 0:
+                self._begin()
+            now = self._now()
+            payload = records.sign(self._key, self._name, self._number + 1, now, self._digest)
+            self._unkept = self._append("head", [payload], now)
+            self._unsigned = 0
+        if self._unkept:
+            self._keep(self._unkept)
+            self._unkept = b""
 
     def close(self) -> None:
         """Sign what is left, and close the file."""
@@ -120,6 +125,7 @@ class Journal:
         if head is not None and head.number > self._number:
             self.expected = 0 if self.damaged else head.number
             self._number = head.number if self.damaged else self._number
+        self.damaged = self.damaged or (head is None and self._number > _FIRST_RECORDS)
         if end is None or self.expected or self.damaged or self.torn_bytes:
             self._begin()
         else:
@@ -153,21 +159,32 @@ class Journal:
             line, digest = records.encode(number, now, kind, digest, payload)
             made.append(line)
         data = memoryview(b"".join(made))
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
-            if self._durable:
+        self._write(data)
+        if self._durable:
+            try:
                 os.fdatasync(self._fd)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(self._fd, self._size_bytes)
-            self._close()
-            raise
+            except OSError:  # what a failed flush has left is not known: no other is tried on this file
+                with suppress(OSError):
+                    os.ftruncate(self._fd, self._size_bytes)
+                self._close()
+                raise
         self._size_bytes += len(data)
         self._number, self._digest = number, digest
         self._unsigned += len(payloads)
         return line
+
+    def _write(self, data: memoryview) -> None:
+        """Write at the end; what of it cannot be written is cut off again."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._fd, data[written:])
+        except OSError:
+            try:
+                os.ftruncate(self._fd, self._size_bytes)
+            except OSError:
+                self._close()
+            raise
 
     def _keep(self, line: bytes) -> None:
         """Keep a head in its second place, in one step."""

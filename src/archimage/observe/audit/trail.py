@@ -116,11 +116,19 @@ class Trail:
 
     def _run(self) -> None:
         while self._wait():
-            self.settle()
-            self._write(self._taken())
+            self._step()
         while told := self._last_taken():
             self._write(told)
         self._attempt(self._journal.close)
+
+    def _step(self) -> None:
+        """Write what waits; a bug of ours must not end the only thread that does."""
+        try:
+            self.settle()
+            self._write(self._taken())
+        except Exception:
+            _log.exception("the audit trail met a bug")
+            self.meter.audit_lost()
 
     def _wait(self) -> bool:
         """Wait until something is there, and more with it, or a while has passed; tell whether to go on."""

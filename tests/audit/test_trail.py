@@ -1,0 +1,119 @@
+"""The trail of a process: nobody waits for it, what waits is bounded, and what is lost is told."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from archimage.errors import UnavailableError
+from archimage.meter_ports import Meter
+from archimage.model import audit
+from archimage.model.audit import AuditEvent
+from archimage.observe.audit.trail import MAX_WAITING, Messages, Trail
+from archimage.observe.audit.xml import encode
+from archimage.services import audit_messages
+from tests.attacks.server import wait_until
+from tests.audit.journals import Place
+
+_WITHIN_S = 20.0
+_MADE = audit_messages.Messages("ARCHIVE", "1", "archive.example")
+
+
+def _alert(text: str) -> AuditEvent:
+    return _MADE.alert(audit.RECORDING_STOPPED, _MADE.here(), text)
+
+
+class Counting(Meter):
+    """Counts messages."""
+
+    def __init__(self) -> None:
+        self.written = self.lost = 0
+
+    def audit_written(self, count: int) -> None:
+        """Count written ones."""
+        self.written += count
+
+    def audit_lost(self, count: int = 1) -> None:
+        """Count lost ones."""
+        self.lost += count
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty place."""
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def trail(place: Place) -> Iterator[Trail]:
+    """A trail that is required."""
+    messages = Messages(
+        lambda event: encode(event, "ARCHIVE"),
+        lambda count: _alert(f"{count} were lost"),
+        lambda reason: _alert(f"one could not be made: {reason}"),
+    )
+    trail = Trail(place.open(), messages, required=True)
+    trail.meter = Counting()
+    yield trail
+    trail.close()
+
+
+def _text(place: Place) -> str:
+    return b"".join(place.lines()).decode()
+
+
+def test_messages_are_written_in_the_order_in_which_they_were_told(place: Place, trail: Trail) -> None:
+    for number in range(600):
+        trail.record(lambda number=number: [_alert(f"message {number};")])  # type: ignore[misc]
+    trail.close()
+    text = _text(place)
+    places = [text.index(f"message {number};") for number in range(600)]
+    assert places == sorted(places)
+    assert place.verify().bad is None
+    assert place.verify().unsigned == 0
+
+
+def test_what_comes_when_nothing_more_can_wait_is_lost_counted_and_told(place: Place, trail: Trail) -> None:
+    held, going = threading.Event(), threading.Event()
+
+    def told() -> Iterable[AuditEvent]:
+        going.set()
+        assert held.wait(_WITHIN_S)
+        return [_alert("the first")]
+
+    trail.record(told)
+    assert going.wait(_WITHIN_S)
+    for _ in range(MAX_WAITING // 2):
+        trail.record(lambda: ())
+    trail.check()
+    trail.record(lambda: ())
+    with pytest.raises(UnavailableError):
+        trail.check()
+    for _ in range(MAX_WAITING // 2 + 9):
+        trail.record(lambda: ())
+    assert trail.is_failing
+    held.set()
+    assert wait_until(lambda: not trail.is_failing, _WITHIN_S)
+    trail.check()
+    assert "10 were lost" in _text(place)
+    assert isinstance(trail.meter, Counting)
+    assert trail.meter.lost == 10
+
+
+def test_a_message_that_cannot_be_made_is_told_by_another(place: Place, trail: Trail) -> None:
+    def told() -> Iterable[AuditEvent]:
+        raise LookupError("the index is away")
+
+    trail.record(told)
+    trail.record(lambda: [_alert("the next")])
+    trail.close()
+    assert "one could not be made: LookupError" in _text(place)
+    assert "the next" in _text(place)
+
+
+def test_what_is_told_after_the_end_is_counted_as_lost(trail: Trail) -> None:
+    trail.close()
+    trail.record(lambda: [_alert("too late")])
+    assert isinstance(trail.meter, Counting)
+    assert trail.meter.lost == 1
