@@ -32,6 +32,7 @@ _MAKERS: Final = frozenset(
 _OF_COMMANDS: Final = "not of a server"
 _MADE: Final = {
     "app.py": {"peer-read", "peer-write", "transcode", "peers"},
+    "cli/deidentifying.py": {_OF_COMMANDS},
     "cli/network_checks.py": {_OF_COMMANDS},
     "cli/sending.py": {_OF_COMMANDS},
     "imaging/pool.py": {"pixel processes"},
@@ -65,6 +66,8 @@ _COMMAND: Final = "of a command that is no server"
 _NOT_TOLD: Final = {
     "cli/network_checks.py": _COMMAND,
     "cli/watch.py": _COMMAND,
+    "dicom/deidentify/glyphs.py": "what is a letter",
+    "dicom/deidentify/pseudonyms.py": "how far dates are moved",
     "dicom/render/annotation.py": _DRAWN,
     "dicom/render/frames.py": "the next profile is taken",
     "dicom/render/graphics.py": _DRAWN,
