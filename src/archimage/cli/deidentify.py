@@ -1,6 +1,7 @@
 """`archimage deidentify`: files without those whom they are about, into a folder."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from archimage.cli.output import ExitCode, Stage, print_counts, print_json, prin
 from archimage.cli.serve import load
 
 if TYPE_CHECKING:
+    warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote values
     from archimage.cli.deidentifying import Sum
 
 Paths = Annotated[
@@ -44,6 +46,7 @@ def deidentify(  # noqa: PLR0913, PLR0917 - one parameter per option of the comm
 
     Every object becomes SOPInstanceUID.dcm in the folder, under its new UID; what cannot be made safe is refused.
     """
+    warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote values
     from archimage.cli.deidentifying import FileDeidentifier, Sum
     from archimage.dicom.deidentify.objects import Profile
     from archimage.dicom.deidentify.options import Option, parse_options

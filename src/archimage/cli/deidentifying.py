@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
 from archimage.cli.transcoding import Folder, NoIndex, copied
 from archimage.dicom.deidentify.objects import Profile
-from archimage.errors import ArchimageError, NotAcceptableError
+from archimage.errors import ArchimageError, ConflictError, NotAcceptableError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.services.deidentification import DeidentificationService, Deidentified
@@ -68,6 +69,8 @@ class FileDeidentifier:
         self._output = output
         self._jobs = jobs
         self._names = count()
+        self._lock = Lock()
+        self._placed: set[Path] = set()
         with ExitStack() as held:
             self._directory = Path(held.enter_context(TemporaryDirectory(prefix="archimage-")))
             pool = WorkerPool(jobs, WorkerSettings(), max_waiting=64 * jobs)
@@ -107,7 +110,9 @@ class FileDeidentifier:
             total.problems.append(Problem(number, source.name, str(error)))
         except (ArchimageError, OSError) as error:
             total.failed += 1
-            reason = str(error.strerror) if isinstance(error, OSError) else _UNREADABLE
+            reason = str(error) if isinstance(error, ConflictError) else _UNREADABLE
+            if isinstance(error, OSError):
+                reason = str(error.strerror)
             total.problems.append(Problem(number, source.name, reason))
         else:
             total.skipped += made is None
@@ -130,8 +135,17 @@ class FileDeidentifier:
             with unfinished.open("wb") as written:
                 for start in range(0, made.file.size_bytes, _PIECE_BYTES):
                     written.write(made.file.read(start, _PIECE_BYTES))
-            unfinished.replace(path)
+            self._place(unfinished, path)
         finally:
             made.file.close()
             unfinished.unlink(missing_ok=True)
         return made
+
+    def _place(self, unfinished: Path, path: Path) -> None:
+        """Give a file its name; what an earlier run has left there is replaced, another object of this run is not."""
+        with self._lock:
+            if path not in self._placed:
+                self._placed.add(path)
+                unfinished.replace(path)
+            elif path.read_bytes() != unfinished.read_bytes():
+                raise ConflictError("another object with its SOP Instance UID came before it")

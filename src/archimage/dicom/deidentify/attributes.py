@@ -9,11 +9,12 @@ Where the profile leaves a choice, or names no action, the safer one is taken:
 - Names, dates and UIDs that the table does not name are treated as those that it does; what has no known VR goes.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydicom.datadict import dictionary_has_tag
+from pydicom.datadict import dictionary_has_tag, repeater_has_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
@@ -22,7 +23,7 @@ from archimage.dicom.deidentify.codes import CODE_TAGS, clean_code
 from archimage.dicom.deidentify.options import Option
 from archimage.dicom.deidentify.pseudonyms import Pseudonyms
 from archimage.dicom.deidentify.table import rule_of
-from archimage.dicom.deidentify.values import DATE_VRS, REMOVED, TEXT_VRS, dummy, moved, put, values_of
+from archimage.dicom.deidentify.values import DATE_VRS, REMOVED, TEXT_VRS, dummy, is_temporal, moved, put, values_of
 from archimage.dicom.deidentify.words import Identifiers, cleaned
 from archimage.dicom.layout import check_depth
 from archimage.dicom.limits import DEFAULT_LIMITS
@@ -30,6 +31,7 @@ from archimage.dicom.limits import DEFAULT_LIMITS
 _PATIENT_NAME: Final = 0x00100010
 _PATIENT_ID: Final = 0x00100020
 _TIMEZONE: Final = 0x00080201
+_OFFSET: Final = re.compile(r"[-+][0-9]{4}")
 _CONTENT_SEQUENCE: Final = 0x0040A730
 _GRAPHIC_ANNOTATION_SEQUENCE: Final = 0x00700001
 _CONTENT_SEQUENCES: Final = frozenset({_CONTENT_SEQUENCE, 0x00400555, 0x00400610, 0x0040B020})
@@ -139,18 +141,20 @@ class AttributeCleaner:
         return first if self._plain else rest[-1]
 
     def _act(self, dataset: Dataset, element: DataElement, action: str, depth: int) -> None:
-        if action == "X":
+        if action == "X" or (element.VR == "UN" and action in {"C", "K"}):
             self.remove(dataset, int(element.tag))
         elif action == "U":
             self._uids(dataset, element)
         elif action == "C":
             self._clean_element(dataset, element, depth)
-        elif action == "D" or element.tag == _PATIENT_NAME:
+        elif action == "D" or element.tag in {_PATIENT_ID, _PATIENT_NAME}:
             self.dummy(element, depth)
         elif action == "Z":
             self.replace(element, None, "emptied")
         elif element.VR == "SQ":
             self._items(element, depth)
+        elif element.VR in DATE_VRS:
+            self._date(element)
 
     def _clean_element(self, dataset: Dataset, element: DataElement, depth: int) -> None:
         """Clean a value where an option asks for that."""
@@ -163,16 +167,19 @@ class AttributeCleaner:
         elif content.is_graphic(int(element.tag)):
             if not content.is_clean_overlay(dataset, int(element.tag)):
                 self.remove(dataset, int(element.tag))
+        elif element.tag == _TIMEZONE:
+            if not _OFFSET.fullmatch(str(element.value or "")):
+                self.remove(dataset, int(element.tag))
         elif element.VR in TEXT_VRS:
-            if element.tag != _TIMEZONE:
-                self._text(element, self._word_by_word)
+            self._text(element, self._word_by_word)
         elif not element.is_empty:
             self.replace(element, dummy(element.VR))
 
     def _unlisted(self, dataset: Dataset, element: DataElement, depth: int, *, wholly: bool) -> None:
         """Treat what the table does not name."""
         tag, vr = int(element.tag), element.VR
-        if vr == "UN" or tag in _UNCHECKED or not dictionary_has_tag(tag) or (vr == "OB" and tag not in _PLAIN_BYTES):
+        known = (dictionary_has_tag(tag) or repeater_has_tag(tag)) and tag not in _UNCHECKED and vr != "UN"
+        if not known or (vr == "OB" and tag not in _PLAIN_BYTES):
             self.remove(dataset, tag)
         elif vr == "SQ":
             self._items(element, depth, wholly=wholly)
@@ -181,7 +188,7 @@ class AttributeCleaner:
                 self._uids(dataset, element)
         elif vr in DATE_VRS:
             self._date(element)
-        elif not element.is_empty and (vr in {"PN", "AE", "UR"} or (wholly and vr in {"CS", "DS", "IS"} | TEXT_VRS)):
+        elif not element.is_empty and (vr in {"PN", "AE", "UR"} or (wholly and vr in {"DS", "IS"} | TEXT_VRS)):
             self.replace(element, dummy(vr))
         elif vr in TEXT_VRS and tag not in CODE_TAGS:
             self._text(element, self.identifiers.without if tag in _TECHNICAL_TEXT else self._word_by_word)
@@ -190,16 +197,16 @@ class AttributeCleaner:
 
     def _private(self, dataset: Dataset, element: DataElement, vr: str, depth: int) -> None:
         """Treat a private attribute that is thought to be safe; vr is what the table says."""
-        if element.VR == "SQ":
-            self._items(element, depth)
-        elif element.VR == "UI":
-            self._uids(dataset, element)
-        elif element.VR in TEXT_VRS:
-            self._text(element, self.identifiers.without)
-        elif element.VR == "CS":
-            self._code_string(element)
-        elif not private.is_plausible(element, vr):
+        if not private.is_plausible(element, vr):
             self.remove(dataset, int(element.tag))
+        elif vr == "SQ":
+            self._items(element, depth)
+        elif vr == "UI":
+            self._uids(dataset, element)
+        elif vr in TEXT_VRS:
+            self._text(element, self.identifiers.without)
+        elif vr == "CS":
+            self._code_string(element)
 
     def _items(self, element: DataElement, depth: int, *, wholly: bool = False) -> None:
         for item in element.value:
@@ -212,12 +219,16 @@ class AttributeCleaner:
             self.replace(element, [self._pseudonyms.uid(uid) for uid in values_of(element)])
 
     def _date(self, element: DataElement) -> None:
-        if Option.RETAIN_FULL_DATES in self.options or element.is_empty:
+        if element.is_empty or (self._keeps_dates(element) and all(map(is_temporal, values_of(element)))):
             return
         if Option.RETAIN_MODIFIED_DATES in self.options:
             self.replace(element, [moved(value, element.VR, self._days) for value in values_of(element)])
         else:
             self.replace(element, dummy(element.VR))
+
+    def _keeps_dates(self, element: DataElement) -> bool:
+        rule = rule_of(int(element.tag))
+        return Option.RETAIN_FULL_DATES in self.options or (rule is not None and rule.action(self.options) == "K")
 
     def _pseudonym(self, element: DataElement) -> None:
         if element.tag == _PATIENT_NAME:

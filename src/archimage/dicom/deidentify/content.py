@@ -24,12 +24,10 @@ _VALUE_KEYWORDS: Final = (
     "Date",
     "Time",
     "DateTime",
-    "UID",
-    "ReferencedSOPSequence",
     "ConceptCodeSequence",
     "MeasuredValueSequence",
 )
-"""What holds the value of a content item, by its value type (PS3.3 §C.17.3.2)."""
+"""What holds the value of a content item (PS3.3 §C.17.3.2); UIDs were replaced already."""
 
 
 def dummy_content() -> list[Dataset]:

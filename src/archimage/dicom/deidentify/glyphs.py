@@ -16,7 +16,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _LEAST_HEIGHT: Final = 5
 _MOST_HEIGHT: Final = 80
-_LEAST_LETTERS: Final = 4
+_LEAST_LETTERS: Final = 3
 _LEAST_CONTRAST: Final = 48
 _LEVELS: Final = (160, 232, 96, 24)
 """Of text whose edges were smoothed."""

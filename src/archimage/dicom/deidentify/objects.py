@@ -133,7 +133,7 @@ def _has_embedded_overlay(dataset: Dataset) -> bool:
 
 def _mark(dataset: Dataset, options: frozenset[Option], *, cleaned: bool) -> None:
     """Say in the object what was done with it (PS3.15 §E.1.1 4, §E.3)."""
-    used = [option for option in CODES if option in options and (cleaned or option != Option.CLEAN_PIXEL_DATA)]
+    used = [option for option in CODES if option in options]
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = _METHOD
     before = list(dataset.get("DeidentificationMethodCodeSequence") or ())

@@ -38,6 +38,7 @@ _DUMMIES: Final = MappingProxyType(
     }
 )
 _BYTES_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_TEMPORAL: Final = frozenset("0123456789.:+- ")
 _EIGHT_ZEROS: Final = bytes(8)
 
 
@@ -46,6 +47,11 @@ def dummy(vr: str) -> Any:
     if vr in _BYTES_VRS:
         return _EIGHT_ZEROS
     return _DUMMIES.get(vr, REMOVED)
+
+
+def is_temporal(text: str) -> bool:
+    """Tell whether a value has no other characters than dates and times have."""
+    return not set(text) - _TEMPORAL
 
 
 def moved(text: str, vr: str, days: int) -> str:
