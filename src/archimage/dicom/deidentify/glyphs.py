@@ -6,6 +6,7 @@ another, on one line and close together, as a word. Anatomy makes such rows seld
 blanked, so that an error costs an image and not a name.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +18,8 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 _LEAST_HEIGHT: Final = 5
 _MOST_HEIGHT: Final = 80
 _LEAST_LETTERS: Final = 3
+_LANE: Final = 16
+"""Pixel rows; more than letters of one line may differ."""
 _LEAST_CONTRAST: Final = 48
 _LEVELS: Final = (160, 232, 96, 24)
 """Of text whose edges were smoothed."""
@@ -86,15 +89,30 @@ def _is_letter(part: Box) -> bool:
     return part.size >= part.height and part.size < 0.95 * part.height * max(part.width, 2) + 2
 
 
-def _rows(letters: Sequence[Box]) -> Iterator[list[Box]]:
-    """Yield runs of letters beside one another: alike in height, on one line, less than a letter apart."""
-    rest = sorted(letters, key=lambda part: part.left)
-    while rest:
-        row, others = [rest[0]], list[Box]()
-        for part in rest[1:]:
-            (row if _follows(row[-1], part) else others).append(part)
-        yield row
-        rest = others
+def _rows(letters: Sequence[Box]) -> list[list[Box]]:
+    """Return runs of letters beside one another: alike in height, on one line, less than a letter apart.
+
+    Rows that may go on are found by where their last letter begins or ends, so that noise costs little.
+    """
+    rows: list[list[Box]] = []
+    lanes: defaultdict[int, list[list[Box]]] = defaultdict(list)
+    for part in sorted(letters, key=lambda part: part.left):
+        row = next((row for row in _nearby(lanes, part) if _follows(row[-1], part)), None)
+        if row is None:
+            row = []
+            rows.append(row)
+        row.append(part)
+        for lane in {part.top // _LANE, part.bottom // _LANE}:
+            lanes[lane].append(row)
+    return rows
+
+
+def _nearby(lanes: dict[int, list[list[Box]]], part: Box) -> Iterator[list[Box]]:
+    """Yield rows that are about where a part begins or ends, and forget those that it has left behind."""
+    around = {edge // _LANE + step for edge in (part.top, part.bottom) for step in (-1, 0, 1)}
+    for lane in sorted(around & lanes.keys()):
+        lanes[lane] = [row for row in lanes[lane] if part.left - row[-1].right <= _MOST_HEIGHT]
+        yield from lanes[lane]
 
 
 def _follows(last: Box, part: Box) -> bool:
