@@ -15,7 +15,14 @@ from typing import Final, Self
 
 from archimage.cli.transcoding import Folder, NoIndex, copied
 from archimage.dicom.deidentify.objects import Profile
-from archimage.errors import ArchimageError, ConflictError, NotAcceptableError
+from archimage.errors import (
+    ArchimageError,
+    ConflictError,
+    IdentityMismatchError,
+    InvalidPixelDataError,
+    NotAcceptableError,
+    OutOfResourcesError,
+)
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.services.deidentification import DeidentificationService, Deidentified
@@ -24,7 +31,14 @@ from archimage.services.sources import HEAD_BYTES, Source, identify, read_pieces
 from archimage.storage.cache import FilesystemCache
 
 _PIECE_BYTES: Final = 1 << 20
-_UNREADABLE: Final = "it cannot be read as an object of DICOM"
+_REASONS: Final = (
+    (ConflictError, "another object with its SOP Instance UID came before it"),
+    (IdentityMismatchError, "it has no SOP Class UID or no SOP Instance UID"),
+    (InvalidPixelDataError, "its pixels cannot be decoded"),
+    (OutOfResourcesError, "there is no room for it"),
+    (ArchimageError, "it cannot be read as an object of DICOM"),
+)
+"""What is said of errors, which may quote what stands in an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +124,7 @@ class FileDeidentifier:
             total.problems.append(Problem(number, source.name, str(error)))
         except (ArchimageError, OSError) as error:
             total.failed += 1
-            reason = str(error) if isinstance(error, ConflictError) else _UNREADABLE
-            if isinstance(error, OSError):
-                reason = str(error.strerror)
+            reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "the disk refuses it")
             total.problems.append(Problem(number, source.name, reason))
         else:
             total.skipped += made is None
@@ -148,4 +160,4 @@ class FileDeidentifier:
                 self._placed.add(path)
                 unfinished.replace(path)
             elif path.read_bytes() != unfinished.read_bytes():
-                raise ConflictError("another object with its SOP Instance UID came before it")
+                raise ConflictError

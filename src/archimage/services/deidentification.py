@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from archimage.dicom.deidentify.objects import Deidentification, Profile
+from archimage.dicom.layout import SPECTROSCOPY_DATA, layout_of
 from archimage.dicom.part10 import FileMeta, encode_file_meta
+from archimage.dicom.reencode import element_head, plain_syntax
+from archimage.dicom.transcode import Piece
 from archimage.errors import NotAcceptableError
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
@@ -55,13 +58,18 @@ class DeidentificationService:
             OutOfResourcesError: there is no room for it.
         """
         pixel = self._frames.pixel(instance)
-        element = None if pixel is None else (pixel.tag, pixel.vr)
+        spectra = pixel is not None and pixel.tag == SPECTROSCOPY_DATA
+        element = None if pixel is None or spectra else (pixel.tag, pixel.vr)
+        trailing = self._spectra(instance) if spectra else b""
         plan = Deidentification(self._frames.header(instance), instance.transfer_syntax_uid, element, profile)
         name = object_name(plan.sop_instance_uid, instance.path.encode())
         file, aside = self._files.create(name), self._files.create(name)
         try:
             lengths = self._cleaned(instance, plan, aside)
-            self._write(file, instance, plan, _read_back(aside, lengths) if lengths else None, lengths)
+            frames = _read_back(aside, lengths) if lengths else self._stored(instance, plan)
+            file.write([_meta(plan)])
+            for piece in plan.transcoding.pieces(frames, lengths, trailing):
+                file.write([piece])
             return Deidentified(file.keep(), plan.sop_instance_uid, plan.counts, self._frames.frame_count(instance))
         finally:
             file.discard()
@@ -98,29 +106,31 @@ class DeidentificationService:
             for future in waiting:
                 future.cancel()
 
-    def _write(
-        self,
-        file: DerivedWriter,
-        instance: StoredInstance,
-        plan: Deidentification,
-        frames: Iterator[bytes] | None,
-        lengths: list[int],
-    ) -> None:
-        """Write the file; frames are those that were changed, None where they are as they were stored."""
-        meta = FileMeta(
+    def _stored(self, instance: StoredInstance, plan: Deidentification) -> Iterator[Piece]:
+        """Yield the frames as they are stored; none of an object without any."""
+        if plan.transcoding.frames is not None:
+            for frame in self._frames.frames(instance, range(1, self._frames.frame_count(instance) + 1)):
+                yield plan.transcoding.transcode_frame(frame.data)
+
+    def _spectra(self, instance: StoredInstance) -> bytes:
+        """Return Spectroscopy Data as an element: it stands where pixels do, and is numbers alone."""
+        layout = layout_of(plain_syntax(instance.transfer_syntax_uid))
+        if not layout.little:
+            raise NotAcceptableError("its spectra are written in big endian")
+        with self._frames.bulk(instance, (SPECTROSCOPY_DATA,)) as value:
+            return element_head(layout, SPECTROSCOPY_DATA, "OF", value.size_bytes) + value.read(0, value.size_bytes)
+
+
+def _meta(plan: Deidentification) -> bytes:
+    return encode_file_meta(
+        FileMeta(
             plan.sop_class_uid,
             plan.sop_instance_uid,
             plan.target,
             IMPLEMENTATION_CLASS_UID,
             IMPLEMENTATION_VERSION_NAME,
         )
-        file.write([encode_file_meta(meta)])
-        if frames is None and plan.transcoding.frames is not None:
-            numbers = range(1, self._frames.frame_count(instance) + 1)
-            stored = self._frames.frames(instance, numbers)
-            frames = (bytes(plan.transcoding.transcode_frame(frame.data)) for frame in stored)
-        for piece in plan.transcoding.pieces(frames or (), lengths):
-            file.write([piece])
+    )
 
 
 def _read_back(file: DerivedWriter, lengths: list[int]) -> Iterator[bytes]:

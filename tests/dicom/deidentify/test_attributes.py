@@ -153,3 +153,13 @@ def test_pseudonyms_are_those_of_the_project() -> None:
     assert (one.PatientID, one.PatientName) == (again.PatientID, again.PatientName)
     assert one.PatientID != other.PatientID
     assert one.PatientName == f"Patient^{one.PatientID}"
+
+
+def test_small_images_in_sequences_go_and_so_does_text_in_a_code_string() -> None:
+    item, dataset = Dataset(), Dataset()
+    item.Rows, item.PixelData = 8, bytes(64)
+    item["PixelData"].VR = "OW"
+    dataset.ReferencedImageSequence, dataset.BodyPartExamined = [item], "CHEST OF ZZNAME, ZZGIVEN"
+    result = cleaned(dataset)
+    assert "PixelData" not in result.ReferencedImageSequence[0]
+    assert result.BodyPartExamined == "REMOVED"

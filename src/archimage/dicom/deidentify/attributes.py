@@ -37,8 +37,11 @@ _GRAPHIC_ANNOTATION_SEQUENCE: Final = 0x00700001
 _CONTENT_SEQUENCES: Final = frozenset({_CONTENT_SEQUENCE, 0x00400555, 0x00400610, 0x0040B020})
 _UNCHECKED: Final = frozenset({0x4FFE0001})
 """MAC Parameters: signatures do not outlive the change."""
-_PLAIN_BYTES: Final = frozenset({0x00282000, 0x54001010, 0x54000110, 0x54000112, 0x7FE00010})
-"""OB that is known: ICC Profile, waveforms, pixels."""
+_PLAIN_BYTES: Final = frozenset({0x00282000, 0x54001010, 0x54000110, 0x54000112})
+"""OB that is known: ICC Profile and waveforms."""
+_PIXELS: Final = 0x7FE0
+"""Group of pixels. Those of the image itself never come here; those of small images in sequences nobody searches."""
+_LONGEST_CS: Final = 16
 _STRUCTURAL_CS: Final = frozenset({0x00080005, 0x00080060, 0x00280004, 0x0040A010, 0x0040A040, 0x0040A050})
 """Codes without which nothing can be read: character set, modality, photometric interpretation, kinds of content."""
 _LEAST_IN_CS: Final = 4
@@ -179,7 +182,7 @@ class AttributeCleaner:
         """Treat what the table does not name."""
         tag, vr = int(element.tag), element.VR
         known = (dictionary_has_tag(tag) or repeater_has_tag(tag)) and tag not in _UNCHECKED and vr != "UN"
-        if not known or (vr == "OB" and tag not in _PLAIN_BYTES):
+        if not known or tag >> 16 == _PIXELS or (vr == "OB" and tag not in _PLAIN_BYTES):
             self.remove(dataset, tag)
         elif vr == "SQ":
             self._items(element, depth, wholly=wholly)
@@ -248,7 +251,8 @@ class AttributeCleaner:
 
     def _code_string(self, element: DataElement) -> None:
         values = values_of(element)
-        kept = [REMOVED if self.identifiers.among(value, _LEAST_IN_CS) else value for value in values]
+        gone = (len(value) > _LONGEST_CS or self.identifiers.among(value, _LEAST_IN_CS) for value in values)
+        kept = [REMOVED if is_gone else value for value, is_gone in zip(values, gone, strict=True)]
         if kept != values:
             self.replace(element, kept, "cleaned")
 
