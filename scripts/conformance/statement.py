@@ -141,3 +141,9 @@ def _security() -> Iterator[str]:
         replace with pseudonyms. docs/deidentification.md says what each option does and which private attributes stay.
         Objects that are sent or retrieved are not de-identified."""
     )
+    yield paragraph(
+        """As a de-identifier (PS3.15 Annex E) the command `archimage deidentify` has the Basic Application Level
+        Confidentiality Profile and all of its options but Clean Recognizable Visual Features, and replaces what it may
+        replace with pseudonyms. docs/deidentification.md says what each option does and which private attributes stay.
+        Objects that are sent or retrieved are not de-identified."""
+    )

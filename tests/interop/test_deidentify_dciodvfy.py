@@ -1,5 +1,6 @@
 """dciodvfy finds nothing in de-identified objects that was not there before."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,10 @@ LEFT_OUT = {"image_dfl.dcm"}
 
 
 def faults(path: Path) -> set[str]:
+    """What the verifier says, without the UIDs, which are others afterwards."""
     lines = run("dciodvfy", "-new", path).stdout.splitlines()
     assert lines
-    return {line for line in lines if line.startswith("Error")}
+    return {re.sub("<[0-9.]+>", "<UID>", line) for line in lines if line.startswith("Error")}
 
 
 @pytest.mark.parametrize("options", [[], MOST], ids=["basic", "most"])

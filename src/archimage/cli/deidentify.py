@@ -48,6 +48,7 @@ def deidentify(  # noqa: PLR0913, PLR0917 - one parameter per option of the comm
     """
     warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote values
     from archimage.cli.deidentifying import FileDeidentifier, Sum
+    from archimage.cli.workbench import Workbench
     from archimage.dicom.deidentify.objects import Profile
     from archimage.dicom.deidentify.options import Option, parse_options
     from archimage.dicom.deidentify.pseudonyms import Pseudonyms
@@ -61,7 +62,9 @@ def deidentify(  # noqa: PLR0913, PLR0917 - one parameter per option of the comm
     profile = Profile(options, Pseudonyms(project_secret(directory, project)), regions)
     output.mkdir(parents=True, exist_ok=True)
     total, stage = Sum(), Stage("De-identifying")
-    with progress() as bars, FileDeidentifier(profile, output, os.cpu_count() or 1) as deidentifier:
+    jobs = os.cpu_count() or 1
+    with progress() as bars, Workbench(jobs) as bench:
+        deidentifier = FileDeidentifier(bench, profile, output, jobs)
         task = bars.add_task(stage.title, total=stage.total, rate="")
         for _ in deidentifier.run(sources(paths), total):
             bars.update(task, advance=1, rate=rate(total.files, total.size_bytes, total.elapsed_s))

@@ -4,16 +4,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from archimage.cli.transcoding import Folder, NoIndex, copied
+from archimage.cli.workbench import PIECE_BYTES, Workbench
 from archimage.dicom.deidentify.objects import Profile
 from archimage.errors import (
     ArchimageError,
@@ -23,14 +20,9 @@ from archimage.errors import (
     NotAcceptableError,
     OutOfResourcesError,
 )
-from archimage.imaging.pool import WorkerPool
-from archimage.imaging.process import WorkerSettings
 from archimage.services.deidentification import DeidentificationService, Deidentified
-from archimage.services.frames import FrameService
 from archimage.services.sources import HEAD_BYTES, Source, identify, read_pieces
-from archimage.storage.cache import FilesystemCache
 
-_PIECE_BYTES: Final = 1 << 20
 _REASONS: Final = (
     (ConflictError, "another object with its SOP Instance UID came before it"),
     (IdentityMismatchError, "it has no SOP Class UID or no SOP Instance UID"),
@@ -76,31 +68,17 @@ class Sum:
 
 
 class FileDeidentifier:
-    """Writes de-identified copies of files into a folder; workers are started once they are needed."""
+    """Writes de-identified copies of files into a folder, as many at once as there are jobs."""
 
-    def __init__(self, profile: Profile, output: Path, jobs: int) -> None:
+    def __init__(self, bench: Workbench, profile: Profile, output: Path, jobs: int) -> None:
+        self._bench = bench
+        self._service = DeidentificationService(bench.frames, bench.pool, bench.made)
         self._profile = profile
         self._output = output
         self._jobs = jobs
         self._names = count()
         self._lock = Lock()
         self._placed: set[Path] = set()
-        with ExitStack() as held:
-            self._directory = Path(held.enter_context(TemporaryDirectory(prefix="archimage-")))
-            pool = WorkerPool(jobs, WorkerSettings(), max_waiting=64 * jobs)
-            held.callback(pool.close)
-            frames = FrameService(NoIndex(), Folder(self._directory))
-            made = FilesystemCache(self._directory / "made", 0)
-            self._service = DeidentificationService(frames, pool, made)
-            self._held = held.pop_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.close()
 
     def run(self, found: Iterable[Source], total: Sum) -> Iterator[None]:
         """Go through files, counting in total what becomes of each."""
@@ -139,14 +117,14 @@ class FileDeidentifier:
             identity = identify(next(read_pieces(file, HEAD_BYTES), b""))
         if identity is None:
             return None
-        with copied(source, identity, self._directory / str(next(self._names))) as instance:
+        with self._bench.copied(source, identity) as instance:
             made = self._service.deidentify(instance, self._profile)
         path = self._output / f"{made.sop_instance_uid}.dcm"
         unfinished = path.with_suffix(f".{next(self._names)}.part")
         try:
             with unfinished.open("wb") as written:
-                for start in range(0, made.file.size_bytes, _PIECE_BYTES):
-                    written.write(made.file.read(start, _PIECE_BYTES))
+                for start in range(0, made.file.size_bytes, PIECE_BYTES):
+                    written.write(made.file.read(start, PIECE_BYTES))
             self._place(unfinished, path)
         finally:
             made.file.close()

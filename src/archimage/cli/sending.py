@@ -172,9 +172,10 @@ class Sender:
     def _opened_transcoder(self) -> "FileTranscoder":
         """Return what transcodes; most runs do without it, and without what it takes to be loaded."""
         from archimage.cli.transcoding import FileTranscoder
+        from archimage.cli.workbench import Workbench
 
         if self._transcoder is None:
-            self._transcoder = self._held.enter_context(FileTranscoder(os.cpu_count() or 1))
+            self._transcoder = FileTranscoder(self._held.enter_context(Workbench(os.cpu_count() or 1)))
         return self._transcoder
 
     def _answered(self, number: int, status: int) -> None:
