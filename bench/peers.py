@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 
 from bench import process, wire
@@ -194,14 +195,23 @@ def archimage(
 def archimage_on(
     directory: Path, destination_port: int = 11999, settings: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
-    """Run the archive on a directory that may hold one already."""
+    """Run the archive on a directory that may hold one already; all that it makes once it serves is made."""
     command = [
         *ARCHIMAGE_COMMAND, "serve", "--data", str(directory), "--dicom-port", "0", "--http-port", "0",
         "--node", f"{MOVE_DESTINATION}=127.0.0.1:{destination_port}",
     ]  # fmt: skip
     with process.launched(command, directory, settings, stdout=subprocess.PIPE) as running:
         port, http_port, called = _ready(running, directory)
+        _await_all(http_port)
         yield Running("archimage", running, port, called, directory, http_port)
+
+
+def _await_all(http_port: int) -> None:
+    """Wait for what the server makes while it serves already: a page is answered with it."""
+    with closing(HTTPConnection("127.0.0.1", http_port, timeout=wire.TIMEOUT_S)) as connection:
+        connection.request("GET", "/")
+        if connection.getresponse().status != 200:
+            raise process.ServerError("the study list of archimage cannot be had")
 
 
 def _ready(running: subprocess.Popen[str], directory: Path) -> tuple[int, int, str]:

@@ -5,9 +5,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
-from http.client import HTTPConnection
 
 from bench import peers, process, replay, web, wire
 from bench.data import CT_512K, Objects
@@ -33,11 +32,9 @@ def stop(bench: Bench) -> None:
 
 def _measure(bench: Bench, objects: Objects) -> Iterator[Sample]:
     with process.fresh_directory(bench.work, OURS) as directory, peers.archimage_on(directory) as server:
-        _await_all(server)
         yield Sample(IDLE, OURS, _stop(server), "ms")
     with process.fresh_directory(bench.work, OURS) as directory:
         with peers.archimage_on(directory, settings=SETTINGS) as server:
-            _await_all(server)
             acknowledged: list[str] = []
             senders = _begin(server, objects, acknowledged)
             time.sleep(STORING_S)
@@ -46,14 +43,6 @@ def _measure(bench: Bench, objects: Objects) -> Iterator[Sample]:
                 sender.join()
         _check(server, objects, acknowledged)
         yield Sample(STORING, OURS, took_ms, "ms")
-
-
-def _await_all(server: Running) -> None:
-    """Wait for what the server makes once it serves already; a page is answered with it."""
-    with closing(HTTPConnection("127.0.0.1", server.http_port, timeout=wire.TIMEOUT_S)) as connection:
-        connection.request("GET", "/")
-        if connection.getresponse().status != 200:
-            raise wire.WireError("the study list cannot be had")
 
 
 def _stop(server: Running) -> float:
