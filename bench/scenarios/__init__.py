@@ -54,7 +54,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", "metrics_", "start", "stop"))],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
-    "operations": ["start", "stop", "metrics_cost"],
+    "operations": ["start", "stop", "metrics_cost", "tracing_cost"],
     "pages": [name for name in ALL if name.startswith("pages_")],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""
