@@ -50,11 +50,12 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
 }
+_OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", "metrics_", "start", "stop"))],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS))],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
-    "operations": ["start", "stop", "metrics_cost", "tracing_cost"],
+    "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""
