@@ -22,8 +22,8 @@ from archimage.storage.lanes import Turn
 from tests.attacks.server import wait_until
 from tests.audit.journals import Place
 from tests.audit.schema import problems
-from tests.certificates import Authority
 from tests.interop.peers import free_port, listens, tool
+from tests.tls.keys import Keys, make_keys
 
 _CONFIGURATION: Final = """
 global(
@@ -45,18 +45,17 @@ _WITHIN_S: Final = 40.0
 class Rsyslog:
     """An rsyslog that can be killed and started again."""
 
-    def __init__(self, directory: Path, authority: Authority) -> None:
+    def __init__(self, directory: Path, keys: Keys) -> None:
         self.port = free_port()
         self.kept = directory / "kept.log"
-        certified = authority.certify("repository")
         self._directory = directory
         self._file = directory / "rsyslog.conf"
         self._file.write_text(
             _CONFIGURATION.format(
                 directory=directory,
-                authority=authority.certificate,
-                certificate=certified.certificate,
-                key=certified.key,
+                authority=keys.certificate("authority"),
+                certificate=keys.certificate("server"),
+                key=keys.key("server"),
                 port=self.port,
             ),
             "utf-8",
@@ -83,18 +82,18 @@ class Rsyslog:
         return self.kept.read_text("utf-8").splitlines() if self.kept.exists() else []
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Who vouches for archive and repository."""
-    return Authority(tmp_path)
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Certificates of archive and repository, and of who vouches for them."""
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture
-def rsyslog(tmp_path: Path, authority: Authority) -> Iterator[Rsyslog]:
+def rsyslog(tmp_path: Path, keys: Keys) -> Iterator[Rsyslog]:
     """A repository that is not started yet."""
     directory = tmp_path / "rsyslog"
     directory.mkdir()
-    repository = Rsyslog(directory, authority)
+    repository = Rsyslog(directory, keys)
     yield repository
     repository.kill()
 
@@ -110,9 +109,9 @@ def _forwarder(place: Place, rsyslog: Rsyslog, context: Callable[[], ssl.SSLCont
 
 
 @pytest.fixture
-def context(authority: Authority) -> Callable[[], ssl.SSLContext]:
+def context(keys: Keys) -> Callable[[], ssl.SSLContext]:
     """What the archive secures its connections with."""
-    return partial(authority.client_context, authority.certify("archive"))
+    return partial(keys.client, "CT1")
 
 
 def _has(rsyslog: Rsyslog, number: int) -> bool:
@@ -172,14 +171,11 @@ def test_who_forwards_next_goes_on_where_the_last_one_ended(
     assert len(rsyslog.messages()) == 2
 
 
-def test_a_repository_that_nobody_vouches_for_gets_nothing(tmp_path: Path, rsyslog: Rsyslog) -> None:
-    (tmp_path / "other").mkdir()
-    other = Authority(tmp_path / "other")
-    certified = other.certify("archive")
+def test_a_repository_that_nobody_vouches_for_gets_nothing(tmp_path: Path, rsyslog: Rsyslog, keys: Keys) -> None:
     tried: list[ssl.SSLContext] = []
 
     def context() -> ssl.SSLContext:
-        tried.append(other.client_context(certified))
+        tried.append(keys.client("CT1", trusting="other-authority"))
         return tried[-1]
 
     place = Place(tmp_path)
