@@ -23,7 +23,7 @@ READY: Final = re.compile(r"ready dicom=\S+:(\d+) (?:dicom-tls=\S+ )?https?=\S+:
 MAX_GROWTH_BYTES: Final = 64 << 20
 ANSWERS_WITHIN_S: Final = 1.0
 _START_WITHIN_S: Final = 30.0
-_OURS: Final = ("objects", "incoming", "journal", "cache")
+_OURS: Final = ("objects", "incoming", "journal", "cache", "audit", "audit-heads")
 
 
 def wait_until(true: Callable[[], bool], within_s: float) -> bool:

@@ -14,7 +14,7 @@ import pydicom
 
 from archimage.dicom.diff import diff
 from archimage.net.conversation import RemoteNode
-from tests.interop.peers import free_port, listener, missing
+from tests.interop.peers import free_port, listens, missing, process, wait_until
 
 AE_TITLE: Final = "ORTHANC"
 
@@ -52,7 +52,9 @@ def run_orthanc(folder: Path, port: int, settings: Mapping[str, object]) -> Iter
     http_port = free_port()
     file = folder / "orthanc.json"
     file.write_text(json.dumps({**_settings(folder, port, http_port), **settings}))
-    with listener([program, file], port, folder / "orthanc.log"):
+    log = folder / "orthanc.log"
+    with process([program, file], log) as running:
+        wait_until(running, lambda: listens(port) and listens(http_port), log)
         yield Orthanc(RemoteNode(AE_TITLE, "127.0.0.1", port), http_port)
 
 

@@ -97,4 +97,5 @@ def test_bits_beside_the_samples_are_cleared_where_overlays_may_lie_in_them(sign
 
 def test_a_frame_of_which_nothing_changes_is_not_encoded_again() -> None:
     transcoding = FrameTranscoding(EXPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, GREY)
-    assert FrameCleaning(transcoding, None).apply(noise(GREY).tobytes()) == (b"", False)
+    smooth = np.arange(48 * 64).reshape(48, 64).astype("<u2").tobytes()  # noise may be taken for letters
+    assert FrameCleaning(transcoding, None).apply(smooth) == (b"", False)

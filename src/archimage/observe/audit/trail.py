@@ -118,25 +118,40 @@ class Trail:
         while self._wait():
             self._step()
         while told := self._last_taken():
-            self._write(told)
+            self._write(self._made(told))
         self._attempt(self._journal.close)
 
     def _step(self) -> None:
         """Write what waits; a bug of ours must not end the only thread that does."""
         try:
             self.settle()
-            self._write(self._taken())
+            self._write(self._gathered())
         except Exception:
             _log.exception("the audit trail met a bug")
             self.meter.audit_lost()
 
     def _wait(self) -> bool:
-        """Wait until something is there, and more with it, or a while has passed; tell whether to go on."""
+        """Wait until something is there, or a while has passed; tell whether to go on."""
         with self._changed:
             if not self._waiting and not self._ending:
                 self._changed.wait(_LOOK_EVERY_S)
-            self._changed.wait_for(lambda: self._ending or len(self._waiting) >= GROUP, GATHERED_S)
             return not self._ending
+
+    def _gathered(self) -> list[bytes]:
+        """Make the messages of what comes within a moment, each at once: what it looks up may be gone soon."""
+        until = time.monotonic() + GATHERED_S
+        payloads = self._made(self._taken())
+        while payloads and len(payloads) < GROUP and self._more_comes_before(until):
+            payloads += self._made(self._taken())
+        return payloads
+
+    def _more_comes_before(self, until: float) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._waiting) or self._ending, max(0.0, until - time.monotonic()))
+            return bool(self._waiting) and not self._ending
+
+    def _made(self, told: Sequence[Told]) -> list[bytes]:
+        return [payload for one in told for payload in self._encoded(one)]
 
     def _taken(self) -> list[Told]:
         with self._changed:
@@ -148,9 +163,8 @@ class Trail:
             self._ended = not self._waiting
         return self._taken()
 
-    def _write(self, told: list[Told]) -> None:
+    def _write(self, payloads: Sequence[bytes]) -> None:
         """Write messages, and a head when it is due."""
-        payloads = [payload for one in told for payload in self._encoded(one)]
         for start in range(0, len(payloads), GROUP):
             self._put(payloads[start : start + GROUP])
         if self._lost and not self._failing:
