@@ -65,6 +65,19 @@ def test_certificates_are_read_again_and_no_association_notices(keys: Keys, tmp_
         peer.release()
 
 
+def test_a_certificate_is_not_taken_away_while_its_ports_are_open(keys: Keys, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    named = {"certificate": keys.certificate("server"), "key": keys.key("server")}
+    file.write_text("[tls]\n" + "".join(f'{name} = "{path}"\n' for name, path in named.items()))
+    options = ("--config", str(file))
+    with running(tmp_path / "data", options, {"dicom__tls_port": "0"}) as server:
+        assert gets_in(server, keys.client())
+        file.write_text("")
+        _reload(server, "the settings stay as they are")
+        assert "tls.certificate is empty" in server.log
+        assert gets_in(server, keys.client())
+
+
 def test_what_is_revoked_while_it_runs_gets_in_no_more(keys: Keys, tmp_path: Path) -> None:
     revoked = tmp_path / "revoked.pem"
     revoked.write_bytes(keys.certificate("nothing-revoked").read_bytes())

@@ -32,6 +32,7 @@ class Contexts:
 
     def __init__(self, config: Config) -> None:
         """Make them; raises ConfigError where a file cannot be used, as `configure` does."""
+        self._acceptors: dict[Door, ssl.SSLContext] = {}
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -39,6 +40,10 @@ class Contexts:
         acceptors: dict[Door, ssl.SSLContext] = {}
         if config.tls.certificate:
             acceptors = {door: acceptor(config, door) for door in DOORS}
+        elif self._acceptors:
+            raise ConfigError(
+                "tls.certificate is empty: ports with TLS are open; to close them, restart"
+            )
         self._acceptors = acceptors
         self._requestor: ssl.SSLContext | None = None
         self._config = config
