@@ -41,9 +41,7 @@ class Contexts:
         if config.tls.certificate:
             acceptors = {door: acceptor(config, door) for door in DOORS}
         elif self._acceptors:
-            raise ConfigError(
-                "tls.certificate is empty: ports with TLS are open; to close them, restart"
-            )
+            raise ConfigError("tls.certificate is empty: ports with TLS are open; to close them, restart")
         self._acceptors = acceptors
         self._requestor: ssl.SSLContext | None = None
         self._config = config
