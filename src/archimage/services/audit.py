@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from archimage import callers
 from archimage.audit_ports import AuditSink
-from archimage.callers import Caller
-from archimage.model import audit
+from archimage.model import audit, callers
+from archimage.model.access import Principal
 from archimage.model.attributes import Level
 from archimage.model.audit import Action, AuditEvent, Participant, Result
 from archimage.model.audit_search import AuditEntry, AuditSearch
+from archimage.model.callers import Caller
 from archimage.model.changes import Change
 from archimage.model.events import (
     AssociationClosed,
@@ -178,7 +178,7 @@ class AuditService:
 
     def changed(self, change: Change) -> None:
         """Tell that somebody has what is kept of a patient changed."""
-        who = person(Caller("web", "", address=change.asker.address))
+        who = person(Caller("web", "", Principal(address=change.asker.address)))
         subject = Subject("", change.patient.patient_id)
         self._tell(self.messages.patient_record(who, [subject], f"{change.kind.value}: {change.reason}"))
 

@@ -14,10 +14,11 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from archimage import callers
 from archimage.audit_ports import AuditSink
-from archimage.callers import Caller
 from archimage.errors import UnavailableError
+from archimage.model import callers
+from archimage.model.access import Principal
+from archimage.model.callers import Caller
 from archimage.services.audit import AuditService
 from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES
@@ -88,7 +89,7 @@ class Audited:
         except UnavailableError as error:
             return await errors.response(error)(scope, receive, send)
         door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
-        caller = Caller(door, uuid.uuid4().hex, address=(scope["client"] or ("",))[0])
+        caller = Caller(door, uuid.uuid4().hex, Principal(address=(scope["client"] or ("",))[0]))
         status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 
         async def watched(message: Message) -> None:
