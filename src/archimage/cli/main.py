@@ -7,6 +7,7 @@ import typer
 
 from archimage import __version__
 from archimage.cli import (
+    access,
     audit,
     config,
     deidentify,
@@ -55,6 +56,7 @@ app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
+app.add_typer(access.app, name="access")
 
 
 def _version(asked: bool) -> None:
