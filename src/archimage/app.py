@@ -1,6 +1,7 @@
 """The composition root: the only place that wires adapters to services."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
+from archimage.index.credentials import SessionTable, ShareTable, TokenTable
+from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
@@ -44,6 +48,7 @@ from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
 from archimage.services.health import HealthService
+from archimage.services.identity import IdentityService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
@@ -52,6 +57,7 @@ from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
@@ -202,10 +208,25 @@ class App:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
         self.hashed = HashedTable(self.index)
+        self.identity = self._identity_service()
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
+
+    def _identity_service(self) -> IdentityService:
+        """Make what knows who somebody is."""
+        index = self.index
+        tools = IdentityTools(
+            UserTable(index),
+            SessionTable(index),
+            TokenTable(index),
+            ShareTable(index),
+            FailureTable(index),
+            self.auditing.identity,
+            time.time,
+        )
+        return IdentityService(tools, self.config.access)
 
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""

@@ -52,6 +52,7 @@ _TABLE: Final[Mapping[type[ArchimageError], Answer]] = MappingProxyType(
         errors.ConflictError: Answer(HTTPStatus.CONFLICT, "Look at what is there, and ask for something else."),
         errors.UnknownDestinationError: Answer(HTTPStatus.NOT_FOUND, "Add the node: POST /api/v1/nodes."),
         errors.NotAuthorisedError: Answer(HTTPStatus.FORBIDDEN, "Ask whoever runs this archive for permission."),
+        errors.NotAuthenticatedError: Answer(HTTPStatus.UNAUTHORIZED, "Log in at /login."),
         errors.OutOfResourcesError: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "Free space or narrow the request."),
         errors.CancelledError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Send the request again."),
         errors.ExcessiveRequestError: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Send less in one request."),
@@ -87,6 +88,8 @@ def headers_of(status: HTTPStatus) -> dict[str, str]:
     """Return the headers that a failure of a status has whatever tells it."""
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(RETRY_AFTER_S)}
+    if status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": 'Bearer realm="archimage"'}
     if status is HTTPStatus.REQUEST_TIMEOUT or status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return {"Connection": "close"}
     return {}
