@@ -55,6 +55,7 @@ from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
+from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.proofs import Tools as IdentityTools
@@ -80,6 +81,7 @@ from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
+from archimage.web.fetching import HttpFetch
 
 PEER_THREADS: Final = 4
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
@@ -208,6 +210,7 @@ class App:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
         self.hashed = HashedTable(self.index)
+        self.oidc = provider_of(self.config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
@@ -226,7 +229,7 @@ class App:
             self.auditing.identity,
             time.time,
         )
-        return IdentityService(tools, self.config.access)
+        return IdentityService(tools, self.config.access, self.oidc)
 
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""

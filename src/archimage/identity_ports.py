@@ -105,12 +105,10 @@ class Fetch(Protocol):
     """Asks a web server; blocks, for a bounded time."""
 
     def __call__(
-        self, address: str, form: Mapping[str, str] | None = None, password: tuple[str, str] | None = None
+        self, address: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
         """Return what stands at an address, or what it answers to a form.
 
-        password is a name and a password that are sent along.
-
         Raises:
-            ConnectionFailedError: it does not answer in time, with a failure, or at too great a length.
+            UnavailableError: it does not answer in time, with a failure, or at too great a length.
         """

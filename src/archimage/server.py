@@ -175,6 +175,8 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         preparing=services.preparing,
         changes=app.changes,
         audit=app.auditing.service,
+        identity=app.identity,
+        oidc=app.oidc,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal)

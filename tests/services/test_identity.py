@@ -113,12 +113,12 @@ def test_processes_count_together_and_restarts_forget_nothing(start: Start, proc
 
 def test_many_at_once_get_no_more_tries_than_one_after_the_other(process: Process) -> None:
     answers: list[str] = []
-    threads = [threading.Thread(target=lambda: answers.append(refused(process))) for _ in range(12)]
+    threads = [threading.Thread(target=lambda: answers.append(refused(process))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted("wait" in answer for answer in answers) == [False] * 5 + [True] * 7
+    assert sorted("wait" in answer for answer in answers) == [False] * 5 + [True]
 
 
 def test_an_address_is_locked_out_whoever_is_tried_and_others_are_not(tmp_path: Path) -> None:
@@ -328,14 +328,14 @@ def test_a_share_is_void_when_it_is_over_revoked_or_its_maker_is_gone(process: P
 
 def test_who_comes_from_the_provider_has_its_roles_until_a_user_takes_his_name(process: Process) -> None:
     carl = Principal(address=ADDRESS, user="carl", roles=frozenset({"admin"}))
-    secret = process.service.login_from_provider(carl)
+    secret = process.service.login_from_provider(carl, ADDRESS)
     shared = process.service.shares.make("1.2.3", 60.0, carl)
     assert process.service.by_session(secret).roles == process.service.by_share(shared.secret).roles == {"admin"}
     process.add("carl", "reader")
     for ask in (
         lambda: process.service.by_session(secret),
         lambda: process.service.by_share(shared.secret),
-        lambda: process.service.login_from_provider(carl),
+        lambda: process.service.login_from_provider(carl, ADDRESS),
     ):
         with pytest.raises(NotAuthenticatedError):
             ask()

@@ -36,9 +36,13 @@ class AccountService:
         """Return all, by name."""
         return self._tools.users.all()
 
+    def find(self, name: str) -> User | None:
+        """Return the user of a name, or None."""
+        return self._tools.users.get(name)
+
     def get(self, name: str) -> User:
         """Return the user of a name; raises NotFoundError."""
-        user = self._tools.users.get(name)
+        user = self.find(name)
         if user is None:
             raise NotFoundError(f"there is no user {name[:64]!r}", next_step="`archimage user list` names all.")
         return user
@@ -97,7 +101,8 @@ class AccountService:
         password_hash = user.password_hash
         if wanted.password:
             check_password(user.name, wanted.password, self._password_length)
-            password_hash = self._hashing.hash(wanted.password)
+            with self._hashing.turn() as turn:
+                password_hash = turn.hash(wanted.password)
         elif wanted.password is not None:
             password_hash = ""
         by_name = user.by_name if wanted.by_name is None else wanted.by_name

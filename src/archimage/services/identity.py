@@ -73,8 +73,10 @@ class IdentityService:
         active = None if known is None or known.disabled or not known.has_password else known
         if active is not None and self._proved.knows(active, password):
             return replace(principal_of(active), address=address)
-        self._wait_or_count(name, address)
-        if not self._hashing.verify("" if active is None else active.password_hash, password) or active is None:
+        with self._hashing.turn() as turn:
+            self._wait_or_count(name, address)
+            right = turn.verify("" if active is None else active.password_hash, password)
+        if not right or active is None:
             self._tools.audit.login(name, address, _WRONG)
             raise NotAuthenticatedError(_WRONG, next_step="Try again; whoever runs this archive can set a password.")
         self._tools.failures.passed(_of_user(name), [_of_address(address)])
@@ -130,14 +132,15 @@ class IdentityService:
         """Begin a session of whoever comes with a name and a password, and return its secret; raises as by_password."""
         return self.sessions.begin(self.by_password(user, password, address))
 
-    def login_from_provider(self, principal: Principal) -> str:
+    def login_from_provider(self, principal: Principal, address: str) -> str:
         """Begin a session of somebody whom the provider has just named, and return its secret.
 
         Raises:
             NotAuthenticatedError: a user of this archive has his name.
         """
-        secret = self.sessions.begin(self.local_only_once(principal), from_provider=True)
-        self._tools.audit.login(principal.user, principal.address)
+        known = replace(self.local_only_once(principal), address=address)
+        secret = self.sessions.begin(known, from_provider=True)
+        self._tools.audit.login(known.user, address)
         return secret
 
     def logout(self, secret: str, address: str = "") -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_LENGTH: Final = 1_024
 AT_ONCE: Final = 2
 """So many hashes are computed at once by a process, each in 64 MiB."""
-PATIENCE_S: Final = 10.0
+WAITING: Final = 4
+"""So many wait for that; more are refused, or every thread of a process would wait."""
 PROVED_FOR_S: Final = 300.0
 MAX_PROVED: Final = 1_024
 _TIME_COST, _MEMORY_KIB, _LANES = 3, 65_536, 4  # RFC 9106 §4, the second choice
@@ -59,38 +60,46 @@ class Hashing:
     """Computes hashes, few at once; blocks."""
 
     def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
 
-    def hash(self, password: str) -> str:
-        """Return the hash of a password, with a salt of its own."""
-        with self._turn() as hasher:
-            return hasher.hash(_bytes(password))
-
-    def verify(self, password_hash: str, password: str) -> bool:
-        """Tell whether a password has this hash; where that is empty none has, and to say so takes as long.
+    @contextmanager
+    def turn(self) -> "Iterator[Turn]":
+        """Wait until a hash may be computed, and lend what does.
 
         Raises:
             UnavailableError: too many others are waiting.
         """
-        from argon2.exceptions import InvalidHashError, VerificationError
-
-        with self._turn() as hasher:
-            try:
-                hasher.verify(password_hash or _OF_NOBODY, _bytes(password))
-            except (VerificationError, InvalidHashError):
-                return False
-        return bool(password_hash)
-
-    @contextmanager
-    def _turn(self) -> "Iterator[PasswordHasher]":
         from argon2 import PasswordHasher  # a server without users needs it never
 
-        if not self._turns.acquire(timeout=PATIENCE_S):
+        if not self._places.acquire(blocking=False):
             raise UnavailableError("too many passwords are to be checked at the moment")
         try:
-            yield PasswordHasher(_TIME_COST, _MEMORY_KIB, _LANES, _HASH_BYTES, _SALT_BYTES)
+            with self._turns:
+                yield Turn(PasswordHasher(_TIME_COST, _MEMORY_KIB, _LANES, _HASH_BYTES, _SALT_BYTES))
         finally:
-            self._turns.release()
+            self._places.release()
+
+
+class Turn:
+    """Computes a hash while others wait."""
+
+    def __init__(self, hasher: "PasswordHasher") -> None:
+        self._hasher = hasher
+
+    def hash(self, password: str) -> str:
+        """Return the hash of a password, with a salt of its own."""
+        return self._hasher.hash(_bytes(password))
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        """Tell whether a password has this hash; where that is empty none has, and to say so takes as long."""
+        from argon2.exceptions import InvalidHashError, VerificationError
+
+        try:
+            self._hasher.verify(password_hash or _OF_NOBODY, _bytes(password[:MAX_LENGTH]))
+        except (VerificationError, InvalidHashError):
+            return False
+        return bool(password_hash)
 
 
 class Proved:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from archimage.errors import (
     ConflictError,
@@ -24,11 +24,14 @@ MAX_LASTING_S: Final = 366 * 86_400.0
 _LOOK: Final = "List those that are, with GET /api/v1/tokens and /api/v1/shares."
 
 
+Kept = TypeVar("Kept", ApiToken, Share)
+
+
 @dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(Generic[Kept]):
     """A token or share, with its secret, which nobody can be told again."""
 
-    kept: ApiToken | Share
+    kept: Kept
     secret: str
 
 
@@ -38,7 +41,9 @@ class TokenService:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
-    def issue(self, owner: str, name: str, restriction: Restriction, lasting_s: float | None = None) -> Issued:
+    def issue(
+        self, owner: str, name: str, restriction: Restriction, lasting_s: float | None = None
+    ) -> Issued[ApiToken]:
         """Issue a token to a user of this archive, for ever where it is not said for how many seconds.
 
         Raises:
@@ -103,7 +108,7 @@ class ShareService:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
 
-    def make(self, study_instance_uid: str, lasting_s: float, maker: Principal) -> Issued:
+    def make(self, study_instance_uid: str, lasting_s: float, maker: Principal) -> Issued[Share]:
         """Share a study for so many seconds, as far as whoever makes it sees it.
 
         Raises:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from archimage import __version__
 from archimage.errors import ArchimageError
@@ -21,12 +22,14 @@ from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
 from archimage.web.dicomweb.resources import SERVICE_ROOT
+from archimage.web.guarding import Guarded
 from archimage.web.hosts import address_of
 from archimage.web.management import ApiServices
 from archimage.web.measured import where
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
-from archimage.web.pages import opening, studies, texts
+from archimage.web.origins import SameOrigin
+from archimage.web.pages import login, opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 
 SEGMENTS: Final = (
@@ -43,6 +46,9 @@ SEGMENTS: Final = (
         "concurrency",
         "docs",
         "static",
+        "login",
+        "logout",
+        "share",
     ),
 )
 """First segments of the addresses that are pages or belong to them."""
@@ -116,9 +122,9 @@ class Pages:
         found = catalogue.glance(listing.wanted) if part == "list" else catalogue.studies(listing.wanted)
         shown = {"listing": listing, "found": found}
         if part in _PARTS:
-            return self._written(request, _PARTS[part], shown)
+            return self.written(request, _PARTS[part], shown)
         more = {"labels": self._services.labels.counts(), "modalities": studies.MODALITIES}
-        return self._written(request, "studies.html", shown | more)
+        return self.written(request, "studies.html", shown | more)
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
@@ -130,12 +136,12 @@ class Pages:
 
     def plain(self, request: Request) -> Response:
         """Write a page whose script asks the management API for all it shows."""
-        return self._written(request, f"{request.url.path.strip('/')}.html", {"modalities": studies.MODALITIES})
+        return self.written(request, f"{request.url.path.strip('/')}.html", {"modalities": studies.MODALITIES})
 
     def problem(self, request: Request, status: HTTPStatus, message: str, next_step: str) -> Response:
         """Write what is wrong, and what to do next."""
         shown = {"status": status, "message": message, "next_step": next_step}
-        return self._written(request, "problem.html", shown, status)
+        return self.written(request, "problem.html", shown, status)
 
     def without_viewer(self, request: Request) -> Response:
         """Write what to do where the full viewer would be."""
@@ -163,11 +169,12 @@ class Pages:
         dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
         shown = {"study": study, "series": series, "labels": self._services.labels.counts()}
         programs = {"programs": opening.programs(dicomweb, uid)}
-        return self._written(request, template, shown | programs | more(request, series.items))
+        return self.written(request, template, shown | programs | more(request, series.items))
 
-    def _written(
+    def written(
         self, request: Request, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK
     ) -> Response:
+        """Write a template, with what is shown in it."""
         theme = request.cookies.get(_THEME, "")
         about = {
             "theme": theme if theme in _THEMES else "",
@@ -183,8 +190,11 @@ def has_picture(modalities: Sequence[str]) -> bool:
     return not modalities or any(modality not in _WITHOUT_PICTURE for modality in modalities)
 
 
-def build(services: ApiServices, full_viewer: Installation, public_url: str) -> Starlette:
-    """Make the application; it answers for the full viewer where that is not installed."""
+def build(services: ApiServices, full_viewer: Installation, public_url: str, *, body_timeout_s: float) -> ASGIApp:
+    """Make the application; it answers for the full viewer where that is not installed.
+
+    body_timeout_s bounds the wait for what is filled in on the login page, seconds.
+    """
     assets = Assets()
     pages = Pages(services, assets, full_viewer, public_url)
     application = Starlette(
@@ -195,11 +205,12 @@ def build(services: ApiServices, full_viewer: Installation, public_url: str) -> 
             *(_page(path, pages, pages.plain) for path in _PLAIN),
             *(_page(path, pages, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
+            *login.routes(services, pages.written, public_url),
         ],
         exception_handlers={HTTPException: _refusal(pages)},
     )
     application.router.redirect_slashes = False
-    return application
+    return SameOrigin(Guarded(application, body_timeout_s=body_timeout_s, held=lambda _path: True))
 
 
 def _page(path: str, pages: Pages, write: Callable[[Request], Response]) -> Route:
