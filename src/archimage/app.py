@@ -1,6 +1,7 @@
 """The composition root: the only place that wires adapters to services."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
+from archimage.index.credentials import SessionTable, ShareTable, TokenTable
+from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
@@ -45,14 +49,17 @@ from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
 from archimage.services.health import HealthService
+from archimage.services.identity import IdentityService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService
+from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
@@ -77,6 +84,7 @@ from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
+from archimage.web.fetching import HttpFetch
 
 PEER_THREADS: Final = 4
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
@@ -156,6 +164,8 @@ class App:
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
         config, directory = self.config, self.config.storage.directory
+        self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
+        self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
@@ -220,6 +230,20 @@ class App:
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
+    def _identity_service(self) -> IdentityService:
+        """Make what knows who somebody is."""
+        index = self.index
+        tools = IdentityTools(
+            UserTable(index),
+            SessionTable(index),
+            TokenTable(index),
+            ShareTable(index),
+            FailureTable(index),
+            self.auditing.identity,
+            time.time,
+        )
+        return IdentityService(tools, self.config.access, self.oidc)
+
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
         services, metering = self.services, self.metering
@@ -266,7 +290,7 @@ class App:
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
         path = self.config.storage.directory / self.config.access.policy
-        access = AccessService(PolicyFile(path), lambda: False, nodes.known)
+        access = AccessService(PolicyFile(path), self.identity.has_users, nodes.known)
         access.changed = self.auditing.service.policy_changed
         return access
 

@@ -178,6 +178,8 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         audit=app.auditing.service,
         access=services.access,
         visible=app.visible,
+        identity=app.identity,
+        oidc=app.oidc,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
