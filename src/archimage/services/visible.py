@@ -64,9 +64,13 @@ class VisibleIndex:
     def check(self, uids: Mapping[Level, str]) -> None:
         """Raise NotAuthorisedError where what the UIDs name is kept, and the asker may not see it; blocks."""
         named = {level: uid for level, uid in uids.items() if uid}
-        if not granted().within or not named:
-            return
-        lowest = max(named, key=lambda level: level.depth)
-        query = Query(lowest, tuple(Condition(UNIQUE_KEYS[level], Exact(uid)) for level, uid in named.items()))
-        if not self._index.count(seen(query)) and self._index.count(query):
-            raise NotAuthorisedError(f"{named[lowest]} lies outside of what you may see")
+        if named:
+            lowest = max(named, key=lambda level: level.depth)
+            self.check_all(
+                Query(lowest, tuple(Condition(UNIQUE_KEYS[level], Exact(uid)) for level, uid in named.items()))
+            )
+
+    def check_all(self, query: Query) -> None:
+        """Raise NotAuthorisedError where some of the matches may not be seen; blocks."""
+        if granted().within and self._index.count(seen(query)) < self._index.count(query):
+            raise NotAuthorisedError("what is asked for lies outside of what you may see")
