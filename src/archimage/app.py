@@ -157,7 +157,7 @@ class App:
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
         config, directory = self.config, self.config.storage.directory
-        visible = VisibleIndex(self.index)
+        self.visible = visible = VisibleIndex(self.index)
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
@@ -197,7 +197,7 @@ class App:
             tasks=tasks,
             uploads=uploads,
             catalogue=CatalogueService(query, labels, dicomweb=SERVICE_ROOT),
-            labels=LabelService(labels, events),
+            labels=LabelService(labels, events, visible),
             nodes=nodes,
             preparing=preparing,
             access=self._access_service(nodes),
@@ -213,6 +213,7 @@ class App:
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
+        self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
     def _meter(self, intake: Intake) -> None:

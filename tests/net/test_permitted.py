@@ -11,7 +11,7 @@ import pytest
 from archimage.app import App, build
 from archimage.errors import NotAuthorisedError
 from archimage.model import callers
-from archimage.model.access import Operation, Principal, Rule
+from archimage.model.access import Principal
 from archimage.model.callers import Caller
 from archimage.model.events import InstanceRefused
 from archimage.net.dispatch import Incoming, Refused, Registry, Request, Response, ServiceClass
@@ -42,8 +42,9 @@ class _Nobody:
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
     """An archive whose policy lets somebody else do everything."""
+    rule = '[[rule]]\nname = "Another"\nae_titles = ["ANOTHER"]\nallow = ["all"]\n'
+    (tmp_path / "access.toml").write_text(rule, "utf-8")
     with closing(build(config(tmp_path))) as app:
-        app.services.access.replace([Rule("Another", frozenset(Operation), ae_titles=frozenset({"ANOTHER"}))])
         yield app
 
 

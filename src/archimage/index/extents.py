@@ -1,74 +1,70 @@
-"""What somebody may see, as conditions on rows of a level: see `model.access.Extent`."""
+"""What somebody may see, as conditions on rows of a level: see `model.access.Within`.
 
-from collections.abc import Callable, Iterable, Iterator
+A series lies within what somebody may see, or it does not; a study or a patient does if one of its series does.
+"""
+
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 
 from archimage.index.matching import clean
-from archimage.index.schema import TABLES, instance, label, patient, series, study
-from archimage.model.access import Extent, Scope, Within
+from archimage.index.schema import instance, label, patient, series, study
+from archimage.model.access import Scope, Within
 from archimage.model.attributes import Level
 
 
 def visible(within: Within, level: Level) -> list[ColumnElement[bool]]:
-    """Return the conditions on rows of a level for lying in each extent; a patient or study does if a part of it does.
-
-    They stand by themselves, whatever tables the statement joins.
-    """
-    return [_lies_in(extent, level) for extent in within]
-
-
-def _lies_in(extent: Extent, level: Level) -> ColumnElement[bool]:
-    if any(scope.is_all for scope in extent):
-        return true()
-    rows = _ROWS[level]
-    keys = [rows(scope).correlate(None) for scope in extent]
-    return or_(*(TABLES[level].c.pk.in_(of_scope) for of_scope in keys)) if keys else false()
+    """Return the conditions on rows of a level, which stand by themselves, whatever tables the statement joins."""
+    if not within:
+        return []
+    if level is Level.IMAGE:
+        return [instance.c.series_pk.in_(_alone(select(series.c.pk).where(*_of_series(within))))]
+    if level is Level.SERIES:
+        return _of_series(within)
+    if level is Level.STUDY:
+        return _of_study(within)
+    return [patient.c.pk.in_(_alone(select(study.c.patient_pk).where(*_of_study(within))))]
 
 
-def _patients(scope: Scope) -> Select[Any]:
-    return select(study.c.patient_pk).where(*_of_study(scope), *_of_some_series(scope))
+def _of_series(within: Within) -> list[ColumnElement[bool]]:
+    """Return the conditions on a series: in each extent one of the scopes has it."""
+    return [_any(_scope_of_series(scope) for scope in extent) for extent in within]
 
 
-def _studies(scope: Scope) -> Select[Any]:
-    return select(study.c.pk).where(*_of_study(scope), *_of_some_series(scope))
+def _of_study(within: Within) -> list[ColumnElement[bool]]:
+    """Return the conditions on a study; its series are looked at only where they differ."""
+    if any(scope.modalities for extent in within for scope in extent):
+        return [study.c.pk.in_(_alone(select(series.c.study_pk).where(*_of_series(within))))]
+    return [_any(and_(true(), *_terms(scope)) for scope in extent) for extent in within]
 
 
-def _series(scope: Scope) -> Select[Any]:
-    of_study = and_(true(), *_of_study(scope))
-    found = select(series.c.pk).where(series.c.study_pk.in_(select(study.c.pk).where(of_study).correlate(None)))
-    return found.where(series.c.modality.in_(_values(scope.modalities))) if scope.modalities else found
+def _scope_of_series(scope: Scope) -> ColumnElement[bool]:
+    terms = list(_terms(scope))
+    of_study = [series.c.study_pk.in_(_alone(select(study.c.pk).where(*terms)))] if terms else []
+    of_modality = [series.c.modality.in_(_values(scope.modalities))] if scope.modalities else []
+    return and_(true(), *of_study, *of_modality)
 
 
-def _instances(scope: Scope) -> Select[Any]:
-    return select(instance.c.pk).where(instance.c.series_pk.in_(_series(scope).correlate(None)))
-
-
-_ROWS: dict[Level, Callable[[Scope], Select[Any]]] = {
-    Level.PATIENT: _patients,
-    Level.STUDY: _studies,
-    Level.SERIES: _series,
-    Level.IMAGE: _instances,
-}
-
-
-def _of_study(scope: Scope) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions on a study, but for that on modalities."""
+def _terms(scope: Scope) -> Iterator[ColumnElement[bool]]:
+    """Yield what a scope wants of a study, whatever its series are."""
     if scope.patients:
         ids = select(patient.c.pk).where(patient.c.patient_id.in_(_values(scope.patients)))
-        yield study.c.patient_pk.in_(ids.correlate(None))
+        yield study.c.patient_pk.in_(_alone(ids))
     if scope.studies:
         yield study.c.study_instance_uid.in_(_values(scope.studies))
     if scope.labels:
         labelled = select(label.c.study_instance_uid).where(label.c.name.in_(_values(scope.labels)))
-        yield study.c.study_instance_uid.in_(labelled.correlate(None))
+        yield study.c.study_instance_uid.in_(_alone(labelled))
 
 
-def _of_some_series(scope: Scope) -> Iterator[ColumnElement[bool]]:
-    if scope.modalities:
-        of_modality = select(series.c.study_pk).where(series.c.modality.in_(_values(scope.modalities)))
-        yield study.c.pk.in_(of_modality.correlate(None))
+def _any(terms: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
+    return or_(false(), *terms)
+
+
+def _alone(found: Select[Any]) -> Select[Any]:
+    """Keep a sub-select from taking tables of the statement around it for its own."""
+    return found.correlate(None)
 
 
 def _values(values: Iterable[str]) -> list[str]:

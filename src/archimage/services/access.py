@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final, Protocol
 
-from archimage.errors import ConfigError, NotAuthorisedError, StorageError
+from archimage.errors import ConfigError, ConflictError, InvalidRequestError, NotAuthorisedError, StorageError
 from archimage.logger import logger
 from archimage.model.access import UNLIMITED, Extent, Grant, Operation, Principal, Rights, Rule, Scope
 from archimage.model.nodes import Node
@@ -77,9 +77,36 @@ class AccessService:
         """Tell whether there is a policy, beside the one that users bring with them."""
         return self._read is not None
 
-    def replace(self, rules: Iterable[Rule]) -> None:
-        """Have other rules hold from now on; StorageError where they cannot be kept."""
-        self._text.write(policy.written(rules))
+    @property
+    def has_users(self) -> bool:
+        """Tell whether anybody can log in."""
+        return self._has_users()
+
+    @property
+    def text(self) -> str:
+        """The policy that holds, as it is written; empty while everybody may do everything."""
+        self._refresh()
+        return self._read if self._read is not None else "" if self._open else policy.STARTER
+
+    def replace(self, text: str, principal: Principal) -> None:
+        """Have another policy hold from now on, for somebody who may still change it then.
+
+        Raises:
+            InvalidRequestError: it is none; the message says what is wrong.
+            ConflictError: he could not change it any more.
+            StorageError: it cannot be kept.
+        """
+        try:
+            rules = policy.parse(text)
+        except ConfigError as error:
+            raise InvalidRequestError(str(error)) from None
+        after = [rule for rule in rules if fits(rule, principal, self._node)]
+        if not any(Operation.ADMINISTER in rule.allow and rule.scope.is_all for rule in after):
+            raise ConflictError(
+                f"by these rules {_called(principal)} could not change them any more",
+                next_step="Let yourself administer the archive: add a user, log in, and allow that user's role.",
+            )
+        self._text.write(text)
         self._due = 0.0
         self._refresh()
 

@@ -1,7 +1,6 @@
 """The access policy as a person writes it: TOML with one table for each rule (docs/access.md)."""
 
 import ipaddress
-import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -172,21 +171,12 @@ def _table(rule: Rule) -> dict[str, object]:
     table: dict[str, object] = {"name": rule.name}
     table |= {key: True for key in _FLAGS if getattr(rule, key)}
     table |= {key: sorted(getattr(rule, key)) for key in _SETS if getattr(rule, key)}
-    table |= {key: sorted(getattr(rule.scope, key)) for key in _SCOPE if getattr(rule.scope, key)}
+    table |= table_of(rule.scope)
     whole = rule.allow == frozenset(Operation)
     table["allow"] = [ALL] if whole else [operation.value for operation in Operation if operation in rule.allow]
     return table
 
 
-def written(rules: Iterable[Rule]) -> str:
-    """Return rules as the text of a policy."""
-    parts = [STARTER.partition("\n\n")[0] + "\n"]
-    for table in tables(rules):
-        lines = (f"{key} = {_text(value)}" for key, value in table.items())
-        parts.append("\n".join(("[[rule]]", *lines, "")))
-    return "\n".join(parts)
-
-
-def _text(value: object) -> str:
-    """Write a value; what JSON writes of texts, lists and true is TOML, DEL aside, which no value has."""
-    return json.dumps(value)
+def table_of(scope: Scope) -> dict[str, list[str]]:
+    """Return a scope as a table."""
+    return {key: sorted(getattr(scope, key)) for key in _SCOPE if getattr(scope, key)}

@@ -61,14 +61,29 @@ class VisibleIndex:
         """Count the matches that may be seen."""
         return self._index.count(seen(query))
 
-    def check(self, uids: Mapping[Level, str]) -> None:
-        """Raise NotAuthorisedError where what the UIDs name is kept, and the asker may not see it; blocks."""
+    def sees(self, study_instance_uid: str) -> bool:
+        """Tell whether a study is kept of which the asker may see something; blocks."""
+        return bool(self.count(Query(Level.STUDY, (Condition(UNIQUE_KEYS[Level.STUDY], Exact(study_instance_uid)),))))
+
+    def check_study(self, study_instance_uid: str) -> None:
+        """Raise NotAuthorisedError where a study is kept, and the asker may not change all of it; blocks."""
+        self.check({Level.STUDY: study_instance_uid}, whole=True)
+
+    def check(self, uids: Mapping[Level, str], *, whole: bool = False) -> None:
+        """Raise NotAuthorisedError where what the UIDs name is kept, and the asker may not see it; blocks.
+
+        whole asks whether all of it may be seen: what is to be deleted or changed.
+        """
         named = {level: uid for level, uid in uids.items() if uid}
-        if named:
-            lowest = max(named, key=lambda level: level.depth)
-            self.check_all(
-                Query(lowest, tuple(Condition(UNIQUE_KEYS[level], Exact(uid)) for level, uid in named.items()))
-            )
+        if not granted().within or not named:
+            return
+        lowest = max(named, key=lambda level: level.depth)
+        conditions = tuple(Condition(UNIQUE_KEYS[level], Exact(uid)) for level, uid in named.items())
+        query = Query(Level.IMAGE if whole else lowest, conditions)
+        kept = self._index.count(query)
+        shown = self._index.count(seen(query)) if kept else 0
+        if kept and (not shown or (whole and shown < kept)):
+            raise NotAuthorisedError(f"{named[lowest]} lies outside of what you may see")
 
     def check_all(self, query: Query) -> None:
         """Raise NotAuthorisedError where some of the matches may not be seen; blocks."""

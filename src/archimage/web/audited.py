@@ -118,7 +118,7 @@ class Audited:
         if act in {"opened", "exported"} and "{id}" in route:
             return self._audit.opened(caller, scope["path"], failure)
         if act in {"sent", "accessed", "exported"}:
-            for uids in _uids(scope, route):
+            for uids in uids_of(scope, route):
                 self._audit.looked(act, caller, uids, failure)
         return None
 
@@ -136,7 +136,7 @@ def _query(scope: Scope) -> bytes:
     return path + b"?" + asked if asked else path
 
 
-def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
+def uids_of(scope: Scope, route: str) -> list[tuple[str, str, str]]:
     """Return the UIDs of study, series and instance that a request names, empty where it names none."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     if route == "/wado":
@@ -145,11 +145,11 @@ def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
         listed = [uid for text in query.get("StudyInstanceUID", []) for uid in text.split(",")]
         return [(uid, "", "") for uid in dict.fromkeys(listed)]
     else:
-        named = {_NAMES.get(name, name): value for name, value in _variables(route, scope["path"]).items()}
+        named = {_NAMES.get(name, name): value for name, value in variables_of(route, scope["path"]).items()}
     return [(named.get("study", ""), named.get("series", ""), named.get("instance", ""))]
 
 
-def _variables(route: str, path: str) -> dict[str, str]:
+def variables_of(route: str, path: str) -> dict[str, str]:
     """Return the values of a template's variables."""
     pairs = zip(route.split("/"), path.split("/"), strict=False)
     return {part[1:-1]: value for part, value in pairs if part.startswith("{")}
