@@ -1,6 +1,7 @@
-"""The settings of who may prove who he is: `access` and `access.oidc` of `config`."""
+"""The settings of who may do what, and who may prove who he is: `access` and `access.oidc` of `config`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -38,8 +39,12 @@ class OidcConfig(Section):
 
 
 class AccessConfig(Section):
-    """Who may prove who he is, and how (docs/users.md)."""
+    """Who may do what (docs/access.md), who may prove who he is, and how (docs/users.md)."""
 
+    policy: Path = Field(
+        default=Path("access.toml"),
+        description="File of the rules; a relative path is one in the data directory.",
+    )
     session_idle_s: Seconds = Field(default=3_600.0, description="Time after which an unused session is over, seconds.")
     session_s: Seconds = Field(default=43_200.0, description="Time after which any session is over, seconds.")
     password_length: int = Field(default=12, ge=8, le=128, description="Characters that a password has at least.")

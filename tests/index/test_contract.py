@@ -17,6 +17,7 @@ from tests.contract.credentials_contract import SessionsContract, SharesContract
 from tests.contract.failures_contract import FailuresContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
+from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
@@ -47,6 +48,15 @@ class TestSqliteFreeText(FreeTextContract):
 
 class TestSqliteLabels(LabelsContract):
     """Labels."""
+
+    @pytest.fixture
+    def labels(self, index: SqliteIndex) -> LabelTable:
+        """Return the empty table."""
+        return LabelTable(index)
+
+
+class TestSqliteExtents(ExtentsContract):
+    """What somebody may see."""
 
     @pytest.fixture
     def labels(self, index: SqliteIndex) -> LabelTable:

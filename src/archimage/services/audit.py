@@ -100,6 +100,12 @@ class AuditService:
         here = self.messages.here(requestor=True)
         self._tell(self.messages.alert(audit.SECURITY_CONFIGURATION, here, description, result=result))
 
+    def policy_changed(self, description: str, good: bool) -> None:
+        """Tell that the access policy is another one, or that one was not taken; by whom, if that is known."""
+        who = person(callers.current()) if callers.current() else self.messages.here(requestor=True)
+        result = Result.SUCCESS if good else Result.MINOR_FAILURE
+        self._tell(self.messages.alert(audit.SECURITY_CONFIGURATION, who, description, result=result))
+
     # Associations
 
     def queried(self, asking: Peer, sop_class_uid: str, identifier: bytes, syntax: str, failure: str) -> None:

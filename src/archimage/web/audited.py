@@ -15,12 +15,13 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from archimage.audit_ports import AuditSink
-from archimage.errors import UnavailableError
+from archimage.errors import ArchimageError, UnavailableError
 from archimage.model import callers
 from archimage.model.access import Principal
 from archimage.model.callers import Caller
 from archimage.services.audit import AuditService
 from archimage.web import errors, probes
+from archimage.web.authenticated import PRINCIPAL, UNASKED, Authenticator, address_of, refusal
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.management import ROOT, UPLOAD
 from archimage.web.measured import route_of
@@ -72,10 +73,13 @@ def act_of(method: str, route: str) -> Act:
 
 
 class Audited:
-    """Passes requests on, and tells the trail of each; sink says whether anything may be done."""
+    """Finds out who sends a request, passes it on and tells the trail of it; sink says whether anything may be done."""
 
-    def __init__(self, application: ASGIApp, audit: AuditService, sink: AuditSink) -> None:
+    def __init__(
+        self, application: ASGIApp, audit: AuditService, sink: AuditSink, authenticator: Authenticator
+    ) -> None:
         self._application = application
+        self._authenticator = authenticator
         self._audit = audit
         self._sink = sink
 
@@ -89,7 +93,8 @@ class Audited:
         except UnavailableError as error:
             return await errors.response(error)(scope, receive, send)
         door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
-        caller = Caller(door, uuid.uuid4().hex, Principal(address=(scope["client"] or ("",))[0]))
+        application, principal = await self._asked_by(scope)
+        caller = Caller(door, uuid.uuid4().hex, principal)
         status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 
         async def watched(message: Message) -> None:
@@ -101,12 +106,23 @@ class Audited:
         whole = False
         try:
             with callers.within(caller):
-                await self._application(scope, receive, watched)
+                await application(scope, receive, watched)
             whole = True
         finally:
             failure = _failure(status, whole=whole)
             self._tell(scope, caller, status, failure)
             self._audit.over(caller)
+
+    async def _asked_by(self, scope: Scope) -> tuple[ASGIApp, Principal]:
+        """Return what answers a request, and who sends it; scope tells that too."""
+        scope[PRINCIPAL] = principal = Principal(address=address_of(scope))
+        if scope["path"].startswith(UNASKED):
+            return self._application, principal
+        try:
+            scope[PRINCIPAL] = principal = await self._authenticator.principal(scope)
+        except ArchimageError as error:
+            return refusal(scope, error), principal
+        return self._application, principal
 
     def _tell(self, scope: Scope, caller: Caller, status: int, failure: str) -> None:
         route = route_of(scope)
@@ -118,7 +134,7 @@ class Audited:
         if act in {"opened", "exported"} and "{id}" in route:
             return self._audit.opened(caller, scope["path"], failure)
         if act in {"sent", "accessed", "exported"}:
-            for uids in _uids(scope, route):
+            for uids in uids_of(scope, route):
                 self._audit.looked(act, caller, uids, failure)
         return None
 
@@ -136,7 +152,7 @@ def _query(scope: Scope) -> bytes:
     return path + b"?" + asked if asked else path
 
 
-def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
+def uids_of(scope: Scope, route: str) -> list[tuple[str, str, str]]:
     """Return the UIDs of study, series and instance that a request names, empty where it names none."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     if route == "/wado":
@@ -145,11 +161,11 @@ def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
         listed = [uid for text in query.get("StudyInstanceUID", []) for uid in text.split(",")]
         return [(uid, "", "") for uid in dict.fromkeys(listed)]
     else:
-        named = {_NAMES.get(name, name): value for name, value in _variables(route, scope["path"]).items()}
+        named = {_NAMES.get(name, name): value for name, value in variables_of(route, scope["path"]).items()}
     return [(named.get("study", ""), named.get("series", ""), named.get("instance", ""))]
 
 
-def _variables(route: str, path: str) -> dict[str, str]:
+def variables_of(route: str, path: str) -> dict[str, str]:
     """Return the values of a template's variables."""
     pairs = zip(route.split("/"), path.split("/"), strict=False)
     return {part[1:-1]: value for part, value in pairs if part.startswith("{")}

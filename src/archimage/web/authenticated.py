@@ -11,18 +11,26 @@ import binascii
 import ipaddress
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from archimage.errors import NotAuthenticatedError, NotAuthorisedError
+from archimage.errors import ArchimageError, NotAuthenticatedError, NotAuthorisedError
 from archimage.model.access import Principal
 from archimage.services.identity import IdentityService
 from archimage.services.proofs import TOKEN_PREFIX
 from archimage.threads import WorkerThreads
-from archimage.web import cookies
+from archimage.web import cookies, errors
 from archimage.web.origins import READING, is_own
 
+PRINCIPAL: Final = "archimage.principal"
+"""Where in a request's scope it stands who sends it."""
+UNASKED: Final = ("/login", "/logout", "/share/", "/static/")
+"""How addresses begin of which nobody is asked who he is: they can be had with a session that is over."""
+LOGIN: Final = "/login"
 _MAX_CREDENTIALS: Final = 16_384
 _HTTPS: Final = "Send it over HTTPS: set http.tls, or http.public_url where a proxy speaks HTTPS."
 
@@ -90,6 +98,21 @@ class Authenticator:
                 user, password = _basic(credentials)
                 return lambda: self._identity.by_password(user, password, address)
         raise NotAuthenticatedError(f"Authorization: the scheme {scheme[:20]!r} is not known; Bearer and Basic are")
+
+
+def refusal(scope: Scope, error: ArchimageError) -> Response:
+    """Answer a request whose sender could not be told: people are led to the login page."""
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    is_page = scope["method"] == "GET" and b"text/html" in accepted
+    return to_login(scope) if is_page and isinstance(error, NotAuthenticatedError) else errors.response(error)
+
+
+def to_login(scope: Scope) -> Response:
+    """Lead somebody to the login page, and from there back to where he wanted to be."""
+    query = scope["query_string"].decode("latin-1")
+    wanted = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    to = LOGIN if wanted == "/" else f"{LOGIN}?next={quote(wanted, safe='')}"
+    return RedirectResponse(to, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 def address_of(scope: Scope) -> str:

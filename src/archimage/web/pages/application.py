@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -13,24 +14,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from archimage import __version__
-from archimage.errors import ArchimageError
+from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
 from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
+from archimage.web.authenticated import to_login
 from archimage.web.dicomweb.resources import SERVICE_ROOT
-from archimage.web.guarding import Guarded
 from archimage.web.hosts import address_of
 from archimage.web.management import ApiServices
 from archimage.web.measured import where
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
-from archimage.web.origins import SameOrigin
 from archimage.web.pages import login, opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
+from archimage.web.permitted import Permits
 
 SEGMENTS: Final = (
     *(
@@ -190,33 +190,35 @@ def has_picture(modalities: Sequence[str]) -> bool:
     return not modalities or any(modality not in _WITHOUT_PICTURE for modality in modalities)
 
 
-def build(services: ApiServices, full_viewer: Installation, public_url: str, *, body_timeout_s: float) -> ASGIApp:
-    """Make the application; it answers for the full viewer where that is not installed.
-
-    body_timeout_s bounds the wait for what is filled in on the login page, seconds.
-    """
+def build(services: ApiServices, permits: Permits, full_viewer: Installation, public_url: str) -> Starlette:
+    """Make the application; it answers for the full viewer where that is not installed."""
     assets = Assets()
     pages = Pages(services, assets, full_viewer, public_url)
+    page = partial(_page, pages, permits)
     application = Starlette(
         routes=[
-            _page("/", pages, pages.study_list),
-            _page("/studies/{uid}", pages, pages.study),
-            _page("/viewer", pages, pages.viewer),
-            *(_page(path, pages, pages.plain) for path in _PLAIN),
-            *(_page(path, pages, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
+            page("/", pages.study_list),
+            page("/studies/{uid}", pages.study),
+            page("/viewer", pages.viewer),
+            *(page(path, pages.plain) for path in _PLAIN),
+            *(page(path, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
             *login.routes(services, pages.written, public_url),
         ],
         exception_handlers={HTTPException: _refusal(pages)},
     )
     application.router.redirect_slashes = False
-    return SameOrigin(Guarded(application, body_timeout_s=body_timeout_s, held=lambda _path: True))
+    return application
 
 
-def _page(path: str, pages: Pages, write: Callable[[Request], Response]) -> Route:
+def _page(pages: Pages, permits: Permits, path: str, write: Callable[[Request], Response]) -> Route:
     """Make the route of a page; it is written in a worker thread."""
 
     async def endpoint(request: Request) -> Response:
+        try:
+            await permits.enter(request.scope, path)
+        except ArchimageError as error:
+            return await run_in_threadpool(_told, pages, request, error)
         return await run_in_threadpool(_answered, pages, write, request)
 
     return Route(path, endpoint, methods=["GET"])
@@ -227,15 +229,22 @@ def _answered(pages: Pages, write: Callable[[Request], Response], request: Reque
     try:
         return write(request)
     except Exception as error:
-        message, next_step = errors.explain(error)
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
-        if isinstance(error, ArchimageError):
-            status = errors.answer_to(error).status
-        if status == HTTPStatus.NOT_FOUND:
-            next_step = _LOOK
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.exception("a page failed", **where(request.scope), status=int(status))
-        return pages.problem(request, status, message, next_step)
+        return _told(pages, request, error)
+
+
+def _told(pages: Pages, request: Request, error: Exception) -> Response:
+    """Write what went wrong; whoever can log in for it is led there."""
+    if isinstance(error, NotAuthenticatedError):
+        return to_login(request.scope)
+    message, next_step = errors.explain(error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, ArchimageError):
+        status = errors.answer_to(error).status
+    if status == HTTPStatus.NOT_FOUND:
+        next_step = _LOOK
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("a page failed", **where(request.scope), status=int(status), exc_info=error)
+    return pages.problem(request, status, message, next_step)
 
 
 def _refusal(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -18,11 +18,10 @@ from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
 from archimage.services.oidc import STARTED_FOR_S, OidcClient, Started
 from archimage.web import cookies, errors
-from archimage.web.authenticated import address_of, is_loopback
+from archimage.web.authenticated import LOGIN, address_of, is_loopback
 from archimage.web.hosts import address_of as own_address
 from archimage.web.management import ApiServices
 
-LOGIN: Final = "/login"
 _CALLBACK: Final = f"{LOGIN}/oidc/callback"
 _MAX_NEXT: Final = 2_000
 _PLAIN: Final = "A password is not taken over plain HTTP. Open this page over HTTPS, or on the server's own machine."
