@@ -178,11 +178,7 @@ class App:
         if self.compression is not None:
             opened.callback(self.compression.close)
         self.associations = AssociationTable(events.publish, self.metering.meter, self.tracer)
-        tasks = TaskService(events, explain, self.tracer)
-        opened.callback(tasks.close)
-        self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
-        opened.callback(self._transcoding.shutdown, cancel_futures=True)
-        opened.callback(self.pixels.close)
+        tasks = self._task_service(opened, events)
         made = MetadataService(visible, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
         preparing = PreparingService(made, self.pixels.warm)
         opened.callback(preparing.close)
@@ -214,6 +210,15 @@ class App:
         opened.callback(self.services.status.close)
         self._work_with(opened, replacement)
         self._meter(intake)
+
+    def _task_service(self, opened: ExitStack, events: EventHub) -> TaskService:
+        """Make what works in the background, and the threads beside it."""
+        tasks = TaskService(events, explain, self.tracer)
+        opened.callback(tasks.close)
+        self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
+        opened.callback(self._transcoding.shutdown, cancel_futures=True)
+        opened.callback(self.pixels.close)
+        return tasks
 
     def _work_with(self, opened: ExitStack, replacement: ReplacementService) -> None:
         """Make what works with the services."""

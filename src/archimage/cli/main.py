@@ -7,6 +7,7 @@ import typer
 
 from archimage import __version__
 from archimage.cli import (
+    access,
     audit,
     config,
     deidentify,
@@ -61,6 +62,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
+app.add_typer(access.app, name="access")
 
 
 def _version(asked: bool) -> None:

@@ -21,7 +21,7 @@ from archimage.model.access import Principal
 from archimage.model.callers import Caller
 from archimage.services.audit import AuditService
 from archimage.web import errors, probes
-from archimage.web.authenticated import PRINCIPAL, UNASKED, Authenticator, address_of, refusal
+from archimage.web.authenticated import UNASKED, Authenticator, address_of, refusal
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.management import ROOT, UPLOAD
 from archimage.web.measured import route_of
@@ -114,15 +114,14 @@ class Audited:
             self._audit.over(caller)
 
     async def _asked_by(self, scope: Scope) -> tuple[ASGIApp, Principal]:
-        """Return what answers a request, and who sends it; scope tells that too."""
-        scope[PRINCIPAL] = principal = Principal(address=address_of(scope))
+        """Return what answers a request, and who sends it."""
+        unknown = Principal(address=address_of(scope))
         if scope["path"].startswith(UNASKED):
-            return self._application, principal
+            return self._application, unknown
         try:
-            scope[PRINCIPAL] = principal = await self._authenticator.principal(scope)
+            return self._application, await self._authenticator.principal(scope)
         except ArchimageError as error:
-            return refusal(scope, error), principal
-        return self._application, principal
+            return refusal(scope, error), unknown
 
     def _tell(self, scope: Scope, caller: Caller, status: int, failure: str) -> None:
         route = route_of(scope)

@@ -26,8 +26,6 @@ from archimage.threads import WorkerThreads
 from archimage.web import cookies, errors
 from archimage.web.origins import READING, is_own
 
-PRINCIPAL: Final = "archimage.principal"
-"""Where in a request's scope it stands who sends it."""
 UNASKED: Final = ("/login", "/logout", "/share/", "/static/")
 """How addresses begin of which nobody is asked who he is: they can be had with a session that is over."""
 LOGIN: Final = "/login"

@@ -12,13 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.errors import ArchimageError, NotAuthenticatedError, NotAuthorisedError
 from archimage.model import callers
-from archimage.model.access import Grant, Operation, Principal
+from archimage.model.access import NOBODY, Grant, Operation, Principal
 from archimage.model.attributes import Level
 from archimage.services.access import AccessService
 from archimage.services.visible import VisibleIndex
 from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
-from archimage.web.authenticated import PRINCIPAL
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.management import ROOT
 from archimage.web.metrics import PATH as METRICS
@@ -181,7 +180,8 @@ class Permits:
             NotAuthenticatedError: it was granted nothing, and nobody knows who asks.
             NotAuthorisedError: it was granted nothing, or what it names lies outside of that.
         """
-        principal: Principal = scope.get(PRINCIPAL) or Principal()
+        caller = callers.current()
+        principal = NOBODY if caller is None else caller.principal
         operation = operation_of(scope["method"], route)
         if operation in {"free", "own"} or (self._access.is_open and principal.restriction is None):
             return

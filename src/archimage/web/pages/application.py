@@ -44,6 +44,7 @@ SEGMENTS: Final = (
         "changes",
         "system",
         "concurrency",
+        "access",
         "docs",
         "static",
         "login",
@@ -52,7 +53,7 @@ SEGMENTS: Final = (
     ),
 )
 """First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/concurrency", "/docs")
+_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/concurrency", "/access", "/docs")
 """Addresses of pages whose scripts ask for all that they show."""
 ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
 """Addresses that are pages as they stand."""
