@@ -50,7 +50,7 @@ def test_what_changes_something_needs_more_than_a_search() -> None:
 def test_what_is_somebodys_own_stands_below_me_or_has_to_do_with_logging_in() -> None:
     own = {route for method, route in served() if operation_of(method, route) == "own"}
     assert {route for route in own if not route.startswith(f"{ROOT}/me")} == {
-        *("/login", "/login/oidc", "/login/oidc/callback", "/logout", "/share/{secret}")
+        *("/me", "/login", "/login/oidc", "/login/oidc/callback", "/logout", "/share/{secret}")
     }
 
 

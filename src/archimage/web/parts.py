@@ -16,6 +16,7 @@ from archimage.web.origins import SameOrigin
 from archimage.web.orthanc import application as orthanc
 from archimage.web.orthanc.calls import OrthancServices
 from archimage.web.pages import application as pages
+from archimage.web.pages import login
 from archimage.web.permitted import Permits
 
 
@@ -62,7 +63,7 @@ def build(services: OrthancServices, permits: Permits, config: Config, others: A
     )
     parts: dict[str, ASGIApp] = {
         "api": api.build(management, permits, body_timeout_s=settings.request_timeout_s),
-        **dict.fromkeys(pages.SEGMENTS, shown),
+        **dict.fromkeys((*pages.SEGMENTS, *login.SEGMENTS), shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
     followed = None

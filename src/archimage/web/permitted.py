@@ -97,6 +97,8 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/access": _ADMINISTER,
     "/docs": "known",
     "/static/{version}/{name}": "free",
+    "/users": _ADMINISTER,
+    "/me": "own",
     "/login": "own",
     "/login/oidc": "own",
     "/login/oidc/callback": "own",

@@ -18,6 +18,8 @@ from starlette.routing import Route
 from archimage import __version__
 from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
+from archimage.model import callers
+from archimage.model.access import NOBODY
 from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
@@ -48,12 +50,24 @@ SEGMENTS: Final = (
         "docs",
         "static",
         "login",
-        "logout",
-        "share",
+        "me",
+        "users",
     ),
 )
 """First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/concurrency", "/access", "/docs")
+_PLAIN: Final = (
+    "/upload",
+    "/nodes",
+    "/query",
+    "/activity",
+    "/changes",
+    "/system",
+    "/concurrency",
+    "/access",
+    "/users",
+    "/me",
+    "/docs",
+)
 """Addresses of pages whose scripts ask for all that they show."""
 ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
 """Addresses that are pages as they stand."""
@@ -177,7 +191,11 @@ class Pages:
     ) -> Response:
         """Write a template, with what is shown in it."""
         theme = request.cookies.get(_THEME, "")
+        caller, identity = callers.current(), self._services.identity
+        principal = NOBODY if caller is None else caller.principal
         about = {
+            "me": "" if principal.restriction else principal.user,
+            "can_log_in": identity.has_users() or self._services.oidc is not None,
             "theme": theme if theme in _THEMES else "",
             "viewers": opening.Viewers(full=self._full_viewer.viewer() is not None),
         }

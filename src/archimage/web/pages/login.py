@@ -22,6 +22,8 @@ from archimage.web.authenticated import LOGIN, address_of, is_loopback
 from archimage.web.hosts import address_of as own_address
 from archimage.web.management import ApiServices
 
+SEGMENTS: Final = ("logout", "share")
+"""First segments of the addresses that are no pages."""
 _CALLBACK: Final = f"{LOGIN}/oidc/callback"
 _MAX_NEXT: Final = 2_000
 _PLAIN: Final = "A password is not taken over plain HTTP. Open this page over HTTPS, or on the server's own machine."
