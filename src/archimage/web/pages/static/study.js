@@ -4,6 +4,7 @@ import { change } from "./changing.js";
 import { sure } from "./dialogs.js";
 import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
+import { share } from "./sharing.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const MAX_SHOWN = 400;
@@ -34,6 +35,7 @@ document.getElementById("delete").addEventListener("click", async () => {
   });
 });
 document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
+document.getElementById("share")?.addEventListener("click", () => share(study));
 document.addEventListener("click", onLabelClick);
 
 const listen = (name, does) => {
