@@ -31,7 +31,6 @@ Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "
 
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
-_FREE: Final = probes.PATHS | {METRICS}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
 _ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
@@ -82,10 +81,11 @@ class Audited:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"]
-        if path in _FREE:
+        if path in probes.PATHS:
             return await self._application(scope, receive, send)
         try:
-            self._sink.check()
+            if path != METRICS:
+                self._sink.check()
         except UnavailableError as error:
             return await errors.response(error)(scope, receive, send)
         door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
@@ -139,7 +139,9 @@ def _query(scope: Scope) -> bytes:
 def uids_of(scope: Scope, route: str) -> list[tuple[str, str, str]]:
     """Return the UIDs of study, series and instance that a request names, empty where it names none."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    if route == "/wado":
+    if route == "/viewer":
+        named = {"study": query.get("study", [""])[0]}
+    elif route == "/wado":
         named = {name: query.get(key, [""])[0] for name, key in _URI_NAMES.items()}
     elif route.endswith("/archive"):
         listed = [uid for text in query.get("StudyInstanceUID", []) for uid in text.split(",")]
