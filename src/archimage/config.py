@@ -329,6 +329,22 @@ class AuditConfig(_Section):
     )
 
 
+class SignaturesConfig(_Section):
+    """Digital signatures of objects (docs/signatures.md); a relative path is one in the data directory."""
+
+    authorities: str = Field(default="", description="PEM file of who is trusted to certify signers; empty: nobody.")
+    certificate: str = Field(
+        default="", description="PEM file of the certificate that signs what is exported; empty: nothing is signed."
+    )
+    key: str = Field(default="", description="PEM file of its RSA key, without a password.")
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> "SignaturesConfig":
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("signatures.certificate and signatures.key are set together, or neither is")
+        return self
+
+
 class NodeConfig(_Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
@@ -377,6 +393,7 @@ class Config(BaseSettings):
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()
+    signatures: SignaturesConfig = SignaturesConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

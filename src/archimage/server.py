@@ -159,6 +159,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         removal=services.removal,
         rendering=services.rendering,
         transcoding=services.transcoding,
+        signatures=app.signatures,
     )
     management = ApiServices(
         status=services.status,
@@ -175,6 +176,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         preparing=services.preparing,
         changes=app.changes,
         audit=app.auditing.service,
+        signatures=app.signatures,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal)

@@ -15,6 +15,7 @@ from archimage.services.labels import LabelService
 from archimage.services.nodes import NodeService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
@@ -46,5 +47,6 @@ class ApiServices:
     preparing: PreparingService
     changes: ChangeService
     audit: AuditService
+    signatures: SignatureService
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

@@ -107,6 +107,7 @@ class Pages:
         self._templates.globals.update(
             asset=assets.address, version=__version__, has_picture=has_picture, navigation=_NAVIGATION
         )
+        self._templates.globals.update(can_sign=services.signatures.can_sign)
         self._templates.globals.update(page_size=studies.PAGE_SIZE, few=FEW, uncounted=UNCOUNTED)
 
     def study_list(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ import { change } from "./changing.js";
 import { sure } from "./dialogs.js";
 import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
+import { checkSignatures } from "./signatures.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const MAX_SHOWN = 400;
@@ -33,6 +34,9 @@ document.getElementById("delete").addEventListener("click", async () => {
     location.assign("/");
   });
 });
+for (const id of ["check", "check-more"]) {
+  document.getElementById(id).addEventListener("click", () => attempt(() => checkSignatures(study)));
+}
 document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
 document.addEventListener("click", onLabelClick);
 
