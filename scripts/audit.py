@@ -31,7 +31,7 @@ def audit(service: str = SERVICE, lock: Path = LOCK) -> int:
     if (reason := _unreached(service)) is not None:
         print(f"NOT CHECKED: nothing is known of the dependencies' vulnerabilities: {reason}", file=sys.stderr)
         return NOT_CHECKED
-    command = [sys.executable, "-m", "pip_audit", "--requirement", lock, "--require-hashes", "--disable-pip"]
+    command = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--require-hashes", "--disable-pip"]
     command += ["--vulnerability-service", "osv", "--osv-url", service, "--timeout", str(_TIMEOUT_S)]
     command += ["--format", "json", "--progress-spinner", "off"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S, check=False)
@@ -72,4 +72,4 @@ def _told(packages: Sequence[dict[str, Any]]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(audit(*sys.argv[1:2]))
+    sys.exit(audit(sys.argv[1] if len(sys.argv) > 1 else SERVICE))

@@ -22,8 +22,8 @@ _OSI: Final = "License :: OSI Approved :: "
 
 def bill() -> dict[str, Any]:
     """Return the bill of materials."""
-    command = [sys.executable, "-m", "cyclonedx_py", "requirements", _ROOT / "requirements" / "runtime.lock"]
-    command += ["--pyproject", _ROOT / "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", "-"]
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", f"{_ROOT}/requirements/runtime.lock"]
+    command += ["--pyproject", f"{_ROOT}/pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", "-"]
     made = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found: dict[str, Any] = json.loads(made.stdout)
     root = found["metadata"]["component"]
@@ -45,8 +45,8 @@ def _licences(name: str) -> Iterator[dict[str, Any]]:
     except metadata.PackageNotFoundError:
         return
     classified = [text.removeprefix(_OSI) for text in told.get_all("Classifier", []) if text.startswith(_OSI)]
-    written = told.get("License", "").strip()
-    if expression := told.get("License-Expression"):
+    written = "".join(told.get_all("License", [])).strip()
+    if expression := "".join(told.get_all("License-Expression", [])):
         yield {"expression": expression}
     elif classified:
         yield from ({"license": {"name": one}} for one in classified)

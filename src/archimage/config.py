@@ -71,6 +71,14 @@ def _check_modality(text: str) -> str:
     return text.upper()
 
 
+def _check_file_name(text: str) -> str:
+    """Let through what may name a file: what is not even on one line is the file's content, or a key."""
+    if "\n" in text or "-----" in text:
+        raise ValueError("this is the name of a file, not what is in it")
+    return text
+
+
+FileName = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_file_name)]
 Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Compression = Literal[
     "htj2k-lossless",
@@ -263,16 +271,16 @@ class LogConfig(_Section):
 class TlsConfig(_Section):
     """Certificates, and what of TLS is allowed (docs/security.md); a relative path is one in the data directory."""
 
-    certificate: str = Field(
+    certificate: FileName = Field(
         default="",
         description="PEM file of our certificate, followed by those of its issuers; empty: no TLS.",
     )
-    key: str = Field(default="", description="PEM file of its key, without a password.")
-    authorities: str = Field(
+    key: FileName = Field(default="", description="PEM file of its key, without a password.")
+    authorities: FileName = Field(
         default="",
         description="PEM file of who may issue certificates of peers; empty: for calls, the system's.",
     )
-    revoked: str = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
+    revoked: FileName = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
     profile: TlsProfile = Field(
         default="bcp195", description="Of PS3.15: `bcp195` (B.12), or `modified-bcp195` (B.13), which allows less."
     )
@@ -332,11 +340,13 @@ class AuditConfig(_Section):
 class SignaturesConfig(_Section):
     """Digital signatures of objects (docs/signatures.md); a relative path is one in the data directory."""
 
-    authorities: str = Field(default="", description="PEM file of who is trusted to certify signers; empty: nobody.")
-    certificate: str = Field(
+    authorities: FileName = Field(
+        default="", description="PEM file of who is trusted to certify signers; empty: nobody."
+    )
+    certificate: FileName = Field(
         default="", description="PEM file of the certificate that signs what is exported; empty: nothing is signed."
     )
-    key: str = Field(default="", description="PEM file of its RSA key, without a password.")
+    key: FileName = Field(default="", description="PEM file of its RSA key, without a password.")
 
     @model_validator(mode="after")
     def _certificate_has_a_key(self) -> "SignaturesConfig":
