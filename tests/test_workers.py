@@ -249,10 +249,10 @@ def test_what_a_killed_server_counted_in_is_removed_by_the_next_start_alone(tmp_
     def directories() -> set[Path]:
         return {path for path in temporary.glob("archimage-metrics-*") if not path.is_symlink()}
 
-    options, environment = ("--workers", "2"), {"TMPDIR": str(temporary)}
-    with running(tmp_path / "running" / "data", options, **environment):
+    options, there = ("--workers", "2"), str(temporary)
+    with running(tmp_path / "running" / "data", options, TMPDIR=there):
         mine = directories()
-        killed = launch(tmp_path / "killed" / "data", options, **environment)
+        killed = launch(tmp_path / "killed" / "data", options, TMPDIR=there)
         killed.wait_until_ready()
         left = directories() - mine
         children = psutil.Process(killed.process.pid).children(recursive=True)
@@ -261,7 +261,7 @@ def test_what_a_killed_server_counted_in_is_removed_by_the_next_start_alone(tmp_
         assert _ended(children)
         assert len(mine) == len(left) == 1
         assert directories() == mine | left
-        with running(tmp_path / "third" / "data", options, **environment):
+        with running(tmp_path / "third" / "data", options, TMPDIR=there):
             assert left & directories() == set()
             assert mine < directories()
     assert directories() == set()

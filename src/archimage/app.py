@@ -208,6 +208,7 @@ class App:
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
+        self.changes.ended = self.auditing.service.change_ended
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
     def _meter(self, intake: Intake) -> None:
