@@ -31,6 +31,7 @@ from archimage.net.peers import NodePeers
 from archimage.net.scp.outgoing import Outbound, Transcoder
 from archimage.net.sending import NodeSender
 from archimage.observe import logs
+from archimage.services.access import AccessService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.change_plans import Planner
 from archimage.services.change_work import Tools
@@ -66,10 +67,12 @@ from archimage.services.tasks import TaskService
 from archimage.services.told import object_came
 from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
+from archimage.services.visible import VisibleIndex
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
+from archimage.storage.policy import PolicyFile
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
@@ -102,6 +105,7 @@ class Services:
     labels: LabelService
     nodes: NodeService
     preparing: PreparingService
+    access: AccessService
 
 
 class App:
@@ -153,7 +157,8 @@ class App:
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
         config, directory = self.config, self.config.storage.directory
-        frames = FrameService(self.index, self.blobs)
+        self.visible = visible = VisibleIndex(self.index)
+        frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
         removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
@@ -169,18 +174,19 @@ class App:
         self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
         opened.callback(self.pixels.close)
-        made = MetadataService(self.index, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
+        made = MetadataService(visible, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
         preparing = PreparingService(made, self.pixels.warm)
         opened.callback(preparing.close)
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
+        nodes = NodeService(_configured_nodes(config), NodeTable(self.index), events.publish)
         store = self._store_service(intake)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
         self.services = Services(
             store=store,
             query=query,
-            retrieve=RetrieveService(self.index, self.blobs),
+            retrieve=RetrieveService(visible, self.blobs),
             frames=frames,
             removal=removal,
             metadata=made,
@@ -191,9 +197,10 @@ class App:
             tasks=tasks,
             uploads=uploads,
             catalogue=CatalogueService(query, labels, dicomweb=SERVICE_ROOT),
-            labels=LabelService(labels, events),
-            nodes=NodeService(_configured_nodes(config), NodeTable(self.index), events.publish),
+            labels=LabelService(labels, events, visible),
+            nodes=nodes,
             preparing=preparing,
+            access=self._access_service(nodes),
         )
         opened.callback(self.services.status.close)
         self._work_with(opened, replacement)
@@ -209,6 +216,7 @@ class App:
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
+        self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
     def _meter(self, intake: Intake) -> None:
@@ -253,6 +261,13 @@ class App:
         opened.callback(peers.close)
         audited = AuditedPeers(peers, self.auditing.service)
         return PeerService(services.nodes, audited, services.retrieve, services.tasks)
+
+    def _access_service(self, nodes: NodeService) -> AccessService:
+        """Make what decides who may do what."""
+        path = self.config.storage.directory / self.config.access.policy
+        access = AccessService(PolicyFile(path), lambda: False, nodes.known)
+        access.changed = self.auditing.service.policy_changed
+        return access
 
     def _store_service(self, intake: Intake) -> StoreService:
         storage = self.config.storage

@@ -8,12 +8,12 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Final
 
-from archimage.callers import Caller
 from archimage.config import Config
 from archimage.errors import ConfigError, StorageError
 from archimage.logger import logger
 from archimage.model import audit
 from archimage.model.audit import AuditEvent, Result
+from archimage.model.callers import Caller
 from archimage.observe.audit import xml
 from archimage.observe.audit.forward import Forwarder, Repository
 from archimage.observe.audit.journal import Journal

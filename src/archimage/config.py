@@ -355,6 +355,15 @@ class SignaturesConfig(_Section):
         return self
 
 
+class AccessConfig(_Section):
+    """Who may do what (docs/access.md)."""
+
+    policy: Path = Field(
+        default=Path("access.toml"),
+        description="File of the rules; a relative path is one in the data directory.",
+    )
+
+
 class NodeConfig(_Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
@@ -404,6 +413,7 @@ class Config(BaseSettings):
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()
     signatures: SignaturesConfig = SignaturesConfig()
+    access: AccessConfig = AccessConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

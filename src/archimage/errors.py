@@ -29,6 +29,7 @@
     |    |- ConflictError             what is asked for does not go with what is there
     |    |- UnknownDestinationError   C-MOVE to an AE title that is not known here
     |    |- NotAuthorisedError
+    |    |- NotAuthenticatedError     nobody knows who asks, or what is said of it is wrong
     |    |- OutOfResourcesError       disk full, too many results
     |    |- InvalidRequestError       what a web client asks for cannot be read
     |    |- ExcessiveRequestError     it is larger than a limit
@@ -191,6 +192,10 @@ class UnknownDestinationError(ServiceError):
 
 class NotAuthorisedError(ServiceError):
     """The peer may not do this."""
+
+
+class NotAuthenticatedError(ServiceError):
+    """Who asks has not proved who he is."""
 
 
 class OutOfResourcesError(ServiceError):

@@ -316,8 +316,38 @@ class IndexWriter(Protocol):
         """Forget the settled removals up to a number, but never the last one of all."""
 
 
-class Index(Protocol):
+class Finding(Protocol):
     """Finds what is stored."""
+
+    def lookup(
+        self, sop_instance_uid: str, *, study_instance_uid: str | None = None, series_instance_uid: str | None = None
+    ) -> StoredInstance | None:
+        """Return one instance, or None; also where it does not belong to the study and series that are given."""
+
+    def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None:
+        """Return where the frames of one instance lie; None where it has none, or they were not noted.
+
+        path is that of the object which is meant: another one may have taken its place since.
+        """
+
+    def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
+        """Map the UID of each series of a study to a text that is another one after any change of its instances."""
+
+    def series_version(self, study_instance_uid: str, series_instance_uid: str) -> str | None:
+        """Return that text for one series, None where it is not there."""
+
+    def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
+        """Yield the matches in pages; each maps columns to text, absent values left out."""
+
+    def count(self, query: Query) -> int:
+        """Count the matches, limit and offset left aside."""
+
+    def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:
+        """Yield, in pages, what retrieval needs of every instance at or below the matches of query."""
+
+
+class Index(Finding, Protocol):
+    """Keeps in order what is stored."""
 
     def writing(self) -> AbstractContextManager[IndexWriter]:
         """Keep every other writer out, in this process and all others; an exception undoes what was added."""
@@ -331,31 +361,8 @@ class Index(Protocol):
         Their files, and what the ingest journals hold of them, are left alone: see `IndexWriter.remove`.
         """
 
-    def lookup(
-        self, sop_instance_uid: str, *, study_instance_uid: str | None = None, series_instance_uid: str | None = None
-    ) -> StoredInstance | None:
-        """Return one instance, or None; also where it does not belong to the study and series that are given."""
-
-    def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None:
-        """Return where the frames of one instance lie; None where it has none, or they were not noted.
-
-        path is that of the object which is meant: another one may have taken its place since.
-        """
-
     def awaiting_compression(self, limit: int) -> Sequence[Kept]:
         """Return some of the instances that wait to be compressed, at most limit."""
-
-    def series_versions(self, study_instance_uid: str) -> Mapping[str, str]:
-        """Map the UID of each series of a study to a text that is another one after any change of its instances."""
-
-    def series_version(self, study_instance_uid: str, series_instance_uid: str) -> str | None:
-        """Return that text for one series, None where it is not there."""
-
-    def find(self, query: Query) -> Iterator[Sequence[Mapping[str, str]]]:
-        """Yield the matches in pages; each maps columns to text, absent values left out."""
-
-    def count(self, query: Query) -> int:
-        """Count the matches, limit and offset left aside."""
 
     def some(self, query: Query, limit: int) -> Sequence[int]:
         """Return the keys of the matches, in no order, and of no more than limit of them."""
@@ -375,9 +382,6 @@ class Index(Protocol):
 
     def generation_at_once(self) -> str | None:
         """Return the same without waiting for disk, network or other threads; None where that cannot be."""
-
-    def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:
-        """Yield, in pages, what retrieval needs of every instance at or below the matches of query."""
 
     def all_instances(self) -> Iterator[Sequence[StoredInstance]]:
         """Yield every instance, in pages, for verification."""

@@ -177,9 +177,11 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         changes=app.changes,
         audit=app.auditing.service,
         signatures=app.signatures,
+        access=services.access,
+        visible=app.visible,
         concurrency=partial(_report, app, uses),
     )
-    named = OrthancService(app.hashed, services.query, services.removal)
+    named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer, app.auditing.trail)
     return application.build(dicomweb, management, named, app.health, app.config, threads, observing)
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from archimage.callers import Caller
 from archimage.model import audit
+from archimage.model.access import Principal
 from archimage.model.audit import EVENTS, Action, AuditEvent, Result
+from archimage.model.callers import Caller
 from archimage.observe.audit.syslog import frame
 from archimage.observe.audit.xml import encode
 from archimage.services.audit_messages import Instances, Messages, Peer, Subject, node_object, peer, person
@@ -25,7 +26,7 @@ _HOSTILE = "<script>\r\n\x1b[31m\u202e=cmd|'\"&]]>\x00\ud800\t\u2028\U0001f600"
 def _all(text: str = "") -> Iterator[AuditEvent]:
     """One message of every kind, its texts those of a peer."""
     messages, subject = _MESSAGES, Subject(text or "1.2.3", text, text, text)
-    who, other = person(Caller("web", "1", text, text)), peer(Peer(text, text), requestor=True)
+    who, other = person(Caller("web", "1", Principal(address=text, user=text))), peer(Peer(text, text), requestor=True)
     found = Instances(subject, {"1.2.840.10008.5.1.4.1.1.2": 3, "": 1})
     failed = Instances(subject, failed=1, failed_uids=(text or "1.2.4",), reason=text or "refused")
     yield messages.activity(started=True)

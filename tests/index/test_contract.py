@@ -12,6 +12,7 @@ from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.changes_contract import ChangesContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
+from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
@@ -41,6 +42,15 @@ class TestSqliteFreeText(FreeTextContract):
 
 class TestSqliteLabels(LabelsContract):
     """Labels."""
+
+    @pytest.fixture
+    def labels(self, index: SqliteIndex) -> LabelTable:
+        """Return the empty table."""
+        return LabelTable(index)
+
+
+class TestSqliteExtents(ExtentsContract):
+    """What somebody may see."""
 
     @pytest.fixture
     def labels(self, index: SqliteIndex) -> LabelTable:

@@ -34,6 +34,7 @@ STATUSES = {
     errors.ConflictError: 409,
     errors.UnknownDestinationError: 404,
     errors.NotAuthorisedError: 403,
+    errors.NotAuthenticatedError: 401,
     errors.OutOfResourcesError: 507,
     errors.CancelledError: 503,
     errors.InvalidRequestError: 400,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archimage.callers import Caller
 from archimage.cli.options import ConfigFile, Data, Json
 from archimage.cli.output import ExitCode, print_json, print_table, say
 from archimage.cli.serve import load
+from archimage.model.access import Principal
+from archimage.model.callers import Caller
 
 if TYPE_CHECKING:
     from archimage.config import Config
@@ -42,7 +43,7 @@ def this_user(command: str) -> Caller:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         name = str(os.getuid())
-    return Caller("command", f"{command} {os.getpid()}", user=name)
+    return Caller("command", f"{command} {os.getpid()}", Principal(user=name))
 
 
 @app.command("verify")

@@ -28,8 +28,8 @@ def import_files(
     config: ConfigFile = None,
 ) -> None:
     """Import files into the archive on this machine."""
-    from archimage.callers import within
     from archimage.cli.audit import this_user
+    from archimage.model.callers import within
     from archimage.services.importing import ImportService
     from archimage.services.sources import sources
 

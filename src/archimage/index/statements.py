@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from archimage.errors import InvalidQueryError
-from archimage.index import derived, freetext, matching
+from archimage.index import derived, extents, freetext, matching
 from archimage.index.dialect import Dialect
 from archimage.index.patterns import literal_prefix
 from archimage.index.schema import TABLES, instance, patient, series, study
@@ -96,7 +96,7 @@ def find(query: Query, dialect: Dialect) -> Statement:
     """Select the columns of `columns_of` of each match."""
     if query.among is None:
         return _of_page(query, _find(_every_page(query), dialect))
-    known = replace(query, among=(), conditions=(), fuzzy=False, text="", labels=())
+    known = replace(query, among=(), conditions=(), fuzzy=False, text="", labels=(), within=())
     every = _of_page(query, _find(_every_page(known), dialect))
     return Statement(every.text, {**every.parameters, _AMONG: dialect.pack(query.among)})
 
@@ -138,7 +138,7 @@ def _of_page(query: Query, every: Statement) -> Statement:
 def _find(query: Query, dialect: Dialect) -> Statement:
     """Join the matches' keys to the listing of their columns, of which only the former is made for every search."""
     is_led = any(map(_is_selective, query.conditions))
-    listed = _listed(replace(query, conditions=(), fuzzy=False, text="", labels=()), is_led, dialect)
+    listed = _listed(replace(query, conditions=(), fuzzy=False, text="", labels=(), within=()), is_led, dialect)
     matches = _matches(query, dialect) if query.among is None else _among(query, dialect)
     keys = _compiled(
         _paged(matches, query, matches.selected_columns[0], is_led, dialect) if _is_short(query) else matches, dialect
@@ -202,7 +202,9 @@ def _among(query: Query, dialect: Dialect) -> Select[Any]:
 
 def _studies(query: Query, dialect: Dialect) -> Select[Any] | None:
     """Select the keys of the matches from below, where the query is simple enough."""
-    if query.level is not Level.STUDY or len(query.conditions) != 1 or query.order_by or query.text or query.labels:
+    if query.level is not Level.STUDY or len(query.conditions) != 1 or query.order_by:
+        return None
+    if query.text or query.labels or query.within:
         return None
     found = matching.studies(query.conditions[0], dialect)
     return None if found is None else found.distinct()
@@ -220,7 +222,7 @@ def _count(query: Query, dialect: Dialect) -> Statement:
 @lru_cache(maxsize=_REMEMBERED)
 def _some(query: Query, dialect: Dialect) -> Statement:
     limit = bindparam(_LIMIT, required=False, type_=Integer)
-    if query.text and not query.conditions and not query.labels:
+    if query.text and not (query.conditions or query.labels or query.within):
         found = _keys(query).where(*freetext.found(query.text, query.level, dialect, limit=limit))
     else:
         found = _matches(query, dialect)
@@ -237,7 +239,7 @@ def _instance_keys(query: Query, dialect: Dialect) -> Statement:
     found = found.where(
         target.c.pk.in_(_paged(matches, query, matches.selected_columns[0], is_led, dialect).correlate(None))
     )
-    ordered = found.order_by(
+    ordered = found.where(*extents.visible(query.within, Level.IMAGE)).order_by(
         series.c.study_pk,
         dialect.number(series.c.series_number),
         series.c.pk,
@@ -282,6 +284,7 @@ def _where(query: Query, dialect: Dialect, texts: Texts = freetext.found) -> lis
         elif not _is_universal(condition):
             below.append(condition)
     here += freetext.labelled(query.labels)
+    here += extents.visible(query.within, query.level)
     if query.text:
         here += texts(query.text, query.level, dialect)
     return [*here, _related(query, below, dialect)] if below else here

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from archimage.callers import Caller
+from archimage.model.callers import Caller
 from archimage.model.records import InstanceRecord
 from archimage.model.tasks import Task
 

@@ -5,6 +5,7 @@ Ref: PS3.4 §C.2.2.2 (attribute matching).
 
 from dataclasses import dataclass, field
 
+from archimage.model.access import Within
 from archimage.model.attributes import Attribute, Level
 
 
@@ -86,7 +87,8 @@ class Query:
     limit None is no limit; fuzzy asks for semantic matching of person names. text is what somebody types to find
     patients or studies, and labels are those that a study must have. among are the matches by the index's keys,
     where these few are known already: conditions, text and labels are then looked at no more. merged asks for patients
-    of one Patient ID as one, whoever issued it, or who they are that have none.
+    of one Patient ID as one, whoever issued it, or who they are that have none. within is what may be seen: matches lie
+    in each of these extents.
     """
 
     level: Level
@@ -100,3 +102,4 @@ class Query:
     labels: tuple[str, ...] = ()
     among: tuple[int, ...] | None = None
     merged: bool = False
+    within: Within = ()

@@ -24,6 +24,7 @@ class TaskState(StrEnum):
 class Task:
     """One task; done of total units, 0 where the total is not known. Times are seconds since 1970, UTC.
 
+    owner is who began it, as access control names him, empty while that is not known.
     error says what went wrong and next what to do about it, both empty otherwise; result is a JSON value.
     """
 
@@ -39,3 +40,4 @@ class Task:
     next: str = ""
     ended: float | None = None
     result: Any = None
+    owner: str = ""

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from archimage.audit_ports import AuditSink
-from archimage.callers import current
 from archimage.errors import ArchimageError
 from archimage.model.attributes import UNIQUE_KEYS, Level
+from archimage.model.callers import current
 from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Transfer, Wanted
 from archimage.model.records import StoredInstance

@@ -9,13 +9,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
-from archimage import callers
 from archimage.audit_ports import AuditSink
-from archimage.callers import Caller
-from archimage.model import audit
+from archimage.model import audit, callers
+from archimage.model.access import Principal
 from archimage.model.attributes import Level
 from archimage.model.audit import Action, AuditEvent, Participant, Result
 from archimage.model.audit_search import AuditEntry, AuditSearch
+from archimage.model.callers import Caller
 from archimage.model.changes import Change, ChangeState
 from archimage.model.events import (
     AssociationClosed,
@@ -104,6 +104,12 @@ class AuditService:
         """Tell that the settings were read again."""
         here = self.messages.here(requestor=True)
         self._tell(self.messages.alert(audit.SECURITY_CONFIGURATION, here, description, result=result))
+
+    def policy_changed(self, description: str, good: bool) -> None:
+        """Tell that the access policy is another one, or that one was not taken; by whom, if that is known."""
+        who = person(callers.current()) if callers.current() else self.messages.here(requestor=True)
+        result = Result.SUCCESS if good else Result.MINOR_FAILURE
+        self._tell(self.messages.alert(audit.SECURITY_CONFIGURATION, who, description, result=result))
 
     # Associations
 
@@ -194,13 +200,13 @@ class AuditService:
 
     def changed(self, change: Change) -> None:
         """Tell that somebody has what is kept of a patient changed."""
-        who = person(Caller("web", "", address=change.asker.address))
+        who = person(Caller("web", "", Principal(address=change.asker.address)))
         subject = Subject("", change.patient.patient_id)
         self._tell(self.messages.patient_record(who, [subject], f"{change.kind.value}: {change.reason}"))
 
     def change_ended(self, change: Change) -> None:
         """Tell how it ended."""
-        who = person(Caller("web", "", address=change.asker.address))
+        who = person(Caller("web", "", Principal(address=change.asker.address)))
         subject = Subject("", change.patient.patient_id)
         told = f"{change.kind.value} ended, {change.state.value}: {change.error or change.reason}"
         event = self.messages.patient_record(who, [subject], told)

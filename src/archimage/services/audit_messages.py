@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from archimage.callers import Caller
 from archimage.model import audit
 from archimage.model.audit import Action, AuditEvent, AuditObject, Code, Participant, Result
+from archimage.model.callers import Caller
 
 MAX_IDENTIFIER_BYTES: Final = 12 << 10
 """So much of a query is told: a repository need not take messages of more than 32 KiB (PS3.15 §A.6)."""

@@ -33,7 +33,7 @@ from archimage.model.changes import (
 from archimage.model.listings import Page
 from archimage.model.tasks import Task
 from archimage.ports import JsonValue
-from archimage.services.change_plans import Planner
+from archimage.services.change_plans import Plan, Planner
 from archimage.services.change_work import ChangeWork, Tools
 from archimage.services.compression import Turn
 from archimage.services.tasks import Explain, Progress, TaskService
@@ -75,6 +75,8 @@ class ChangeService:
         """Hears of every change that is asked for."""
         self.ended: Callable[[Change], None] = lambda _: None
         """Hears of every change that has ended, however."""
+        self.check: Callable[[str], None] = lambda _: None
+        """Raises NotAuthorisedError where who asks may not change a study."""
 
     def start(self) -> None:
         """Go on with what was interrupted."""
@@ -94,7 +96,7 @@ class ChangeService:
 
     def preview(self, request: ChangeRequest) -> Preview:
         """Tell what a change would do; raises what `Planner.plan` raises."""
-        plan = self._planner.plan(request, Asker())
+        plan = self._plan(request, Asker())
         return Preview(
             kind=request.kind,
             patient=plan.change.patient,
@@ -114,7 +116,7 @@ class ChangeService:
             ServiceError: what `Planner.plan` raises.
         """
         with self._planning:  # so that of two who ask at once the second meets the first
-            plan = self._planner.plan(request, asker)
+            plan = self._plan(request, asker)
             if plan.obstacle:
                 raise ConflictError(plan.obstacle)
             self._check_room()
@@ -122,6 +124,12 @@ class ChangeService:
         self.asked(self._change(number))
         _log.info("change asked for", change=number, kind=request.kind.value, studies=len(plan.studies))
         return self._begun(number)
+
+    def _plan(self, request: ChangeRequest, asker: Asker) -> Plan:
+        plan = self._planner.plan(request, asker)
+        for study in plan.studies:
+            self.check(study.study_instance_uid)
+        return plan
 
     def list(self, limit: int, offset: int, study_instance_uid: str = "") -> Page[Change]:
         """Return a part of the trail, the newest first: of one study, or of all."""

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from archimage.errors import InvalidRequestError, NotFoundError
+from archimage.model.attributes import Level
+from archimage.model.callers import granted
 from archimage.model.events import LabelsChanged
 from archimage.model.ids import check_uid
 from archimage.model.listings import LabelCount
-from archimage.ports import Labels
+from archimage.model.query import Query
+from archimage.ports import Finding, Labels
 from archimage.services.events import EventHub
 
 MAX_LENGTH: Final = 64
@@ -17,13 +20,17 @@ MAX_LABELS: Final = 32
 class LabelService:
     """Gives and takes labels; all of it blocks."""
 
-    def __init__(self, labels: Labels, events: EventHub) -> None:
+    def __init__(self, labels: Labels, events: EventHub, index: Finding) -> None:
         self._labels = labels
+        self._index = index
         self._events = events
 
     def counts(self) -> Sequence[LabelCount]:
-        """List the labels in use, by name."""
-        return [LabelCount(name, studies) for name, studies in self._labels.counts().items()]
+        """List the labels in use, by name: of who may see a part of the archive alone, those of that part."""
+        counts = self._labels.counts()
+        if granted().within:
+            counts = {name: self._index.count(Query(Level.STUDY, labels=(name,))) for name in counts}
+        return [LabelCount(name, studies) for name, studies in counts.items() if studies]
 
     def of(self, study_instance_uid: str) -> Sequence[str]:
         """Return the labels of a study, by name."""

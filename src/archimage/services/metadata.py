@@ -25,7 +25,7 @@ from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, OrderBy, Query
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, BlobStore, DerivedCache, Index
+from archimage.ports import BlobReader, BlobStore, DerivedCache, Finding
 from archimage.services.anatomy import DataSetReader, InflatingReader, Reader
 from archimage.services.compressed import Part, compress, gzip_array, inflate
 from archimage.services.derived import series_name
@@ -59,7 +59,7 @@ class MetadataService:
 
     def __init__(
         self,
-        index: Index,
+        index: Finding,
         blobs: BlobStore,
         cache: DerivedCache,
         *,

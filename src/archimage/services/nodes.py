@@ -97,14 +97,14 @@ class NodeService:
 
     def get(self, ae_title: str) -> Node:
         """Return the node of an AE title; raises NotFoundError."""
-        node = self._find(ae_title)
+        node = self.known(ae_title)
         if node is None:
             raise _absent(ae_title)
         return node
 
     def destination(self, ae_title: str) -> Node:
         """Return the node that a C-MOVE may send to; raises UnknownDestinationError."""
-        node = self._find(ae_title)
+        node = self.known(ae_title)
         if node is None:
             raise UnknownDestinationError(f"no node {ae_title[:80]!r} is known here")
         return node
@@ -160,7 +160,7 @@ class NodeService:
             raise _absent(node.ae_title)
         self._publish(NodeChanged(node.ae_title, removed=True))
 
-    def _find(self, ae_title: str) -> Node | None:
+    def known(self, ae_title: str) -> Node | None:
         ae_title = ae_title.strip(" ")
         return self._configured.get(ae_title) or self._stored.get(ae_title)
 
@@ -173,7 +173,7 @@ class NodeService:
         return node
 
     def _check_free(self, ae_title: str) -> None:
-        if self._find(ae_title) is not None:
+        if self.known(ae_title) is not None:
             raise _taken(ae_title)
 
 

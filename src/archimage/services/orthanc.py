@@ -17,6 +17,7 @@ from archimage.services.identifiers import Identifier, Key
 from archimage.services.matching import parse_match
 from archimage.services.query import QueryOptions, QueryService, Root, Row, is_matched
 from archimage.services.removal import RemovalService
+from archimage.services.visible import VisibleIndex
 
 MAX_FIELDS: Final = 256
 _TAG: Final = re.compile("([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{4})", re.ASCII)
@@ -36,13 +37,19 @@ class Search:
 class OrthancService:
     """Knows what is kept by Orthanc's identifiers; all of it blocks."""
 
-    def __init__(self, ids: HashedIds, queries: QueryService, removal: RemovalService) -> None:
+    def __init__(self, ids: HashedIds, queries: QueryService, removal: RemovalService, visible: VisibleIndex) -> None:
         self._ids = ids
         self._queries = queries
         self._removal = removal
+        self._visible = visible
 
     def find(self, level: Level, hashed_id: str) -> Named:
-        """Return what an identifier names; NotFoundError where that is nothing of the level."""
+        """Return what an identifier names.
+
+        Raises:
+            NotFoundError: it is nothing of the level.
+            NotAuthorisedError: the asker may not see it.
+        """
         found = None
         if is_hashed_id(hashed_id):
             found = self._noted(level, hashed_id)
@@ -50,6 +57,7 @@ class OrthancService:
                 found = self._noted(level, hashed_id)
         if found is None:
             raise NotFoundError("nothing of this level and identifier is kept")
+        self._visible.check(dict(zip(Level, found.names, strict=False)))
         return found
 
     def _noted(self, level: Level, hashed_id: str) -> Named | None:
@@ -98,7 +106,12 @@ class OrthancService:
             yield from self._with(column, text)
 
     def remove(self, named: Named) -> Named | None:
-        """Remove something for good; return the nearest of what it belonged to that is left, or None."""
+        """Remove something for good; return the nearest of what it belonged to that is left, or None.
+
+        Raises:
+            NotAuthorisedError: the asker may not see all of it.
+        """
+        self._visible.check(dict(zip(Level, named.names, strict=False)), whole=True)
         if named.level is Level.PATIENT:
             for study in [*self.below(named, Level.STUDY)]:
                 self._removal.remove_study(study.names[-1])

@@ -11,12 +11,14 @@ from typing import Final, TypeVar, cast
 from archimage.errors import InvalidQueryError, OutOfResourcesError
 from archimage.meter_ports import Meter
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
+from archimage.model.callers import granted
 from archimage.model.query import Condition, DateTimeRange, Query, Range, Universal
 from archimage.ports import Index
 from archimage.services.identifiers import Identifier, Key, flatten
 from archimage.services.matching import parse_match
 from archimage.services.remembered import Remembered
 from archimage.services.told import query_asked
+from archimage.services.visible import seen
 
 T = TypeVar("T")
 
@@ -109,12 +111,12 @@ class QueryService:
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""
-        counted = _bare(query)
+        counted = _bare(seen(query))
         return self._counts.get(counted, lambda: self._index.count(counted))
 
     def some(self, query: Query, limit: int) -> Sequence[int]:
         """Return the index's keys of the matches, in no order, of no more than limit of them; blocks."""
-        wanted = _bare(query)
+        wanted = _bare(seen(query))
         return self._some.get((wanted, limit), lambda: self._index.some(wanted, limit))
 
     def remember(self, key: Hashable, make: Callable[[], T], serves: Callable[[T], bool]) -> T:
@@ -122,10 +124,12 @@ class QueryService:
 
         Of small answers that are asked for again and again; serves tells whether one is to be used again.
         """
+        key = (key, granted().within)
         return cast("T", self._answers.get(key, make, cast("Callable[[object], bool]", serves)))
 
     def recall(self, key: Hashable, serves: Callable[[T], bool]) -> T | None:
         """Return what `remember` would without making it; None where it would have to, or to wait. Never blocks."""
+        key = (key, granted().within)
         return cast("T | None", self._answers.at_once(key, cast("Callable[[object], bool]", serves)))
 
     def pages(self, query: Query) -> Iterator[Sequence[Row]]:
@@ -136,7 +140,7 @@ class QueryService:
             IndexUnavailableError: the index does not answer.
         """
         left = self._max_results
-        for page in self._index.find(query):
+        for page in self._index.find(seen(query)):
             if left is not None and len(page) > left:
                 yield page[:left]
                 raise OutOfResourcesError(f"more than {self._max_results} matches; narrow the query")

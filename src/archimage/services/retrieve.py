@@ -11,7 +11,7 @@ from archimage.errors import InvalidQueryError
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.query import Condition, Exact, Query, UIDList
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, BlobStore, Index
+from archimage.ports import BlobReader, BlobStore, Finding
 from archimage.services.identifiers import Identifier
 from archimage.services.matching import parse_match
 from archimage.services.query import Root
@@ -20,7 +20,7 @@ from archimage.services.query import Root
 class RetrieveService:
     """Finds what is to be sent and opens it; all of it blocks."""
 
-    def __init__(self, index: Index, blobs: BlobStore) -> None:
+    def __init__(self, index: Finding, blobs: BlobStore) -> None:
         self._index = index
         self._blobs = blobs
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import xxhash
 
-from archimage import callers
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
 from archimage.errors import ArchimageError, IdentityMismatchError
 from archimage.meter_ports import Meter
+from archimage.model import callers
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord

@@ -14,6 +14,7 @@ from archimage import spans
 from archimage.errors import CancelledError, NotFoundError, UnavailableError
 from archimage.logger import logger
 from archimage.meter_ports import Meter
+from archimage.model import callers
 from archimage.model.events import TaskChanged
 from archimage.model.tasks import Task, TaskState
 from archimage.ports import JsonValue
@@ -85,7 +86,7 @@ class TaskService:
         Raises:
             UnavailableError: too many tasks wait; release is not called.
         """
-        task = Task(uuid.uuid4().hex, kind, title, TaskState.QUEUED, time.time())
+        task = Task(uuid.uuid4().hex, kind, title, TaskState.QUEUED, time.time(), owner=_asking())
         with self._lock:
             if len(self._cancelled) >= WAITING:
                 raise UnavailableError(f"{WAITING} tasks are waiting or running")
@@ -112,17 +113,22 @@ class TaskService:
         return len(self._tasks)
 
     def list(self) -> Sequence[Task]:
-        """Return all tasks that are kept, the newest first."""
+        """Return the tasks that are kept, the newest first: of who may see a part of the archive alone, his own."""
         with self._lock:
-            return tuple(reversed(self._tasks.values()))
+            tasks = tuple(reversed(self._tasks.values()))
+        return tuple(task for task in tasks if self.is_shown(task))
 
     def get(self, task_id: str) -> Task:
         """Return one task; NotFoundError where none of that name is kept."""
         with self._lock:
             task = self._tasks.get(task_id)
-        if task is None:
+        if task is None or not self.is_shown(task):
             raise NotFoundError("no task of this name is kept")
         return task
+
+    def is_shown(self, task: Task) -> bool:
+        """Tell whether who asks may see a task, whose title and result may name any patient."""
+        return not callers.granted().within or task.owner == _asking()
 
     def cancel(self, task_id: str) -> Task:
         """Ask a task to end; one that has ended stays as it is."""
@@ -203,3 +209,8 @@ class TaskService:
         if spare > 0:
             for old in [task.id for task in self._tasks.values() if task.state.ended][:spare]:
                 del self._tasks[old]
+
+
+def _asking() -> str:
+    caller = callers.current()
+    return "" if caller is None else caller.principal.name

@@ -26,6 +26,7 @@ from archimage.web.hosts import HostGuard
 from archimage.web.later import Later
 from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
+from archimage.web.permitted import Permits
 from archimage.web.traced import Traced
 
 _READ_ONLY: Final = partial(
@@ -86,22 +87,23 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
 ) -> Web:
     """Make the application; threads run what blocks."""
     settings = config.http
+    permits = Permits(management.access, management.visible)
     dicomweb = DicomWebService(
-        RESOURCES, services, threads, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
+        RESOURCES, services, threads, permits, public_url=settings.public_url, body_timeout_s=settings.request_timeout_s
     )
     described = Response(
         openapi.document(RESOURCES), media_type="application/json", headers={"Cache-Control": "no-cache"}
     )
     documents: dict[str, ASGIApp] = {"/openapi.json": described}
     if observing.exposition is not None:
-        documents[metrics.PATH] = metrics.endpoint(observing.exposition)
+        documents[metrics.PATH] = permits.guarding(metrics.endpoint(observing.exposition), metrics.PATH)
     probing = probes.build(health.needed, health.parts)
 
     def make_others() -> ASGIApp:
         from archimage.web import parts  # with FastAPI, its models and templates: half a second of a start
         from archimage.web.orthanc.calls import OrthancServices
 
-        return parts.build(OrthancServices(named, services, management, threads), config, probing)
+        return parts.build(OrthancServices(named, services, management, threads), permits, config, probing)
 
     others = Later(make_others)
     application = Application(dicomweb, documents, probing, others)

@@ -14,10 +14,11 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from archimage import callers
 from archimage.audit_ports import AuditSink
-from archimage.callers import Caller
 from archimage.errors import UnavailableError
+from archimage.model import callers
+from archimage.model.access import Principal
+from archimage.model.callers import Caller
 from archimage.services.audit import AuditService
 from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES
@@ -89,7 +90,7 @@ class Audited:
         except UnavailableError as error:
             return await errors.response(error)(scope, receive, send)
         door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
-        caller = Caller(door, uuid.uuid4().hex, address=(scope["client"] or ("",))[0])
+        caller = Caller(door, uuid.uuid4().hex, Principal(address=(scope["client"] or ("",))[0]))
         status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 
         async def watched(message: Message) -> None:
@@ -118,7 +119,7 @@ class Audited:
         if act in {"opened", "exported"} and "{id}" in route:
             return self._audit.opened(caller, scope["path"], failure, scope.get(NAMED))
         if act in {"sent", "accessed", "exported"}:
-            for uids in _uids(scope, route):
+            for uids in uids_of(scope, route):
                 self._audit.looked(act, caller, uids, failure)
         return None
 
@@ -136,7 +137,7 @@ def _query(scope: Scope) -> bytes:
     return path + b"?" + asked if asked else path
 
 
-def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
+def uids_of(scope: Scope, route: str) -> list[tuple[str, str, str]]:
     """Return the UIDs of study, series and instance that a request names, empty where it names none."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
     if route == "/wado":
@@ -145,11 +146,11 @@ def _uids(scope: Scope, route: str) -> list[tuple[str, str, str]]:
         listed = [uid for text in query.get("StudyInstanceUID", []) for uid in text.split(",")]
         return [(uid, "", "") for uid in dict.fromkeys(listed)]
     else:
-        named = {_NAMES.get(name, name): value for name, value in _variables(route, scope["path"]).items()}
+        named = {_NAMES.get(name, name): value for name, value in variables_of(route, scope["path"]).items()}
     return [(named.get("study", ""), named.get("series", ""), named.get("instance", ""))]
 
 
-def _variables(route: str, path: str) -> dict[str, str]:
+def variables_of(route: str, path: str) -> dict[str, str]:
     """Return the values of a template's variables."""
     pairs = zip(route.split("/"), path.split("/"), strict=False)
     return {part[1:-1]: value for part, value in pairs if part.startswith("{")}

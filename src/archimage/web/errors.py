@@ -52,6 +52,7 @@ _TABLE: Final[Mapping[type[ArchimageError], Answer]] = MappingProxyType(
         errors.ConflictError: Answer(HTTPStatus.CONFLICT, "Look at what is there, and ask for something else."),
         errors.UnknownDestinationError: Answer(HTTPStatus.NOT_FOUND, "Add the node: POST /api/v1/nodes."),
         errors.NotAuthorisedError: Answer(HTTPStatus.FORBIDDEN, "Ask whoever runs this archive for permission."),
+        errors.NotAuthenticatedError: Answer(HTTPStatus.UNAUTHORIZED, "Log in, or send a token."),
         errors.OutOfResourcesError: Answer(HTTPStatus.INSUFFICIENT_STORAGE, "Free space or narrow the request."),
         errors.CancelledError: Answer(HTTPStatus.SERVICE_UNAVAILABLE, "Send the request again."),
         errors.ExcessiveRequestError: Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Send less in one request."),

@@ -6,6 +6,7 @@ from typing import Final
 
 from archimage.model.concurrency import ConcurrencyReport
 from archimage.peer_ports import Associations
+from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
@@ -20,6 +21,7 @@ from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
+from archimage.services.visible import VisibleIndex
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
@@ -48,5 +50,7 @@ class ApiServices:
     changes: ChangeService
     audit: AuditService
     signatures: SignatureService
+    access: AccessService
+    visible: VisibleIndex
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

@@ -14,6 +14,7 @@ from archimage.web.ohif.installed import Installation
 from archimage.web.orthanc import application as orthanc
 from archimage.web.orthanc.calls import OrthancServices
 from archimage.web.pages import application as pages
+from archimage.web.permitted import Permits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +47,17 @@ def _is_orthanc(scope: Scope, path: str) -> bool:
     return not (path in pages.ADDRESSES and b"text/html" in accepted)
 
 
-def build(services: OrthancServices, config: Config, others: ASGIApp) -> Parts:
+def build(services: OrthancServices, permits: Permits, config: Config, others: ASGIApp) -> Parts:
     """Make the parts; others answers where none of them does."""
     settings, management = config.http, services.management
     viewer = Installation(config.viewer_directory)
-    shown = pages.build(management, viewer, settings.public_url)
+    shown = pages.build(management, permits, viewer, settings.public_url)
     parts: dict[str, ASGIApp] = {
-        "api": api.build(management, body_timeout_s=settings.request_timeout_s),
+        "api": api.build(management, permits, body_timeout_s=settings.request_timeout_s),
         **dict.fromkeys(pages.SEGMENTS, shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
     followed = None
     if settings.orthanc_api:
-        followed = orthanc.build(services, body_timeout_s=settings.request_timeout_s)
+        followed = orthanc.build(services, permits, body_timeout_s=settings.request_timeout_s)
     return Parts(parts, followed, others)

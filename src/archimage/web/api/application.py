@@ -1,10 +1,11 @@
 """The management API as one ASGI application."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage import __version__
 from archimage.web.api import (
+    access,
     associations,
     audit,
     changes,
@@ -20,6 +21,7 @@ from archimage.web.api import (
 from archimage.web.management import ROOT, ApiServices
 from archimage.web.measured import ROUTE
 from archimage.web.origins import SameOrigin
+from archimage.web.permitted import Permits
 
 
 def routers() -> tuple[APIRouter, ...]:
@@ -35,13 +37,15 @@ def routers() -> tuple[APIRouter, ...]:
         tasks.router(),
         events.router(),
         audit.router(),
+        access.router(),
     )
 
 
-def build(services: ApiServices, *, body_timeout_s: float) -> ASGIApp:
+def build(services: ApiServices, permits: Permits, *, body_timeout_s: float) -> ASGIApp:
     """Make the application; body_timeout_s bounds the wait for a request's body, seconds."""
     application = describe()
     application.state.services = services
+    application.state.permits = permits
     problems.register(application, body_timeout_s=body_timeout_s)
     return SameOrigin(_Named(application))
 
@@ -61,6 +65,11 @@ class _Named:
                 scope[ROUTE] = ROOT + route.path.removeprefix(ROOT)
 
 
+async def _permit(request: Request) -> None:
+    """Let a request in, or refuse it, before anything of it is done."""
+    await request.app.state.permits.enter(request.scope, ROOT + request.scope["route"].path.removeprefix(ROOT))
+
+
 def describe() -> FastAPI:
     """Make the application bare: it can only describe itself."""
     application = FastAPI(
@@ -71,6 +80,7 @@ def describe() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(_permit)],
     )
     for router in routers():
         application.include_router(router, prefix=ROOT)

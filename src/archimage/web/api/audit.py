@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from archimage.callers import current
 from archimage.model.audit_search import AuditEntry, AuditSearch
+from archimage.model.callers import current
 from archimage.model.listings import Page
 from archimage.web.api.resources import Services, failing
 from archimage.web.management import ROOT

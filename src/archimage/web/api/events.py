@@ -10,9 +10,10 @@ a client that shows lists reads them anew.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated, Final
 
 import orjson
@@ -20,8 +21,11 @@ from fastapi import APIRouter, Header
 from starlette.responses import StreamingResponse
 
 from archimage.errors import UnavailableError
+from archimage.model.callers import granted
+from archimage.model.events import Event, TaskChanged
 from archimage.services.events import EventHub, Told
 from archimage.web.api.resources import Services, failing
+from archimage.web.management import ApiServices
 
 HEARTBEAT_S: Final = 15.0
 MAX_FOLLOWERS: Final = 200
@@ -40,11 +44,22 @@ async def follow_events(
     hub = services.events
     if hub.followers >= MAX_FOLLOWERS:
         raise UnavailableError(f"{MAX_FOLLOWERS} clients follow the events already")
-    return StreamingResponse(stream(hub, last_event_id), headers=_HEADERS, media_type="text/event-stream")
+    shown = partial(_is_shown, services) if granted().within else None
+    return StreamingResponse(stream(hub, last_event_id, shown), headers=_HEADERS, media_type="text/event-stream")
 
 
-async def stream(hub: EventHub, last_event_id: str) -> AsyncGenerator[bytes, None]:
-    """Yield the stream of one follower."""
+def _is_shown(services: ApiServices, event: Event) -> bool:
+    """Tell whether somebody who may see a part of the archive alone may hear of an event; blocks."""
+    if isinstance(event, TaskChanged):
+        return services.tasks.is_shown(event.task)
+    study = getattr(event, "study_instance_uid", "")
+    return bool(study) and services.visible.sees(study)
+
+
+async def stream(
+    hub: EventHub, last_event_id: str, shown: Callable[[Event], bool] | None = None
+) -> AsyncGenerator[bytes, None]:
+    """Yield the stream of one follower; shown, which blocks, tells what he may hear of, where that is not all."""
     woken = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -59,6 +74,9 @@ async def stream(hub: EventHub, last_event_id: str) -> AsyncGenerator[bytes, Non
             woken.clear()
             news = hub.since(number)
             number = news.last
+            if shown is not None:
+                told = await asyncio.to_thread(lambda told: tuple(one for one in told if shown(one.event)), news.told)
+                news = replace(news, told=told)
             if news.lost or news.told:
                 yield b"".join(_written(hub, news.told, lost=news.lost))
             try:

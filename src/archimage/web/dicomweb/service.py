@@ -16,6 +16,7 @@ from archimage.web.dicomweb.resources import SERVICE_ROOT, DicomWebRequest, Reso
 from archimage.web.dicomweb.routes import Route, Routes
 from archimage.web.hosts import address_of
 from archimage.web.measured import ROUTE, where
+from archimage.web.permitted import Permits
 from archimage.web.receiving import TimedReceive
 from archimage.web.sending import Sending, has_body
 
@@ -35,6 +36,7 @@ class DicomWebService:
         resources: Iterable[Resource],
         services: WebServices,
         threads: Threads,
+        permits: Permits,
         *,
         public_url: str = "",
         body_timeout_s: float = 30.0,
@@ -42,6 +44,7 @@ class DicomWebService:
         self._routes = Routes(resources)
         self._services = services
         self._threads = threads
+        self._permits = permits
         self._public_url = public_url
         self._body_timeout_s = body_timeout_s
 
@@ -79,6 +82,7 @@ class DicomWebService:
             scope[ROUTE] = next(iter(route.resources.values())).address
             return await _no_method(scope["method"], route)(scope, body, send)
         scope[ROUTE] = resource.address
+        await self._permits.enter(scope, resource.address)
         _check_length(scope, resource)
         request = DicomWebRequest(
             resource, route.variables, scope, body, self._services, self._threads, self._base_url(scope)

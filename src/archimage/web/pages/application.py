@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.pages import opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
+from archimage.web.permitted import Permits
 
 SEGMENTS: Final = (
     *(
@@ -107,7 +109,6 @@ class Pages:
         self._templates.globals.update(
             asset=assets.address, version=__version__, has_picture=has_picture, navigation=_NAVIGATION
         )
-        self._templates.globals.update(can_sign=services.signatures.can_sign)
         self._templates.globals.update(page_size=studies.PAGE_SIZE, few=FEW, uncounted=UNCOUNTED)
 
     def study_list(self, request: Request) -> Response:
@@ -123,7 +124,7 @@ class Pages:
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
-        return self._of_study(request, "study.html", request.path_params["uid"])
+        return self._of_study(request, "study.html", request.path_params["uid"], self._signing)
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
@@ -141,6 +142,10 @@ class Pages:
     def without_viewer(self, request: Request) -> Response:
         """Write what to do where the full viewer would be."""
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
+
+    def _signing(self, _request: Request, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
+        """Return whether what is downloaded can be signed."""
+        return {"can_sign": self._services.signatures.can_sign}
 
     def _seen_first(self, request: Request, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""
@@ -184,17 +189,18 @@ def has_picture(modalities: Sequence[str]) -> bool:
     return not modalities or any(modality not in _WITHOUT_PICTURE for modality in modalities)
 
 
-def build(services: ApiServices, full_viewer: Installation, public_url: str) -> Starlette:
+def build(services: ApiServices, permits: Permits, full_viewer: Installation, public_url: str) -> Starlette:
     """Make the application; it answers for the full viewer where that is not installed."""
     assets = Assets()
     pages = Pages(services, assets, full_viewer, public_url)
+    page = partial(_page, pages, permits)
     application = Starlette(
         routes=[
-            _page("/", pages, pages.study_list),
-            _page("/studies/{uid}", pages, pages.study),
-            _page("/viewer", pages, pages.viewer),
-            *(_page(path, pages, pages.plain) for path in _PLAIN),
-            *(_page(path, pages, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
+            page("/", pages.study_list),
+            page("/studies/{uid}", pages.study),
+            page("/viewer", pages.viewer),
+            *(page(path, pages.plain) for path in _PLAIN),
+            *(page(path, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _refusal(pages)},
@@ -203,10 +209,14 @@ def build(services: ApiServices, full_viewer: Installation, public_url: str) -> 
     return application
 
 
-def _page(path: str, pages: Pages, write: Callable[[Request], Response]) -> Route:
+def _page(pages: Pages, permits: Permits, path: str, write: Callable[[Request], Response]) -> Route:
     """Make the route of a page; it is written in a worker thread."""
 
     async def endpoint(request: Request) -> Response:
+        try:
+            await permits.enter(request.scope, path)
+        except ArchimageError as error:
+            return await run_in_threadpool(_told, pages, request, error)
         return await run_in_threadpool(_answered, pages, write, request)
 
     return Route(path, endpoint, methods=["GET"])
@@ -217,15 +227,20 @@ def _answered(pages: Pages, write: Callable[[Request], Response], request: Reque
     try:
         return write(request)
     except Exception as error:
-        message, next_step = errors.explain(error)
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
-        if isinstance(error, ArchimageError):
-            status = errors.answer_to(error).status
-        if status == HTTPStatus.NOT_FOUND:
-            next_step = _LOOK
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.exception("a page failed", **where(request.scope), status=int(status))
-        return pages.problem(request, status, message, next_step)
+        return _told(pages, request, error)
+
+
+def _told(pages: Pages, request: Request, error: Exception) -> Response:
+    """Write what went wrong."""
+    message, next_step = errors.explain(error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, ArchimageError):
+        status = errors.answer_to(error).status
+    if status == HTTPStatus.NOT_FOUND:
+        next_step = _LOOK
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("a page failed", **where(request.scope), status=int(status), exc_info=error)
+    return pages.problem(request, status, message, next_step)
 
 
 def _refusal(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -1,0 +1,214 @@
+"""What each address is to access control: which operation, of which everybody who asks needs a grant.
+
+Every part of the web side asks here once it knows which of its addresses is meant, before it does anything; from there
+on the request sees no more than it was granted. A test fails when something is served that has no row.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from archimage.errors import ArchimageError, NotAuthenticatedError, NotAuthorisedError
+from archimage.model import callers
+from archimage.model.access import Grant, Operation, Principal
+from archimage.model.attributes import Level
+from archimage.services.access import AccessService
+from archimage.services.visible import VisibleIndex
+from archimage.web import errors
+from archimage.web.audited import uids_of, variables_of
+from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.management import ROOT
+from archimage.web.metrics import PATH as METRICS
+
+PRINCIPAL: Final = "archimage.principal"
+"""Where in a request's scope it stands who asks."""
+
+Free = Literal["free", "known"]
+"""What needs no operation: given to everybody, or to everybody who may do anything at all."""
+_NODE: Final = f"{ROOT}/nodes/{{ae_title:path}}"
+_NOTHING: Final = Grant(within=((),))
+_CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
+
+_QUERY: Final = Operation.QUERY
+_ADMINISTER: Final = Operation.ADMINISTER
+_API: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/patients"): _QUERY,
+    ("GET", "/studies"): _QUERY,
+    ("GET", "/studies/{study_uid}"): _QUERY,
+    ("GET", "/studies/{study_uid}/series"): _QUERY,
+    ("GET", "/studies/{study_uid}/series/{series_uid}/instances"): _QUERY,
+    ("GET", "/instances/{sop_uid}"): _QUERY,
+    ("GET", "/instances/{sop_uid}/tags"): Operation.RETRIEVE,
+    ("GET", "/instances/{sop_uid}/signatures"): Operation.RETRIEVE,
+    ("GET", "/studies/{study_uid}/signatures"): Operation.RETRIEVE,
+    ("DELETE", "/studies/{study_uid}"): Operation.DELETE,
+    ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
+    ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
+    ("GET", "/labels"): _QUERY,
+    ("PUT", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
+    ("DELETE", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
+    ("POST", "/changes/preview"): Operation.MODIFY,
+    ("POST", "/changes"): Operation.MODIFY,
+    ("GET", "/changes"): Operation.MODIFY,
+    ("GET", "/changes/{number}"): Operation.MODIFY,
+    ("POST", "/changes/{number}/cancel"): Operation.MODIFY,
+    ("POST", "/changes/{number}/resume"): Operation.MODIFY,
+    ("POST", "/upload"): Operation.STORE,
+    ("GET", "/nodes"): "known",
+    ("POST", "/nodes"): _ADMINISTER,
+    ("GET", "/associations"): _ADMINISTER,
+    ("GET", "/associations/ended"): _ADMINISTER,
+    ("DELETE", "/associations/{association_id}"): _ADMINISTER,
+    ("GET", "/system"): "known",
+    ("GET", "/system/growth"): "known",
+    ("GET", "/concurrency"): _ADMINISTER,
+    ("GET", "/settings"): _ADMINISTER,
+    ("GET", "/tasks"): "known",
+    ("GET", "/tasks/{task_id}"): "known",
+    ("POST", "/tasks/{task_id}/cancel"): "known",
+    ("GET", "/events"): _QUERY,
+    ("GET", "/audit"): Operation.AUDIT,
+    ("GET", "/access"): _ADMINISTER,
+    ("PUT", "/access"): _ADMINISTER,
+    ("POST", "/access/explain"): _ADMINISTER,
+}
+_NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", _NODE): "known",
+    ("PUT", _NODE): _ADMINISTER,
+    ("DELETE", _NODE): _ADMINISTER,
+    ("POST", f"{_NODE}/echo"): Operation.ECHO,
+    ("POST", f"{_NODE}/query"): _QUERY,
+    ("POST", f"{_NODE}/retrieve"): Operation.STORE,
+    ("POST", f"{_NODE}/send"): Operation.MOVE_TO,
+}
+_PAGES: Final[Mapping[str, Operation | Free]] = {
+    "/": _QUERY,
+    "/studies/{uid}": _QUERY,
+    "/viewer": Operation.RETRIEVE,
+    "/upload": Operation.STORE,
+    "/nodes": "known",
+    "/query": _QUERY,
+    "/activity": "known",
+    "/changes": Operation.MODIFY,
+    "/system": "known",
+    "/concurrency": _ADMINISTER,
+    "/access": _ADMINISTER,
+    "/docs": "known",
+    "/static/{version}/{name}": "free",
+    "/ohif": "free",
+    "/ohif/{path:path}": "free",
+    "/ohif/{path}": "free",
+    "/openapi.json": "free",
+    METRICS: "known",
+}
+_ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/system"): "known",
+    ("GET", "/statistics"): "known",
+    ("GET", "/modalities"): "known",
+    ("POST", "/modalities/{name}/echo"): Operation.ECHO,
+    ("POST", "/instances"): Operation.STORE,
+    ("POST", "/tools/find"): _QUERY,
+    ("POST", "/tools/lookup"): _QUERY,
+}
+_OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
+_OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
+_WHOLE: Final = frozenset({f"{ROOT}/changes", f"{ROOT}/changes/{{number}}", f"{_NODE}/query", f"{_NODE}/retrieve"})
+"""What is of no part of the archive, and so for nobody who was granted a part alone."""
+
+
+def operation_of(method: str, route: str) -> Operation | Free | None:
+    """Return what an address is, by its method and template; None for one that nobody has given a row."""
+    method = "GET" if method == "HEAD" else method
+    if route.startswith(ROOT):
+        found = _API.get((method, route.removeprefix(ROOT)))
+        return found or _NODES.get((method, route))
+    if (method, route) in _DICOMWEB:
+        return _DICOMWEB[method, route]
+    if method == "GET" and route in _PAGES:
+        return _PAGES[route]
+    return _of_orthanc(method, route)
+
+
+def _of_dicomweb(name: str) -> Operation | Free:
+    if "Capabilities" in name:
+        return "known"
+    kinds = {"Search": _QUERY, "Count": _QUERY, "Store": Operation.STORE, "Delete": Operation.DELETE}
+    return next((kind for start, kind in kinds.items() if name.startswith(start)), Operation.RETRIEVE)
+
+
+_DICOMWEB: Final = {(one.method, one.address): _of_dicomweb(one.name) for one in RESOURCES}
+
+
+def _of_orthanc(method: str, route: str) -> Operation | Free | None:
+    if (method, route) in _ORTHANC:
+        return _ORTHANC[method, route]
+    if not route.startswith(_OF_OBJECTS):
+        return None
+    if "/labels/" in route:
+        return Operation.MODIFY
+    if method == "GET":
+        of_pixels = route.endswith(_OF_PIXELS) or "/content" in route
+        return Operation.RETRIEVE if of_pixels else _QUERY
+    return Operation.DELETE if method == "DELETE" else None
+
+
+class Permits:
+    """Asks access control for requests."""
+
+    def __init__(self, access: AccessService, visible: VisibleIndex) -> None:
+        self._access = access
+        self._visible = visible
+
+    async def enter(self, scope: Scope, route: str) -> None:
+        """Let a request in that is for an address, and limit to what it was granted what this task does from here on.
+
+        Raises:
+            NotAuthenticatedError: it was granted nothing, and nobody knows who asks.
+            NotAuthorisedError: it was granted nothing, or what it names lies outside of that.
+        """
+        principal: Principal = scope.get(PRINCIPAL) or Principal()
+        operation = operation_of(scope["method"], route)
+        if operation == "free" or (self._access.is_open and principal.restriction is None):
+            return
+        try:
+            grant = self._granted(principal, operation, scope, route)
+        except NotAuthorisedError as error:
+            if principal.is_known or principal.certificate:
+                raise
+            raise NotAuthenticatedError(str(error)) from error
+        callers.limit(grant)
+        if grant.within:
+            await asyncio.to_thread(self._check, grant, scope, route)
+
+    def guarding(self, application: ASGIApp, route: str) -> ASGIApp:
+        """Return an application that lets in who may have what stands at an address."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await self.enter(scope, route)
+            except ArchimageError as error:
+                return await errors.response(error)(scope, receive, send)
+            return await application(scope, receive, send)
+
+        return guarded
+
+    def _granted(self, principal: Principal, operation: Operation | Free | None, scope: Scope, route: str) -> Grant:
+        if operation == "known":
+            if not self._access.may(principal):
+                raise NotAuthorisedError(f"{principal.name or 'nobody'} may do nothing here")
+            return self._access.rights(principal).of(_QUERY) or _NOTHING
+        if not isinstance(operation, Operation):
+            raise NotAuthorisedError("nobody may do this")
+        named = variables_of(route, scope["path"]) if operation is Operation.MOVE_TO else {}
+        grant = self._access.permit(principal, operation, named.get("ae_title:path"))
+        if grant.within and route in _WHOLE:
+            raise NotAuthorisedError(f"{principal.name} may do this with a part of the archive alone, and it is of all")
+        return grant
+
+    def _check(self, grant: Grant, scope: Scope, route: str) -> None:
+        """Raise NotAuthorisedError where what an address names is kept, and lies outside of a grant; blocks."""
+        for study, series, instance in uids_of(scope, route):
+            uids = {Level.STUDY: study, Level.SERIES: series, Level.IMAGE: instance}
+            self._visible.check(uids, whole=grant.operation in _CHANGING)
