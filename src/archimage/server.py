@@ -15,7 +15,7 @@ from archimage.concurrency import sizes
 from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
-from archimage.listeners import Addresses, bind_all
+from archimage.listeners import Addresses, bind_all, check_closed
 from archimage.logger import logger
 from archimage.model.audit import Result
 from archimage.model.concurrency import ConcurrencyReport
@@ -119,6 +119,7 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
 async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
     """Take the ports, last of all, and tell."""
     config = app.config
+    check_closed(config, has_users=app.services.access.has_users)
     bound = bind_all(config, shared=config.dicom.workers > 1)
     if bound.dicom is not None:
         await dicom.listen(bound.dicom)
@@ -179,6 +180,8 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         signatures=app.signatures,
         access=services.access,
         visible=app.visible,
+        identity=app.identity,
+        oidc=app.oidc,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)

@@ -294,3 +294,19 @@ def test_a_key_that_is_broken_when_it_is_read_again_is_not_told(secrets: Secrets
     finally:
         key.write_bytes(before)
     secrets.check(server.log, "the log")
+
+
+@pytest.mark.parametrize(
+    "command", [("config", "show"), ("config", "show", "--json"), ("config", "check")], ids=" ".join
+)
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_the_secret_at_a_provider_of_logins_is_not_told(
+    secrets: Secrets, tmp_path: Path, command: Sequence[str], suffix: str
+) -> None:
+    (tmp_path / "secret").write_text(_PASSPHRASE)
+    given = {
+        "access__oidc__issuer": "https://login.example",
+        "access__oidc__client_id": "archive",
+        f"access__oidc__client_secret{suffix}": str(tmp_path / "secret") if suffix else _PASSPHRASE,
+    }
+    assert run(secrets, *command, **_environment(given)) == 0
