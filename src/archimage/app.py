@@ -36,6 +36,7 @@ from archimage.net.scp.outgoing import Outbound, Transcoder
 from archimage.net.sending import NodeSender
 from archimage.observe import logs
 from archimage.services.access import AccessService
+from archimage.services.bounds import StoreBounds
 from archimage.services.catalogue import CatalogueService
 from archimage.services.change_plans import Planner
 from archimage.services.change_work import Tools
@@ -186,7 +187,7 @@ class App:
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
         nodes = NodeService(_configured_nodes(config), NodeTable(self.index), events.publish)
-        store = self._store_service(intake)
+        store = self._store_service(intake, labels)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
         self.services = Services(
@@ -298,7 +299,7 @@ class App:
         access.changed = self.auditing.service.policy_changed
         return access
 
-    def _store_service(self, intake: Intake) -> StoreService:
+    def _store_service(self, intake: Intake, labels: LabelTable) -> StoreService:
         storage = self.config.storage
         return StoreService(
             self.blobs,
@@ -311,6 +312,7 @@ class App:
             CompressionRules(storage.compress),
             self.metering.meter,
             self.auditing.trail.check,
+            StoreBounds(self.index, labels).check,
         )
 
     def begin(self) -> None:

@@ -54,7 +54,8 @@ def person(caller: Caller | None) -> Participant:
     """Return whoever asked for something."""
     if caller is None:
         return Participant(_NOBODY, requestor=True)
-    return Participant(caller.user or caller.address or _NOBODY, requestor=True, address=caller.address)
+    found = peer(Peer(caller.principal.ae_title, caller.address), requestor=True)
+    return replace(found, user_id=caller.user) if caller.user else found
 
 
 def peer(one: Peer, *, requestor: bool) -> Participant:
