@@ -1,6 +1,7 @@
 """Audit messages: each of them is valid by the schema of PS3.15 §A.5.1.1, whatever stands in it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,7 +40,8 @@ def _all(text: str = "") -> Iterator[AuditEvent]:
         yield messages.accessed(who, instances, Action.DELETE)
         yield messages.exported(who, instances)
         yield messages.imported(who, instances)
-    yield messages.opened(who, text or "/studies/1", "")
+    for about in (None, subject, replace(subject, study_instance_uid="")):
+        yield messages.opened(who, text or "/studies/1", "", about)
     yield messages.deleted(who, subject, 3)
     yield messages.queried(other, text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2", failure=text)
     yield messages.patient_record(who, [subject], text)

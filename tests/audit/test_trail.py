@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from archimage.errors import UnavailableError
 from archimage.meter_ports import Meter
 from archimage.model import audit
 from archimage.model.audit import AuditEvent
-from archimage.observe.audit.trail import MAX_WAITING, Messages, Trail
+from archimage.observe.audit.trail import HEAD_EVERY_S, MAX_WAITING, Messages, Trail
 from archimage.observe.audit.xml import encode
 from archimage.services import audit_messages
 from tests.attacks.server import wait_until
@@ -45,15 +46,17 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+_MESSAGES = Messages(
+    lambda event: encode(event, "ARCHIVE"),
+    lambda count: _alert(f"{count} were lost"),
+    lambda reason: _alert(f"one could not be made: {reason}"),
+)
+
+
 @pytest.fixture
 def trail(place: Place) -> Iterator[Trail]:
     """A trail that is required."""
-    messages = Messages(
-        lambda event: encode(event, "ARCHIVE"),
-        lambda count: _alert(f"{count} were lost"),
-        lambda reason: _alert(f"one could not be made: {reason}"),
-    )
-    trail = Trail(place.open(), messages, required=True)
+    trail = Trail(place.open(), _MESSAGES, required=True)
     trail.meter = Counting()
     yield trail
     trail.close()
@@ -72,6 +75,33 @@ def test_messages_are_written_in_the_order_in_which_they_were_told(place: Place,
     assert places == sorted(places)
     assert place.verify().bad is None
     assert place.verify().unsigned == 0
+
+
+def test_a_head_signs_what_there_is_after_a_minute_and_not_before(place: Place) -> None:
+    now = [1_000.0]
+    with closing(Trail(place.open(), _MESSAGES, required=False, clock=lambda: now[0])) as trail:
+        looked = [0]
+
+        def settle() -> None:
+            looked[0] += 1
+
+        def looks(times: int) -> None:
+            before = looked[0]
+            assert wait_until(lambda: looked[0] >= before + times, _WITHIN_S)
+
+        trail.settle = settle
+        trail.record(lambda: [_alert("the first")])
+        assert wait_until(lambda: "the first" in _text(place), _WITHIN_S)
+        now[0] += HEAD_EVERY_S - 1
+        looks(2)
+        assert place.verify().unsigned == 1
+        now[0] += 1
+        looks(2)
+        assert place.verify().unsigned == 0
+        trail.record(lambda: [_alert("the second")])
+        assert wait_until(lambda: "the second" in _text(place), _WITHIN_S)
+        looks(2)
+        assert place.verify().unsigned == 1
 
 
 def test_what_comes_when_nothing_more_can_wait_is_lost_counted_and_told(place: Place, trail: Trail) -> None:

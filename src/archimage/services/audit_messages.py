@@ -117,10 +117,12 @@ class Messages:
             audit.INSTANCES_ACCESSED, action, (who, self.here()), _objects(found), failure=_failure(found)
         )
 
-    def opened(self, who: Participant, uri: str, failure: str) -> AuditEvent:
-        """Tell that somebody has looked at what stands at an address (§A.5.3.4)."""
-        what = AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, uri)
-        return self._event(audit.INSTANCES_ACCESSED, Action.READ, (who, self.here()), (what,), failure=failure)
+    def opened(self, who: Participant, uri: str, failure: str, subject: Subject | None = None) -> AuditEvent:
+        """Tell that somebody has looked at what stands at an address, and of whom that is (§A.5.3.4)."""
+        what: tuple[AuditObject, ...] = (AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, uri),)
+        if subject is not None:
+            what += _objects(Instances(subject)) if subject.study_instance_uid else (_patient(subject),)
+        return self._event(audit.INSTANCES_ACCESSED, Action.READ, (who, self.here()), what, failure=failure)
 
     def exported(self, who: Participant, found: Instances) -> AuditEvent:
         """Tell that instances were given as files (§A.5.3.7)."""

@@ -23,6 +23,7 @@ from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import PRINCIPAL
 from archimage.web.management import ROOT, UPLOAD
+from archimage.web.marks import NAMED, REFUSED
 from archimage.web.measured import route_of
 from archimage.web.metrics import PATH as METRICS
 
@@ -110,13 +111,13 @@ class Audited:
 
     def _tell(self, scope: Scope, caller: Caller, status: int, failure: str) -> None:
         route = route_of(scope)
-        if status in _DENIED:
-            return self._audit.denied(caller, f"{scope['method']} {scope['path']}: {failure}")
+        if status in _DENIED or REFUSED in scope:
+            return self._audit.denied(caller, f"{scope['method']} {scope['path']}: {scope.get(REFUSED, failure)}")
         act = act_of(scope["method"], route)
         if act == "search":
             return self._audit.searched(caller, route, _query(scope), failure)
         if act in {"opened", "exported"} and "{id}" in route:
-            return self._audit.opened(caller, scope["path"], failure)
+            return self._audit.opened(caller, scope["path"], failure, scope.get(NAMED))
         if act in {"sent", "accessed", "exported"}:
             for uids in uids_of(scope, route):
                 self._audit.looked(act, caller, uids, failure)

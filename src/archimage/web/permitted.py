@@ -40,6 +40,8 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/studies/{study_uid}/series/{series_uid}/instances"): _QUERY,
     ("GET", "/instances/{sop_uid}"): _QUERY,
     ("GET", "/instances/{sop_uid}/tags"): Operation.RETRIEVE,
+    ("GET", "/instances/{sop_uid}/signatures"): Operation.RETRIEVE,
+    ("GET", "/studies/{study_uid}/signatures"): Operation.RETRIEVE,
     ("DELETE", "/studies/{study_uid}"): Operation.DELETE,
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,

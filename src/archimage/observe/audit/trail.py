@@ -46,9 +46,12 @@ class Trail:
     """Implements `audit_ports.AuditSink`. required tells that nothing may be done that cannot be recorded.
 
     settle is called about every second, so that what gathers elsewhere is told in time; written after every group.
+    clock tells when a head is due: seconds, monotonic.
     """
 
-    def __init__(self, journal: Journal, messages: Messages, *, required: bool) -> None:
+    def __init__(
+        self, journal: Journal, messages: Messages, *, required: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.meter = Meter()
         """Hears of messages."""
         self.settle: Callable[[], None] = lambda: None
@@ -62,7 +65,8 @@ class Trail:
         self._lost = 0
         self._failing = ""
         self._writing_since = 0.0
-        self._signed_at = time.monotonic()
+        self._clock = clock
+        self._signed_at = clock()
         self._thread = threading.Thread(target=self._run, name="audit")
         self._thread.start()
 
@@ -171,8 +175,8 @@ class Trail:
             with self._changed:
                 lost, self._lost = self._lost, 0
             self._put([self._messages.encode(self._messages.lost(lost))])
-        if time.monotonic() - self._signed_at >= HEAD_EVERY_S:
-            self._signed_at = time.monotonic()
+        if self._clock() - self._signed_at >= HEAD_EVERY_S:
+            self._signed_at = self._clock()
             self._attempt(self._journal.sign)
         if payloads:
             self.written()
