@@ -40,7 +40,9 @@ def _all(text: str = "") -> Iterator[AuditEvent]:
         yield messages.imported(who, instances)
     yield messages.opened(who, text or "/studies/1", "")
     yield messages.deleted(who, subject, 3)
-    yield messages.queried(other, text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2", failure=text)
+    yield messages.queried(
+        other, messages.asked(text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2"), text
+    )
     yield messages.patient_record(who, [subject], text)
     yield messages.alert(
         audit.NODE_AUTHENTICATION, other, text, result=Result.SERIOUS_FAILURE, about=[node_object(text)]
@@ -79,7 +81,7 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 
 
 def test_a_query_is_told_as_it_came_up_to_a_bound() -> None:
-    event = _MESSAGES.queried(person(None), "1.2", b"\0" * 20_000, "1.2.840.10008.1.2")
+    event = _MESSAGES.queried(person(None), _MESSAGES.asked("1.2", b"\0" * 20_000, "1.2.840.10008.1.2"))
     (query,) = event.objects
     assert query.query == b"\0" * (12 << 10)
     assert ("IdentifierLength", b"20000") in query.details

@@ -28,12 +28,12 @@ def import_files(
     config: ConfigFile = None,
 ) -> None:
     """Import files into the archive on this machine."""
-    from archimage.callers import within
+    from archimage.callers import Within
     from archimage.cli.audit import this_user
     from archimage.services.importing import ImportService
     from archimage.services.sources import sources
 
-    with within(this_user("import")), opened(data, config) as app:
+    with Within(this_user("import")), opened(data, config) as app:
         service = ImportService(app.services.store, app.index)
         counts = watch(service.run(sources(paths), dry_run=dry_run), Stage("Importing"))
     report(counts, as_json=json, dry_run=dry_run)
