@@ -88,6 +88,15 @@ def test_a_query_is_told_as_it_came_up_to_a_bound() -> None:
     assert len(frame(encode(event, "ARCHIVE"), "2024-05-01T12:00:00.000000Z", "host", "0")) < 32_768
 
 
+def test_a_query_is_told_with_the_time_at_which_it_was_asked() -> None:
+    times = iter([1_700_000_000.999_999, 1_800_000_000.0])
+    messages = Messages("ARCHIVE", "77", "archive.example", clock=lambda: next(times))
+    asked = messages.asked("1.2", b"", "1.2.840.10008.1.2")
+    next(times)
+    message: Any = etree.fromstring(encode(messages.queried(person(None), asked), "ARCHIVE"))
+    assert message.find("EventIdentification").get("EventDateTime") == "2023-11-14T22:13:20.999999Z"
+
+
 def test_a_frame_counts_its_octets_and_tells_failures_apart() -> None:
     xml = encode(_MESSAGES.activity(started=True), "ARCHIVE")
     length, _, message = frame(xml, "2024-05-01T12:00:00.000000Z", "a host", "0").partition(b" ")
