@@ -222,6 +222,13 @@ def test_who_is_not_let_in_and_what_is_changed_are_security_alerts(server: Serve
     assert _has(server, event="110113", text="HTTP status 403")
 
 
+def test_of_a_long_address_only_the_beginning_is_told(server: Server) -> None:
+    assert _get(server, f"/instances/{'long' * 10_000}/preview")[0] == 404
+    assert _has(server, event="110103", outcome="4", text="/instances/long")
+    (entry,) = _entries(server, event="110103", outcome="4", text="/instances/long")
+    assert len(entry["xml"]) < 8_000
+
+
 def test_looking_into_the_trail_is_told(server: Server) -> None:
     assert _get(server, "/api/v1/audit?patient_id=P0")[0] == 200
     assert _has(server, event="110101")

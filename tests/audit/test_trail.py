@@ -11,7 +11,8 @@ from archimage.errors import UnavailableError
 from archimage.meter_ports import Meter
 from archimage.model import audit
 from archimage.model.audit import AuditEvent
-from archimage.observe.audit.trail import HEAD_EVERY_S, MAX_WAITING, Messages, Trail
+from archimage.observe.audit import trail as trails
+from archimage.observe.audit.trail import GROUP, HEAD_EVERY_S, MAX_WAITING, Messages, Trail
 from archimage.observe.audit.xml import encode
 from archimage.services import audit_messages
 from tests.attacks.server import wait_until
@@ -102,6 +103,49 @@ def test_a_head_signs_what_there_is_after_a_minute_and_not_before(place: Place) 
         assert wait_until(lambda: "the second" in _text(place), _WITHIN_S)
         looks(2)
         assert place.verify().unsigned == 1
+
+
+@pytest.fixture
+def gathering(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> Trail:
+    """A trail that has begun to gather, for longer than a test takes."""
+    monkeypatch.setattr(trails, "GATHERED_S", 10 * _WITHIN_S)
+    begun = threading.Event()
+
+    def told() -> Iterable[AuditEvent]:
+        begun.set()
+        return [_alert("the first")]
+
+    trail.record(told, at_once=False)
+    assert begun.wait(_WITHIN_S)
+    return trail
+
+
+def test_what_may_be_gone_soon_is_made_at_once_behind_what_came_before(place: Place, gathering: Trail) -> None:
+    made: list[str] = []
+    both = threading.Event()
+
+    def looked_up() -> Iterable[AuditEvent]:
+        made.append("looked up")
+        both.set()
+        return [_alert("the third")]
+
+    def known() -> Iterable[AuditEvent]:
+        made.append("known")
+        return [_alert("the second")]
+
+    gathering.record(known, at_once=False)
+    gathering.record(looked_up)
+    assert both.wait(_WITHIN_S)
+    assert made == ["known", "looked up"]
+    gathering.close()
+    text = _text(place)
+    assert 0 < text.index("the first") < text.index("the second") < text.index("the third")
+
+
+def test_a_group_that_is_full_is_written_at_once(place: Place, gathering: Trail) -> None:
+    for number in range(1, GROUP):
+        gathering.record(lambda number=number: [_alert(f"message {number};")], at_once=False)  # type: ignore[misc]
+    assert wait_until(lambda: f"message {GROUP - 1};" in _text(place), _WITHIN_S)
 
 
 def test_what_comes_when_nothing_more_can_wait_is_lost_counted_and_told(place: Place, trail: Trail) -> None:

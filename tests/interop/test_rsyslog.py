@@ -100,7 +100,8 @@ def rsyslog(tmp_path: Path, keys: Keys) -> Iterator[Rsyslog]:
 
 def _event(number: int) -> AuditEvent:
     messages = Messages("ARCHIVE", "1", "archive.example")
-    return messages.queried(peer(Peer(f"PEER{number}", "192.0.2.1"), requestor=True), "1.2", b"\0" * 9_000, "1.2.3")
+    asking = peer(Peer(f"PEER{number}", "192.0.2.1"), requestor=True)
+    return messages.queried(asking, messages.asked("1.2", b"\0" * 9_000, "1.2.3"))
 
 
 def _small(number: int) -> AuditEvent:

@@ -115,8 +115,8 @@ class AuditService:
 
     def queried(self, asking: Peer, sop_class_uid: str, identifier: bytes, syntax: str, failure: str) -> None:
         """Tell that a peer has searched; failure is empty where it got an answer."""
-        who = peer(asking, requestor=True)
-        self._sink.record(lambda: [self.messages.queried(who, sop_class_uid, identifier, syntax, failure=failure)])
+        asked = self.messages.asked(sop_class_uid, identifier, syntax)
+        self._sink.record(lambda: [self.messages.queried(peer(asking, requestor=True), asked, failure)], at_once=False)
 
     def sending(self, receiver: Participant, uids: UniqueKeys) -> None:
         """Tell that what unique keys name begins to be sent to somebody."""
@@ -181,7 +181,8 @@ class AuditService:
 
     def searched(self, caller: Caller, address: str, query: bytes, failure: str) -> None:
         """Tell that somebody has searched over the web."""
-        self._sink.record(lambda: [self.messages.queried(person(caller), address, query, "URI", failure=failure)])
+        asked = self.messages.asked(address, query, "URI")
+        self._sink.record(lambda: [self.messages.queried(person(caller), asked, failure)], at_once=False)
 
     def denied(self, caller: Caller, description: str) -> None:
         """Tell that somebody was not let in, or not let do what he asked for."""
@@ -336,7 +337,7 @@ class AuditService:
         return messages.accessed(who, found)
 
     def _tell(self, event: AuditEvent) -> None:
-        self._sink.record(lambda: [event])
+        self._sink.record(lambda: [event], at_once=False)
 
 
 def _parts(subject: Subject, instances: Sequence[str], failed: AbstractSet[str], failure: str) -> Iterable[Instances]:

@@ -164,7 +164,7 @@ class Pages:
 
     def _signing(self, _request: Request, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return whether what is downloaded can be signed."""
-        return {"can_sign": self.services.signatures.can_sign}
+        return {"can_sign": self._services.signatures.can_sign}
 
     def _seen_first(self, request: Request, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""
