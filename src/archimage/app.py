@@ -1,7 +1,6 @@
 """The composition root: the only place that wires adapters to services."""
 
 import os
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,6 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
-from archimage.model.nodes import Node
 from archimage.net.associations import AssociationTable
 from archimage.net.audited import AuditedPeers
 from archimage.net.looping import LoopThread
@@ -51,7 +49,7 @@ from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
-from archimage.services.nodes import NodeService
+from archimage.services.nodes import NodeService, configured
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.query import QueryService
@@ -179,7 +177,7 @@ class App:
         opened.callback(preparing.close)
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
-        nodes = NodeService(_configured_nodes(config), NodeTable(self.index), events.publish)
+        nodes = NodeService(configured(config.nodes), NodeTable(self.index), events.publish)
         store = self._store_service(intake, labels)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
@@ -296,7 +294,7 @@ class App:
         """
         self.tls.configure(config)
         self.config = config
-        self.services.nodes.configure(_configured_nodes(config))
+        self.services.nodes.configure(configured(config.nodes))
         self.services.status.configure(config)
         logs.configure(config.log)
 
@@ -341,10 +339,6 @@ def _worker_pool(config: Config) -> WorkerPool:
 def pixel_workers(config: Config) -> int:
     """Return how many worker processes there may be: as many as cores, unless the settings say otherwise."""
     return config.pixels.workers or os.cpu_count() or 1
-
-
-def _configured_nodes(config: Config) -> Iterator[Node]:
-    return (Node(title, node.host, node.port, tls=node.tls) for title, node in config.nodes.items())
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    SecretStr,
     StringConstraints,
     model_validator,
 )
@@ -336,6 +337,10 @@ class AccessConfig(_Section):
         default=Path("access.toml"),
         description="File of the rules; a relative path is one in the data directory.",
     )
+    identity: Literal["optional", "required"] = Field(
+        default="optional",
+        description="User identity of associations: `optional`, or `required`, and then proved; others are rejected.",
+    )
 
 
 class NodeConfig(_Section):
@@ -344,6 +349,14 @@ class NodeConfig(_Section):
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
     tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
+    user: str = Field(default="", description="User to call it as (DICOM user identity); empty: none.")
+    passcode: SecretStr = Field(default=SecretStr(""), description="Passcode of that user; only with TLS.")
+
+    @model_validator(mode="after")
+    def _passcode_is_sent_with_tls(self) -> "NodeConfig":
+        if self.passcode.get_secret_value() and not (self.user and self.tls):
+            raise ValueError("a passcode needs a user, whose it is, and tls = true: it is not sent in the clear")
+        return self
 
 
 _ADMISSION: Final = (
@@ -361,6 +374,7 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
         *(("dicom", name) for name in _ADMISSION),
+        ("access", "identity"),
     }
 )
 """What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""

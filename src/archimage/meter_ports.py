@@ -9,7 +9,9 @@ from typing import Literal, Protocol
 
 TaskOutcome = Literal["done", "failed", "timeout", "memory", "lost"]
 """How a task of a worker process ended; timeout, memory and lost cost the process."""
-Rejection = Literal["calling_ae_title", "called_ae_title", "max_associations", "max_associations_per_ae", "protocol"]
+Rejection = Literal[
+    "calling_ae_title", "called_ae_title", "user_identity", "max_associations", "max_associations_per_ae", "protocol"
+]
 """Why an association was refused; protocol is the provider's own refusal (PS3.8 Table 9-21)."""
 Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "lost", "aborted_here", "fault"]
 """How an association ended; protocol_error is the peer's, fault is ours."""

@@ -23,6 +23,7 @@ from archimage.net.admission import AdmissionPolicy
 from archimage.net.audited import Audited
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry, ServiceClass
+from archimage.net.identity import IdentityPolicy
 from archimage.net.permitted import Permitted
 from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
@@ -230,4 +231,5 @@ def _admission(app: App) -> AdmissionPolicy:
         max_pending_per_address=dicom.max_pending_per_address,
         certificates=config.tls.peers,
         may=app.services.access.may,
+        identity=IdentityPolicy(None, config.access.identity == "required", lambda: not app.services.access.is_open),
     )

@@ -99,10 +99,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         "counter",
         "Associations",
         "Rejections",
-        "Associations that were refused: `calling_ae_title` or `called_ae_title` is not let in, `max_associations` or "
-        "`max_associations_per_ae` is reached, or the request is none that can be served (`protocol`).",
+        "Associations that were refused: `calling_ae_title` or `called_ae_title` is not let in, `user_identity` is not "
+        "proved, `max_associations` or `max_associations_per_ae` is reached, or the request is none that can be served "
+        "(`protocol`).",
         ("reason",),
-        most=6,
+        most=7,
         initial=_single(Rejection),
     ),
     Metric(

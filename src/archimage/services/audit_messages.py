@@ -33,10 +33,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another application entity: its AE title, and where its connection comes from or goes to."""
+    """Another application entity: its AE title, where its connection comes from or goes to, and its user, if proved."""
 
     ae_title: str
     address: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,12 @@ def person(caller: Caller | None) -> Participant:
     """Return whoever asked for something."""
     if caller is None:
         return Participant(_NOBODY, requestor=True)
-    found = peer(Peer(caller.principal.ae_title, caller.address), requestor=True)
-    return replace(found, user_id=caller.user) if caller.user else found
+    return peer(Peer(caller.principal.ae_title, caller.address, caller.user), requestor=True)
 
 
 def peer(one: Peer, *, requestor: bool) -> Participant:
     """Return another application entity."""
-    user = one.ae_title or one.address or _NOBODY
+    user = one.user or one.ae_title or one.address or _NOBODY
     alternative = _AETITLES + one.ae_title if one.ae_title else ""
     return Participant(user, requestor, address=one.address, alternative_id=alternative)
 
