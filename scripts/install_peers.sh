@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 debian_packages=(chromium dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb prometheus rsyslog rsyslog-gnutls)
-npm_packages=(axe-core@4.10.3 dicomweb-client@0.11.3 xhr2@0.2.1)
+npm_packages=(axe-core@4.10.3 dicomweb-client@0.11.3 oidc-provider@8.8.1 xhr2@0.2.1)
 
 install_debian_packages() {
     local package missing=() as_root=()

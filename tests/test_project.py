@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from archimage.cli.main import app
 from archimage.config import Config, NodeConfig
@@ -26,14 +26,25 @@ def settings() -> Iterator[tuple[str, object]]:
         inner, prefix = (NodeConfig, "nodes.AET") if section == "nodes" else (field.annotation, section)
         assert isinstance(inner, type)
         assert issubclass(inner, BaseModel)
-        for key, definition in inner.model_fields.items():
+        yield from _settings_of(inner, prefix)
+
+
+def _settings_of(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, definition in section.model_fields.items():
+        if isinstance(definition.default, BaseModel):
+            yield from _settings_of(type(definition.default), f"{prefix}.{key}")
+        else:
             yield f"{prefix}.{key}", definition.default if not definition.is_required() else None
 
 
 def documented(default: object) -> str:
     """Write a default as the table does."""
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
     if default in ((), "", {}):
         return "empty"
+    if isinstance(default, tuple):
+        default = ",".join(default)
     if default is None:
         return "(required)"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import Field, SecretStr
 
-from archimage.config import Config, NodeConfig, _Section
+from archimage.config import Config, NodeConfig
+from archimage.config_kinds import Section
 from archimage.errors import ConfigError
 from archimage.settings import FLAGS, Setting, listed, load, parse_node
 
@@ -107,7 +108,7 @@ def test_every_flag_is_one_of_serve() -> None:
     assert options - set(FLAGS.values()) == {"--config"}
 
 
-class _Sealed(_Section):
+class _Sealed(Section):
     """A section with secrets, as later ones may be."""
 
     password: SecretStr = Field(default=SecretStr(""), min_length=4, description="Nobody may read it.")

@@ -76,6 +76,14 @@ def _concurrency(page: Page) -> None:
     page.locator("#bounds tr").first.wait_for()
 
 
+def _access(page: Page) -> None:
+    page.goto("/access")
+    page.locator("#rules tr").first.wait_for()
+    page.get_by_label("Roles").fill("reader")
+    page.get_by_role("button", name="Tell").click()
+    page.locator("#allowed tr").first.wait_for()
+
+
 def _docs(page: Page) -> None:
     page.goto("/docs")
 
@@ -92,6 +100,7 @@ SHOWN: Final = {
     "changes": ("changes", _changes),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
+    "access": ("access", _access),
     "docs": ("docs", _docs),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

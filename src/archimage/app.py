@@ -1,6 +1,7 @@
 """The composition root: the only place that wires adapters to services."""
 
 import os
+import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +16,13 @@ from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
+from archimage.index.credentials import SessionTable, ShareTable, TokenTable
+from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
@@ -44,14 +48,17 @@ from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
 from archimage.services.health import HealthService
+from archimage.services.identity import IdentityService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService, configured
+from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
@@ -76,6 +83,7 @@ from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
+from archimage.web.fetching import HttpFetch
 
 PEER_THREADS: Final = 4
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
@@ -155,6 +163,8 @@ class App:
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
         config, directory = self.config, self.config.storage.directory
+        self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
+        self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
@@ -167,11 +177,7 @@ class App:
         if self.compression is not None:
             opened.callback(self.compression.close)
         self.associations = AssociationTable(events.publish, self.metering.meter, self.tracer)
-        tasks = TaskService(events, explain, self.tracer)
-        opened.callback(tasks.close)
-        self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
-        opened.callback(self._transcoding.shutdown, cancel_futures=True)
-        opened.callback(self.pixels.close)
+        tasks = self._task_service(opened, events)
         made = MetadataService(visible, self.blobs, metadata, root=config.http.public_url + SERVICE_ROOT)
         preparing = PreparingService(made, self.pixels.warm)
         opened.callback(preparing.close)
@@ -204,6 +210,15 @@ class App:
         self._work_with(opened, replacement)
         self._meter(intake)
 
+    def _task_service(self, opened: ExitStack, events: EventHub) -> TaskService:
+        """Make what works in the background, and the threads beside it."""
+        tasks = TaskService(events, explain, self.tracer)
+        opened.callback(tasks.close)
+        self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
+        opened.callback(self._transcoding.shutdown, cancel_futures=True)
+        opened.callback(self.pixels.close)
+        return tasks
+
     def _work_with(self, opened: ExitStack, replacement: ReplacementService) -> None:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
@@ -213,6 +228,20 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
+
+    def _identity_service(self) -> IdentityService:
+        """Make what knows who somebody is."""
+        index = self.index
+        tools = IdentityTools(
+            UserTable(index),
+            SessionTable(index),
+            TokenTable(index),
+            ShareTable(index),
+            FailureTable(index),
+            self.auditing.identity,
+            time.time,
+        )
+        return IdentityService(tools, self.config.access, self.oidc)
 
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
@@ -260,7 +289,7 @@ class App:
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
         path = self.config.storage.directory / self.config.access.policy
-        access = AccessService(PolicyFile(path), lambda: False, nodes.known)
+        access = AccessService(PolicyFile(path), self.identity.has_users, nodes.known)
         access.changed = self.auditing.service.policy_changed
         return access
 

@@ -22,6 +22,7 @@ from archimage.observe.audit.search import newest
 from archimage.observe.audit.trail import Messages as Encoding
 from archimage.observe.audit.trail import Trail
 from archimage.services.audit import AuditService
+from archimage.services.audit_identity import IdentityAudit
 from archimage.services.audit_messages import Messages, person
 from archimage.services.audit_subjects import Finds
 from archimage.services.health import HealthService
@@ -55,6 +56,7 @@ class Auditing:
             opened.callback(self.trail.close)
             self.service = AuditService(self.trail, messages, index, partial(newest, directory))
             self.trail.settle = self.service.settle
+            self.identity = IdentityAudit(self.trail, messages)
             opened.callback(self.service.close)
             _tell_damage(self.trail, messages, journal)
             if config.audit.repository:

@@ -9,8 +9,6 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -18,6 +16,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from archimage.config_access import AccessConfig
+from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
 LOOPBACK: Final = "127.0.0.1"
@@ -36,33 +37,6 @@ class Source:
 
 
 DEFAULT: Final = Source("default")
-
-
-def _split(value: object) -> object:
-    """Read the environment's `A,B` as a list."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _check_ae_title(text: str) -> str:
-    """Let through what PS3.5 §6.2 allows."""
-    if not re.fullmatch(r"[ -\[\]-~]{1,16}", text):
-        raise ValueError("an AE title is 1 to 16 printable ASCII characters, no backslash")
-    return text
-
-
-AETitle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_ae_title)]
-AETitles = Annotated[tuple[AETitle, ...], NoDecode, BeforeValidator(_split)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-ListenPort = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _check_modality(text: str) -> str:
@@ -90,7 +64,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogCategory = Literal["association", "dimse", "storage", "index", "web", "task", "error", "security"]
 
 
-class DicomConfig(_Section):
+class DicomConfig(Section):
     """The DICOM listener and what it lets in."""
 
     host: Host = Field(default=LOOPBACK, description="Address to listen on.")
@@ -139,7 +113,7 @@ class DicomConfig(_Section):
     )
 
 
-class HttpConfig(_Section):
+class HttpConfig(Section):
     """The HTTP listener and what it lets in."""
 
     host: Host = Field(default=LOOPBACK, description="Address to listen on.")
@@ -177,7 +151,7 @@ class HttpConfig(_Section):
     max_connections: Count = Field(default=1_024, description="Connections at once; more are answered 503.")
 
 
-class StorageConfig(_Section):
+class StorageConfig(Section):
     """Where and how objects are kept."""
 
     directory: Path = Field(default=Path("data"), description="Directory of everything that the archive keeps.")
@@ -225,13 +199,13 @@ class StorageConfig(_Section):
         return self
 
 
-class QueryConfig(_Section):
+class QueryConfig(Section):
     """Limits of queries."""
 
     max_results: Count = Field(default=100_000, description="Matches that one query may return.")
 
 
-class PixelsConfig(_Section):
+class PixelsConfig(Section):
     """Worker processes that decode, encode and render."""
 
     workers: int = Field(default=0, ge=0, le=256, description="Worker processes; 0: as many as there are cores.")
@@ -246,7 +220,7 @@ class PixelsConfig(_Section):
     )
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """What is told on standard error."""
 
     level: LogLevel = Field(default="info", description="Least severe event that is told.")
@@ -261,7 +235,7 @@ class LogConfig(_Section):
     )
 
 
-class TlsConfig(_Section):
+class TlsConfig(Section):
     """Certificates, and what of TLS is allowed (docs/security.md); a relative path is one in the data directory."""
 
     certificate: str = Field(
@@ -290,7 +264,7 @@ class TlsConfig(_Section):
         return self
 
 
-class TracingConfig(_Section):
+class TracingConfig(Section):
     """Where a share of all that happens is told as spans (docs/tracing.md)."""
 
     exporter: Literal["none", "otlp"] = Field(
@@ -313,7 +287,7 @@ class TracingConfig(_Section):
     )
 
 
-class AuditConfig(_Section):
+class AuditConfig(Section):
     """The audit trail (docs/audit.md)."""
 
     required: bool = Field(
@@ -330,20 +304,7 @@ class AuditConfig(_Section):
     )
 
 
-class AccessConfig(_Section):
-    """Who may do what (docs/access.md)."""
-
-    policy: Path = Field(
-        default=Path("access.toml"),
-        description="File of the rules; a relative path is one in the data directory.",
-    )
-    identity: Literal["optional", "required"] = Field(
-        default="optional",
-        description="User identity of associations: `optional`, or `required`, and then proved; others are rejected.",
-    )
-
-
-class NodeConfig(_Section):
+class NodeConfig(Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
     host: Host = Field(description="Address of the node.")
@@ -375,6 +336,7 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         *(("tls", name) for name in TlsConfig.model_fields),
         *(("dicom", name) for name in _ADMISSION),
         ("access", "identity"),
+        ("access", "operations_per_s"),
     }
 )
 """What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""

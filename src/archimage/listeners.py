@@ -1,5 +1,6 @@
 """The ports of a process: bound before anything is served, and told once all are listened on."""
 
+import ipaddress
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -79,3 +80,27 @@ def _bind(setting: str, host: str, port: int, *, shared: bool) -> socket.socket:
         raise ConfigError(
             f"{setting} = {port}: cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0"
         ) from error
+
+
+def check_closed(config: Config, *, has_users: bool) -> None:
+    """Refuse to listen where others than this machine reach what nobody has to log in to.
+
+    Raises:
+        ConfigError: there are no users, and an address is not one of loopback.
+    """
+    hosts = {"dicom.host": config.dicom.host, "http.host": config.http.host}
+    for setting, host in hosts.items():
+        if not has_users and not is_loopback(host):
+            raise ConfigError(
+                f"{setting} = {host}: others than this machine would reach an archive that has no users",
+                next_step="Make one: archimage user add NAME --role administrator --data "
+                f"{config.storage.directory}; or listen on 127.0.0.1 (docs/security.md).",
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

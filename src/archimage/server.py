@@ -15,7 +15,7 @@ from archimage.concurrency import sizes
 from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
-from archimage.listeners import Addresses, bind_all
+from archimage.listeners import Addresses, bind_all, check_closed
 from archimage.logger import logger
 from archimage.model.audit import Result
 from archimage.model.concurrency import ConcurrencyReport
@@ -121,6 +121,7 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
 async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
     """Take the ports, last of all, and tell."""
     config = app.config
+    check_closed(config, has_users=app.services.access.has_users)
     bound = bind_all(config, shared=config.dicom.workers > 1)
     if bound.dicom is not None:
         await dicom.listen(bound.dicom)
@@ -179,6 +180,8 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         audit=app.auditing.service,
         access=services.access,
         visible=app.visible,
+        identity=app.identity,
+        oidc=app.oidc,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
@@ -231,5 +234,10 @@ def _admission(app: App) -> AdmissionPolicy:
         max_pending_per_address=dicom.max_pending_per_address,
         certificates=config.tls.peers,
         may=app.services.access.may,
-        identity=IdentityPolicy(None, config.access.identity == "required", lambda: not app.services.access.is_open),
+        identity=IdentityPolicy(
+            app.identity,
+            config.access.identity == "required",
+            lambda: not app.services.access.is_open,
+            app.auditing.identity.login,
+        ),
     )

@@ -43,6 +43,7 @@ def _all(text: str = "") -> Iterator[AuditEvent]:
     yield messages.deleted(who, subject, 3)
     yield messages.queried(other, text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2", failure=text)
     yield messages.patient_record(who, [subject], text)
+    yield messages.authentication(audit.LOGIN, who, text)
     yield messages.alert(
         audit.NODE_AUTHENTICATION, other, text, result=Result.SERIOUS_FAILURE, about=[node_object(text)]
     )

@@ -29,7 +29,7 @@ _TOLD_BY_ITSELF = {
     ),
     *("/api/v1/associations", "/api/v1/associations/ended", "/api/v1/system", "/api/v1/system/growth"),
     *("/api/v1/concurrency", "/api/v1/settings", "/api/v1/tasks", "/api/v1/tasks/{task_id}", "/api/v1/events"),
-    *("/api/v1/audit", "/system", "/statistics", "/modalities", "/dicom-web", "/dicom-web/"),
+    *("/api/v1/audit", "/api/v1/access", "/system", "/statistics", "/modalities", "/dicom-web", "/dicom-web/"),
 }
 """What gives nothing of a patient's images, or tells the trail itself."""
 

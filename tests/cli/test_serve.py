@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from archimage.app import build
-from archimage.cli.serve import warn_if_open
-from archimage.config import Config, StorageConfig
+from archimage.config import Config, DicomConfig, HttpConfig, StorageConfig
+from archimage.errors import ConfigError
+from archimage.listeners import check_closed
 from tests.cli.conftest import Invoke
 
 READY = re.compile(r"ready dicom=127\.0\.0\.1:\d+ http=127\.0\.0\.1:\d+ ae=(\S+) data=(.+)\n")
@@ -100,16 +101,25 @@ def _run(program: str | Path, *arguments: object) -> subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "archive.example"])  # noqa: S104 - what is warned about
-def test_an_address_that_others_reach_is_warned_about(host: str, capsys: pytest.CaptureFixture[str]) -> None:
-    warn_if_open(host)
-    assert f"WARNING: listening on {host}" in capsys.readouterr().err
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "archive.example"])  # noqa: S104 - what is refused
+@pytest.mark.parametrize("section", ["dicom", "http"])
+def test_an_address_that_others_reach_is_refused_while_there_are_no_users(section: str, host: str) -> None:
+    config = Config.model_validate({section: {"host": host}})
+    with pytest.raises(ConfigError, match=f"{section}.host = {re.escape(host)}") as caught:
+        check_closed(config, has_users=False)
+    assert "archimage user add" in caught.value.next_step
+    check_closed(config, has_users=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_loopback_is_not_warned_about(host: str, capsys: pytest.CaptureFixture[str]) -> None:
-    warn_if_open(host)
-    assert capsys.readouterr().err == ""
+def test_loopback_is_open_without_users(host: str) -> None:
+    check_closed(Config(dicom=DicomConfig(host=host), http=HttpConfig(host=host)), has_users=False)
+
+
+def test_a_server_that_others_would_reach_does_not_start_and_says_how_it_would(tmp_path: Path) -> None:
+    ended = _run("archimage", "serve", "--data", tmp_path, "--host", "0.0.0.0", "--dicom-port", "0")  # noqa: S104
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "archimage user add NAME --role administrator" in ended.stderr
 
 
 _COUNTING = """

@@ -4,12 +4,17 @@ import pytest
 
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
+from archimage.index.credentials import SessionTable, ShareTable, TokenTable
+from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.users import UserTable
 from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.changes_contract import ChangesContract
+from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
+from tests.contract.failures_contract import FailuresContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
@@ -17,6 +22,7 @@ from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
+from tests.contract.users_contract import UsersContract
 
 
 class TestSqliteIndex(IndexContract):
@@ -83,3 +89,63 @@ class TestSqliteHashed(HashedContract):
     def hashed(self, index: SqliteIndex) -> HashedTable:
         """Return the empty table."""
         return HashedTable(index)
+
+
+class TestSqliteUsers(UsersContract):
+    """Users, with what is theirs."""
+
+    @pytest.fixture
+    def users(self, index: SqliteIndex) -> UserTable:
+        """Return the empty table."""
+        return UserTable(index)
+
+    @pytest.fixture
+    def sessions(self, index: SqliteIndex) -> SessionTable:
+        """Return the empty table."""
+        return SessionTable(index)
+
+    @pytest.fixture
+    def tokens(self, index: SqliteIndex) -> TokenTable:
+        """Return the empty table."""
+        return TokenTable(index)
+
+    @pytest.fixture
+    def shares(self, index: SqliteIndex) -> ShareTable:
+        """Return the empty table."""
+        return ShareTable(index)
+
+
+class TestSqliteSessions(SessionsContract):
+    """Sessions."""
+
+    @pytest.fixture
+    def sessions(self, index: SqliteIndex) -> SessionTable:
+        """Return the empty table."""
+        return SessionTable(index)
+
+
+class TestSqliteTokens(TokensContract):
+    """API tokens."""
+
+    @pytest.fixture
+    def tokens(self, index: SqliteIndex) -> TokenTable:
+        """Return the empty table."""
+        return TokenTable(index)
+
+
+class TestSqliteShares(SharesContract):
+    """Shares."""
+
+    @pytest.fixture
+    def shares(self, index: SqliteIndex) -> ShareTable:
+        """Return the empty table."""
+        return ShareTable(index)
+
+
+class TestSqliteFailures(FailuresContract):
+    """Logins that failed."""
+
+    @pytest.fixture
+    def failures(self, index: SqliteIndex) -> FailureTable:
+        """Return the empty table."""
+        return FailureTable(index)

@@ -43,6 +43,7 @@ STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.DuplicateInstanceError: (0x0111, 0xC000, 0xC000),
     errors.UnknownDestinationError: (0x0110, 0xC000, 0xA801),
     errors.NotAuthorisedError: (0x0124, 0x0124, 0x0124),
+    errors.NotAuthenticatedError: (0x0124, 0x0124, 0x0124),
     errors.OutOfResourcesError: (0xA700, 0xA700, 0xA702),
     errors.UnavailableError: (0xA700, 0xA700, 0xA702),
     errors.CancelledError: (0xFE00, 0xFE00, 0xFE00),

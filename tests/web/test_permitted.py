@@ -13,6 +13,7 @@ from archimage.web.management import ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.orthanc.application import ENDPOINTS
 from archimage.web.pages import application as pages
+from archimage.web.pages.assets import Assets
 from archimage.web.permitted import operation_of
 
 
@@ -24,10 +25,10 @@ def served() -> Iterator[tuple[str, str]]:
         for route in router.routes:
             assert isinstance(route, Route)
             yield from ((method, ROOT + route.path) for method in route.methods or ())
-    nothing: Any = None  # the routes of pages are asked for, none of which is called
-    for route in pages.build(nothing, nothing, Installation(Path("viewer")), "").routes:
-        assert isinstance(route, Route)
-        yield "GET", route.path
+    nothing: Any = None  # the addresses of pages are asked for, none of which is called
+    for route in pages.routes(pages.Pages(nothing, Assets(), Installation(Path("viewer")), ""), nothing):
+        yield from ((method, route.path) for method in route.methods or ())
+    yield "GET", "/static/{version}/{name}"
 
 
 def test_everything_that_is_served_is_an_operation_or_said_to_be_none() -> None:
@@ -36,12 +37,20 @@ def test_everything_that_is_served_is_an_operation_or_said_to_be_none() -> None:
 
 def test_what_is_given_to_everybody_is_this() -> None:
     free = {route for method, route in served() if operation_of(method, route) == "free"}
-    assert free == {"/static/{version}/{name}", "/ohif", "/ohif/{path:path}"}
+    login = {"/login", "/logout", "/login/oidc", "/login/oidc/callback", "/share/{secret}"}
+    assert free == {"/static/{version}/{name}", "/ohif", "/ohif/{path:path}"} | login
 
 
 def test_what_changes_something_needs_more_than_a_search() -> None:
     reading = {Operation.QUERY, Operation.RETRIEVE, "free"}
-    asking = {"/tools/find", "/tools/lookup", "/api/v1/nodes/{ae_title:path}/query"}
+    asking = {
+        "/tools/find",
+        "/tools/lookup",
+        "/api/v1/nodes/{ae_title:path}/query",
+        "/api/v1/shares",
+        "/login",
+        "/logout",
+    }
     for method, route in served():
         if method not in {"GET", "HEAD", "OPTIONS"} and route not in asking:
             assert operation_of(method, route) not in reading, (method, route)

@@ -25,8 +25,8 @@ _HEAD = """\
 # line to change it. Flags and the environment (ARCHIMAGE__SECTION__KEY) stand above this file.
 """
 _TABLES = """
-# Tables: compression by modality, `*` for all others; log levels by category; certificates of AE titles; nodes that
-# this archive may call.
+# Tables: compression by modality, `*` for all others; log levels by category; certificates of AE titles; groups of
+# the provider to roles; nodes that this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
@@ -36,6 +36,9 @@ _TABLES = """
 
 # [tls.peers]
 # CT1 = "ct1.hospital.example"
+
+# [access.oidc.roles]
+# pacs-admins = "admin"
 
 # [nodes.WORKSTATION]
 # host = "192.0.2.7"

@@ -7,6 +7,7 @@ import typer
 
 from archimage import __version__
 from archimage.cli import (
+    access,
     audit,
     config,
     deidentify,
@@ -20,9 +21,12 @@ from archimage.cli import (
     move,
     openapi,
     serve,
+    share,
     signatures,
     store,
     tls,
+    token,
+    user,
     viewer,
     watch,
 )
@@ -55,6 +59,10 @@ app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
+app.add_typer(access.app, name="access")
+app.add_typer(user.app, name="user")
+app.add_typer(token.app, name="token")
+app.add_typer(share.app, name="share")
 
 
 def _version(asked: bool) -> None:

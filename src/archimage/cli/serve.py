@@ -1,7 +1,6 @@
 """`archimage serve`: run the archive."""
 
 import gc
-import ipaddress
 import os
 import sys
 from contextlib import closing
@@ -14,7 +13,6 @@ import typer
 from archimage.cli.leaving import leave
 from archimage.cli.notify import READY, notify
 from archimage.cli.options import ConfigFile, Data
-from archimage.cli.output import say
 from archimage.errors import ArchimageError, ConfigError
 
 if TYPE_CHECKING:
@@ -47,8 +45,6 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         "nodes": parse_nodes(node or ()),
     }
     settings = load(flags, config)
-    for address in sorted({settings.dicom.host, settings.http.host}):
-        warn_if_open(address)
     _run(settings, partial(load, flags, config))
     leave()
 
@@ -71,20 +67,6 @@ def load(flags: dict[str, dict[str, Any]], file: Path | None = None) -> "Config"
         section: {key: value for key, value in keys.items() if value is not None} for section, keys in flags.items()
     }
     return load_config(given, os.environ, file)
-
-
-def warn_if_open(host: str) -> None:
-    """Warn where others than this machine can connect: nobody is asked for a login yet."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
-        say(
-            f"WARNING: listening on {host}: everybody who reaches this address can read and add patient data, "
-            "for there is no login yet. Keep the ports behind a firewall, set dicom.allowed_calling_ae_titles, "
-            "or listen on 127.0.0.1."
-        )
 
 
 def _join(address: tuple[str, int]) -> str:

@@ -16,8 +16,9 @@ migration alone makes them, as each database has its own kind.
 `hashed` has the Orthanc identifiers of rows, and is empty until somebody uses one (see `index.hashed`).
 
 `node` has the remote nodes that were entered at run time, `label` the labels that people gave studies, `change` and
-`change_study` who had which patients and studies corrected, merged and moved; of these nothing is ever deleted. They
-are not derived: no file tells what stands in them.
+`change_study` who had which patients and studies corrected, merged and moved; of these nothing is ever deleted.
+`user_account`, `session`, `api_token` and `share` have who may prove who he is, with hashes of all secrets,
+`failed_login` who has failed to. They are not derived: no file tells what stands in them.
 """
 
 from typing import Final
@@ -39,7 +40,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0009"
+REVISION: Final = "0010"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -210,6 +211,68 @@ change_study: Final = Table(
     Column("problems", Text, nullable=False),  # JSON
     Column("is_done", Integer, nullable=False),
     Index(None, "study_instance_uid"),
+    sqlite_with_rowid=False,
+)
+user_account: Final = Table(
+    "user_account",
+    metadata,
+    Column("name", Text, primary_key=True, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON
+    Column("description", Text, nullable=False),
+    Column("disabled", Integer, nullable=False),
+    Column("by_name", Integer, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+session: Final = Table(
+    "session",
+    metadata,
+    Column("digest", Text, primary_key=True, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("from_provider", Integer, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON
+    Index(None, "owner", "created_at"),
+    sqlite_with_rowid=False,
+)
+api_token: Final = Table(
+    "api_token",
+    metadata,
+    Column("digest", Text, primary_key=True, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("restriction", Text, nullable=False),  # JSON
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    UniqueConstraint("owner", "name"),
+    sqlite_with_rowid=False,
+)
+share: Final = Table(
+    "share",
+    metadata,
+    Column("digest", Text, primary_key=True, nullable=False),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("from_provider", Integer, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON
+    Index(None, "owner"),
+    sqlite_with_rowid=False,
+)
+failed_login: Final = Table(
+    "failed_login",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", Float, nullable=False),
+    Column("locked_until", Float, nullable=False),
+    Index(None, "failed_at"),
     sqlite_with_rowid=False,
 )
 name_key: Final = Table(

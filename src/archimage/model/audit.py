@@ -57,6 +57,7 @@ NETWORK_ENTRY: Final = _dcm("110108", "Network Entry")
 PATIENT_RECORD: Final = _dcm("110110", "Patient Record")
 QUERY: Final = _dcm("110112", "Query")
 SECURITY_ALERT: Final = _dcm("110113", "Security Alert")
+USER_AUTHENTICATION: Final = _dcm("110114", "User Authentication")
 
 EVENTS: Final = (
     APPLICATION_ACTIVITY,
@@ -71,11 +72,14 @@ EVENTS: Final = (
     PATIENT_RECORD,
     QUERY,
     SECURITY_ALERT,
+    USER_AUTHENTICATION,
 )
 """Every kind of event that is told."""
 
 APPLICATION_START: Final = _dcm("110120", "Application Start")
 APPLICATION_STOP: Final = _dcm("110121", "Application Stop")
+LOGIN: Final = _dcm("110122", "Login")
+LOGOUT: Final = _dcm("110123", "Logout")
 ATTACH: Final = _dcm("110124", "Attach")
 DETACH: Final = _dcm("110125", "Detach")
 NODE_AUTHENTICATION: Final = _dcm("110126", "Node Authentication")
@@ -84,6 +88,8 @@ SECURITY_CONFIGURATION: Final = _dcm("110129", "Security Configuration")
 USE_OF_RESTRICTED_FUNCTION: Final = _dcm("110132", "Use of Restricted Function")
 RECORDING_STOPPED: Final = _dcm("110133", "Audit Recording Stopped")
 RECORDING_STARTED: Final = _dcm("110134", "Audit Recording Started")
+SECURITY_ROLES: Final = _dcm("110136", "Security Roles Changed")
+USER_SECURITY_ATTRIBUTES: Final = _dcm("110137", "User security Attributes Changed")
 
 APPLICATION: Final = _dcm("110150", "Application")
 DESTINATION: Final = _dcm("110152", "Destination Role ID")

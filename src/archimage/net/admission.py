@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from archimage.errors import NotAuthenticatedError, UnavailableError
+from archimage.errors import NotAuthenticatedError, StorageError, UnavailableError
 from archimage.logger import logger
 from archimage.meter_ports import Rejection
 from archimage.model import callers
@@ -133,7 +133,7 @@ class Admission:
             found = await self._identify(session, request)
         except NotAuthenticatedError as error:
             return _Refused(NO_REASON, "user_identity", str(error))
-        except UnavailableError as error:
+        except (UnavailableError, StorageError) as error:
             return _Refused(CONGESTION, "user_identity", str(error))
         principal = found.principal
         if not self.policy.may(principal):

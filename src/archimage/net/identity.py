@@ -31,13 +31,22 @@ class Identities(Protocol):
         """Return the user of a JSON Web Token."""
 
 
+def _nobody_hears(_user: str, _address: str, _failure: str) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """Who knows users, and whether peers must be one; wanted tells whether it matters at the moment who they are."""
+    """Who knows users, and whether peers must be one; wanted tells whether it matters at the moment who they are.
+
+    failed hears of everybody who was not believed before his name or passcode was looked at: who knows those tells
+    of them himself.
+    """
 
     identities: Identities | None = None
     required: bool = False
     wanted: Callable[[], bool] = lambda: True
+    failed: Callable[[str, str, str], None] = _nobody_hears
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,6 @@ class Identified:
 
 
 _PROOFS: Final = frozenset({UserIdentityType.USERNAME, UserIdentityType.USERNAME_AND_PASSCODE, UserIdentityType.JWT})
-IN_CLEAR: Final = "a passcode came over a connection without TLS, and was not looked at"
 
 
 async def identify(
@@ -64,30 +72,38 @@ async def identify(
     identities = policy.identities
     supported = asked is not None and asked.identity_type in _PROOFS
     if policy.required and (identities is None or not supported):
-        raise NotAuthenticatedError("it does not say which user it is, as access.identity requires")
+        raise _not_believed(policy, peer, "it does not say which user it is, as access.identity requires")
     if asked is None or identities is None or not supported or not (policy.required or policy.wanted()):
         return Identified(peer)
     if asked.identity_type == UserIdentityType.USERNAME_AND_PASSCODE and not encrypted:
-        raise NotAuthenticatedError(IN_CLEAR)
+        raise _not_believed(policy, peer, "a passcode came over a connection without TLS, and was not looked at")
     try:
         async with asyncio.timeout(within_s):
-            user = await asyncio.to_thread(_prove, identities, asked, peer.address)
+            user = await asyncio.to_thread(_prove, policy, identities, asked, peer)
     except TimeoutError:
         raise UnavailableError(f"it could not be told within {within_s:g} s whether the user is who he says") from None
     found = replace(peer, user=user.user, roles=user.roles, token=user.token, restriction=user.restriction)
     return Identified(found, _response(asked) if asked.positive_response_requested else None)
 
 
-def _prove(identities: Identities, asked: UserIdentity, address: str) -> Principal:
+def _prove(policy: IdentityPolicy, identities: Identities, asked: UserIdentity, peer: Principal) -> Principal:
     try:
         primary, secondary = asked.primary_field.decode(), asked.secondary_field.decode()
     except UnicodeDecodeError:
-        raise NotAuthenticatedError("the user identity is not UTF-8") from None
+        raise _not_believed(policy, peer, "the user identity is not UTF-8") from None
     if asked.identity_type == UserIdentityType.USERNAME:
-        return identities.by_name(primary, address)
+        return identities.by_name(primary, peer.address)
     if asked.identity_type == UserIdentityType.USERNAME_AND_PASSCODE:
-        return identities.by_password(primary, secondary, address)
-    return identities.by_jwt(primary)
+        return identities.by_password(primary, secondary, peer.address)
+    try:
+        return identities.by_jwt(primary)
+    except NotAuthenticatedError as error:
+        raise _not_believed(policy, peer, str(error)) from error
+
+
+def _not_believed(policy: IdentityPolicy, peer: Principal, why: str) -> NotAuthenticatedError:
+    policy.failed(peer.ae_title, peer.address, why)
+    return NotAuthenticatedError(why)
 
 
 def _response(asked: UserIdentity) -> bytes:

@@ -26,6 +26,7 @@ _COMMON: Final[_Table] = {
     errors.NotFoundError: Status.NO_SUCH_SOP_INSTANCE,
     errors.DuplicateInstanceError: Status.DUPLICATE_SOP_INSTANCE,
     errors.NotAuthorisedError: Status.NOT_AUTHORISED,
+    errors.NotAuthenticatedError: Status.NOT_AUTHORISED,
     errors.OutOfResourcesError: Status.OUT_OF_RESOURCES,
     errors.UnavailableError: Status.OUT_OF_RESOURCES,
     errors.StorageError: Status.OUT_OF_RESOURCES,

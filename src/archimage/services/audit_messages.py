@@ -178,6 +178,11 @@ class Messages:
         event = self._event(audit.SECURITY_ALERT, Action.EXECUTE, (who, *here), tuple(about), types=(kind,))
         return replace(event, result=result, description=description)
 
+    def authentication(self, kind: Code, who: Participant, failure: str) -> AuditEvent:
+        """Tell that somebody has logged in or out, or why he could not (§A.5.3.15)."""
+        both = who, self.here()
+        return self._event(audit.USER_AUTHENTICATION, Action.EXECUTE, both, types=(kind,), failure=failure)
+
     def _event(
         self,
         kind: Code,

@@ -17,12 +17,14 @@ from archimage.services.orthanc import OrthancService
 from archimage.spans import Tracer
 from archimage.web import metrics, openapi, probes
 from archimage.web.audited import Audited
+from archimage.web.authenticated import Authenticator
 from archimage.web.cors import allow_origins
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.identified import Identified
 from archimage.web.later import Later
 from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
@@ -113,5 +115,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
         management.audit,
         observing.sink,
     )
-    traced = Traced(guarded, observing.tracer) if observing.tracer.traces else guarded
+    authenticator = Authenticator(management.identity, threads.quick, settings.public_url)
+    identified = Identified(guarded, authenticator, management.access)
+    traced = Traced(identified, observing.tracer) if observing.tracer.traces else identified
     return Web(Measured(traced, observing.meter), others.finish)

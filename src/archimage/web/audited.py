@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from archimage.audit_ports import AuditSink
 from archimage.errors import UnavailableError
 from archimage.model import callers
-from archimage.model.access import Principal
 from archimage.model.callers import Caller
 from archimage.services.audit import AuditService
 from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.identified import PRINCIPAL
 from archimage.web.management import ROOT, UPLOAD
 from archimage.web.measured import route_of
 from archimage.web.metrics import PATH as METRICS
@@ -89,7 +89,7 @@ class Audited:
         except UnavailableError as error:
             return await errors.response(error)(scope, receive, send)
         door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
-        caller = Caller(door, uuid.uuid4().hex, Principal(address=(scope["client"] or ("",))[0]))
+        caller = Caller(door, uuid.uuid4().hex, scope[PRINCIPAL])
         status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 
         async def watched(message: Message) -> None:

@@ -88,6 +88,8 @@ def headers_of(status: HTTPStatus) -> dict[str, str]:
     """Return the headers that a failure of a status has whatever tells it."""
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(RETRY_AFTER_S)}
+    if status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": 'Bearer realm="archimage"'}
     if status is HTTPStatus.REQUEST_TIMEOUT or status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return {"Connection": "close"}
     return {}

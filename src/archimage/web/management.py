@@ -12,8 +12,10 @@ from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
 from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
+from archimage.services.identity import IdentityService
 from archimage.services.labels import LabelService
 from archimage.services.nodes import NodeService
+from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.status import StatusService
@@ -50,5 +52,7 @@ class ApiServices:
     audit: AuditService
     access: AccessService
     visible: VisibleIndex
+    identity: IdentityService
+    oidc: OidcClient | None
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

@@ -1,7 +1,7 @@
 """From where something may be changed: by programs, and by the pages of this server itself.
 
-Nobody logs in yet, so a page of any other site could have a visitor's browser delete studies here. A browser says where
-the page comes from that sends a request (Sec-Fetch-Site, Origin), and pages cannot change that; programs say nothing.
+A page of any other site could have a visitor's browser delete studies here, with his cookies. A browser says where the
+page comes from that sends a request (Sec-Fetch-Site, Origin), and pages cannot change that; programs say nothing.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.web.errors import status_report
 
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES: Final = frozenset({b"same-origin", b"none"})
 
 
@@ -27,12 +27,13 @@ class SameOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["method"] not in _READING and not _is_own(scope):
+        if scope["method"] not in READING and not is_own(scope):
             return await _FOREIGN_PAGE()(scope, receive, send)
         return await self._application(scope, receive, send)
 
 
-def _is_own(scope: Scope) -> bool:
+def is_own(scope: Scope) -> bool:
+    """Tell whether a request comes from a program, or from a page of this server."""
     headers = dict(scope["headers"])
     site = headers.get(b"sec-fetch-site")
     if site is not None and site not in _OWN_SITES:

@@ -51,7 +51,7 @@ def build(services: OrthancServices, permits: Permits, config: Config, others: A
     """Make the parts; others answers where none of them does."""
     settings, management = config.http, services.management
     viewer = Installation(config.viewer_directory)
-    shown = pages.build(management, permits, viewer, settings.public_url)
+    shown = pages.build(management, permits, viewer, settings.public_url, body_timeout_s=settings.request_timeout_s)
     parts: dict[str, ASGIApp] = {
         "api": api.build(management, permits, body_timeout_s=settings.request_timeout_s),
         **dict.fromkeys(pages.SEGMENTS, shown),

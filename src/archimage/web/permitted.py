@@ -12,21 +12,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.errors import ArchimageError, NotAuthenticatedError, NotAuthorisedError
 from archimage.model import callers
-from archimage.model.access import Grant, Operation, Principal
+from archimage.model.access import NOBODY, Grant, Operation, Principal
 from archimage.model.attributes import Level
 from archimage.services.access import AccessService
 from archimage.services.visible import VisibleIndex
 from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.identified import UNPROVED
 from archimage.web.management import ROOT
 from archimage.web.metrics import PATH as METRICS
 
-PRINCIPAL: Final = "archimage.principal"
-"""Where in a request's scope it stands who asks."""
-
-Free = Literal["free", "known"]
-"""What needs no operation: given to everybody, or to everybody who may do anything at all."""
+Free = Literal["free", "own", "known"]
+"""What needs no operation: given to everybody; a user's own, which each looks at himself; or given to everybody who may
+do anything at all."""
 _NODE: Final = f"{ROOT}/nodes/{{ae_title:path}}"
 _NOTHING: Final = Grant(within=((),))
 _CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
@@ -71,6 +70,29 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/access"): _ADMINISTER,
     ("PUT", "/access"): _ADMINISTER,
     ("POST", "/access/explain"): _ADMINISTER,
+    ("GET", "/me"): "own",
+    ("PUT", "/me/password"): "own",
+    ("GET", "/me/tokens"): "own",
+    ("POST", "/me/tokens"): "own",
+    ("DELETE", "/me/tokens/{token_id}"): "own",
+    ("GET", "/me/shares"): "own",
+    ("DELETE", "/me/shares/{share_id}"): "own",
+    ("GET", "/me/sessions"): "own",
+    ("DELETE", "/me/sessions/{session_id}"): "own",
+    ("GET", "/users"): _ADMINISTER,
+    ("POST", "/users"): _ADMINISTER,
+    ("GET", "/users/{name}"): _ADMINISTER,
+    ("PATCH", "/users/{name}"): _ADMINISTER,
+    ("DELETE", "/users/{name}"): _ADMINISTER,
+    ("DELETE", "/users/{name}/sessions"): _ADMINISTER,
+    ("GET", "/tokens"): _ADMINISTER,
+    ("POST", "/tokens"): _ADMINISTER,
+    ("DELETE", "/tokens/{token_id}"): _ADMINISTER,
+    ("GET", "/shares"): _ADMINISTER,
+    ("POST", "/shares"): Operation.RETRIEVE,
+    ("DELETE", "/shares/{share_id}"): _ADMINISTER,
+    ("GET", "/sessions"): _ADMINISTER,
+    ("DELETE", "/sessions/{session_id}"): _ADMINISTER,
 }
 _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", _NODE): "known",
@@ -100,7 +122,12 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/ohif/{path}": "free",
     "/openapi.json": "free",
     METRICS: "known",
+    "/login": "free",
+    "/login/oidc": "free",
+    "/login/oidc/callback": "free",
+    "/share/{secret}": "free",
 }
+_POSTED: Final = frozenset({"/login", "/logout"})
 _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/system"): "known",
     ("GET", "/statistics"): "known",
@@ -126,6 +153,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:
         return _PAGES[route]
+    if method == "POST" and route in _POSTED:
+        return "free"
     return _of_orthanc(method, route)
 
 
@@ -166,9 +195,14 @@ class Permits:
             NotAuthenticatedError: it was granted nothing, and nobody knows who asks.
             NotAuthorisedError: it was granted nothing, or what it names lies outside of that.
         """
-        principal: Principal = scope.get(PRINCIPAL) or Principal()
+        caller = callers.current()
+        principal = NOBODY if caller is None else caller.principal
         operation = operation_of(scope["method"], route)
         if operation == "free" or (self._access.is_open and principal.restriction is None):
+            return
+        if (unproved := scope.get(UNPROVED)) is not None:
+            raise unproved
+        if operation == "own":
             return
         try:
             grant = self._granted(principal, operation, scope, route)

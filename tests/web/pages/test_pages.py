@@ -40,6 +40,7 @@ PAGES = (
     "/changes",
     "/system",
     "/concurrency",
+    "/access",
     "/docs",
 )
 

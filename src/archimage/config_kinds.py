@@ -1,0 +1,34 @@
+"""Kinds of values that settings have, and what every section of them is."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_settings import NoDecode
+
+
+def _split(value: object) -> object:
+    """Read the environment's `A,B` as a list."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _check_ae_title(text: str) -> str:
+    """Let through what PS3.5 §6.2 allows."""
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", text):
+        raise ValueError("an AE title is 1 to 16 printable ASCII characters, no backslash")
+    return text
+
+
+AETitle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_ae_title)]
+AETitles = Annotated[tuple[AETitle, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+ListenPort = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
