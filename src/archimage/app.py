@@ -60,6 +60,7 @@ from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
+from archimage.services.rates import Rates
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
@@ -223,6 +224,7 @@ class App:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
         self.hashed = HashedTable(self.index)
+        self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
@@ -325,6 +327,7 @@ class App:
         self.config = config
         self.services.nodes.configure(configured(config.nodes))
         self.services.status.configure(config)
+        self.rates.per_s = config.access.operations_per_s
         logs.configure(config.log)
 
     def close(self) -> None:

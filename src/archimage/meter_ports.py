@@ -18,6 +18,8 @@ Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "los
 StoreOutcome = Literal["stored", "replaced", "duplicate", "refused"]
 """What became of an object that was received whole."""
 Cache = Literal["metadata", "transcoded"]
+LimitedDoor = Literal["dicom", "http"]
+"""Where requests are limited in their rate."""
 
 
 class Meter:
@@ -40,6 +42,9 @@ class Meter:
 
     def operation(self, command_field: int, status: int) -> None:
         """Hear that a DIMSE request was answered for good, and with which status (PS3.7 Annex C)."""
+
+    def request_limited(self, door: LimitedDoor) -> None:
+        """Hear that a request was refused because its sender asks too often."""
 
     def object_received(self, sop_class_uid: str, outcome: StoreOutcome, size_bytes: int, duration_s: float) -> None:
         """Hear what became of an object, and how long after its beginning; size_bytes is its file's, 0 if refused."""

@@ -201,7 +201,7 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
     services, dicom = app.services, app.config.dicom
     destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings(), app.tls.requestor)
     audited = Audited(app.auditing.service, app.auditing.trail)
-    permitted = Permitted(services.access, app.auditing.service.denied, services.store.publish)
+    permitted = Permitted(services.access, app.rates, app.auditing.service.denied, services.store.publish)
     served: tuple[ServiceClass, ...] = (
         verification_scp.service(),
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
