@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,6 @@ from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
-from archimage.model.nodes import Node
 from archimage.net.associations import AssociationTable
 from archimage.net.audited import AuditedPeers
 from archimage.net.looping import LoopThread
@@ -56,12 +54,13 @@ from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
-from archimage.services.nodes import NodeService
+from archimage.services.nodes import NodeService, configured
 from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
+from archimage.services.rates import Rates
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
@@ -188,7 +187,7 @@ class App:
         opened.callback(preparing.close)
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
-        nodes = NodeService(_configured_nodes(config), NodeTable(self.index), events.publish)
+        nodes = NodeService(configured(config.nodes), NodeTable(self.index), events.publish)
         store = self._store_service(intake, labels)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
@@ -230,6 +229,7 @@ class App:
         self.hashed = HashedTable(self.index)
         services = self.services
         self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
+        self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
@@ -331,8 +331,9 @@ class App:
         """
         self.tls.configure(config)
         self.config = config
-        self.services.nodes.configure(_configured_nodes(config))
+        self.services.nodes.configure(configured(config.nodes))
         self.services.status.configure(config)
+        self.rates.per_s = config.access.operations_per_s
         logs.configure(config.log)
 
     def close(self) -> None:
@@ -389,10 +390,6 @@ def _worker_pool(config: Config) -> WorkerPool:
 def pixel_workers(config: Config) -> int:
     """Return how many worker processes there may be: as many as cores, unless the settings say otherwise."""
     return config.pixels.workers or os.cpu_count() or 1
-
-
-def _configured_nodes(config: Config) -> Iterator[Node]:
-    return (Node(title, node.host, node.port, tls=node.tls) for title, node in config.nodes.items())
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

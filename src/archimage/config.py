@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     Field,
     PrivateAttr,
+    SecretStr,
     StringConstraints,
     model_validator,
 )
@@ -335,6 +336,14 @@ class NodeConfig(Section):
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
     tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
+    user: str = Field(default="", description="User to call it as (DICOM user identity); empty: none.")
+    passcode: SecretStr = Field(default=SecretStr(""), description="Passcode of that user; only with TLS.")
+
+    @model_validator(mode="after")
+    def _passcode_is_sent_with_tls(self) -> "NodeConfig":
+        if self.passcode.get_secret_value() and not (self.user and self.tls):
+            raise ValueError("a passcode needs a user, whose it is, and tls = true: it is not sent in the clear")
+        return self
 
 
 _ADMISSION: Final = (
@@ -352,6 +361,8 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
         *(("dicom", name) for name in _ADMISSION),
+        ("access", "identity"),
+        ("access", "operations_per_s"),
     }
 )
 """What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""

@@ -23,6 +23,7 @@ from archimage.net.admission import AdmissionPolicy
 from archimage.net.audited import Audited
 from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry, ServiceClass
+from archimage.net.identity import IdentityPolicy
 from archimage.net.permitted import Permitted
 from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
@@ -202,7 +203,7 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
     services, dicom = app.services, app.config.dicom
     destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings(), app.tls.requestor)
     audited = Audited(app.auditing.service, app.auditing.trail)
-    permitted = Permitted(services.access, app.auditing.service.denied, services.store.publish)
+    permitted = Permitted(services.access, app.rates, app.auditing.service.denied, services.store.publish)
     served: tuple[ServiceClass, ...] = (
         verification_scp.service(),
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
@@ -235,4 +236,10 @@ def _admission(app: App) -> AdmissionPolicy:
         max_pending_per_address=dicom.max_pending_per_address,
         certificates=config.tls.peers,
         may=app.services.access.may,
+        identity=IdentityPolicy(
+            app.identity,
+            config.access.identity == "required",
+            lambda: not app.services.access.is_open,
+            app.auditing.identity.login,
+        ),
     )

@@ -22,6 +22,7 @@ from archimage.protocol.negotiation import NegotiatedContext
 from archimage.protocol.status import Status
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, STORAGE_SOP_CLASSES, VERIFICATION
 from archimage.server import registry
+from archimage.services.rates import Rates
 from archimage.threads import ContextThreads, WorkerThreads
 from tests.attacks.wire import CT
 from tests.processes import config
@@ -100,7 +101,7 @@ async def test_none_serves_whom_no_rule_lets(services: Registry, app: App) -> No
 
 
 def test_a_command_of_which_nobody_said_what_it_needs_is_not_served(app: App) -> None:
-    permitted = Permitted(app.services.access, lambda _caller, _why: None, lambda _event: None)
+    permitted = Permitted(app.services.access, app.rates, lambda _caller, _why: None, lambda _event: None)
     served = verification.service()
     (handler,) = served.handlers.values()
     with pytest.raises(KeyError):
@@ -117,7 +118,9 @@ def test_a_command_of_which_nobody_said_what_it_needs_is_not_served(app: App) ->
 async def test_whoever_is_refused_is_told_once_for_each_request(app: App) -> None:
     denied: list[tuple[Caller, str]] = []
     refused: list[InstanceRefused] = []
-    permitted = Permitted(app.services.access, lambda caller, why: denied.append((caller, why)), refused.append)
+    permitted = Permitted(
+        app.services.access, app.rates, lambda caller, why: denied.append((caller, why)), refused.append
+    )
     served = Registry(permitted.service(verification.service()))
     with pytest.raises(NotAuthorisedError):
         await _answers(served, (VERIFICATION, CommandField.C_ECHO_RQ))
@@ -125,3 +128,34 @@ async def test_whoever_is_refused_is_told_once_for_each_request(app: App) -> Non
     other = Caller("association", "1-2", Principal("127.0.0.1", "ANOTHER"))
     assert await _answers(served, (VERIFICATION, CommandField.C_ECHO_RQ), other) == [Response(Status.SUCCESS)]
     assert (len(denied), refused) == (1, [])
+
+
+@pytest.mark.anyio
+async def test_who_asks_too_often_is_told_to_wait_and_his_objects_are_not_kept(app: App) -> None:
+    other = Caller("association", "1-2", Principal("127.0.0.1", "ANOTHER"))
+    rates = Rates("dicom", 0.1)
+    permitted = Permitted(app.services.access, rates, lambda _caller, _why: None, lambda _event: None)
+    kept: list[Incoming] = []
+
+    def keep(incoming: Incoming) -> Refused:
+        kept.append(incoming)
+        return Refused(incoming.reply, Response(Status.SUCCESS))
+
+    stored = permitted.service(ServiceClass((), stream_handlers={CommandField.C_STORE_RQ: keep}))
+    served = Registry(permitted.service(verification.service()), stored)
+    assert await _answers(served, (VERIFICATION, CommandField.C_ECHO_RQ), other) == [Response(Status.SUCCESS)]
+    (answer,) = await _answers(served, (VERIFICATION, CommandField.C_ECHO_RQ), other)
+    assert answer.status == Status.OUT_OF_RESOURCES
+    assert answer.error_comment == "over 0.1 requests a second: try again in 10.0 s"
+    replies: list[Response] = []
+
+    def reply(response: Response) -> None:
+        replies.append(response)
+
+    command = Command(CommandField.C_STORE_RQ, 1, affected_sop_class_uid=CT, affected_sop_instance_uid="1.2")
+    with callers.within(other):
+        stored.stream_handlers[CommandField.C_STORE_RQ](Incoming(command, _context(CT), "ANOTHER", reply)).add(
+            memoryview(b""), last=True
+        )
+    assert [one.status for one in replies] == [Status.OUT_OF_RESOURCES]
+    assert kept == []

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from archimage.errors import NotAuthenticatedError, StorageError, UnavailableError
 from archimage.logger import logger
 from archimage.meter_ports import Rejection
 from archimage.model import callers
@@ -13,6 +14,7 @@ from archimage.model.callers import Caller
 from archimage.model.ids import is_ae_title
 from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry
+from archimage.net.identity import Identified, IdentityPolicy, identify
 from archimage.net.session import Session
 from archimage.protocol.negotiation import negotiate
 from archimage.protocol.pdu import AssociateRequest
@@ -27,6 +29,7 @@ Refusal = tuple[int, int, int]
 _SUSPECT: Final = frozenset("/;&|$`<>\"'*?!(){}")
 """Characters that PS3.5 §6.2 allows in an AE title, and that mean something to a shell or in a path."""
 
+NO_REASON: Final[Refusal] = (1, 1, 1)
 CALLED_AE_TITLE: Final[Refusal] = (1, 1, 7)
 CALLING_AE_TITLE: Final[Refusal] = (1, 1, 3)
 CONGESTION: Final[Refusal] = (2, 3, 1)
@@ -60,6 +63,7 @@ class AdmissionPolicy:
     """Calling AE title to the certificate that it must come with: see `tls.certificates.PeerCertificate.is_called`."""
     may: Callable[[Principal], bool] = _everybody
     """Tells whether somebody may do anything at all."""
+    identity: IdentityPolicy = field(default_factory=IdentityPolicy)
 
 
 class Admission:
@@ -109,22 +113,50 @@ class Admission:
         self._admitted.pop(session, None)
         self._table.ended(session)
 
-    def decide(self, session: Session, request: AssociateRequest) -> None:
-        """Accept or reject the association that a session's peer asks for."""
+    async def decide(self, session: Session, request: AssociateRequest) -> None:
+        """Accept or reject the association that a session's peer asks for.
+
+        It has its place among the associations already while it is looked at who the user is.
+        """
         self._pending.pop(session, None)
-        principal = principal_of(session)
-        refused = self._refused(session, principal)
+        refused = self._refused(session) or self._over_limit(session.calling_ae_title)
+        if refused is None:
+            self._admitted[session] = session.calling_ae_title
+            refused = await self._welcome(session, request)
         if refused is not None:
+            self._admitted.pop(session, None)
             self._refuse(session, refused)
-            return
-        self._admitted[session] = session.calling_ae_title
+
+    async def _welcome(self, session: Session, request: AssociateRequest) -> _Refused | None:
+        """Accept an association of somebody who may do something; return why not, if not."""
+        try:
+            found = await self._identify(session, request)
+        except NotAuthenticatedError as error:
+            return _Refused(NO_REASON, "user_identity", str(error))
+        except (UnavailableError, StorageError) as error:
+            return _Refused(CONGESTION, "user_identity", str(error))
+        principal = found.principal
+        if not self.policy.may(principal):
+            user = f" as {principal.user!r}" if principal.user else ""
+            named = f"the calling AE title {session.calling_ae_title!r} from {principal.address}{user}"
+            return _Refused(CALLING_AE_TITLE, "calling_ae_title", f"{named} may do nothing here by the access policy")
         contexts = negotiate(
             request.contexts, self._registry.contexts, request.user_information.roles, fallback=self._registry.fallback
         )
         extended = self._registry.agree(request.user_information.extended)
-        session.association.accept(contexts, session.now, extended=extended)
+        session.association.accept(contexts, session.now, extended=extended, user_identity_response=found.response)
         callers.become(Caller("association", session.id, principal))
-        self._table.opened(session)
+        self._table.opened(session, principal.user)
+        return None
+
+    async def _identify(self, session: Session, request: AssociateRequest) -> Identified:
+        return await identify(
+            self.policy.identity,
+            request.user_information.user_identity,
+            principal_of(session),
+            encrypted=session.connection.encrypted,
+            within_s=session.association.settings.artim_timeout_s,
+        )
 
     def _refuse(self, session: Session, refused: _Refused) -> None:
         log = _full if refused.answer in {CONGESTION, LIMIT} else _log
@@ -132,7 +164,7 @@ class Admission:
         self._table.refused(session, refused.counted_as, refused.why)
         session.association.reject(*refused.answer, session.now)
 
-    def _refused(self, session: Session, principal: Principal) -> _Refused | None:
+    def _refused(self, session: Session) -> _Refused | None:
         """Return why somebody is not let in, with the setting that it comes from."""
         policy = self.policy
         calling, called = session.calling_ae_title, session.called_ae_title
@@ -150,10 +182,7 @@ class Admission:
             return _Refused(
                 CALLED_AE_TITLE, "called_ae_title", f"it calls {called!r}, and this archive goes by {known}"
             )
-        if not policy.may(principal):
-            why = f"{named} from {principal.address} may do nothing here by the access policy"
-            return _Refused(CALLING_AE_TITLE, "calling_ae_title", why)
-        return self._over_limit(calling)
+        return None
 
     def _over_limit(self, calling: str) -> _Refused | None:
         policy = self.policy

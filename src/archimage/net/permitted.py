@@ -18,7 +18,9 @@ from archimage.model.events import InstanceRefused
 from archimage.net import dispatch
 from archimage.net.dispatch import Handler, Incoming, Refused, Request, Response, ServiceClass, StreamHandler, refusal
 from archimage.protocol.command import CommandField
+from archimage.protocol.status import Status
 from archimage.services.access import AccessService
+from archimage.services.rates import Rates, limited_as
 
 OPERATIONS: Final[Mapping[int, Operation]] = MappingProxyType(
     {
@@ -37,10 +39,14 @@ Publish = Callable[[InstanceRefused], None]
 
 
 class Permitted:
-    """Puts services under the access policy: denied hears of requests, refused of objects."""
+    """Puts services under the access policy: denied hears of requests, refused of objects.
 
-    def __init__(self, access: AccessService, denied: Denied, refused: Publish) -> None:
+    What comes beyond somebody's rate is answered 0xA700, an object before it is kept.
+    """
+
+    def __init__(self, access: AccessService, rates: Rates, denied: Denied, refused: Publish) -> None:
         self._access = access
+        self._rates = rates
         self._denied = denied
         self._refused = refused
 
@@ -58,6 +64,9 @@ class Permitted:
 
     def _around(self, handler: Handler, operation: Operation) -> Handler:
         async def handle(request: Request) -> AsyncGenerator[Response, None]:
+            if (limited := self._limited()) is not None:
+                yield limited
+                return
             try:
                 callers.limit(self._grant(operation, request.command.move_destination))
                 async with aclosing(handler(request)) as responses:
@@ -68,6 +77,16 @@ class Permitted:
                 raise
 
         return handle
+
+    def _limited(self) -> Response | None:
+        """Return the answer to somebody who asks too often, None where he does not."""
+        if not self._rates.per_s:
+            return None
+        wait_s = self._rates.take(limited_as(_caller().principal))
+        if not wait_s:
+            return None
+        comment = f"over {self._rates.per_s:g} requests a second: try again in {wait_s:.1f} s"
+        return Response(Status.OUT_OF_RESOURCES, error_comment=comment)
 
     def _grant(self, operation: Operation, destination: str | None) -> Grant:
         """Return what the peer may do; with a destination, of what it may have sent there."""
@@ -80,6 +99,8 @@ class Permitted:
 
     def _before(self, handler: StreamHandler, operation: Operation) -> StreamHandler:
         def begin(incoming: Incoming) -> dispatch.Operation:
+            if (limited := self._limited()) is not None:
+                return Refused(incoming.reply, limited)
             try:
                 grant = self._access.permit(_caller().principal, operation)
             except ArchimageError as error:

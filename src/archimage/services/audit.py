@@ -65,7 +65,7 @@ class AuditService:
             case InstanceRefused():
                 self._refused(event)
             case AssociationOpened():
-                self._peers[event.association_id] = Peer(event.calling_ae_title, event.address)
+                self._peers[event.association_id] = Peer(event.calling_ae_title, event.address, event.user)
                 while len(self._peers) > REMEMBERED:
                     self._peers.popitem(last=False)
             case AssociationClosed():

@@ -36,10 +36,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another application entity: its AE title, and where its connection comes from or goes to."""
+    """Another application entity: its AE title, where its connection comes from or goes to, and its user, if proved."""
 
     ae_title: str
     address: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def person(caller: Caller | None) -> Participant:
 
 def peer(one: Peer, *, requestor: bool) -> Participant:
     """Return another application entity."""
-    user = one.ae_title or one.address or _NOBODY
+    user = one.user or one.ae_title or one.address or _NOBODY
     alternative = _AETITLES + one.ae_title if one.ae_title else ""
     return Participant(user, requestor, address=one.address, alternative_id=alternative)
 
@@ -222,8 +223,7 @@ def node_object(ae_title: str) -> AuditObject:
 
 @lru_cache(_REMEMBERED)
 def _person(user: str, ae_title: str, address: str) -> Participant:
-    found = peer(Peer(ae_title, address), requestor=True)
-    return replace(found, user_id=user) if user else found
+    return peer(Peer(ae_title, address, user), requestor=True)
 
 
 @lru_cache(_REMEMBERED)
