@@ -53,7 +53,7 @@ class Archive:
 
     def me(self, **headers: str) -> Any:
         """Ask who one is."""
-        return self.client.ask("/api/v1/me", **headers).json
+        return self.ask(headers, "/me").json
 
 
 @pytest.fixture(scope="module")
