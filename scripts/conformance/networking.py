@@ -56,8 +56,14 @@ _REFUSALS: Mapping[str, admission.Refusal] = {
     "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
     "such as `/` or `$`": admission.CALLING_AE_TITLE,
     "the called AE title is not one of this archive": admission.CALLED_AE_TITLE,
+    "it comes without the certificate that `tls.peers` names for it, or may do nothing by the access policy": (
+        admission.CALLING_AE_TITLE
+    ),
+    "a user identity is not proved, or none is there that is required (`access.identity`)": admission.NO_REASON,
     "`dicom.max_associations` are open": admission.LIMIT,
-    "`dicom.max_associations_per_ae` of this calling AE title are open": admission.CONGESTION,
+    "`dicom.max_associations_per_ae` of this calling AE title are open, or it cannot be told now who its user is": (
+        admission.CONGESTION
+    ),
 }
 _RESULTS: Mapping[int, str] = {1: "1, permanent", 2: "2, transient"}
 
@@ -102,6 +108,11 @@ _ANY_OPERATION: _Causes = (
     (Status.DUPLICATE_INVOCATION, "An operation with this Message ID is still being done."),
     (Status.UNRECOGNISED_OPERATION, "The operation is not one of the SOP class, or the role was not agreed on."),
     (Status.PROCESSING_FAILURE, "The archive failed; its log says how."),
+    (
+        Status.NOT_AUTHORISED,
+        "The access policy does not let the requestor do it, or what it names lies out of reach.",
+    ),
+    (Status.OUT_OF_RESOURCES, "The requestor asks more often than `access.operations_per_s`."),
 )
 _SERVICES = (
     ("C-STORE", Service.STORE, CommandField.C_STORE_RQ, STORE),
@@ -211,7 +222,13 @@ def _negotiation(registry: Registry, association: AssociationSettings) -> Iterat
                 f"operations performed and {association.max_operations_invoked} invoked; without a proposal it is "
                 "synchronous."
             ),
-            "**User identity**: may be proposed; it is neither asked for, nor checked, nor answered.",
+            (
+                "**User identity**: once there are users or rules, types 1 (a name, of users who are to be believed by "
+                "it), 2 (a name and a passcode, over TLS alone) and 5 (a JSON Web Token) are checked, and answered "
+                "where that is asked for: with nothing for types 1 and 2, with the token for type 5. Types 3 and 4 are "
+                'ignored. `access.identity = "required"` rejects whoever proves nothing. The commands of '
+                "`archimage` (`--user`) and nodes (`nodes.AET.user`) send types 1, 2 and 5."
+            ),
             "**SOP Class Common Extended Negotiation**: may be proposed, and is not needed.",
         )
     )

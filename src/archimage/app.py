@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,6 @@ from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
-from archimage.model.nodes import Node
 from archimage.net.associations import AssociationTable
 from archimage.net.audited import AuditedPeers
 from archimage.net.looping import LoopThread
@@ -36,6 +34,7 @@ from archimage.net.scp.outgoing import Outbound, Transcoder
 from archimage.net.sending import NodeSender
 from archimage.observe import logs
 from archimage.services.access import AccessService
+from archimage.services.bounds import StoreBounds
 from archimage.services.catalogue import CatalogueService
 from archimage.services.change_plans import Planner
 from archimage.services.change_work import Tools
@@ -55,18 +54,20 @@ from archimage.services.intake import Intake
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
-from archimage.services.nodes import NodeService
+from archimage.services.nodes import NodeService, configured
 from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
+from archimage.services.rates import Rates
 from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
 from archimage.services.replacement import ReplacementService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.room import Room
+from archimage.services.signatures import SignatureService, Trust
 from archimage.services.status import StatusService
 from archimage.services.store import Durability, StoreService
 from archimage.services.tasks import TaskService
@@ -164,6 +165,8 @@ class App:
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
         config, directory = self.config, self.config.storage.directory
+        self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
+        self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
@@ -184,8 +187,8 @@ class App:
         opened.callback(preparing.close)
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
-        nodes = NodeService(_configured_nodes(config), NodeTable(self.index), events.publish)
-        store = self._store_service(intake)
+        nodes = NodeService(configured(config.nodes), NodeTable(self.index), events.publish)
+        store = self._store_service(intake, labels)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
         self.services = Services(
@@ -224,9 +227,13 @@ class App:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
         self.hashed = HashedTable(self.index)
+        services = self.services
+        self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
+        self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
+        self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
@@ -294,7 +301,7 @@ class App:
         access.changed = self.auditing.service.policy_changed
         return access
 
-    def _store_service(self, intake: Intake) -> StoreService:
+    def _store_service(self, intake: Intake, labels: LabelTable) -> StoreService:
         storage = self.config.storage
         return StoreService(
             self.blobs,
@@ -307,6 +314,7 @@ class App:
             CompressionRules(storage.compress),
             self.metering.meter,
             self.auditing.trail.check,
+            StoreBounds(self.index, labels).check,
         )
 
     def begin(self) -> None:
@@ -323,8 +331,9 @@ class App:
         """
         self.tls.configure(config)
         self.config = config
-        self.services.nodes.configure(_configured_nodes(config))
+        self.services.nodes.configure(configured(config.nodes))
         self.services.status.configure(config)
+        self.rates.per_s = config.access.operations_per_s
         logs.configure(config.log)
 
     def close(self) -> None:
@@ -342,6 +351,19 @@ class App:
         if self.compression is not None:
             self.compression.notice(event)
         object_came(event)
+
+
+def _trust(config: Config) -> Trust:
+    """Read who is trusted to sign, and who signs; ConfigError where a file cannot be used."""
+    settings, directory = config.signatures, config.storage.directory
+    if not (settings.authorities or settings.certificate):
+        return Trust()
+    from archimage.dicom.signers import Signer, read_certificates  # takes a while to import, and few need it
+
+    return Trust(
+        read_certificates(directory / settings.authorities) if settings.authorities else (),
+        Signer.read(directory / settings.key, directory / settings.certificate) if settings.certificate else None,
+    )
 
 
 def build(config: Config, *, alone: bool = False, counting: Path | None = None) -> App:
@@ -368,10 +390,6 @@ def _worker_pool(config: Config) -> WorkerPool:
 def pixel_workers(config: Config) -> int:
     """Return how many worker processes there may be: as many as cores, unless the settings say otherwise."""
     return config.pixels.workers or os.cpu_count() or 1
-
-
-def _configured_nodes(config: Config) -> Iterator[Node]:
-    return (Node(title, node.host, node.port, tls=node.tls) for title, node in config.nodes.items())
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     Field,
     PrivateAttr,
+    SecretStr,
     StringConstraints,
     model_validator,
 )
@@ -45,6 +46,14 @@ def _check_modality(text: str) -> str:
     return text.upper()
 
 
+def _check_file_name(text: str) -> str:
+    """Let through what may name a file: what is not even on one line is the file's content, or a key."""
+    if "\n" in text or "-----" in text:
+        raise ValueError("this is the name of a file, not what is in it")
+    return text
+
+
+FileName = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_file_name)]
 Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Compression = Literal[
     "htj2k-lossless",
@@ -237,16 +246,16 @@ class LogConfig(Section):
 class TlsConfig(Section):
     """Certificates, and what of TLS is allowed (docs/security.md); a relative path is one in the data directory."""
 
-    certificate: str = Field(
+    certificate: FileName = Field(
         default="",
         description="PEM file of our certificate, followed by those of its issuers; empty: no TLS.",
     )
-    key: str = Field(default="", description="PEM file of its key, without a password.")
-    authorities: str = Field(
+    key: FileName = Field(default="", description="PEM file of its key, without a password.")
+    authorities: FileName = Field(
         default="",
         description="PEM file of who may issue certificates of peers; empty: for calls, the system's.",
     )
-    revoked: str = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
+    revoked: FileName = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
     profile: TlsProfile = Field(
         default="bcp195", description="Of PS3.15: `bcp195` (B.12), or `modified-bcp195` (B.13), which allows less."
     )
@@ -303,12 +312,38 @@ class AuditConfig(Section):
     )
 
 
+class SignaturesConfig(Section):
+    """Digital signatures of objects (docs/signatures.md); a relative path is one in the data directory."""
+
+    authorities: FileName = Field(
+        default="", description="PEM file of who is trusted to certify signers; empty: nobody."
+    )
+    certificate: FileName = Field(
+        default="", description="PEM file of the certificate that signs what is exported; empty: nothing is signed."
+    )
+    key: FileName = Field(default="", description="PEM file of its RSA key, without a password.")
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> "SignaturesConfig":
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("signatures.certificate and signatures.key are set together, or neither is")
+        return self
+
+
 class NodeConfig(Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
     tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
+    user: str = Field(default="", description="User to call it as (DICOM user identity); empty: none.")
+    passcode: SecretStr = Field(default=SecretStr(""), description="Passcode of that user; only with TLS.")
+
+    @model_validator(mode="after")
+    def _passcode_is_sent_with_tls(self) -> "NodeConfig":
+        if self.passcode.get_secret_value() and not (self.user and self.tls):
+            raise ValueError("a passcode needs a user, whose it is, and tls = true: it is not sent in the clear")
+        return self
 
 
 _ADMISSION: Final = (
@@ -326,6 +361,8 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
         *(("dicom", name) for name in _ADMISSION),
+        ("access", "identity"),
+        ("access", "operations_per_s"),
     }
 )
 """What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""
@@ -351,6 +388,7 @@ class Config(BaseSettings):
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()
+    signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."

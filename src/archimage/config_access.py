@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -42,8 +43,17 @@ class AccessConfig(Section):
     """Who may do what (docs/access.md), who may prove who he is, and how (docs/users.md)."""
 
     policy: Path = Field(
-        default=Path("access.toml"),
-        description="File of the rules; a relative path is one in the data directory.",
+        default=Path("access.toml"), description="File of the rules; a relative path is one in the data directory."
+    )
+    identity: Literal["optional", "required"] = Field(
+        default="optional",
+        description="User identity of associations: `optional`, or `required`, and then it must be proved.",
+    )
+    operations_per_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000_000,
+        description="DIMSE requests of one peer or user each second, ten seconds' worth of them at once; 0: no limit.",
     )
     session_idle_s: Seconds = Field(default=3_600.0, description="Time after which an unused session is over, seconds.")
     session_s: Seconds = Field(default=43_200.0, description="Time after which any session is over, seconds.")

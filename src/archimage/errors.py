@@ -29,7 +29,7 @@
     |    |- ConflictError             what is asked for does not go with what is there
     |    |- UnknownDestinationError   C-MOVE to an AE title that is not known here
     |    |- NotAuthorisedError
-    |    |- NotAuthenticatedError     nobody knows who asks, or what is said of it is wrong
+    |    |- NotAuthenticatedError     nobody is who he says he is, or it cannot be told for now
     |    |- OutOfResourcesError       disk full, too many results
     |    |- InvalidRequestError       what a web client asks for cannot be read
     |    |- ExcessiveRequestError     it is larger than a limit

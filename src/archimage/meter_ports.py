@@ -9,13 +9,17 @@ from typing import Literal, Protocol
 
 TaskOutcome = Literal["done", "failed", "timeout", "memory", "lost"]
 """How a task of a worker process ended; timeout, memory and lost cost the process."""
-Rejection = Literal["calling_ae_title", "called_ae_title", "max_associations", "max_associations_per_ae", "protocol"]
+Rejection = Literal[
+    "calling_ae_title", "called_ae_title", "user_identity", "max_associations", "max_associations_per_ae", "protocol"
+]
 """Why an association was refused; protocol is the provider's own refusal (PS3.8 Table 9-21)."""
 Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "lost", "aborted_here", "fault"]
 """How an association ended; protocol_error is the peer's, fault is ours."""
 StoreOutcome = Literal["stored", "replaced", "duplicate", "refused"]
 """What became of an object that was received whole."""
 Cache = Literal["metadata", "transcoded"]
+LimitedDoor = Literal["dicom", "http"]
+"""Where requests are limited in their rate."""
 
 
 class Meter:
@@ -38,6 +42,9 @@ class Meter:
 
     def operation(self, command_field: int, status: int) -> None:
         """Hear that a DIMSE request was answered for good, and with which status (PS3.7 Annex C)."""
+
+    def request_limited(self, door: LimitedDoor) -> None:
+        """Hear that a request was refused because its sender asks too often."""
 
     def object_received(self, sop_class_uid: str, outcome: StoreOutcome, size_bytes: int, duration_s: float) -> None:
         """Hear what became of an object, and how long after its beginning; size_bytes is its file's, 0 if refused."""

@@ -22,7 +22,9 @@ from archimage.model.concurrency import ConcurrencyReport
 from archimage.net.admission import AdmissionPolicy
 from archimage.net.audited import Audited
 from archimage.net.client import ClientSettings
-from archimage.net.dispatch import Registry
+from archimage.net.dispatch import Registry, ServiceClass
+from archimage.net.identity import IdentityPolicy
+from archimage.net.permitted import Permitted
 from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
 from archimage.net.scp import storage as storage_scp
@@ -78,7 +80,7 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
         dicom = DicomServer(
             association_settings(app.config.dicom),
             registry(app, ingest, readers),
-            _admission(app.config),
+            _admission(app),
             app.associations,
         )
         if read is not None:
@@ -109,7 +111,7 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
         _log.error("the settings stay as they are", reason=str(error))
         app.auditing.service.configured(f"the settings stay as they are: {error}", result=Result.MINOR_FAILURE)
         return
-    dicom.admit_by(_admission(app.config))
+    dicom.admit_by(_admission(app))
     _log.info("the settings were read again")
     app.auditing.service.configured("the settings were read again")
     if waiting:
@@ -160,6 +162,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         removal=services.removal,
         rendering=services.rendering,
         transcoding=services.transcoding,
+        signatures=app.signatures,
     )
     management = ApiServices(
         status=services.status,
@@ -176,10 +179,11 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         preparing=services.preparing,
         changes=app.changes,
         audit=app.auditing.service,
-        identity=app.identity,
-        oidc=app.oidc,
+        signatures=app.signatures,
         access=services.access,
         visible=app.visible,
+        identity=app.identity,
+        oidc=app.oidc,
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
@@ -199,12 +203,14 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
     services, dicom = app.services, app.config.dicom
     destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings(), app.tls.requestor)
     audited = Audited(app.auditing.service, app.auditing.trail)
-    return Registry(
+    permitted = Permitted(services.access, app.rates, app.auditing.service.denied, services.store.publish)
+    served: tuple[ServiceClass, ...] = (
         verification_scp.service(),
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
         audited.service(query_scp.service(services.query, readers)),
         audited.service(retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder)),
     )
+    return Registry(*map(permitted.service, served))
 
 
 def association_settings(dicom: DicomConfig) -> AssociationSettings:
@@ -218,8 +224,8 @@ def association_settings(dicom: DicomConfig) -> AssociationSettings:
     )
 
 
-def _admission(config: Config) -> AdmissionPolicy:
-    dicom = config.dicom
+def _admission(app: App) -> AdmissionPolicy:
+    config, dicom = app.config, app.config.dicom
     called = frozenset(dicom.accepted_called_ae_titles or (dicom.ae_title,))
     return AdmissionPolicy(
         called_ae_titles=None if dicom.any_called_ae_title else called,
@@ -229,4 +235,11 @@ def _admission(config: Config) -> AdmissionPolicy:
         max_pending=dicom.max_pending_connections,
         max_pending_per_address=dicom.max_pending_per_address,
         certificates=config.tls.peers,
+        may=app.services.access.may,
+        identity=IdentityPolicy(
+            app.identity,
+            config.access.identity == "required",
+            lambda: not app.services.access.is_open,
+            app.auditing.identity.login,
+        ),
     )

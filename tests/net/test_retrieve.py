@@ -29,6 +29,7 @@ from archimage.protocol.negotiation import SupportedContext
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from archimage.services.nodes import NodeService
 from archimage.services.retrieve import RetrieveService
+from archimage.services.visible import VisibleIndex
 from archimage.storage.filesystem import FilesystemBlobStore
 from tests.services.archive import COUNT, records
 
@@ -83,7 +84,7 @@ async def _archive(directory: Path, *, lost: int | None = None) -> AsyncGenerato
     nodes = NodeService([Node("DEST", "127.0.0.1", 1)], NodeTable(index))
     destinations = retrieve.Destinations(nodes, "SERVER")
     storage = ServiceClass((SupportedContext(CT, (EXPLICIT_VR_LITTLE_ENDIAN,), scu_role=True),))
-    registry = Registry(storage, retrieve.service(RetrieveService(index, blobs), destinations, executor))
+    registry = Registry(storage, retrieve.service(RetrieveService(VisibleIndex(index), blobs), destinations, executor))
     server = DicomServer(AssociationSettings("SERVER"), registry, AdmissionPolicy(frozenset({"SERVER"})))
     listener = bind("127.0.0.1", 0, shared=False)
     await server.listen(listener)

@@ -13,6 +13,7 @@ from archimage.model.records import StoredInstance
 from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import Root
 from archimage.services.retrieve import Outcome, RetrieveService, Tally, Verdict, batches
+from archimage.services.visible import VisibleIndex
 from archimage.storage.filesystem import FilesystemBlobStore
 
 PATIENT, STUDY, SERIES, INSTANCE = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
@@ -21,7 +22,7 @@ PATIENT, STUDY, SERIES, INSTANCE = 0x00100020, 0x0020000D, 0x0020000E, 0x0008001
 @pytest.fixture
 def service(index: SqliteIndex, tmp_path: Path) -> RetrieveService:
     """The service over the invented archive, whose files are not there."""
-    return RetrieveService(index, FilesystemBlobStore(tmp_path, "lane"))
+    return RetrieveService(VisibleIndex(index), FilesystemBlobStore(tmp_path, "lane"))
 
 
 def _keys(**values: str) -> tuple[Key, ...]:

@@ -56,6 +56,7 @@ def _examined(settings: "Config") -> Iterator[Finding]:
     from archimage.config import LogConfig
     from archimage.model.nodes import Node
     from archimage.observe import logs
+    from archimage.services.nodes import configured
 
     logs.configure(LogConfig(level="error", format=settings.log.format))
     directory = settings.storage.directory
@@ -67,7 +68,7 @@ def _examined(settings: "Config") -> Iterator[Finding]:
     yield from local_checks.certificate(settings)
     yield from local_checks.pixels(settings)
     known = {node.ae_title: node for node in stored}
-    known |= {title: Node(title, node.host, node.port, tls=node.tls) for title, node in settings.nodes.items()}
+    known |= {node.ae_title: node for node in configured(settings.nodes)}
     yield from peer.run(network_checks.examine(settings, [known[title] for title in sorted(known)]))
 
 

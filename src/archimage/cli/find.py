@@ -1,7 +1,23 @@
 """`archimage find`: ask a peer what it keeps (C-FIND)."""
 
 from archimage.cli.keys import check_level, check_model, identifier, plain, shown_at
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port, Tls
+from archimage.cli.options import (
+    CALLED,
+    CALLING,
+    Called,
+    Calling,
+    Host,
+    Json,
+    JwtFile,
+    Keys,
+    Level,
+    Login,
+    Model,
+    PasscodeFile,
+    Port,
+    Tls,
+    User,
+)
 from archimage.cli.output import print_json, print_table, say
 
 
@@ -14,6 +30,9 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     calling: Calling = CALLING,
     called: Called = CALLED,
     tls: Tls = False,
+    user: User = None,
+    passcode_file: PasscodeFile = None,
+    jwt_file: JwtFile = None,
     json: Json = False,
 ) -> None:
     """Ask a peer what it keeps (C-FIND)."""
@@ -21,7 +40,8 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     from archimage.net.proposals import for_services
     from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 
-    node, level, keys = peer.node(called, host, port, tls=tls), check_level(level), key or []
+    node = peer.node(called, host, port, tls=tls, login=Login(user, passcode_file, jwt_file))
+    level, keys = check_level(level), key or []
     sop_class = PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND
     identifier(level, keys, shown_at(level), EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
 

@@ -8,7 +8,23 @@ import typer
 
 from archimage.cli.keys import check_level, check_model, identifier
 from archimage.cli.move import follow, report
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port, Tls
+from archimage.cli.options import (
+    CALLED,
+    CALLING,
+    Called,
+    Calling,
+    Host,
+    Json,
+    JwtFile,
+    Keys,
+    Level,
+    Login,
+    Model,
+    PasscodeFile,
+    Port,
+    Tls,
+    User,
+)
 
 if TYPE_CHECKING:
     from archimage.net.operations import IncomingInstance, SubOperationProgress
@@ -28,6 +44,9 @@ def get(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     calling: Calling = CALLING,
     called: Called = CALLED,
     tls: Tls = False,
+    user: User = None,
+    passcode_file: PasscodeFile = None,
+    jwt_file: JwtFile = None,
     json: Json = False,
 ) -> None:
     """Fetch what a peer keeps (C-GET).
@@ -39,7 +58,8 @@ def get(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     from archimage.net.proposals import as_receiver, for_services, propose
     from archimage.protocol import uids
 
-    node, level, keys = peer.node(called, host, port, tls=tls), check_level(level), key or []
+    node = peer.node(called, host, port, tls=tls, login=Login(user, passcode_file, jwt_file))
+    level, keys = check_level(level), key or []
     by_patient = check_model(model) == "patient"
     sop_class = uids.PATIENT_ROOT_GET if by_patient else uids.STUDY_ROOT_GET
     find_class = uids.PATIENT_ROOT_FIND if by_patient else uids.STUDY_ROOT_FIND

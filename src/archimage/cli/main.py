@@ -59,10 +59,10 @@ app.command()(demo.demo)
 app.add_typer(viewer.app, name="viewer")
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
+app.add_typer(access.app, name="access")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
-app.add_typer(access.app, name="access")
 
 
 def _version(asked: bool) -> None:

@@ -5,7 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archimage.cli.keys import check_level, check_model, identifier, plain
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Keys, Level, Model, Port, Tls
+from archimage.cli.options import (
+    CALLED,
+    CALLING,
+    Called,
+    Calling,
+    Host,
+    Json,
+    JwtFile,
+    Keys,
+    Level,
+    Login,
+    Model,
+    PasscodeFile,
+    Port,
+    Tls,
+    User,
+)
 from archimage.cli.output import ExitCode, print_counts, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -26,6 +42,9 @@ def move(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     calling: Calling = CALLING,
     called: Called = CALLED,
     tls: Tls = False,
+    user: User = None,
+    passcode_file: PasscodeFile = None,
+    jwt_file: JwtFile = None,
     json: Json = False,
 ) -> None:
     """Have a peer send what it keeps to another (C-MOVE)."""
@@ -33,7 +52,8 @@ def move(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     from archimage.net.proposals import for_services
     from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, PATIENT_ROOT_MOVE, STUDY_ROOT_MOVE
 
-    node, level, keys = peer.node(called, host, port, tls=tls), check_level(level), key or []
+    node = peer.node(called, host, port, tls=tls, login=Login(user, passcode_file, jwt_file))
+    level, keys = check_level(level), key or []
     destination = peer.check_ae_title("--dest", dest)
     sop_class = PATIENT_ROOT_MOVE if check_model(model) == "patient" else STUDY_ROOT_MOVE
     identifier(level, keys, (), EXPLICIT_VR_LITTLE_ENDIAN)

@@ -1,7 +1,7 @@
 """Options and arguments that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -10,6 +10,15 @@ Port = Annotated[int, typer.Argument(help="Its DICOM port.", metavar="PORT", min
 Calling = Annotated[str, typer.Option("-aet", "--calling", help="AE title to call as.")]
 Called = Annotated[str, typer.Option("-aec", "--called", help="AE title of the peer.")]
 Tls = Annotated[bool, typer.Option("--tls", help="Call with TLS, by `[tls]` of the settings.")]
+User = Annotated[str | None, typer.Option("--user", help="User to call as.", metavar="NAME")]
+PasscodeFile = Annotated[
+    Path | None,
+    typer.Option("--passcode-file", help="File of the user's passcode; only with --tls.", dir_okay=False),
+]
+JwtFile = Annotated[
+    Path | None,
+    typer.Option("--jwt-file", help="File of a JSON Web Token, which tells the user.", dir_okay=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Keys = Annotated[
     list[str] | None,
@@ -24,3 +33,14 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 
 CALLING = "ARCHIMAGE"
 CALLED = "PACS_SCP"
+
+
+class Login(NamedTuple):
+    """Which user calls, and the file of what proves it."""
+
+    user: str | None = None
+    passcode_file: Path | None = None
+    jwt_file: Path | None = None
+
+
+NO_LOGIN = Login()

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from archimage.cli.options import CALLED, CALLING, Called, Calling, Host, Json, Port, Tls
+from archimage.cli.options import (
+    CALLED,
+    CALLING,
+    NO_LOGIN,
+    Called,
+    Calling,
+    Host,
+    Json,
+    JwtFile,
+    Login,
+    PasscodeFile,
+    Port,
+    Tls,
+    User,
+)
 from archimage.cli.output import (
     ExitCode,
     Stage,
@@ -35,13 +49,14 @@ _LOOKING: Final = Stage("Looking at files")
 
 
 class Target(NamedTuple):
-    """Where to send, under which AE titles, and whether with TLS."""
+    """Where to send, under which AE titles, whether with TLS, and as which user."""
 
     host: str
     port: int
     calling: str
     called: str
     tls: bool = False
+    login: Login = NO_LOGIN
 
 
 def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
@@ -52,6 +67,9 @@ def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     calling: Calling = CALLING,
     called: Called = CALLED,
     tls: Tls = False,
+    user: User = None,
+    passcode_file: PasscodeFile = None,
+    jwt_file: JwtFile = None,
     json: Json = False,
 ) -> None:
     """Send files to a peer (C-STORE).
@@ -60,7 +78,8 @@ def store(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     """
     from archimage.services.sources import sources
 
-    send(sources(paths), Target(host, port, calling, called, tls), jobs=jobs, json=json)
+    target = Target(host, port, calling, called, tls, Login(user, passcode_file, jwt_file))
+    send(sources(paths), target, jobs=jobs, json=json)
 
 
 def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool, first: Stage = _LOOKING) -> None:
@@ -70,7 +89,7 @@ def send(found: "Iterable[Source]", target: Target, *, jobs: int, json: bool, fi
     """
     from archimage.cli import peer, sending
 
-    node = peer.node(target.called, target.host, target.port, tls=target.tls)
+    node = peer.node(target.called, target.host, target.port, tls=target.tls, login=target.login)
     peer.check_ae_title("-aet", target.calling)
     sent = sending.Sent()
     with progress() as bars:

@@ -37,6 +37,14 @@ ASSOCIATIONS: Final = (
         "dicom.max_associations_per_ae",
     ),
     Entry(
+        "requests of one peer",
+        "limit",
+        "DIMSE requests each second of one user, or of one AE title at its address; ten seconds' worth at once",
+        "Answered 0xA700 with the time to wait; an object is not kept.",
+        unless_zero("access", "operations_per_s"),
+        "access.operations_per_s",
+    ),
+    Entry(
         "pending connections",
         "limit",
         "connections that have not asked for an association yet",

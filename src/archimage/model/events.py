@@ -87,12 +87,13 @@ class TaskChanged:
 
 @dataclass(frozen=True, slots=True)
 class AssociationOpened:
-    """A peer has an association with this archive."""
+    """A peer has an association with this archive; user is who it has proved to be, empty where it has not."""
 
     association_id: str
     calling_ae_title: str
     called_ae_title: str
     address: str
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

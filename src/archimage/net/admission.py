@@ -1,19 +1,24 @@
 """Who may connect and associate, and how many at once (PS3.8 §9.3.4 for the refusals)."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
+from archimage.errors import NotAuthenticatedError, StorageError, UnavailableError
 from archimage.logger import logger
 from archimage.meter_ports import Rejection
+from archimage.model import callers
+from archimage.model.access import Principal
+from archimage.model.callers import Caller
 from archimage.model.ids import is_ae_title
 from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry
+from archimage.net.identity import Identified, IdentityPolicy, identify
 from archimage.net.session import Session
 from archimage.protocol.negotiation import negotiate
 from archimage.protocol.pdu import AssociateRequest
+from archimage.tls.certificates import FINGERPRINT
 
 _log = logger("security")
 _full = logger("association")
@@ -24,18 +29,24 @@ Refusal = tuple[int, int, int]
 _SUSPECT: Final = frozenset("/;&|$`<>\"'*?!(){}")
 """Characters that PS3.5 §6.2 allows in an AE title, and that mean something to a shell or in a path."""
 
+NO_REASON: Final[Refusal] = (1, 1, 1)
 CALLED_AE_TITLE: Final[Refusal] = (1, 1, 7)
 CALLING_AE_TITLE: Final[Refusal] = (1, 1, 3)
 CONGESTION: Final[Refusal] = (2, 3, 1)
 LIMIT: Final[Refusal] = (2, 3, 2)
-_COUNTED_AS: Final[Mapping[Refusal, Rejection]] = MappingProxyType(
-    {
-        CALLED_AE_TITLE: "called_ae_title",
-        CALLING_AE_TITLE: "calling_ae_title",
-        CONGESTION: "max_associations_per_ae",
-        LIMIT: "max_associations",
-    }
-)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A refusal, what it is counted as, and why it is one, in words."""
+
+    answer: Refusal
+    counted_as: Rejection
+    why: str
+
+
+def _everybody(_principal: Principal) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,9 @@ class AdmissionPolicy:
     max_pending_per_address: int = 16
     certificates: Mapping[str, str] = field(default_factory=dict)
     """Calling AE title to the certificate that it must come with: see `tls.certificates.PeerCertificate.is_called`."""
+    may: Callable[[Principal], bool] = _everybody
+    """Tells whether somebody may do anything at all."""
+    identity: IdentityPolicy = field(default_factory=IdentityPolicy)
 
 
 class Admission:
@@ -99,62 +113,93 @@ class Admission:
         self._admitted.pop(session, None)
         self._table.ended(session)
 
-    def decide(self, session: Session, request: AssociateRequest) -> None:
-        """Accept or reject the association that a session's peer asks for."""
+    async def decide(self, session: Session, request: AssociateRequest) -> None:
+        """Accept or reject the association that a session's peer asks for.
+
+        It has its place among the associations already while it is looked at who the user is.
+        """
         self._pending.pop(session, None)
-        association, now = session.association, session.now
-        refusal = self._refusal(session)
-        if refusal is not None:
-            why = self._why(session, refusal)
-            log = _full if refusal in {CONGESTION, LIMIT} else _log
-            log.warning("association rejected", peer=session.peer, called=session.called_ae_title, reason=why)
-            self._table.refused(session, _COUNTED_AS[refusal], why)
-            association.reject(*refusal, now)
-            return
-        self._admitted[session] = session.calling_ae_title
+        refused = self._refused(session) or self._over_limit(session.calling_ae_title)
+        if refused is None:
+            self._admitted[session] = session.calling_ae_title
+            refused = await self._welcome(session, request)
+        if refused is not None:
+            self._admitted.pop(session, None)
+            self._refuse(session, refused)
+
+    async def _welcome(self, session: Session, request: AssociateRequest) -> _Refused | None:
+        """Accept an association of somebody who may do something; return why not, if not."""
+        try:
+            found = await self._identify(session, request)
+        except NotAuthenticatedError as error:
+            return _Refused(NO_REASON, "user_identity", str(error))
+        except (UnavailableError, StorageError) as error:
+            return _Refused(CONGESTION, "user_identity", str(error))
+        principal = found.principal
+        if not self.policy.may(principal):
+            user = f" as {principal.user!r}" if principal.user else ""
+            named = f"the calling AE title {session.calling_ae_title!r} from {principal.address}{user}"
+            return _Refused(CALLING_AE_TITLE, "calling_ae_title", f"{named} may do nothing here by the access policy")
         contexts = negotiate(
             request.contexts, self._registry.contexts, request.user_information.roles, fallback=self._registry.fallback
         )
-        association.accept(contexts, now, extended=self._registry.agree(request.user_information.extended))
-        self._table.opened(session)
+        extended = self._registry.agree(request.user_information.extended)
+        session.association.accept(contexts, session.now, extended=extended, user_identity_response=found.response)
+        callers.become(Caller("association", session.id, principal))
+        self._table.opened(session, principal.user)
+        return None
 
-    def _refusal(self, session: Session) -> Refusal | None:
+    async def _identify(self, session: Session, request: AssociateRequest) -> Identified:
+        return await identify(
+            self.policy.identity,
+            request.user_information.user_identity,
+            principal_of(session),
+            encrypted=session.connection.encrypted,
+            within_s=session.association.settings.artim_timeout_s,
+        )
+
+    def _refuse(self, session: Session, refused: _Refused) -> None:
+        log = _full if refused.answer in {CONGESTION, LIMIT} else _log
+        log.warning("association rejected", peer=session.peer, called=session.called_ae_title, reason=refused.why)
+        self._table.refused(session, refused.counted_as, refused.why)
+        session.association.reject(*refused.answer, session.now)
+
+    def _refused(self, session: Session) -> _Refused | None:
+        """Return why somebody is not let in, with the setting that it comes from."""
         policy = self.policy
         calling, called = session.calling_ae_title, session.called_ae_title
+        named = f"the calling AE title {calling!r}"
         if not _is_let_in(calling, policy.calling_ae_titles):
-            return CALLING_AE_TITLE
+            listed = "is not among dicom.allowed_calling_ae_titles"
+            why = listed if policy.calling_ae_titles else "holds what no AE title should"
+            return _Refused(CALLING_AE_TITLE, "calling_ae_title", f"{named} {why}")
         if not self._is_certified(session):
-            return CALLING_AE_TITLE
+            other = session.connection.certificate is not None
+            why = "comes with another certificate than" if other else "comes without the certificate that"
+            return _Refused(CALLING_AE_TITLE, "calling_ae_title", f"{named} {why} tls.peers names for it")
         if not _is_let_in(called, policy.called_ae_titles):
-            return CALLED_AE_TITLE
+            known = ", ".join(sorted(policy.called_ae_titles or ())) or "any AE title that is one"
+            return _Refused(
+                CALLED_AE_TITLE, "called_ae_title", f"it calls {called!r}, and this archive goes by {known}"
+            )
+        return None
+
+    def _over_limit(self, calling: str) -> _Refused | None:
+        policy = self.policy
         if len(self._admitted) >= policy.max_associations:
-            return LIMIT
+            why = f"{policy.max_associations} associations are open, as many as dicom.max_associations allows"
+            return _Refused(LIMIT, "max_associations", why)
         if 0 < policy.max_associations_per_ae <= Counter(self._admitted.values())[calling]:
-            return CONGESTION
+            why = (
+                f"it has {policy.max_associations_per_ae} associations, as many as dicom.max_associations_per_ae allows"
+            )
+            return _Refused(CONGESTION, "max_associations_per_ae", why)
         return None
 
     def _is_certified(self, session: Session) -> bool:
         """Tell whether a peer has the certificate that its AE title must come with, if there is one."""
         wanted, certificate = self.policy.certificates.get(session.calling_ae_title), session.connection.certificate
         return wanted is None or (certificate is not None and certificate.is_called(wanted))
-
-    def _why(self, session: Session, refusal: Refusal) -> str:
-        """Say a refusal in words, with the setting that it comes from."""
-        policy = self.policy
-        if refusal == CALLING_AE_TITLE:
-            listed = "is not among dicom.allowed_calling_ae_titles"
-            why = listed if policy.calling_ae_titles else "holds what no AE title should"
-            if not self._is_certified(session):
-                other = session.connection.certificate is not None
-                why = "comes with another certificate than" if other else "comes without the certificate that"
-                why += " tls.peers names for it"
-            return f"the calling AE title {session.calling_ae_title!r} {why}"
-        if refusal == CALLED_AE_TITLE:
-            known = ", ".join(sorted(policy.called_ae_titles or ())) or "any AE title that is one"
-            return f"it calls {session.called_ae_title!r}, and this archive goes by {known}"
-        if refusal == LIMIT:
-            return f"{policy.max_associations} associations are open, as many as dicom.max_associations allows"
-        return f"it has {policy.max_associations_per_ae} associations, as many as dicom.max_associations_per_ae allows"
 
     def _evict(self, session: Session) -> None:
         del self._pending[session]
@@ -164,3 +209,11 @@ class Admission:
 def _is_let_in(ae_title: str, listed: frozenset[str] | None) -> bool:
     """Tell whether an AE title is listed, or harmless where there is no list."""
     return ae_title in listed if listed else is_ae_title(ae_title) and _SUSPECT.isdisjoint(ae_title)
+
+
+def principal_of(session: Session) -> Principal:
+    """Return who a session's peer is, as far as its connection and its AE title tell."""
+    connection = session.connection
+    certificate = connection.certificate
+    names = frozenset[str]() if certificate is None else certificate.names | {FINGERPRINT + certificate.fingerprint}
+    return Principal(connection.peer_address[0], session.calling_ae_title, names)

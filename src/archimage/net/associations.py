@@ -59,14 +59,14 @@ class AssociationTable:
         """Return a name for a connection that no other one has, of whichever process."""
         return f"{os.getpid()}-{next(self._numbers)}"
 
-    def opened(self, session: Session) -> None:
-        """Enter an association that was accepted."""
+    def opened(self, session: Session, user: str = "") -> None:
+        """Enter an association that was accepted; user is who its peer has proved to be."""
         session.watch.accepted()
         session.spans.begin(self._tracer.begin("association", {"association.id": session.id}, "server"))
         metered = self.meter.association_opened(session.calling_ae_title)
         self._opened[session.id] = _Opened(session, asyncio.get_running_loop(), time.time(), metered)
         titles = session.calling_ae_title, session.called_ae_title
-        self._publish(AssociationOpened(session.id, *titles, session.connection.peer_address[0]))
+        self._publish(AssociationOpened(session.id, *titles, session.connection.peer_address[0], user))
 
     def refused(self, session: Session, why: Rejection, reason: str) -> None:
         """Tell that an association was rejected; reason says it in words."""

@@ -67,13 +67,14 @@ class Audited:
             raise
         finally:
             context = request.context
-            asking = Peer(request.calling_ae_title, request.peer_host)
-            self._audit.queried(asking, context.abstract_syntax, request.identifier, context.transfer_syntax, failure)
+            self._audit.queried(
+                _asking(request), context.abstract_syntax, request.identifier, context.transfer_syntax, failure
+            )
 
     async def _retrieve(self, handler: Handler, request: Request) -> AsyncGenerator[Response, None]:
-        asking, uids = Peer(request.calling_ae_title, request.peer_host), _uids(request)
+        uids = _uids(request)
         destination = request.command.move_destination
-        who = peer(asking, requestor=True)
+        who = peer(_asking(request), requestor=True)
         receiver = who if destination is None else peer(Peer(destination.strip()), requestor=False)
         self._audit.sending(receiver, uids)
         failure, failed = "the association ended before all was sent", list[str]()
@@ -128,6 +129,11 @@ class AuditedPeers:
         finally:
             self._audit.sent(receiver, who, uids, failed, failure)
         return transfer
+
+
+def _asking(request: Request) -> Peer:
+    caller = current()
+    return Peer(request.calling_ae_title, request.peer_host, "" if caller is None else caller.user)
 
 
 def _outcome(response: Response) -> tuple[str, list[str]]:

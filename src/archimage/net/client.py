@@ -85,9 +85,8 @@ async def connect(
         TimerExpiredError: the connection or the answer took too long.
     """
     settings = settings or ClientSettings()
-    request = AssociateRequest(
-        node.ae_title, calling_ae_title, tuple(contexts), UserInformation(settings.max_pdu_length, roles=tuple(roles))
-    )
+    information = UserInformation(settings.max_pdu_length, roles=tuple(roles), user_identity=node.identity)
+    request = AssociateRequest(node.ae_title, calling_ae_title, tuple(contexts), information)
     with spans.leaf("associate", {"peer.ae_title": node.ae_title}, "client"):
         connection = await _open(node, calling_ae_title, settings, buffers or BufferPool())
         return await _associate(Conversation(connection, node, settings.dimse_timeout_s), request, settings)

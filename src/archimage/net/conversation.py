@@ -24,6 +24,7 @@ from archimage.protocol.events import (
     ReleaseRequested,
     TimedOut,
 )
+from archimage.protocol.items import UserIdentity
 from archimage.protocol.machine import State
 
 _LINGER_S = 1.0
@@ -38,12 +39,16 @@ Pieces = AsyncIterable[Buffer] | Buffer
 
 @dataclass(frozen=True, slots=True)
 class RemoteNode:
-    """Another application entity, where it listens, and the context of TLS if it is to be called with that."""
+    """Another application entity, where it listens, and the context of TLS if it is to be called with that.
+
+    identity is the user who calls, if that is to be told.
+    """
 
     ae_title: str
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    identity: UserIdentity | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"

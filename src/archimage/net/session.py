@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -53,7 +53,7 @@ _log = logger("association")
 _error = logger("error")
 _dimse = logger("dimse")
 
-Admit = Callable[["Session", AssociateRequest], None]
+Admit = Callable[["Session", AssociateRequest], Awaitable[None]]
 """Accepts or rejects a request on the session's association."""
 
 
@@ -76,6 +76,7 @@ class Session:
         self.ended_as: Ending = "lost"
         """The same, as it is counted."""
         self._registry = registry
+        self._asked: AssociateRequest | None = None
         self._admit = admit
         self._meter = meter
         self._loop = asyncio.get_running_loop()
@@ -104,6 +105,8 @@ class Session:
             while True:
                 for event in await self.connection.receive():
                     self._on(event)
+                if self._asked is not None:
+                    await self._decide(self._asked)
                 if self._unsettled:
                     await self._settle()
         except ConnectionFailedError:
@@ -172,7 +175,7 @@ class Session:
             case CommandReceived():
                 self._on_command(event)
             case AssociationRequested():
-                self._on_request(event.request)
+                self._asked = event.request
             case AssociationRejected():
                 self._meter.association_rejected("protocol")
             case ReleaseRequested():
@@ -192,11 +195,13 @@ class Session:
             case ConnectionLost():
                 self._note_end("lost", "the connection was lost")
 
-    def _on_request(self, request: AssociateRequest) -> None:
+    async def _decide(self, request: AssociateRequest) -> None:
+        """Have the association accepted or rejected; meanwhile nothing else is dealt with that its peer sends."""
+        self._asked = None
         self.calling_ae_title = request.calling_ae_title.strip()
         self.called_ae_title = request.called_ae_title.strip()
         with suppress(LocalProtocolError):  # the peer left in the same breath
-            self._admit(self, request)
+            await self._admit(self, request)
         self.connection.flush()
 
     def _on_data(self, data: memoryview, *, last: bool) -> None:

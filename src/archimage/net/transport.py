@@ -36,6 +36,8 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         self.association = association
         self.peer_address: tuple[str, int] = ("", 0)
+        self.encrypted = False
+        """Whether it is connected with TLS."""
         self.certificate: PeerCertificate | None = None
         """The peer's, once it is connected with TLS and has one that was checked."""
         self.received_bytes = 0
@@ -141,7 +143,9 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer_address = (str(peer[0]), int(peer[1]))
-        self.certificate = PeerCertificate.of(transport.get_extra_info("ssl_object"))
+        secured = transport.get_extra_info("ssl_object")
+        self.encrypted = secured is not None
+        self.certificate = PeerCertificate.of(secured)
         self._arm()
         if self._on_connected is not None:
             self._on_connected(self)

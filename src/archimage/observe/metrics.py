@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from archimage.errors import ArchimageError
-from archimage.meter_ports import Cache, Ending, Meter, Rejection, StoreOutcome, TaskOutcome
+from archimage.meter_ports import Cache, Ending, LimitedDoor, Meter, Rejection, StoreOutcome, TaskOutcome
 from archimage.model.attributes import Level
 from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
@@ -45,6 +45,7 @@ class Metrics(Meter):
         self._durations = self._spread("pacs_association_duration_seconds")
         self._traffic = self._counted("pacs_association_bytes_total")
         self._rejected = self._counted("pacs_associations_rejected_total")
+        self._limited = self._counted("pacs_requests_limited_total")
         self._aborted = self._counted("pacs_associations_aborted_total")
         self._operations = self._counted("pacs_operations_total")
         self._images = self._counted("pacs_images_stored_total")
@@ -99,6 +100,10 @@ class Metrics(Meter):
     def association_rejected(self, reason: Rejection) -> None:
         """Count a refusal."""
         self._rejected.of(reason).add()
+
+    def request_limited(self, door: LimitedDoor) -> None:
+        """Count a request that was refused."""
+        self._limited.of(door).add()
 
     def operation(self, command_field: int, status: int) -> None:
         """Count a request that was answered."""

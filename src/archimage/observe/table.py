@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from archimage.meter_ports import Cache, Ending, Rejection, StoreOutcome
+from archimage.meter_ports import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
 from archimage.model.attributes import Level
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -99,10 +99,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         "counter",
         "Associations",
         "Rejections",
-        "Associations that were refused: `calling_ae_title` or `called_ae_title` is not let in, `max_associations` or "
-        "`max_associations_per_ae` is reached, or the request is none that can be served (`protocol`).",
+        "Associations that were refused: `calling_ae_title` or `called_ae_title` is not let in, `user_identity` is not "
+        "proved, `max_associations` or `max_associations_per_ae` is reached, or the request is none that can be served "
+        "(`protocol`).",
         ("reason",),
-        most=6,
+        most=7,
         initial=_single(Rejection),
     ),
     Metric(
@@ -116,6 +117,17 @@ METRICS: Final[tuple[Metric, ...]] = (
         ("reason",),
         most=7,
         initial=tuple(one for one in _single(Ending) if one != ("released",)),
+    ),
+    Metric(
+        "pacs_requests_limited_total",
+        "counter",
+        "Associations",
+        "Requests beyond their rate",
+        "Requests that were refused because whoever sends them asks too often, over `dicom` or `http` "
+        "(`access.operations_per_s`).",
+        ("door",),
+        most=3,
+        initial=_single(LimitedDoor),
     ),
     Metric(
         "pacs_operations_total",

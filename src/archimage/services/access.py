@@ -160,10 +160,14 @@ class AccessService:
         if now < self._due:
             return
         self._due = now + HOLD_S
-        text = self._text.read()
-        if text != self._read:
-            self._take(text)
-        with suppress(StorageError):  # an index that does not answer changes nobody's rights
+        try:
+            text = self._text.read()
+        except StorageError as error:  # a disk that does not answer changes nobody's rights
+            _log.error("the access policy stays as it was", reason=str(error))
+        else:
+            if text != self._read:
+                self._take(text)
+        with suppress(StorageError):  # nor does such an index
             self._open = self._is_open()
         self._known = {}
 

@@ -8,10 +8,11 @@ Ref: PS3.5 §6.2 (AE titles).
 import ipaddress
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from archimage.config import NodeConfig
 from archimage.errors import (
     ConflictError,
     InvalidRequestError,
@@ -21,7 +22,7 @@ from archimage.errors import (
 )
 from archimage.model.events import NodeChanged
 from archimage.model.ids import is_ae_title
-from archimage.model.nodes import Node, NodeSource
+from archimage.model.nodes import Login, Node, NodeSource
 from archimage.peer_ports import Nodes
 
 MAX_NODES: Final = 4_096
@@ -68,6 +69,13 @@ def _is_host(text: str) -> bool:
         return True
     numeric = text.rstrip(".").rpartition(".")[2].isdecimal()  # 192.168.1 and 300.1.1.1 are mistyped addresses
     return len(text) <= MAX_HOST_LENGTH and not numeric and _NAME.fullmatch(text) is not None
+
+
+def configured(nodes: Mapping[str, NodeConfig]) -> Iterator[Node]:
+    """Yield the nodes of the settings."""
+    for ae_title, node in nodes.items():
+        login = Login(node.user, node.passcode.get_secret_value()) if node.user else None
+        yield Node(ae_title, node.host, node.port, tls=node.tls, login=login)
 
 
 class NodeService:

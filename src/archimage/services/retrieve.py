@@ -11,16 +11,17 @@ from archimage.errors import InvalidQueryError
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.query import Condition, Exact, Query, UIDList
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, BlobStore, Finding
+from archimage.ports import BlobReader, BlobStore
 from archimage.services.identifiers import Identifier
 from archimage.services.matching import parse_match
 from archimage.services.query import Root
+from archimage.services.visible import VisibleIndex
 
 
 class RetrieveService:
     """Finds what is to be sent and opens it; all of it blocks."""
 
-    def __init__(self, index: Finding, blobs: BlobStore) -> None:
+    def __init__(self, index: VisibleIndex, blobs: BlobStore) -> None:
         self._index = index
         self._blobs = blobs
 
@@ -31,10 +32,12 @@ class RetrieveService:
 
         Raises:
             InvalidQueryError: the level or a key does not fit, or the level's key is missing.
+            NotAuthorisedError: some of what they name may not be seen by whoever asks.
             IndexUnavailableError: the index does not answer.
         """
         root.check(identifier.level)
         query = Query(identifier.level, tuple(_conditions(identifier)))
+        self._index.check_all(query)
         return tuple(instance for page in self._index.instances(query) for instance in page)
 
     def open(self, instance: StoredInstance) -> BlobReader:

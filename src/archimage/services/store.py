@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,9 +11,10 @@ import xxhash
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
-from archimage.errors import ArchimageError, IdentityMismatchError
+from archimage.errors import ArchimageError, IdentityMismatchError, NotAuthorisedError
 from archimage.meter_ports import Meter
 from archimage.model import callers
+from archimage.model.access import Within
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
@@ -32,6 +33,13 @@ _SYNC_EVERY_BYTES: Final = 16 << 20
 
 Pieces = Sequence[bytes | memoryview]
 Publish = Callable[[InstanceStored | InstanceRefused], None]
+Bounds = Callable[[Within, Mapping[str, str]], None]
+"""Raises NotAuthorisedError where an object of such values lies outside of one of these extents; may block."""
+
+
+def _no_part(_within: Within, _values: Mapping[str, str]) -> None:
+    """Take nothing from whoever may bring in a part only."""
+    raise NotAuthorisedError("only who may store anything may store here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ class StoreService:
     meter: Meter = field(default_factory=Meter)
     permitted: Callable[[], None] = lambda: None
     """Raises UnavailableError where nothing is taken at the moment."""
+    bounds: Bounds = _no_part
 
     def begin(self, expected: Expected) -> "Reception":
         """Begin to receive one object.
@@ -131,6 +140,7 @@ class Reception:
         self._began = time.monotonic()
         self._span = StoreSpan(expected.sop_class_uid)
         self._caller = callers.current()
+        self._within = callers.granted().within
         self._service = service
         self._expected = expected
         self._scanner = scanner
@@ -147,7 +157,9 @@ class Reception:
         return self._error is not None
 
     def is_quick(self, size_bytes: int) -> bool:
-        """Tell whether `finish` with so many bytes may run on an event loop: it neither writes nor inflates."""
+        """Tell whether `finish` with so many bytes may run on an event loop: it neither writes, reads nor inflates."""
+        if self._within:
+            return False
         return self._is_held(size_bytes) and self._expected.transfer_syntax_uid not in DEFLATED_SYNTAXES
 
     def write(self, pieces: Pieces) -> None:
@@ -236,6 +248,8 @@ class Reception:
         ):
             if values[column] != announced:
                 raise IdentityMismatchError(f"announced as {announced}, but the data set says {values[column]!r}")
+        if self._within:
+            self._service.bounds(self._within, values)
         received_at = time.time()
         frames = None if expected.transfer_syntax_uid in DEFLATED_SYNTAXES else frame_table(header, len(self._meta))
         return InstanceRecord(

@@ -84,3 +84,8 @@ class VisibleIndex:
         shown = self._index.count(seen(query)) if kept else 0
         if kept and (not shown or (whole and shown < kept)):
             raise NotAuthorisedError(f"{named[lowest]} lies outside of what you may see")
+
+    def check_all(self, query: Query) -> None:
+        """Raise NotAuthorisedError where some of the matches may not be seen; blocks."""
+        if granted().within and self._index.count(seen(query)) < self._index.count(query):
+            raise NotAuthorisedError("what is asked for lies outside of what you may see")

@@ -17,6 +17,11 @@ class PeerCertificate:
     fingerprint: str
     names: frozenset[str]
 
+    @property
+    def known_as(self) -> frozenset[str]:
+        """What it may be called by: its names, and `sha256:` with its fingerprint."""
+        return self.names | {FINGERPRINT + self.fingerprint}
+
     def is_called(self, wanted: str) -> bool:
         """Tell whether it is the one that is meant: by `sha256:` and fingerprint, or by one of its names."""
         if wanted.lower().startswith(FINGERPRINT):

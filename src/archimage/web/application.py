@@ -24,6 +24,7 @@ from archimage.web.dicomweb.service import DicomWebService
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.errors import status_report
 from archimage.web.hosts import HostGuard
+from archimage.web.identified import Identified
 from archimage.web.later import Later
 from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
@@ -113,7 +114,8 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
         HostGuard(allowed, settings.host, settings.allowed_hosts, settings.cors_origins),
         management.audit,
         observing.sink,
-        Authenticator(management.identity, threads.quick, settings.public_url),
     )
-    traced = Traced(guarded, observing.tracer) if observing.tracer.traces else guarded
+    authenticator = Authenticator(management.identity, threads.quick, settings.public_url)
+    identified = Identified(guarded, authenticator, management.access)
+    traced = Traced(identified, observing.tracer) if observing.tracer.traces else identified
     return Web(Measured(traced, observing.meter), others.finish)

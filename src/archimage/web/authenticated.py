@@ -18,16 +18,16 @@ from urllib.parse import quote
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from archimage.errors import ArchimageError, NotAuthenticatedError, NotAuthorisedError
+from archimage.errors import NotAuthenticatedError, NotAuthorisedError
 from archimage.model.access import Principal
 from archimage.services.identity import IdentityService
 from archimage.services.proofs import TOKEN_PREFIX
 from archimage.threads import WorkerThreads
-from archimage.web import cookies, errors
+from archimage.web import cookies
 from archimage.web.origins import READING, is_own
 
-UNASKED: Final = ("/login", "/logout", "/share/", "/static/")
-"""How addresses begin of which nobody is asked who he is: they can be had with a session that is over."""
+CERTIFICATE: Final = "archimage.certificate"
+"""Where in a request's scope it stands what the certificate is known as that a client has come with."""
 LOGIN: Final = "/login"
 _MAX_CREDENTIALS: Final = 16_384
 _HTTPS: Final = "Send it over HTTPS: set http.tls, or http.public_url where a proxy speaks HTTPS."
@@ -49,11 +49,11 @@ class Authenticator:
             NotAuthorisedError: a page of another origin uses his cookie to change something.
             UnavailableError: too many passwords are to be checked.
         """
-        address = address_of(scope)
-        find = self._found(scope, address)
+        known = anybody(scope)
+        find = self._found(scope, known.address)
         if find is None:
-            return Principal(address=address)
-        return replace(await self._threads.run(find), address=address)
+            return known
+        return replace(await self._threads.run(find), address=known.address, certificate=known.certificate)
 
     def _found(self, scope: Scope, address: str) -> Callable[[], Principal] | None:
         """Return what finds out who it is, which blocks; None where there is nothing to go by."""
@@ -98,19 +98,17 @@ class Authenticator:
         raise NotAuthenticatedError(f"Authorization: the scheme {scheme[:20]!r} is not known; Bearer and Basic are")
 
 
-def refusal(scope: Scope, error: ArchimageError) -> Response:
-    """Answer a request whose sender could not be told: people are led to the login page."""
-    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    is_page = scope["method"] == "GET" and b"text/html" in accepted
-    return to_login(scope) if is_page and isinstance(error, NotAuthenticatedError) else errors.response(error)
-
-
 def to_login(scope: Scope) -> Response:
     """Lead somebody to the login page, and from there back to where he wanted to be."""
     query = scope["query_string"].decode("latin-1")
     wanted = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
     to = LOGIN if wanted == "/" else f"{LOGIN}?next={quote(wanted, safe='')}"
     return RedirectResponse(to, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+
+
+def anybody(scope: Scope) -> Principal:
+    """Return who sends a request as far as his connection tells."""
+    return Principal(address_of(scope), certificate=scope.get(CERTIFICATE, frozenset()))
 
 
 def address_of(scope: Scope) -> str:

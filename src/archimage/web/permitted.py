@@ -19,14 +19,13 @@ from archimage.services.visible import VisibleIndex
 from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.identified import UNPROVED
 from archimage.web.management import ROOT
 from archimage.web.metrics import PATH as METRICS
 
 Free = Literal["free", "own", "known"]
-"""What needs no operation: given to everybody, or to everybody who may do anything at all.
-
-What is somebody's own is for him alone: whatever does it looks who asks.
-"""
+"""What needs no operation: given to everybody; a user's own, which each looks at himself; or given to everybody who may
+do anything at all."""
 _NODE: Final = f"{ROOT}/nodes/{{ae_title:path}}"
 _NOTHING: Final = Grant(within=((),))
 _CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
@@ -41,6 +40,8 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/studies/{study_uid}/series/{series_uid}/instances"): _QUERY,
     ("GET", "/instances/{sop_uid}"): _QUERY,
     ("GET", "/instances/{sop_uid}/tags"): Operation.RETRIEVE,
+    ("GET", "/instances/{sop_uid}/signatures"): Operation.RETRIEVE,
+    ("GET", "/studies/{study_uid}/signatures"): Operation.RETRIEVE,
     ("DELETE", "/studies/{study_uid}"): Operation.DELETE,
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
@@ -71,9 +72,30 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/access"): _ADMINISTER,
     ("PUT", "/access"): _ADMINISTER,
     ("POST", "/access/explain"): _ADMINISTER,
-    ("POST", "/shares"): Operation.RETRIEVE,  # its study is looked at where it is made
+    ("GET", "/me"): "own",
+    ("PUT", "/me/password"): "own",
+    ("GET", "/me/tokens"): "own",
+    ("POST", "/me/tokens"): "own",
+    ("DELETE", "/me/tokens/{token_id}"): "own",
+    ("GET", "/me/shares"): "own",
+    ("DELETE", "/me/shares/{share_id}"): "own",
+    ("GET", "/me/sessions"): "own",
+    ("DELETE", "/me/sessions/{session_id}"): "own",
+    ("GET", "/users"): _ADMINISTER,
+    ("POST", "/users"): _ADMINISTER,
+    ("GET", "/users/{name}"): _ADMINISTER,
+    ("PATCH", "/users/{name}"): _ADMINISTER,
+    ("DELETE", "/users/{name}"): _ADMINISTER,
+    ("DELETE", "/users/{name}/sessions"): _ADMINISTER,
+    ("GET", "/tokens"): _ADMINISTER,
+    ("POST", "/tokens"): _ADMINISTER,
+    ("DELETE", "/tokens/{token_id}"): _ADMINISTER,
+    ("GET", "/shares"): _ADMINISTER,
+    ("POST", "/shares"): Operation.RETRIEVE,
+    ("DELETE", "/shares/{share_id}"): _ADMINISTER,
+    ("GET", "/sessions"): _ADMINISTER,
+    ("DELETE", "/sessions/{session_id}"): _ADMINISTER,
 }
-_OF_OTHERS: Final = ("/users", "/tokens", "/shares", "/sessions")
 _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", _NODE): "known",
     ("PUT", _NODE): _ADMINISTER,
@@ -97,6 +119,11 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/access": _ADMINISTER,
     "/docs": "known",
     "/static/{version}/{name}": "free",
+    "/ohif": "free",
+    "/ohif/{path:path}": "free",
+    "/ohif/{path}": "free",
+    "/openapi.json": "free",
+    METRICS: "known",
     "/users": _ADMINISTER,
     "/me": "own",
     "/login": "own",
@@ -104,11 +131,6 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/login/oidc/callback": "own",
     "/logout": "own",
     "/share/{secret}": "own",
-    "/ohif": "free",
-    "/ohif/{path:path}": "free",
-    "/ohif/{path}": "free",
-    "/openapi.json": "free",
-    METRICS: "known",
 }
 _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/system"): "known",
@@ -129,20 +151,13 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
     """Return what an address is, by its method and template; None for one that nobody has given a row."""
     method = "GET" if method == "HEAD" else method
     if route.startswith(ROOT):
-        return _of_api(method, route.removeprefix(ROOT)) or _NODES.get((method, route))
+        found = _API.get((method, route.removeprefix(ROOT)))
+        return found or _NODES.get((method, route))
     if (method, route) in _DICOMWEB:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:
         return _PAGES[route]
     return _of_orthanc(method, route)
-
-
-def _of_api(method: str, path: str) -> Operation | Free | None:
-    if (method, path) in _API:
-        return _API[method, path]
-    if path == "/me" or path.startswith("/me/"):
-        return "own"
-    return _ADMINISTER if path.startswith(_OF_OTHERS) else None
 
 
 def _of_dicomweb(name: str) -> Operation | Free:
@@ -185,7 +200,11 @@ class Permits:
         caller = callers.current()
         principal = NOBODY if caller is None else caller.principal
         operation = operation_of(scope["method"], route)
-        if operation in {"free", "own"} or (self._access.is_open and principal.restriction is None):
+        if operation == "free" or (self._access.is_open and principal.restriction is None):
+            return
+        if (unproved := scope.get(UNPROVED)) is not None:
+            raise unproved
+        if operation == "own":
             return
         try:
             grant = self._granted(principal, operation, scope, route)

@@ -23,6 +23,8 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from archimage.errors import ArchimageError
+from archimage.tls.certificates import PeerCertificate
+from archimage.web.authenticated import CERTIFICATE
 from archimage.web.direct import DIRECT, DIRECT_BODY, DirectReceiver, DirectSender, Piece, Run, chunked
 from archimage.web.errors import RETRY_AFTER_S, status_report
 from archimage.web.joining import JoiningTransport
@@ -80,10 +82,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answering: RequestResponseCycle | None = None
         self._direct: DirectSender | DirectReceiver | None = None
         self._body_bytes: int | None = None
+        self._certificate: frozenset[str] = frozenset()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        certificate = PeerCertificate.of(transport.get_extra_info("ssl_object"))
+        self._certificate = frozenset[str]() if certificate is None else certificate.known_as
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -163,6 +168,7 @@ class BoundedProtocol(HttpToolsProtocol):
             app = cast("ASGI3Application", _OVERLOADED())
         if self.scheme == "http":  # what is encrypted has to pass through this process
             cycle.scope["extensions"] = {DIRECT: {}, DIRECT_BODY: {"open": partial(self._receive_directly, cycle)}}
+        cycle.scope[CERTIFICATE] = self._certificate  # type: ignore[typeddict-unknown-key]
         extended = partial(self._answer, cycle, cast("ASGIApp", app))
         super()._start_asgi_task(cycle, cast("ASGI3Application", extended))
 

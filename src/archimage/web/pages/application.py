@@ -143,7 +143,7 @@ class Pages:
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
-        return self._of_study(request, "study.html", request.path_params["uid"])
+        return self._of_study(request, "study.html", request.path_params["uid"], self._signing)
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
@@ -161,6 +161,10 @@ class Pages:
     def without_viewer(self, request: Request) -> Response:
         """Write what to do where the full viewer would be."""
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
+
+    def _signing(self, _request: Request, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
+        """Return whether what is downloaded can be signed."""
+        return {"can_sign": self._services.signatures.can_sign}
 
     def _seen_first(self, request: Request, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""
