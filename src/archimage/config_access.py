@@ -56,7 +56,7 @@ class AccessConfig(Section):
         description="DIMSE requests of one peer or user each second, ten seconds' worth of them at once; 0: no limit.",
     )
     requests_per_s: float = Field(
-        default=0,
+        default=0.0,
         ge=0,
         description="Web requests of one user or address each second, ten seconds' worth of them at once; 0: no limit.",
     )
