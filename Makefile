@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test soak coverage check bench conformance monitoring lock peers clean
+.PHONY: help setup serve test soak coverage check bench conformance monitoring sbom audit lock peers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
@@ -48,6 +48,13 @@ conformance: $(VENV)/.dev  ## write CONFORMANCE.md anew, from the tables that th
 
 monitoring: $(VENV)/.dev  ## write docs/metrics.md, docs/concurrency.md, the dashboard and the alert rules anew, from their tables
 	$(BIN)/python -m scripts.monitoring
+
+sbom: $(VENV)/.dev  ## write the bill of materials of what is needed at run time, dist/sbom.cdx.json
+	$(BIN)/python -m scripts.sbom dist/sbom.cdx.json
+
+# Where the service is not reached (69), nothing was checked, which is said, and what comes after goes on.
+audit: $(VENV)/.dev  ## look up whether vulnerabilities are known of what is needed at run time
+	$(BIN)/python -m scripts.audit || test $$? -eq 69
 
 lock: $(VENV)/.tools  ## renew the locked dependencies
 	for lock in "requirements/tools.in -o requirements/tools.lock" \

@@ -19,7 +19,7 @@ from archimage.listeners import Addresses
 from archimage.net.server import bind
 from archimage.protocol.status import Status
 from tests.attacks.datasets import dataset, new_uid
-from tests.attacks.server import launch, wait_until
+from tests.attacks.server import launch, running, wait_until
 from tests.attacks.wire import Peer
 from tests.processes import config, played
 
@@ -236,3 +236,33 @@ def test_a_worker_that_does_not_start_ends_all(tmp_path: Path) -> None:
         workers.serve(config(tmp_path, workers=2), _never)
     murderer.join()
     assert _workers() == []
+
+
+def test_what_a_killed_server_counted_in_is_removed_by_the_next_start_alone(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    (temporary / "archimage-metrics-link").symlink_to(elsewhere)
+
+    def directories() -> set[Path]:
+        return {path for path in temporary.glob("archimage-metrics-*") if not path.is_symlink()}
+
+    options, there = ("--workers", "2"), str(temporary)
+    with running(tmp_path / "running" / "data", options, TMPDIR=there):
+        mine = directories()
+        killed = launch(tmp_path / "killed" / "data", options, TMPDIR=there)
+        killed.wait_until_ready()
+        left = directories() - mine
+        children = psutil.Process(killed.process.pid).children(recursive=True)
+        killed.process.kill()
+        killed.process.wait(20)
+        assert _ended(children)
+        assert len(mine) == len(left) == 1
+        assert directories() == mine | left
+        with running(tmp_path / "third" / "data", options, TMPDIR=there):
+            assert left & directories() == set()
+            assert mine < directories()
+    assert directories() == set()
+    assert (elsewhere / "kept").exists()

@@ -84,6 +84,20 @@ def _access(page: Page) -> None:
     page.locator("#allowed tr").first.wait_for()
 
 
+def _users(page: Page) -> None:
+    page.goto("/users")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
+def _me(page: Page) -> None:
+    page.goto("/me")
+    page.locator("#mine:not([hidden]), #nobody:not([hidden])").first.wait_for()
+
+
+def _login(page: Page) -> None:
+    page.goto("/login")
+
+
 def _docs(page: Page) -> None:
     page.goto("/docs")
 
@@ -101,6 +115,9 @@ SHOWN: Final = {
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
     "access": ("access", _access),
+    "users": ("users", _users),
+    "me": ("me", _me),
+    "login": ("login", _login),
     "docs": ("docs", _docs),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

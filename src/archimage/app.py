@@ -67,6 +67,7 @@ from archimage.services.rendering import RenderingService
 from archimage.services.replacement import ReplacementService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.room import Room
+from archimage.services.signatures import SignatureService, Trust
 from archimage.services.status import StatusService
 from archimage.services.store import Durability, StoreService
 from archimage.services.tasks import TaskService
@@ -167,6 +168,8 @@ class App:
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
+        self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
+        self.identity = self._identity_service()
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
@@ -224,10 +227,13 @@ class App:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
         self.hashed = HashedTable(self.index)
+        services = self.services
+        self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
         self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
+        self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
 
@@ -345,6 +351,19 @@ class App:
         if self.compression is not None:
             self.compression.notice(event)
         object_came(event)
+
+
+def _trust(config: Config) -> Trust:
+    """Read who is trusted to sign, and who signs; ConfigError where a file cannot be used."""
+    settings, directory = config.signatures, config.storage.directory
+    if not (settings.authorities or settings.certificate):
+        return Trust()
+    from archimage.dicom.signers import Signer, read_certificates  # takes a while to import, and few need it
+
+    return Trust(
+        read_certificates(directory / settings.authorities) if settings.authorities else (),
+        Signer.read(directory / settings.key, directory / settings.certificate) if settings.certificate else None,
+    )
 
 
 def build(config: Config, *, alone: bool = False, counting: Path | None = None) -> App:

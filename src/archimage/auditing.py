@@ -120,7 +120,7 @@ def _tell_damage(trail: Trail, messages: Messages, journal: Journal) -> None:
         _log.warning(what)
         told.append(messages.alert(audit.RECORDING_STOPPED, here, what, result=Result.MINOR_FAILURE))
     if told:
-        trail.record(lambda: told)
+        trail.record(lambda: told, at_once=False)
 
 
 def _lost(messages: Messages, count: int) -> AuditEvent:

@@ -46,6 +46,14 @@ def _check_modality(text: str) -> str:
     return text.upper()
 
 
+def _check_file_name(text: str) -> str:
+    """Let through what may name a file: what is not even on one line is the file's content, or a key."""
+    if "\n" in text or "-----" in text:
+        raise ValueError("this is the name of a file, not what is in it")
+    return text
+
+
+FileName = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_file_name)]
 Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Compression = Literal[
     "htj2k-lossless",
@@ -238,16 +246,16 @@ class LogConfig(Section):
 class TlsConfig(Section):
     """Certificates, and what of TLS is allowed (docs/security.md); a relative path is one in the data directory."""
 
-    certificate: str = Field(
+    certificate: FileName = Field(
         default="",
         description="PEM file of our certificate, followed by those of its issuers; empty: no TLS.",
     )
-    key: str = Field(default="", description="PEM file of its key, without a password.")
-    authorities: str = Field(
+    key: FileName = Field(default="", description="PEM file of its key, without a password.")
+    authorities: FileName = Field(
         default="",
         description="PEM file of who may issue certificates of peers; empty: for calls, the system's.",
     )
-    revoked: str = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
+    revoked: FileName = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
     profile: TlsProfile = Field(
         default="bcp195", description="Of PS3.15: `bcp195` (B.12), or `modified-bcp195` (B.13), which allows less."
     )
@@ -302,6 +310,24 @@ class AuditConfig(Section):
     file_bytes: int = Field(
         default=64 * 1024 * 1024, ge=64 * 1024, description="Size after which a journal begins another file, bytes."
     )
+
+
+class SignaturesConfig(Section):
+    """Digital signatures of objects (docs/signatures.md); a relative path is one in the data directory."""
+
+    authorities: FileName = Field(
+        default="", description="PEM file of who is trusted to certify signers; empty: nobody."
+    )
+    certificate: FileName = Field(
+        default="", description="PEM file of the certificate that signs what is exported; empty: nothing is signed."
+    )
+    key: FileName = Field(default="", description="PEM file of its RSA key, without a password.")
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> "SignaturesConfig":
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("signatures.certificate and signatures.key are set together, or neither is")
+        return self
 
 
 class NodeConfig(Section):
@@ -362,6 +388,7 @@ class Config(BaseSettings):
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()
+    signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."

@@ -162,6 +162,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         removal=services.removal,
         rendering=services.rendering,
         transcoding=services.transcoding,
+        signatures=app.signatures,
     )
     management = ApiServices(
         status=services.status,
@@ -178,6 +179,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         preparing=services.preparing,
         changes=app.changes,
         audit=app.auditing.service,
+        signatures=app.signatures,
         access=services.access,
         visible=app.visible,
         identity=app.identity,

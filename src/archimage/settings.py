@@ -37,6 +37,11 @@ FLAGS: Final[Mapping[Key, str]] = {
 _FILE_SUFFIX: Final = "_FILE"
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
+_KEY: Final = re.compile(r"\n|-----")
+"""In what is given: the content of a file instead of its name."""
+_PASSWORD: Final = re.compile(r"//[^/\s]*@")
+"""In an address: who one is, and by which password."""
+
 Tree = dict[str, Any]
 
 
@@ -201,6 +206,8 @@ def _variable(name: str, value: str, model: type[Config]) -> tuple[str, str, Sou
     try:
         text = Path(value).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
+        if _KEY.search(value):  # what belongs into the file, which nobody is to read here
+            raise ConfigError(f"{name}: this is the name of a file, not what is in it") from None
         raise ConfigError(f"{name} = {value!r} cannot be read: {error}") from None
     return name.removesuffix(_FILE_SUFFIX).lower(), text, Source("variable-file", name)
 
@@ -257,5 +264,9 @@ def _explain(problem: Any, model: type[Config]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{name} is not a setting; see docs/configuration.md"
     message = str(problem["msg"]).removeprefix("Value error, ")
-    shown = isinstance(problem["input"], str | int | float) and not _is_secret(_place(problem["loc"], model).annotation)
-    return f"{name} = {problem['input']!r}: {message}" if shown else f"{name}: {message}"
+    given = problem["input"]
+    shown = isinstance(given, str | int | float) and not _is_secret(_place(problem["loc"], model).annotation)
+    if not shown or _KEY.search(str(given)):
+        return f"{name}: {message}"
+    told = _PASSWORD.sub("//***@", given) if isinstance(given, str) else given
+    return f"{name} = {told!r}: {message}"

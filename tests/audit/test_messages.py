@@ -1,6 +1,7 @@
 """Audit messages: each of them is valid by the schema of PS3.15 §A.5.1.1, whatever stands in it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,9 +40,12 @@ def _all(text: str = "") -> Iterator[AuditEvent]:
         yield messages.accessed(who, instances, Action.DELETE)
         yield messages.exported(who, instances)
         yield messages.imported(who, instances)
-    yield messages.opened(who, text or "/studies/1", "")
+    for about in (None, subject, replace(subject, study_instance_uid="")):
+        yield messages.opened(who, text or "/studies/1", "", about)
     yield messages.deleted(who, subject, 3)
-    yield messages.queried(other, text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2", failure=text)
+    yield messages.queried(
+        other, messages.asked(text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2"), text
+    )
     yield messages.patient_record(who, [subject], text)
     yield messages.authentication(audit.LOGIN, who, text)
     yield messages.alert(
@@ -81,11 +85,20 @@ def test_the_schema_refuses_what_is_wrong() -> None:
 
 
 def test_a_query_is_told_as_it_came_up_to_a_bound() -> None:
-    event = _MESSAGES.queried(person(None), "1.2", b"\0" * 20_000, "1.2.840.10008.1.2")
+    event = _MESSAGES.queried(person(None), _MESSAGES.asked("1.2", b"\0" * 20_000, "1.2.840.10008.1.2"))
     (query,) = event.objects
     assert query.query == b"\0" * (12 << 10)
     assert ("IdentifierLength", b"20000") in query.details
     assert len(frame(encode(event, "ARCHIVE"), "2024-05-01T12:00:00.000000Z", "host", "0")) < 32_768
+
+
+def test_a_query_is_told_with_the_time_at_which_it_was_asked() -> None:
+    times = iter([1_700_000_000.999_999, 1_800_000_000.0])
+    messages = Messages("ARCHIVE", "77", "archive.example", clock=lambda: next(times))
+    asked = messages.asked("1.2", b"", "1.2.840.10008.1.2")
+    next(times)
+    message: Any = etree.fromstring(encode(messages.queried(person(None), asked), "ARCHIVE"))
+    assert message.find("EventIdentification").get("EventDateTime") == "2023-11-14T22:13:20.999999Z"
 
 
 def test_a_frame_counts_its_octets_and_tells_failures_apart() -> None:

@@ -19,6 +19,9 @@ def _routes() -> Iterator[tuple[str, str]]:
                 yield method, ROOT + route.path  # type: ignore[attr-defined]
 
 
+_OF_USERS = {f"/api/v1/{name}" for name in ("users", "users/{name}", "tokens", "shares", "sessions", "me")} | {
+    f"/api/v1/me/{name}" for name in ("tokens", "shares", "sessions")
+}
 _TOLD_BY_ITSELF = {
     *(
         "/api/v1/labels",
@@ -29,7 +32,16 @@ _TOLD_BY_ITSELF = {
     ),
     *("/api/v1/associations", "/api/v1/associations/ended", "/api/v1/system", "/api/v1/system/growth"),
     *("/api/v1/concurrency", "/api/v1/settings", "/api/v1/tasks", "/api/v1/tasks/{task_id}", "/api/v1/events"),
-    *("/api/v1/audit", "/api/v1/access", "/system", "/statistics", "/modalities", "/dicom-web", "/dicom-web/"),
+    *(
+        "/api/v1/audit",
+        "/api/v1/access",
+        *_OF_USERS,
+        "/system",
+        "/statistics",
+        "/modalities",
+        "/dicom-web",
+        "/dicom-web/",
+    ),
 }
 """What gives nothing of a patient's images, or tells the trail itself."""
 

@@ -167,20 +167,66 @@ def test_an_upload_is_an_import_and_a_correction_is_told_with_its_reason(server:
     status, answer = _get(server, "/api/v1/changes", "POST", body=asked, headers={"Content-Type": "application/json"})
     assert status == 202, answer
     assert _has(server, event="110110", text="it was the wrong one")
+    assert _has(server, event="110110", outcome="0", text="correct-study ended, done")
+
+
+def test_labels_that_a_study_is_given_and_loses_are_told(server: Server) -> None:
+    study = new_uid()
+    _store(server, study, 1)
+    address = f"/api/v1/studies/{study}/labels/urgent"
+    assert _get(server, address, "PUT")[0] == 200
+    assert _has(server, event="110103", study_instance_uid=study, text="labels: urgent")
+    assert _get(server, address, "DELETE")[0] == 200
+    assert _has(server, event="110103", study_instance_uid=study, text="labels: none")
+    given, taken = _entries(server, event="110103", study_instance_uid=study, text="labels: ")
+    assert given["action"] == taken["action"] == "U"
+    assert given["patient_ids"]
+
+
+def test_what_orthancs_identifiers_name_is_told_with_study_and_patient(server: Server) -> None:
+    study = new_uid()
+    (uid,) = _store(server, study, 1)
+    (instance,) = json.loads(_get(server, "/tools/lookup", "POST", body=uid.encode())[1])
+    (above,) = json.loads(_get(server, "/tools/lookup", "POST", body=study.encode())[1])
+    for path in (f"{instance['Path']}/file", f"{instance['Path']}/tags", f"{above['Path']}/archive"):
+        assert _get(server, path)[0] == 200
+        assert _has(server, event="110103", study_instance_uid=study, text=path)
+        (found,) = _entries(server, event="110103", study_instance_uid=study, text=path)
+        assert found["patient_ids"]
+        assert problems(found["xml"].encode()) == ""
+    patient = json.loads(_get(server, above["Path"])[1])["ParentPatient"]
+    assert _get(server, f"/patients/{patient}/studies")[0] == 200
+    assert _has(server, event="110103", text=f"/patients/{patient}/studies")
+    (entry,) = _entries(server, event="110103", text=f"/patients/{patient}/studies")
+    assert entry["patient_ids"] == found["patient_ids"]
+
+
+def test_requests_by_a_foreign_name_or_page_are_security_alerts(server: Server) -> None:
+    assert _get(server, "/dicom-web/studies", headers={"Host": "rebound.example"})[0] == 400
+    assert _has(server, event="110113", outcome="8", text="rebound.example")
+    assert _get(server, "/dicom-web/studies", headers={"Origin": "https://elsewhere.example"})[0] == 400
+    assert _has(server, event="110113", outcome="8", text="elsewhere.example")
 
 
 def test_who_is_not_let_in_and_what_is_changed_are_security_alerts(server: Server) -> None:
     with Peer(server.port) as peer:
         peer.associate(request(called="SOMEBODY"))
-    assert _has(server, event="110113", outcome="8")
-    (rejected,) = _entries(server, event="110113", outcome="8")
-    assert "association rejected" in rejected["description"]
+    assert _has(server, event="110113", outcome="8", text="association rejected")
+    (rejected,) = _entries(server, event="110113", outcome="8", text="association rejected")
+    assert rejected["description"].startswith("association rejected")
     body = json.dumps({"ae_title": "NEW", "host": "192.0.2.7", "port": 104}).encode()
     assert _get(server, "/api/v1/nodes", "POST", body=body, headers={"Content-Type": "application/json"})[0] == 201
     assert _has(server, event="110113", text="Network Configuration")
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
     assert _get(server, "/api/v1/nodes/NEW", "DELETE", headers=elsewhere)[0] == 403
     assert _has(server, event="110113", text="HTTP status 403")
+
+
+def test_of_a_long_address_only_the_beginning_is_told(server: Server) -> None:
+    assert _get(server, f"/instances/{'long' * 10_000}/preview")[0] == 404
+    assert _has(server, event="110103", outcome="4", text="/instances/long")
+    (entry,) = _entries(server, event="110103", outcome="4", text="/instances/long")
+    assert len(entry["xml"]) < 8_000
 
 
 def test_looking_into_the_trail_is_told(server: Server) -> None:
@@ -264,8 +310,11 @@ def test_where_the_trail_is_required_nothing_is_done_without_it(tmp_path: Path, 
         with Peer.associated(server.port) as peer:
             assert peer.store(uid, dataset(uid)) == Status.OUT_OF_RESOURCES
             peer.release()
+        asked = identifier("STUDY", {_STUDY: ("UI", b"")})
         with Peer.associated(server.port, querying()) as peer:
-            assert peer.find(identifier("STUDY", {_STUDY: ("UI", b"")}))[1] == Status.OUT_OF_RESOURCES
+            assert peer.find(asked)[1] == Status.OUT_OF_RESOURCES
+            assert peer.get(asked)[1] == Status.UNABLE_TO_PERFORM_SUBOPERATIONS
+            assert peer.move(asked, "NOWHERE") == Status.UNABLE_TO_PERFORM_SUBOPERATIONS
             peer.release()
         assert _get(server, "/dicom-web/studies")[0] == 503
         assert _get(server, "/live")[0] == 200

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from archimage.errors import UnavailableError
 from archimage.meter_ports import Meter
 from archimage.model import audit
 from archimage.model.audit import AuditEvent
-from archimage.observe.audit.trail import MAX_WAITING, Messages, Trail
+from archimage.observe.audit import trail as trails
+from archimage.observe.audit.trail import GROUP, HEAD_EVERY_S, MAX_WAITING, Messages, Trail
 from archimage.observe.audit.xml import encode
 from archimage.services import audit_messages
 from tests.attacks.server import wait_until
@@ -45,15 +47,17 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+_MESSAGES = Messages(
+    lambda event: encode(event, "ARCHIVE"),
+    lambda count: _alert(f"{count} were lost"),
+    lambda reason: _alert(f"one could not be made: {reason}"),
+)
+
+
 @pytest.fixture
 def trail(place: Place) -> Iterator[Trail]:
     """A trail that is required."""
-    messages = Messages(
-        lambda event: encode(event, "ARCHIVE"),
-        lambda count: _alert(f"{count} were lost"),
-        lambda reason: _alert(f"one could not be made: {reason}"),
-    )
-    trail = Trail(place.open(), messages, required=True)
+    trail = Trail(place.open(), _MESSAGES, required=True)
     trail.meter = Counting()
     yield trail
     trail.close()
@@ -72,6 +76,76 @@ def test_messages_are_written_in_the_order_in_which_they_were_told(place: Place,
     assert places == sorted(places)
     assert place.verify().bad is None
     assert place.verify().unsigned == 0
+
+
+def test_a_head_signs_what_there_is_after_a_minute_and_not_before(place: Place) -> None:
+    now = [1_000.0]
+    with closing(Trail(place.open(), _MESSAGES, required=False, clock=lambda: now[0])) as trail:
+        looked = [0]
+
+        def settle() -> None:
+            looked[0] += 1
+
+        def looks(times: int) -> None:
+            before = looked[0]
+            assert wait_until(lambda: looked[0] >= before + times, _WITHIN_S)
+
+        trail.settle = settle
+        trail.record(lambda: [_alert("the first")])
+        assert wait_until(lambda: "the first" in _text(place), _WITHIN_S)
+        now[0] += HEAD_EVERY_S - 1
+        looks(2)
+        assert place.verify().unsigned == 1
+        now[0] += 1
+        looks(2)
+        assert place.verify().unsigned == 0
+        trail.record(lambda: [_alert("the second")])
+        assert wait_until(lambda: "the second" in _text(place), _WITHIN_S)
+        looks(2)
+        assert place.verify().unsigned == 1
+
+
+@pytest.fixture
+def gathering(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> Trail:
+    """A trail that has begun to gather, for longer than a test takes."""
+    monkeypatch.setattr(trails, "GATHERED_S", 10 * _WITHIN_S)
+    begun = threading.Event()
+
+    def told() -> Iterable[AuditEvent]:
+        begun.set()
+        return [_alert("the first")]
+
+    trail.record(told, at_once=False)
+    assert begun.wait(_WITHIN_S)
+    return trail
+
+
+def test_what_may_be_gone_soon_is_made_at_once_behind_what_came_before(place: Place, gathering: Trail) -> None:
+    made: list[str] = []
+    both = threading.Event()
+
+    def looked_up() -> Iterable[AuditEvent]:
+        made.append("looked up")
+        both.set()
+        return [_alert("the third")]
+
+    def known() -> Iterable[AuditEvent]:
+        made.append("known")
+        return [_alert("the second")]
+
+    gathering.record(known, at_once=False)
+    gathering.record(looked_up)
+    assert both.wait(_WITHIN_S)
+    assert made == ["known", "looked up"]
+    gathering.close()
+    text = _text(place)
+    assert 0 < text.index("the first") < text.index("the second") < text.index("the third")
+
+
+def test_a_group_that_is_full_is_written_at_once(place: Place, gathering: Trail) -> None:
+    for number in range(1, GROUP):
+        gathering.record(lambda number=number: [_alert(f"message {number};")], at_once=False)  # type: ignore[misc]
+    assert wait_until(lambda: f"message {GROUP - 1};" in _text(place), _WITHIN_S)
 
 
 def test_what_comes_when_nothing_more_can_wait_is_lost_counted_and_told(place: Place, trail: Trail) -> None:

@@ -17,7 +17,7 @@ import pytest
 from archimage.model.audit import AuditEvent
 from archimage.observe.audit.forward import Forwarder, Repository
 from archimage.observe.audit.xml import encode
-from archimage.services.audit_messages import Messages, Peer, peer
+from archimage.services.audit_messages import Instances, Messages, Peer, Subject, peer
 from archimage.storage.lanes import Turn
 from tests.attacks.server import wait_until
 from tests.audit.journals import Place
@@ -100,7 +100,14 @@ def rsyslog(tmp_path: Path, keys: Keys) -> Iterator[Rsyslog]:
 
 def _event(number: int) -> AuditEvent:
     messages = Messages("ARCHIVE", "1", "archive.example")
-    return messages.queried(peer(Peer(f"PEER{number}", "192.0.2.1"), requestor=True), "1.2", b"\0" * 9_000, "1.2.3")
+    asking = peer(Peer(f"PEER{number}", "192.0.2.1"), requestor=True)
+    return messages.queried(asking, messages.asked("1.2", b"\0" * 9_000, "1.2.3"))
+
+
+def _small(number: int) -> AuditEvent:
+    messages = Messages("ARCHIVE", "1", "archive.example")
+    who = peer(Peer(f"PEER{number}", "192.0.2.1"), requestor=True)
+    return messages.transferred(who, messages.here(), Instances(Subject("1.2.3", "P1", "Demo^CT")), stored=True)
 
 
 def _forwarder(place: Place, rsyslog: Rsyslog, context: Callable[[], ssl.SSLContext]) -> Forwarder:
@@ -155,6 +162,28 @@ def test_nothing_is_lost_while_the_repository_is_away_and_the_order_is_kept(
         head, _, xml = message.partition("<AuditMessage>")
         assert head.startswith("85 DICOM+RFC3881 archimage 0 ")
         assert problems(b"<AuditMessage>" + xml.encode()) == ""
+
+
+def test_what_ten_minutes_bring_while_the_repository_is_away_is_all_there_afterwards(
+    tmp_path: Path, rsyslog: Rsyslog, context: Callable[[], ssl.SSLContext]
+) -> None:
+    """By volume: ten messages a second for ten minutes, as fast as they can be written."""
+    place, count = Place(tmp_path), 10 * 600
+    rsyslog.start()
+    with closing(place.open()) as journal, closing(_forwarder(place, rsyslog, context)) as forwarder:
+        journal.write([encode(_small(0), "ARCHIVE")])
+        forwarder.wake()
+        assert wait_until(partial(_has, rsyslog, 0), _WITHIN_S)
+        rsyslog.kill()
+        for start in range(1, count, 250):
+            journal.write([encode(_small(number), "ARCHIVE") for number in range(start, min(count, start + 250))])
+        forwarder.wake()
+        assert wait_until(lambda: forwarder.unsent_s > 0, _WITHIN_S)
+        rsyslog.start()
+        assert wait_until(lambda: rsyslog.kept.stat().st_size > 0 and _has(rsyslog, count - 1), 90)
+        assert wait_until(lambda: forwarder.unsent_s == 0, _WITHIN_S)
+    told = [message.partition('UserID="PEER')[2].partition('"')[0] for message in rsyslog.messages()]
+    assert list(dict.fromkeys(told)) == [str(number) for number in range(count)]
 
 
 def test_who_forwards_next_goes_on_where_the_last_one_ended(

@@ -70,7 +70,7 @@ def _request(sop_class_uid: str, field: int, destination: str | None = None) -> 
 
 async def _answers(handler_of: Registry, key: tuple[str, int], caller: Caller = _SOMEBODY) -> list[Response]:
     destination = "NODE" if key[1] == CommandField.C_MOVE_RQ else None
-    with callers.within(caller):
+    with callers.DoneFor(caller):
         async with aclosing(handler_of.handlers[key](_request(*key, destination))) as responses:
             return [response async for response in responses]
 
@@ -93,7 +93,7 @@ async def test_none_serves_whom_no_rule_lets(services: Registry, app: App) -> No
         replies.append(response)
 
     command = Command(CommandField.C_STORE_RQ, 1, affected_sop_class_uid=CT, affected_sop_instance_uid="1.2")
-    with callers.within(_SOMEBODY):
+    with callers.DoneFor(_SOMEBODY):
         for handler in services.stream_handlers.values():
             handler(Incoming(command, _context(CT), "SOMEBODY", reply)).add(memoryview(b""), last=True)
     assert [reply.status for reply in replies] == [Status.NOT_AUTHORISED]
@@ -153,7 +153,7 @@ async def test_who_asks_too_often_is_told_to_wait_and_his_objects_are_not_kept(a
         replies.append(response)
 
     command = Command(CommandField.C_STORE_RQ, 1, affected_sop_class_uid=CT, affected_sop_instance_uid="1.2")
-    with callers.within(other):
+    with callers.DoneFor(other):
         stored.stream_handlers[CommandField.C_STORE_RQ](Incoming(command, _context(CT), "ANOTHER", reply)).add(
             memoryview(b""), last=True
         )

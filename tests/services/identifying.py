@@ -39,7 +39,7 @@ class Trail:
 
     events: list[AuditEvent] = field(default_factory=list)
 
-    def record(self, told: Told) -> None:
+    def record(self, told: Told, *, at_once: bool = True) -> None:  # noqa: ARG002 - all of it is made at once
         """Keep what happened."""
         self.events += told()
 

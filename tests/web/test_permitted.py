@@ -13,7 +13,6 @@ from archimage.web.management import ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.orthanc.application import ENDPOINTS
 from archimage.web.pages import application as pages
-from archimage.web.pages.assets import Assets
 from archimage.web.permitted import operation_of
 
 
@@ -25,10 +24,10 @@ def served() -> Iterator[tuple[str, str]]:
         for route in router.routes:
             assert isinstance(route, Route)
             yield from ((method, ROOT + route.path) for method in route.methods or ())
-    nothing: Any = None  # the addresses of pages are asked for, none of which is called
-    for route in pages.routes(pages.Pages(nothing, Assets(), Installation(Path("viewer")), ""), nothing):
-        yield from ((method, route.path) for method in route.methods or ())
-    yield "GET", "/static/{version}/{name}"
+    nothing: Any = None  # the routes of pages are asked for, none of which is called
+    for route in pages.build(nothing, nothing, Installation(Path("viewer")), "").routes:
+        assert isinstance(route, Route)
+        yield "GET", route.path
 
 
 def test_everything_that_is_served_is_an_operation_or_said_to_be_none() -> None:
@@ -37,23 +36,22 @@ def test_everything_that_is_served_is_an_operation_or_said_to_be_none() -> None:
 
 def test_what_is_given_to_everybody_is_this() -> None:
     free = {route for method, route in served() if operation_of(method, route) == "free"}
-    login = {"/login", "/logout", "/login/oidc", "/login/oidc/callback", "/share/{secret}"}
-    assert free == {"/static/{version}/{name}", "/ohif", "/ohif/{path:path}"} | login
+    assert free == {"/static/{version}/{name}", "/ohif", "/ohif/{path:path}"}
 
 
 def test_what_changes_something_needs_more_than_a_search() -> None:
     reading = {Operation.QUERY, Operation.RETRIEVE, "free"}
-    asking = {
-        "/tools/find",
-        "/tools/lookup",
-        "/api/v1/nodes/{ae_title:path}/query",
-        "/api/v1/shares",
-        "/login",
-        "/logout",
-    }
+    asking = {"/tools/find", "/tools/lookup", "/api/v1/nodes/{ae_title:path}/query", "/api/v1/shares"}
     for method, route in served():
         if method not in {"GET", "HEAD", "OPTIONS"} and route not in asking:
             assert operation_of(method, route) not in reading, (method, route)
+
+
+def test_what_is_somebodys_own_stands_below_me_or_has_to_do_with_logging_in() -> None:
+    own = {route for method, route in served() if operation_of(method, route) == "own"}
+    assert {route for route in own if not route.startswith(f"{ROOT}/me")} == {
+        *("/me", "/login", "/login/oidc", "/login/oidc/callback", "/logout", "/share/{secret}")
+    }
 
 
 def test_pixels_and_headers_need_more_than_a_search_everywhere() -> None:

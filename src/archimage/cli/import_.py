@@ -29,11 +29,11 @@ def import_files(
 ) -> None:
     """Import files into the archive on this machine."""
     from archimage.cli.audit import this_user
-    from archimage.model.callers import within
+    from archimage.model.callers import DoneFor
     from archimage.services.importing import ImportService
     from archimage.services.sources import sources
 
-    with within(this_user("import")), opened(data, config) as app:
+    with DoneFor(this_user("import")), opened(data, config) as app:
         service = ImportService(app.services.store, app.index)
         counts = watch(service.run(sources(paths), dry_run=dry_run), Stage("Importing"))
     report(counts, as_json=json, dry_run=dry_run)

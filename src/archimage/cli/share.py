@@ -24,10 +24,10 @@ def create(
     config: ConfigFile = None,
 ) -> None:
     """Make a link to a study, and print its path on the archive's web side: it is not shown again."""
-    from archimage.model.callers import within
+    from archimage.model.callers import DoneFor
     from archimage.services.proofs import principal_of
 
-    with within(this_user("share create")), opened(data, config) as archive:
+    with DoneFor(this_user("share create")), opened(data, config) as archive:
         archive.services.catalogue.study(study)  # a link to nothing helps nobody
         maker = principal_of(archive.identity.users.get(owner))
         issued = archive.identity.shares.make(study, days * 86_400, maker)

@@ -13,7 +13,6 @@ from archimage.cli.output import ExitCode, print_json, print_table, say
 from archimage.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.x509 import Certificate
 
 app = typer.Typer(help="Verify digital signatures in DICOM files, or sign one.", no_args_is_help=True)
@@ -60,39 +59,18 @@ def sign(source: Source, target: Target, key: Key, certificate: Certificate_) ->
     """Sign every element of a file; what it holds stays as it is, byte for byte."""
     from archimage.dicom import signatures
     from archimage.dicom.part10 import open_part10
+    from archimage.dicom.signers import Signer
 
     if target.exists():
         raise ConfigError(f"{target} is there; name a file that is not")
     meta, offset, size = open_part10(source)
-    content = source.read_bytes()
-    signed = signatures.sign(
-        content[offset : offset + size], meta.transfer_syntax_uid, _key(key), _certificates(certificate)[0]
-    )
+    signer, content = Signer.read(key, certificate), source.read_bytes()
+    signed = signatures.sign(content[offset : offset + size], meta.transfer_syntax_uid, signer.key, signer.certificate)
     target.write_bytes(content[:offset] + signed)
     say(f"signed {target}")
 
 
 def _trusted(file: Path | None) -> "Sequence[Certificate]":
-    return () if file is None else _certificates(file)
+    from archimage.dicom.signers import read_certificates
 
-
-def _certificates(file: Path) -> "Sequence[Certificate]":
-    from cryptography import x509
-
-    try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: {error}; give a PEM file of certificates") from error
-
-
-def _key(file: Path) -> "RSAPrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        found = load_pem_private_key(file.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{file}: {error}; give a PEM file of an RSA key without a password") from error
-    if not isinstance(found, RSAPrivateKey):
-        raise ConfigError(f"{file} holds a key that is not RSA, and no other is in the profiles of the standard")
-    return found
+    return () if file is None else read_certificates(file)

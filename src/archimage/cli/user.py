@@ -35,9 +35,9 @@ _MOST_BYTES: Final = 8_192
 @contextmanager
 def identity(command: str, data: Path | None, config: Path | None) -> "Iterator[IdentityService]":
     """Open the archive of a data directory, and name in its audit trail whoever runs the command."""
-    from archimage.model.callers import within
+    from archimage.model.callers import DoneFor
 
-    with within(this_user(command)), opened(data, config) as archive:
+    with DoneFor(this_user(command)), opened(data, config) as archive:
         yield archive.identity
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from archimage.dicom.layout import (
+    DEFLATED_SYNTAXES,
     EXPLICIT_LITTLE,
     ITEM,
     ITEM_DELIMITATION,
@@ -20,6 +21,7 @@ from archimage.dicom.layout import (
     Head,
     Nesting,
     check_depth,
+    layout_of,
     nesting_of,
     read_head,
 )
@@ -37,6 +39,12 @@ class Placed(NamedTuple):
     head: Head
     begin: int
     end: int
+
+
+def is_signed_as_it_is(transfer_syntax_uid: str) -> bool:
+    """Tell whether data sets of a transfer syntax go into a signature as they are: explicit VRs, little endian."""
+    layout = layout_of(transfer_syntax_uid)
+    return layout.explicit and layout.little and transfer_syntax_uid not in DEFLATED_SYNTAXES
 
 
 def elements_of(data: memoryview, begin: int, end: int, depth: int = 0) -> Iterator[Placed]:

@@ -6,7 +6,7 @@ task knows who began it. What the archive does by itself has no caller, and no l
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,14 +49,19 @@ def granted() -> Grant:
     return _granted.get()
 
 
-@contextmanager
-def within(caller: Caller) -> Iterator[None]:
-    """Have what the block does done for somebody."""
-    token = _current.set(caller)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+class DoneFor:
+    """Has what its block does done for somebody. A generator would cost five times as much, and it is around all."""
+
+    __slots__ = ("_before", "_caller")
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def __enter__(self) -> None:
+        self._before: Token[Caller | None] = _current.set(self._caller)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._before)
 
 
 def become(caller: Caller) -> None:

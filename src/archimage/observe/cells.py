@@ -12,6 +12,7 @@ import fcntl
 import json
 import mmap
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ _VALUES_BYTES: Final = 8 * CELLS
 _LOCK: Final = "lock"
 _ENDED: Final = "ended"
 _SUFFIX: Final = ".cells"
+_PREFIX: Final = "archimage-metrics-"
 
 Series = tuple[str, tuple[str, ...]]
 """A metric's name and the values of its labels."""
@@ -136,9 +138,47 @@ class Processes(Together):
 
 @contextmanager
 def processes() -> Iterator[Processes]:
-    """Make a directory for processes that count together."""
-    with tempfile.TemporaryDirectory(prefix="archimage-metrics-") as directory:
-        yield Processes(Path(directory))
+    """Make a directory for processes that count together; those that killed parents have left go first."""
+    _remove_left()
+    directory, fd = _make()
+    try:
+        yield Processes(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        os.close(fd)
+
+
+def _make() -> tuple[Path, int]:
+    """Make a directory and hold it by a lock that the kernel drops with this process, however that ends."""
+    while True:
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        with suppress(FileNotFoundError):  # another start found it before it was held
+            if (fd := _hold(directory)) is not None:
+                return directory, fd
+
+
+def _hold(directory: Path) -> int | None:
+    """Take the lock of a directory; None where another process has it, FileNotFoundError once it is gone."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        directory.stat()
+    except OSError as error:
+        os.close(fd)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return fd
+
+
+def _remove_left() -> None:
+    """Remove the directories of ours that nobody holds; whatever else goes by such a name stays."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if directory.lstat().st_uid != os.getuid() or (fd := _hold(directory)) is None:
+                continue
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(fd)
 
 
 def _read(path: Path, widths: Mapping[str, int]) -> dict[Series, list[float]]:

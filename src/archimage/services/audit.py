@@ -6,6 +6,7 @@ Everything here returns at once, from any thread; what has to be looked up is lo
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
 from archimage.audit_ports import AuditSink
@@ -15,7 +16,7 @@ from archimage.model.attributes import Level
 from archimage.model.audit import Action, AuditEvent, Participant, Result
 from archimage.model.audit_search import AuditEntry, AuditSearch
 from archimage.model.callers import Caller
-from archimage.model.changes import Change
+from archimage.model.changes import Change, ChangeState
 from archimage.model.events import (
     AssociationClosed,
     AssociationOpened,
@@ -24,10 +25,12 @@ from archimage.model.events import (
     InstanceRefused,
     InstanceRemoved,
     InstanceStored,
+    LabelsChanged,
     NodeChanged,
     SeriesRemoved,
     StudyRemoved,
 )
+from archimage.model.hashed import Named
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
@@ -73,6 +76,8 @@ class AuditService:
                 self._node_changed(event)
             case StudyRemoved() | SeriesRemoved() | InstanceRemoved():
                 self._removed(event)
+            case LabelsChanged():
+                self._labelled(event)
 
     # The archive itself
 
@@ -110,8 +115,8 @@ class AuditService:
 
     def queried(self, asking: Peer, sop_class_uid: str, identifier: bytes, syntax: str, failure: str) -> None:
         """Tell that a peer has searched; failure is empty where it got an answer."""
-        who = peer(asking, requestor=True)
-        self._sink.record(lambda: [self.messages.queried(who, sop_class_uid, identifier, syntax, failure=failure)])
+        asked = self.messages.asked(sop_class_uid, identifier, syntax)
+        self._sink.record(lambda: [self.messages.queried(peer(asking, requestor=True), asked, failure)], at_once=False)
 
     def sending(self, receiver: Participant, uids: UniqueKeys) -> None:
         """Tell that what unique keys name begins to be sent to somebody."""
@@ -159,13 +164,25 @@ class AuditService:
 
         self._sink.record(told)
 
-    def opened(self, caller: Caller, uri: str, failure: str) -> None:
-        """Tell that somebody got, or was to get, what stands at an address that names it in its own way."""
-        self._sink.record(lambda: [self.messages.opened(person(caller), uri, failure)])
+    def opened(self, caller: Caller, uri: str, failure: str, named: Named | None = None) -> None:
+        """Tell that somebody got, or was to get, what stands at an address that names it in its own way.
+
+        named is what that is, where it is known.
+        """
+
+        def told() -> Iterable[AuditEvent]:
+            subject = None
+            if named is not None:
+                patient_id, *below = named.names
+                subject = subject_of(self._index, below[0]) if below else Subject("", patient_id)
+            return [self.messages.opened(person(caller), uri, failure, subject)]
+
+        self._sink.record(told)
 
     def searched(self, caller: Caller, address: str, query: bytes, failure: str) -> None:
         """Tell that somebody has searched over the web."""
-        self._sink.record(lambda: [self.messages.queried(person(caller), address, query, "URI", failure=failure)])
+        asked = self.messages.asked(address, query, "URI")
+        self._sink.record(lambda: [self.messages.queried(person(caller), asked, failure)], at_once=False)
 
     def denied(self, caller: Caller, description: str) -> None:
         """Tell that somebody was not let in, or not let do what he asked for."""
@@ -187,6 +204,15 @@ class AuditService:
         who = person(Caller("web", "", Principal(address=change.asker.address)))
         subject = Subject("", change.patient.patient_id)
         self._tell(self.messages.patient_record(who, [subject], f"{change.kind.value}: {change.reason}"))
+
+    def change_ended(self, change: Change) -> None:
+        """Tell how it ended."""
+        who = person(Caller("web", "", Principal(address=change.asker.address)))
+        subject = Subject("", change.patient.patient_id)
+        told = f"{change.kind.value} ended, {change.state.value}: {change.error or change.reason}"
+        event = self.messages.patient_record(who, [subject], told)
+        done = change.state is ChangeState.DONE
+        self._tell(event if done else replace(event, result=Result.MINOR_FAILURE))
 
     # What comes, and what goes
 
@@ -250,6 +276,15 @@ class AuditService:
         who = person(callers.current())
         self._tell(self.messages.alert(audit.NETWORK_CONFIGURATION, who, f"a node was {what}", about=about))
 
+    def _labelled(self, event: LabelsChanged) -> None:
+        who, labels = person(callers.current()), ", ".join(event.labels) or "none"
+
+        def told() -> Iterable[AuditEvent]:
+            found = Instances(subject_of(self._index, event.study_instance_uid))
+            yield replace(self.messages.accessed(who, found, Action.UPDATE), description=f"labels: {labels}")
+
+        self._sink.record(told)
+
     def _begun(self, key: Key, gathered: Gathered) -> None:
         if key.study_instance_uid:
             self._sink.record(lambda: self._beginning(key, gathered))
@@ -302,7 +337,7 @@ class AuditService:
         return messages.accessed(who, found)
 
     def _tell(self, event: AuditEvent) -> None:
-        self._sink.record(lambda: [event])
+        self._sink.record(lambda: [event], at_once=False)
 
 
 def _parts(subject: Subject, instances: Sequence[str], failed: AbstractSet[str], failure: str) -> Iterable[Instances]:

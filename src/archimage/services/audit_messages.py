@@ -6,7 +6,8 @@ Ref: PS3.15 §A.5.3, each function the table of its event.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from archimage.model import audit
 from archimage.model.audit import Action, AuditEvent, AuditObject, Code, Participant, Result
@@ -19,6 +20,8 @@ MAX_NAMED: Final = 100
 _AETITLES: Final = "AETITLES="
 _NOBODY: Final = "anonymous"
 _MEDIA: Final = Code("110037", "DCM", "URI")
+_REMEMBERED: Final = 256
+"""Participants that are kept: the same few stand in nearly all messages of searches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,24 @@ class Instances:
     reason: str = ""
 
 
+class Asked(NamedTuple):
+    """A search: by which SOP class or at which address, what was asked, in which encoding, and when.
+
+    identifier is what is told of length_bytes; encoding is a transfer syntax, or what else reads it.
+    """
+
+    sop_class_uid: str
+    identifier: bytes
+    length_bytes: int
+    encoding: str
+    when: float
+
+
 def person(caller: Caller | None) -> Participant:
     """Return whoever asked for something."""
     if caller is None:
         return Participant(_NOBODY, requestor=True)
-    return peer(Peer(caller.principal.ae_title, caller.address, caller.user), requestor=True)
+    return _person(caller.user, caller.principal.ae_title, caller.address)
 
 
 def peer(one: Peer, *, requestor: bool) -> Participant:
@@ -71,6 +87,7 @@ class Messages:
     def __init__(self, ae_title: str, process: str, host: str, clock: Callable[[], float] = time.time) -> None:
         self._here = Participant(process, requestor=False, address=host, alternative_id=_AETITLES + ae_title)
         self._clock = clock
+        self._asked = self.here(audit.DESTINATION)
 
     def here(self, *roles: Code, requestor: bool = False) -> Participant:
         """Return this archive."""
@@ -117,10 +134,12 @@ class Messages:
             audit.INSTANCES_ACCESSED, action, (who, self.here()), _objects(found), failure=_failure(found)
         )
 
-    def opened(self, who: Participant, uri: str, failure: str) -> AuditEvent:
-        """Tell that somebody has looked at what stands at an address (§A.5.3.4)."""
-        what = AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, uri)
-        return self._event(audit.INSTANCES_ACCESSED, Action.READ, (who, self.here()), (what,), failure=failure)
+    def opened(self, who: Participant, uri: str, failure: str, subject: Subject | None = None) -> AuditEvent:
+        """Tell that somebody has looked at what stands at an address, and of whom that is (§A.5.3.4)."""
+        what: tuple[AuditObject, ...] = (AuditObject(uri, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, uri),)
+        if subject is not None:
+            what += _objects(Instances(subject)) if subject.study_instance_uid else (_patient(subject),)
+        return self._event(audit.INSTANCES_ACCESSED, Action.READ, (who, self.here()), what, failure=failure)
 
     def exported(self, who: Participant, found: Instances) -> AuditEvent:
         """Tell that instances were given as files (§A.5.3.7)."""
@@ -139,24 +158,25 @@ class Messages:
         found = Instances(subject, {"": instances})
         return self._event(audit.STUDY_DELETED, Action.DELETE, (who, self.here()), _objects(found))
 
-    def queried(
-        self, who: Participant, sop_class_uid: str, identifier: bytes, encoding: str, *, failure: str = ""
-    ) -> AuditEvent:
-        """Tell what was searched for (§A.5.3.13); encoding is a transfer syntax, or what else reads the identifier."""
-        told = identifier[:MAX_IDENTIFIER_BYTES]
-        details = [("TransferSyntax", _bytes(encoding))]
-        if len(told) < len(identifier):
-            details.append(("IdentifierLength", b"%d" % len(identifier)))
+    def asked(self, sop_class_uid: str, identifier: bytes, encoding: str) -> Asked:
+        """Note a search that was done just now, and of it no more than is told."""
+        return Asked(sop_class_uid, identifier[:MAX_IDENTIFIER_BYTES], len(identifier), encoding, self._clock())
+
+    def queried(self, who: Participant, asked: Asked, failure: str = "") -> AuditEvent:
+        """Tell what was searched for (§A.5.3.13)."""
+        details = [("TransferSyntax", _bytes(asked.encoding))]
+        if len(asked.identifier) < asked.length_bytes:
+            details.append(("IdentifierLength", b"%d" % asked.length_bytes))
         query = AuditObject(
-            sop_class_uid,
+            asked.sop_class_uid,
             audit.SOP_CLASS_UID,
             audit.SYSTEM_OBJECT,
             audit.ROLE_REPORT,
-            query=told,
+            query=asked.identifier,
             details=tuple(details),
         )
-        both = replace(who, roles=(audit.SOURCE,)), self.here(audit.DESTINATION)
-        return self._event(audit.QUERY, Action.EXECUTE, both, (query,), failure=failure)
+        both = _source(who), self._asked
+        return AuditEvent(audit.QUERY, Action.EXECUTE, _result(failure), asked.when, both, (query,), (), failure)
 
     def patient_record(self, who: Participant, subjects: Sequence[Subject], reason: str) -> AuditEvent:
         """Tell that what is kept of patients was changed, and why (§A.5.3.11)."""
@@ -193,13 +213,27 @@ class Messages:
         types: tuple[Code, ...] = (),
         failure: str = "",
     ) -> AuditEvent:
-        result = Result.MINOR_FAILURE if failure else Result.SUCCESS
-        return AuditEvent(kind, action, result, self._clock(), participants, objects, types, failure)
+        return AuditEvent(kind, action, _result(failure), self._clock(), participants, objects, types, failure)
 
 
 def node_object(ae_title: str) -> AuditObject:
     """Return what tells of a node."""
     return AuditObject(ae_title, audit.NODE_ID, audit.SYSTEM_OBJECT, audit.ROLE_MASTER_FILE, ae_title)
+
+
+@lru_cache(_REMEMBERED)
+def _person(user: str, ae_title: str, address: str) -> Participant:
+    return peer(Peer(ae_title, address, user), requestor=True)
+
+
+@lru_cache(_REMEMBERED)
+def _source(who: Participant) -> Participant:
+    """Return somebody as the one from whom something comes."""
+    return replace(who, roles=(audit.SOURCE,))
+
+
+def _result(failure: str) -> Result:
+    return Result.MINOR_FAILURE if failure else Result.SUCCESS
 
 
 def _bytes(text: str) -> bytes:

@@ -73,6 +73,8 @@ class ChangeService:
         self._ended = threading.Event()
         self.asked: Callable[[Change], None] = lambda _: None
         """Hears of every change that is asked for."""
+        self.ended: Callable[[Change], None] = lambda _: None
+        """Hears of every change that has ended, however."""
         self.check: Callable[[str], None] = lambda _: None
         """Raises NotAuthorisedError where who asks may not change a study."""
 
@@ -141,7 +143,7 @@ class ChangeService:
     def cancel(self, number: int) -> Change:
         """Have a change end after the objects in hand; ConflictError where it has ended."""
         self._change(number)
-        if not self._changes.turn(number, _RUNNING, ChangeEnd(ChangeState.CANCELLED, time.time())):
+        if not self._end(number, ChangeEnd(ChangeState.CANCELLED, time.time())):
             raise ConflictError(f"change {number} has ended already")
         with self._lock:
             task = self._active.get(number)
@@ -171,6 +173,14 @@ class ChangeService:
         if change is None:
             raise NotFoundError(f"there is no change {number}")
         return change
+
+    def _end(self, number: int, end: ChangeEnd) -> bool:
+        """End a change that runs, and tell; False where it has ended already."""
+        ended = self._changes.turn(number, _RUNNING, end)
+        if ended:
+            with suppress(ArchimageError):  # it has ended, whether or not the index still tells how
+                self.ended(self._change(number))
+        return ended
 
     def _check_room(self) -> None:
         if len(self._active) >= AT_ONCE:
@@ -205,7 +215,7 @@ class ChangeService:
             self._active.pop(number, None)
         if not self._ended.is_set():
             with suppress(ArchimageError):
-                self._changes.turn(number, _RUNNING, ChangeEnd(ChangeState.CANCELLED, time.time()))
+                self._end(number, ChangeEnd(ChangeState.CANCELLED, time.time()))
 
     def _work(self, number: int, progress: Progress) -> JsonValue:
         with closing(self._turn(number, progress)):
@@ -222,7 +232,7 @@ class ChangeService:
             failed = result["failed"]
             state = ChangeState.FAILED if failed else ChangeState.DONE
             reason = f"{failed} objects could not be changed" if failed else ""
-            self._changes.turn(number, _RUNNING, ChangeEnd(state, time.time(), reason))
+            self._end(number, ChangeEnd(state, time.time(), reason))
             _log.info("change ended", change=number, state=state.value, objects=result["completed"], failed=failed)
             return {"change": number, **result}
 
@@ -254,7 +264,7 @@ class ChangeService:
             return
         _log.error("change failed", change=number, reason=repr(error))
         with suppress(ArchimageError):
-            self._changes.turn(number, _RUNNING, ChangeEnd(ChangeState.FAILED, time.time(), self._explain(error)[0]))
+            self._end(number, ChangeEnd(ChangeState.FAILED, time.time(), self._explain(error)[0]))
 
 
 _TITLES: Final = {

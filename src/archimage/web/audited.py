@@ -6,13 +6,13 @@ entering nodes are told by the services that do it, which know who has it done b
 Ref: PS3.15 §A.5.3.
 """
 
-import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import count
 from typing import Final, Literal
 from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.audit_ports import AuditSink
 from archimage.errors import UnavailableError
@@ -23,20 +23,23 @@ from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import PRINCIPAL
 from archimage.web.management import ROOT, UPLOAD
-from archimage.web.measured import route_of
+from archimage.web.marks import NAMED, REFUSED
+from archimage.web.measured import route_of, status_of
 from archimage.web.metrics import PATH as METRICS
 
 Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "nothing"]
 """What a request is: opened is what an address names in its own way, elsewhere what is told by whoever does it."""
 
+_READING: Final = frozenset({"GET", "HEAD"})
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
-_FREE: Final = probes.PATHS | {METRICS}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
 _ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
 _FILES: Final = ("/archive", "/file")
 _NAMES: Final[Mapping[str, str]] = {"study_uid": "study", "series_uid": "series", "sop_uid": "instance", "uid": "study"}
+_MAX_PATH: Final = 2_000
+"""Characters of a path that are told: clients may send 96 KB, and thousands of requests may wait to be told."""
 _URI_NAMES: Final = {"study": "studyUID", "series": "seriesUID", "instance": "objectUID"}
 
 
@@ -72,51 +75,47 @@ def act_of(method: str, route: str) -> Act:
 
 
 class Audited:
-    """Passes requests on, and tells the trail of each; sink says whether anything may be done."""
+    """Passes requests on, and tells the trail of each; sink says whether anything may be done. Stands in `Measured`."""
 
     def __init__(self, application: ASGIApp, audit: AuditService, sink: AuditSink) -> None:
         self._application = application
         self._audit = audit
         self._sink = sink
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"]
-        if path in _FREE:
+        if path in probes.PATHS:
             return await self._application(scope, receive, send)
         try:
-            self._sink.check()
+            if path != METRICS:
+                self._sink.check()
         except UnavailableError as error:
             return await errors.response(error)(scope, receive, send)
         door: callers.Door = "upload" if scope["method"] == "POST" and path in _UPLOADS else "web"
-        caller = Caller(door, uuid.uuid4().hex, scope[PRINCIPAL])
-        status = int(HTTPStatus.INTERNAL_SERVER_ERROR)
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        caller = Caller(door, f"web-{next(self._numbers)}", scope[PRINCIPAL])
         whole = False
         try:
-            with callers.within(caller):
-                await self._application(scope, receive, watched)
+            with callers.DoneFor(caller):
+                await self._application(scope, receive, send)
             whole = True
         finally:
-            failure = _failure(status, whole=whole)
-            self._tell(scope, caller, status, failure)
-            self._audit.over(caller)
+            self._tell(scope, caller, whole=whole)
+            if scope["method"] not in _READING:
+                self._audit.over(caller)
 
-    def _tell(self, scope: Scope, caller: Caller, status: int, failure: str) -> None:
-        route = route_of(scope)
-        if status in _DENIED:
-            return self._audit.denied(caller, f"{scope['method']} {scope['path']}: {failure}")
+    def _tell(self, scope: Scope, caller: Caller, *, whole: bool) -> None:
+        status, route = status_of(scope), route_of(scope)
+        failure = _failure(status, whole=whole)
+        if status in _DENIED or REFUSED in scope:
+            asked = f"{scope['method']} {scope['path'][:_MAX_PATH]}"
+            return self._audit.denied(caller, f"{asked}: {scope.get(REFUSED, failure)}")
         act = act_of(scope["method"], route)
         if act == "search":
             return self._audit.searched(caller, route, _query(scope), failure)
         if act in {"opened", "exported"} and "{id}" in route:
-            return self._audit.opened(caller, scope["path"], failure)
+            return self._audit.opened(caller, scope["path"][:_MAX_PATH], failure, scope.get(NAMED))
         if act in {"sent", "accessed", "exported"}:
             for uids in uids_of(scope, route):
                 self._audit.looked(act, caller, uids, failure)
@@ -139,7 +138,9 @@ def _query(scope: Scope) -> bytes:
 def uids_of(scope: Scope, route: str) -> list[tuple[str, str, str]]:
     """Return the UIDs of study, series and instance that a request names, empty where it names none."""
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    if route == "/wado":
+    if route == "/viewer":
+        named = {"study": query.get("study", [""])[0]}
+    elif route == "/wado":
         named = {name: query.get(key, [""])[0] for name, key in _URI_NAMES.items()}
     elif route.endswith("/archive"):
         listed = [uid for text in query.get("StudyInstanceUID", []) for uid in text.split(",")]

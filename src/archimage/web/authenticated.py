@@ -11,8 +11,11 @@ import binascii
 import ipaddress
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
 from archimage.errors import NotAuthenticatedError, NotAuthorisedError
@@ -25,6 +28,7 @@ from archimage.web.origins import READING, is_own
 
 CERTIFICATE: Final = "archimage.certificate"
 """Where in a request's scope it stands what the certificate is known as that a client has come with."""
+LOGIN: Final = "/login"
 _MAX_CREDENTIALS: Final = 16_384
 _HTTPS: Final = "Send it over HTTPS: set http.tls, or http.public_url where a proxy speaks HTTPS."
 
@@ -92,6 +96,14 @@ class Authenticator:
                 user, password = _basic(credentials)
                 return lambda: self._identity.by_password(user, password, address)
         raise NotAuthenticatedError(f"Authorization: the scheme {scheme[:20]!r} is not known; Bearer and Basic are")
+
+
+def to_login(scope: Scope) -> Response:
+    """Lead somebody to the login page, and from there back to where he wanted to be."""
+    query = scope["query_string"].decode("latin-1")
+    wanted = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    to = LOGIN if wanted == "/" else f"{LOGIN}?next={quote(wanted, safe='')}"
+    return RedirectResponse(to, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 def anybody(scope: Scope) -> Principal:

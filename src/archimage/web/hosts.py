@@ -14,8 +14,11 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.web.errors import status_report
+from archimage.web.marks import REFUSED
 
 ANY: Final = "*"
+_TOLD: Final = 200
+"""Characters of a header that are told."""
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -49,8 +52,10 @@ class HostGuard:
             elif name == b"origin":
                 origin = value.decode("latin-1").lower()
         if (host is None and scope.get("http_version") != "1.0") or (host is not None and not self._knows(host)):
+            scope[REFUSED] = f"called as {host[:_TOLD]!r}, which names no server here" if host else "it has no Host"
             return await _FOREIGN_HOST()(scope, receive, send)
         if origin is not None and not self._allows(origin, host):
+            scope[REFUSED] = f"asked by a page of {origin[:_TOLD]!r}"
             return await _FOREIGN_ORIGIN()(scope, receive, send)
         return await self._application(scope, receive, send)
 

@@ -18,6 +18,7 @@ from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
@@ -50,6 +51,7 @@ class ApiServices:
     preparing: PreparingService
     changes: ChangeService
     audit: AuditService
+    signatures: SignatureService
     access: AccessService
     visible: VisibleIndex
     identity: IdentityService

@@ -10,6 +10,8 @@ from archimage.meter_ports import Meter
 
 ROUTE: Final = "archimage.route"
 """Where in a request's scope the part that serves it leaves the template of its address, unless its routes do."""
+_STATUS: Final = "archimage.status"
+"""Where in a request's scope stands what it was answered."""
 _FAILED: Final = 500
 _log = logger("web")
 
@@ -24,18 +26,17 @@ class Measured:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = time.monotonic()
-        status = _FAILED
 
         async def watched(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                scope[_STATUS] = message["status"]
             await send(message)
 
         try:
             await self._application(scope, receive, watched)
         finally:
             method, route, took_s = scope["method"], route_of(scope), time.monotonic() - began
+            status = status_of(scope)
             self._meter.request_answered(method, route, status, took_s)
             if is_detailed("web"):
                 told = {"method": method, "route": route, "status": status, "duration_s": round(took_s, 6)}
@@ -48,6 +49,11 @@ def route_of(scope: Scope) -> str:
     if named is None:
         named = getattr(scope.get("route"), "path", "")
     return str(named)
+
+
+def status_of(scope: Scope) -> int:
+    """Return the status of the answer that was begun within `Measured`; that of a failure where none was."""
+    return int(scope.get(_STATUS, _FAILED))
 
 
 def where(scope: Scope) -> dict[str, object]:

@@ -8,12 +8,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from archimage.config import Config
 from archimage.model.hashed import is_hashed_id
 from archimage.web.api import application as api
+from archimage.web.guarding import Guarded
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.application import Ohif
 from archimage.web.ohif.installed import Installation
+from archimage.web.origins import SameOrigin
 from archimage.web.orthanc import application as orthanc
 from archimage.web.orthanc.calls import OrthancServices
 from archimage.web.pages import application as pages
+from archimage.web.pages import login
 from archimage.web.permitted import Permits
 
 
@@ -51,10 +54,16 @@ def build(services: OrthancServices, permits: Permits, config: Config, others: A
     """Make the parts; others answers where none of them does."""
     settings, management = config.http, services.management
     viewer = Installation(config.viewer_directory)
-    shown = pages.build(management, permits, viewer, settings.public_url, body_timeout_s=settings.request_timeout_s)
+    shown = SameOrigin(
+        Guarded(
+            pages.build(management, permits, viewer, settings.public_url),
+            body_timeout_s=settings.request_timeout_s,
+            held=lambda _path: True,
+        )
+    )
     parts: dict[str, ASGIApp] = {
         "api": api.build(management, permits, body_timeout_s=settings.request_timeout_s),
-        **dict.fromkeys(pages.SEGMENTS, shown),
+        **dict.fromkeys((*pages.SEGMENTS, *login.SEGMENTS), shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
     followed = None

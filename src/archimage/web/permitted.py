@@ -40,6 +40,8 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/studies/{study_uid}/series/{series_uid}/instances"): _QUERY,
     ("GET", "/instances/{sop_uid}"): _QUERY,
     ("GET", "/instances/{sop_uid}/tags"): Operation.RETRIEVE,
+    ("GET", "/instances/{sop_uid}/signatures"): Operation.RETRIEVE,
+    ("GET", "/studies/{study_uid}/signatures"): Operation.RETRIEVE,
     ("DELETE", "/studies/{study_uid}"): Operation.DELETE,
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
@@ -122,12 +124,14 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/ohif/{path}": "free",
     "/openapi.json": "free",
     METRICS: "known",
-    "/login": "free",
-    "/login/oidc": "free",
-    "/login/oidc/callback": "free",
-    "/share/{secret}": "free",
+    "/users": _ADMINISTER,
+    "/me": "own",
+    "/login": "own",
+    "/login/oidc": "own",
+    "/login/oidc/callback": "own",
+    "/logout": "own",
+    "/share/{secret}": "own",
 }
-_POSTED: Final = frozenset({"/login", "/logout"})
 _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/system"): "known",
     ("GET", "/statistics"): "known",
@@ -153,8 +157,6 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:
         return _PAGES[route]
-    if method == "POST" and route in _POSTED:
-        return "free"
     return _of_orthanc(method, route)
 
 

@@ -41,6 +41,9 @@ PAGES = (
     "/system",
     "/concurrency",
     "/access",
+    "/users",
+    "/me",
+    "/login",
     "/docs",
 )
 

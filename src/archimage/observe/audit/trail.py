@@ -25,11 +25,13 @@ GROUP: Final = 250
 """Records that one flush makes durable."""
 HEAD_EVERY_S: Final = 60.0
 GATHERED_S: Final = 0.1
-"""For so long messages gather for one flush: each flush is one that the ingest journal has to wait for."""
+"""For so long messages gather for one flush: each flush is one that the ingest journal has to wait for, and each time
+the thread wakes the event loop has to wait for the interpreter."""
 STUCK_S: Final = 10.0
 """A write that takes longer has failed, for whoever asks."""
 _RETRY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
+_NEVER: Final = MAX_WAITING + 1
 _log = logger("security")
 
 
@@ -46,9 +48,12 @@ class Trail:
     """Implements `audit_ports.AuditSink`. required tells that nothing may be done that cannot be recorded.
 
     settle is called about every second, so that what gathers elsewhere is told in time; written after every group.
+    clock tells when a head is due: seconds, monotonic.
     """
 
-    def __init__(self, journal: Journal, messages: Messages, *, required: bool) -> None:
+    def __init__(
+        self, journal: Journal, messages: Messages, *, required: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.meter = Meter()
         """Hears of messages."""
         self.settle: Callable[[], None] = lambda: None
@@ -57,12 +62,15 @@ class Trail:
         self._messages = messages
         self._required = required
         self._waiting: deque[Told] = deque()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.Lock())
+        self._wakes_at = _NEVER  # how many happenings wake the thread, while it waits
+        self._hurried = False  # whether one of those that wait has to be made at once
         self._ending = self._ended = False
         self._lost = 0
         self._failing = ""
         self._writing_since = 0.0
-        self._signed_at = time.monotonic()
+        self._clock = clock
+        self._signed_at = clock()
         self._thread = threading.Thread(target=self._run, name="audit")
         self._thread.start()
 
@@ -77,12 +85,14 @@ class Trail:
         since = self._writing_since
         return bool(self._failing or self._lost or (since and time.monotonic() - since > STUCK_S))
 
-    def record(self, told: Told) -> None:
+    def record(self, told: Told, *, at_once: bool = True) -> None:
         """Take what happened; never blocks."""
         with self._changed:
             if len(self._waiting) < MAX_WAITING and not self._ended:
                 self._waiting.append(told)
-                self._changed.notify()
+                self._hurried = self._hurried or at_once
+                if at_once or len(self._waiting) >= self._wakes_at:
+                    self._changed.notify()
                 return
             self._lost += 1
             first = self._lost == 1
@@ -132,30 +142,36 @@ class Trail:
 
     def _wait(self) -> bool:
         """Wait until something is there, or a while has passed; tell whether to go on."""
-        with self._changed:
-            if not self._waiting and not self._ending:
-                self._changed.wait(_LOOK_EVERY_S)
-            return not self._ending
+        self._wait_for(1, _LOOK_EVERY_S)
+        return not self._ending
 
     def _gathered(self) -> list[bytes]:
-        """Make the messages of what comes within a moment, each at once: what it looks up may be gone soon."""
+        """Make the messages of what comes within a moment: all at its end, but at once what may be gone soon."""
         until = time.monotonic() + GATHERED_S
         payloads = self._made(self._taken())
-        while payloads and len(payloads) < GROUP and self._more_comes_before(until):
-            payloads += self._made(self._taken())
+        while payloads and (room := GROUP - len(payloads)) > 0 and (left_s := until - time.monotonic()) > 0:
+            if not self._wait_for(room, left_s):
+                break
+            payloads += self._made(self._taken(room))
         return payloads
 
-    def _more_comes_before(self, until: float) -> bool:
+    def _wait_for(self, count: int, wait_s: float) -> bool:
+        """Wait for so many happenings, or one that has to be made at once; tell whether any wait, and no end."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting) or self._ending, max(0.0, until - time.monotonic()))
+            if not (self._ending or self._hurried or len(self._waiting) >= count):
+                self._wakes_at = count
+                self._changed.wait(wait_s)
+                self._wakes_at = _NEVER
             return bool(self._waiting) and not self._ending
 
     def _made(self, told: Sequence[Told]) -> list[bytes]:
         return [payload for one in told for payload in self._encoded(one)]
 
-    def _taken(self) -> list[Told]:
+    def _taken(self, most: int = GROUP) -> list[Told]:
         with self._changed:
-            return [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+            taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            self._hurried = self._hurried and bool(self._waiting)
+            return taken
 
     def _last_taken(self) -> list[Told]:
         """Take what still waits; once nothing does, nothing is taken any more."""
@@ -171,8 +187,8 @@ class Trail:
             with self._changed:
                 lost, self._lost = self._lost, 0
             self._put([self._messages.encode(self._messages.lost(lost))])
-        if time.monotonic() - self._signed_at >= HEAD_EVERY_S:
-            self._signed_at = time.monotonic()
+        if self._clock() - self._signed_at >= HEAD_EVERY_S:
+            self._signed_at = self._clock()
             self._attempt(self._journal.sign)
         if payloads:
             self.written()

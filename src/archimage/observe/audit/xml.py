@@ -13,8 +13,8 @@ Ref: PS3.15 §A.5.1.1 (the schema), §A.5.2.
 """
 
 import re
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from binascii import b2a_base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -23,6 +23,8 @@ from typing import Final
 from archimage.model.audit import AuditEvent, AuditObject, Code, Participant
 
 _INVALID: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPLAIN: Final = re.compile("[^ !#-%'-;=?-~]")
+"""What is not told as it stands: nearly no text holds any."""
 _SPECIAL: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
     | {mark: f"&#{ord(mark)};" for mark in "\u0085\u2028\u2029"}
@@ -35,38 +37,36 @@ _REMEMBERED: Final = 256
 
 def encode(event: AuditEvent, source_id: str, site: str = "") -> bytes:
     """Encode a message that source_id, of an enterprise's site, tells."""
-    return "".join(_message(event, source_id, site)).encode("utf-8")
+    participants = "".join(map(_participant, event.participants))
+    objects = "".join(map(_object, event.objects))
+    return f"<AuditMessage>{_event(event)}{participants}{_source(source_id, site)}{objects}</AuditMessage>".encode()
 
 
 def text_time(seconds: float) -> str:
     """Write a time since 1970 as xsd:dateTime, UTC, with microseconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    whole, microseconds = divmod(round(1_000_000 * seconds), 1_000_000)
+    return f"{_second(whole)}.{microseconds:06d}Z"
 
 
-def _message(event: AuditEvent, source_id: str, site: str) -> Iterator[str]:
-    yield "<AuditMessage>"
-    yield from _event(event)
-    yield from map(_participant, event.participants)
-    source = {"AuditEnterpriseSiteID": site, "AuditSourceID": source_id}
-    yield f"<AuditSourceIdentification{_attributes(source)}>"
-    yield f'<AuditSourceTypeCode csd-code="{_SOURCE_TYPE}"/></AuditSourceIdentification>'
-    for one in event.objects:
-        yield from _object(one)
-    yield "</AuditMessage>"
+@lru_cache(_REMEMBERED)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _event(event: AuditEvent) -> Iterator[str]:
-    named = {
-        "EventActionCode": event.action.value,
-        "EventDateTime": text_time(event.when),
-        "EventOutcomeIndicator": event.result.value,
-    }
-    yield f"<EventIdentification{_attributes(named)}>"
-    yield _coded("EventID", event.id)
-    yield from (_coded("EventTypeCode", code) for code in event.types)
-    if event.description:
-        yield f"<EventOutcomeDescription>{_escaped(event.description)}</EventOutcomeDescription>"
-    yield "</EventIdentification>"
+def _event(event: AuditEvent) -> str:
+    types = "".join([_coded("EventTypeCode", code) for code in event.types])
+    described = event.description and _element("EventOutcomeDescription", event.description)
+    return (
+        f'<EventIdentification EventActionCode="{event.action}" EventDateTime="{text_time(event.when)}"'
+        f' EventOutcomeIndicator="{event.result}">{_coded("EventID", event.id)}{types}{described}</EventIdentification>'
+    )
+
+
+@lru_cache(_REMEMBERED)
+def _source(source_id: str, site: str) -> str:
+    named = {"AuditEnterpriseSiteID": site, "AuditSourceID": source_id}
+    kind = f'<AuditSourceTypeCode csd-code="{_SOURCE_TYPE}"/>'
+    return f"<AuditSourceIdentification{_attributes(named)}>{kind}</AuditSourceIdentification>"
 
 
 @lru_cache(_REMEMBERED)
@@ -84,27 +84,34 @@ def _participant(participant: Participant) -> str:
     return f"<ActiveParticipant{user}{_attributes(named)}>{roles}{media or ''}</ActiveParticipant>"
 
 
-def _object(one: AuditObject) -> Iterator[str]:
-    named = {
-        "ParticipantObjectTypeCode": one.type_code,
-        "ParticipantObjectTypeCodeRole": one.role,
-    }
-    yield f'<ParticipantObjectIdentification ParticipantObjectID="{_escaped(one.id)}"{_attributes(named)}>'
-    yield _coded("ParticipantObjectIDTypeCode", one.id_type)
+def _object(one: AuditObject) -> str:
     if one.query is None:
-        yield f"<ParticipantObjectName>{_escaped(one.name)}</ParticipantObjectName>"
+        named = _element("ParticipantObjectName", one.name)
     else:
-        yield f"<ParticipantObjectQuery>{b64encode(one.query).decode('ascii')}</ParticipantObjectQuery>"
-    for name, value in one.details:
-        detail = f'type="{_escaped(name)}" value="{b64encode(value).decode("ascii")}"'
-        yield f"<ParticipantObjectDetail {detail}/>"
-    if one.accession_numbers or one.sop_classes:
-        yield "<ParticipantObjectDescription>"
-        yield from (f'<Accession Number="{_escaped(number)}"/>' for number in one.accession_numbers)
-        for uid, count in sorted(one.sop_classes.items()):
-            yield f'<SOPClass{_attributes({"UID": uid})} NumberOfInstances="{count}"/>'
-        yield "</ParticipantObjectDescription>"
-    yield "</ParticipantObjectIdentification>"
+        named = f"<ParticipantObjectQuery>{_base64(one.query)}</ParticipantObjectQuery>"
+    details = "".join(
+        [f'<ParticipantObjectDetail type="{_escaped(name)}" value="{_base64(value)}"/>' for name, value in one.details]
+    )
+    return (
+        f'<ParticipantObjectIdentification ParticipantObjectID="{_escaped(one.id)}"'
+        f' ParticipantObjectTypeCode="{one.type_code}" ParticipantObjectTypeCodeRole="{one.role}">'
+        f"{_coded('ParticipantObjectIDTypeCode', one.id_type)}{named}{details}{_description(one)}"
+        "</ParticipantObjectIdentification>"
+    )
+
+
+def _description(one: AuditObject) -> str:
+    """Tell accession numbers and SOP classes; nothing where there are none."""
+    if not (one.accession_numbers or one.sop_classes):
+        return ""
+    numbers = "".join([f'<Accession Number="{_escaped(number)}"/>' for number in one.accession_numbers])
+    classes = "".join(
+        [
+            f'<SOPClass{_attributes({"UID": uid})} NumberOfInstances="{count}"/>'
+            for uid, count in sorted(one.sop_classes.items())
+        ]
+    )
+    return f"<ParticipantObjectDescription>{numbers}{classes}</ParticipantObjectDescription>"
 
 
 @lru_cache(_REMEMBERED)
@@ -118,7 +125,17 @@ def _attributes(named: Mapping[str, str]) -> str:
     return "".join(f' {name}="{_escaped(value)}"' for name, value in named.items() if value)
 
 
+def _element(name: str, text: str) -> str:
+    return f"<{name}>{_escaped(text)}</{name}>"
+
+
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode("ascii")
+
+
 def _escaped(text: str) -> str:
+    if _UNPLAIN.search(text) is None:
+        return text
     return _INVALID.sub("\ufffd", text).translate(_SPECIAL)
 
 

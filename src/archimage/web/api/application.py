@@ -10,6 +10,7 @@ from archimage.web.api import (
     audit,
     changes,
     events,
+    identity,
     labels,
     nodes,
     problems,
@@ -38,6 +39,7 @@ def routers() -> tuple[APIRouter, ...]:
         events.router(),
         audit.router(),
         access.router(),
+        identity.router(),
     )
 
 

@@ -186,7 +186,10 @@ def change_own_password(change: PasswordChange, services: Services, request: Req
     sessions = (cookies.read(request.scope, "session", secure=secure) for secure in (True, False))
     session = next(filter(None, sessions), "")
     keeping = digest_of(session) if session else ""
-    services.identity.change_own_password(_user(), change.old, change.new, keeping=keeping)
+    try:
+        services.identity.change_own_password(_user(), change.old, change.new, keeping=keeping)
+    except NotAuthenticatedError as error:  # he is known all the same, and need not log in
+        raise NotAuthorisedError(str(error), next_step=error.next_step) from error
 
 
 def list_own_tokens(services: Services) -> Sequence[TokenShown]:

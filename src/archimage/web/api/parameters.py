@@ -96,6 +96,15 @@ class InstanceListing(Listing):
     sort: str = Field("instance_number", max_length=64, description="instance_number, content_date or sop_class_uid.")
 
 
+class SignatureListing(BaseModel):
+    """Which part of a study's instances that are signed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(20, ge=0, le=100, description="How many instances at most.")
+    offset: int = Field(0, ge=0, le=1 << 31, description="How many are left out before them.")
+
+
 def _given(matches: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((column, value) for column, value in matches.items() if value)
 
@@ -104,3 +113,4 @@ Patients = Annotated[PatientListing, Query()]
 Studies = Annotated[StudyListing, Query()]
 SeriesOfStudy = Annotated[SeriesListing, Query()]
 InstancesOfSeries = Annotated[InstanceListing, Query()]
+SignedInstances = Annotated[SignatureListing, Query()]

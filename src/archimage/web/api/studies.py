@@ -16,12 +16,14 @@ from archimage.model.listings import (
     StudySummary,
 )
 from archimage.model.records import Removed
+from archimage.model.signatures import SignedInstance
 from archimage.model.tasks import Task
 from archimage.web.api.parameters import (
     InstancesOfSeries,
     Patients,
     SeriesOfStudy,
     SeriesUid,
+    SignedInstances,
     SopUid,
     Studies,
     StudyUid,
@@ -66,6 +68,16 @@ def get_tags(sop_uid: SopUid, services: Services) -> InstanceTags:
     return services.tags.get(sop_uid)
 
 
+def get_signatures(sop_uid: SopUid, services: Services) -> SignedInstance:
+    """Check the digital signatures of an instance: whose they are, and whether what was signed is as it was."""
+    return services.signatures.instance(sop_uid)
+
+
+def list_signatures(study_uid: StudyUid, listing: SignedInstances, services: Services) -> Page[SignedInstance]:
+    """Check those of a study's instances that have any; each is read whole, so ask for few at a time."""
+    return services.signatures.study(study_uid, listing.limit, listing.offset)
+
+
 def delete_study(study_uid: StudyUid, services: Services, response: Response) -> Removed | Task:
     """Delete a study for good; a large one as a task."""
     return _deleted(services.deletion.study(study_uid), response)
@@ -99,6 +111,8 @@ def router() -> APIRouter:
     found.add_api_route(f"{series}/{{series_uid}}/instances", list_instances, methods=["GET"], responses=failing(404))
     found.add_api_route(one, get_instance, methods=["GET"], responses=failing(404))
     found.add_api_route(f"{one}/tags", get_tags, methods=["GET"], responses=failing(404, 413))
+    found.add_api_route(f"{one}/signatures", get_signatures, methods=["GET"], responses=failing(404, 413))
+    found.add_api_route("/studies/{study_uid}/signatures", list_signatures, methods=["GET"], responses=failing(404))
     deleting = {202: {"model": Task}, **failing(403, 404, 507)}
     found.add_api_route("/studies/{study_uid}", delete_study, methods=["DELETE"], responses=deleting)
     found.add_api_route(f"{series}/{{series_uid}}", delete_series, methods=["DELETE"], responses=deleting)

@@ -18,6 +18,7 @@ from archimage.services.metadata import MetadataService
 from archimage.services.query import QueryService
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
+from archimage.services.signatures import SignatureService
 from archimage.services.store import StoreService
 from archimage.services.transcoding import TranscodingService
 from archimage.threads import WorkerThreads
@@ -44,6 +45,7 @@ class WebServices:
     removal: RemovalService
     rendering: RenderingService
     transcoding: TranscodingService
+    signatures: SignatureService
 
 
 @dataclass(frozen=True, slots=True)

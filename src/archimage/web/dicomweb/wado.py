@@ -8,7 +8,7 @@ Ref: PS3.18 §10.4.1.1.1, §10.4.3.
 """
 
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -17,8 +17,11 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from archimage.errors import NotAcceptableError, NotFoundError
+from archimage.dicom.codecs.syntaxes import EXPLICIT_LITTLE_ENDIAN
+from archimage.dicom.mac import is_signed_as_it_is
+from archimage.errors import InvalidRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
+from archimage.services.signatures import MAX_BYTES as MAX_SIGNED_BYTES
 from archimage.services.transcoding import has_way
 from archimage.web.dicomweb import found
 from archimage.web.dicomweb.ahead import Ahead, make_ahead
@@ -26,6 +29,7 @@ from archimage.web.dicomweb.answers import (
     Open,
     Part,
     not_modified,
+    of_bytes,
     of_file,
     only,
     read_pieces,
@@ -36,7 +40,7 @@ from archimage.web.dicomweb.archive import ZipWriter, archive_size
 from archimage.web.dicomweb.conditional import ByteRange
 from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer
-from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Resource
+from archimage.web.dicomweb.resources import ACCEPT, DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.transcoded import QUALITY, Slow, answered, opened, percent, unless_impossible
 from archimage.web.direct import Piece, in_memory
 from archimage.web.errors import warning
@@ -67,6 +71,7 @@ async def _retrieve(request: DicomWebRequest) -> ASGIApp:
 
 
 def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
+    sign = _is_signing(request)
     instances = found.instances(request)
     ranked = choices(request, object_offers(len(instances)))
     offer = ranked[0].offer
@@ -78,6 +83,10 @@ def _answer(request: DicomWebRequest) -> ASGIApp | Slow:
             f"nothing of this can be given in transfer syntax {ranked[0].transfer_syntax}; it is stored in "
             f"{', '.join(sorted({instance.transfer_syntax_uid for instance in instances}))}"
         )
+    if sign:
+        if offer.media_type != ZIP:
+            raise InvalidRequestError("sign: only what is retrieved as application/zip is signed")
+        return Slow(partial(_sent_signed, request, [_signable(one) for one in wanted], len(instances)))
     syntaxes = [one.syntax for one in wanted]
     how = (offer, syntaxes, percent(request))
     etag = found.etag((one.instance for one in wanted), *how, multipart=offer.multipart)
@@ -103,13 +112,52 @@ def _sent(request: DicomWebRequest, offer: Offer, wanted: Sequence[Wanted], etag
         part = make(wanted[0])
         return only(request, part, etag) if offer.multipart else single(request, part.open, part.content_type, etag)
     ready = _ready(request, wanted)
-    headers, status = {"ETag": etag}, HTTPStatus.OK
-    if missing := count - len(ready.made) - len(ready.rest):
-        left_out = f"{missing} of {count} instances cannot be given in that transfer syntax."
-        headers["Warning"], status = warning(request.base_url, left_out), HTTPStatus.PARTIAL_CONTENT
+    headers, status = _told(request, ready, count, "in that transfer syntax")
+    headers["ETag"] = etag
     if offer.media_type == ZIP:
-        return _zipped(request, ready, list(request.variables.values())[-1], headers, status)
+        return _zipped(request, ready, make, headers, status)
     return several(request, DICOM, ready.parts(make), headers, status)
+
+
+def _told(request: DicomWebRequest, ready: Ahead[Wanted], count: int, how: str) -> tuple[dict[str, str], HTTPStatus]:
+    """Return headers and status that tell how many of count instances are left out."""
+    if missing := count - len(ready.made) - len(ready.rest):
+        left_out = f"{missing} of {count} instances cannot be given {how}."
+        return {"Warning": warning(request.base_url, left_out)}, HTTPStatus.PARTIAL_CONTENT
+    return {}, HTTPStatus.OK
+
+
+def _is_signing(request: DicomWebRequest) -> bool:
+    """Tell whether signatures are asked for; InvalidRequestError where there is no key to make them with."""
+    asked = request.query.one("sign") or "false"
+    if asked not in {"true", "false"}:
+        raise InvalidRequestError(f"sign = {asked[:40]!r} is neither true nor false")
+    if asked == "true" and not request.services.signatures.can_sign:
+        raise InvalidRequestError("sign: this archive has no key to sign with; signatures.key is not set")
+    return asked == "true"
+
+
+def _signable(wanted: Wanted) -> Wanted:
+    """Return an instance in a transfer syntax that is signed."""
+    if is_signed_as_it_is(wanted.syntax):
+        return wanted
+    return replace(wanted, syntax=EXPLICIT_LITTLE_ENDIAN, may_stay=False)
+
+
+def _sent_signed(request: DicomWebRequest, wanted: Sequence[Wanted], count: int) -> ASGIApp:
+    """Answer with an archive of objects that are signed on their way, never twice the same."""
+    make = partial(_signed, request)
+    ready = make_ahead(wanted, make, all_of_them=False)
+    return _zipped(request, ready, make, *_told(request, ready, count, "with a signature"))
+
+
+def _signed(request: DicomWebRequest, wanted: Wanted) -> Part:
+    """Make the part of an object with a signature; NotAcceptableError where it cannot have one."""
+    part = prepared(request, wanted)
+    if part.size_bytes > MAX_SIGNED_BYTES:
+        raise NotAcceptableError(f"objects of up to {MAX_SIGNED_BYTES} bytes are signed, and it has {part.size_bytes}")
+    with unless_impossible(), part.open() as file:
+        return of_bytes(request.services.signatures.signed(file.read(0, part.size_bytes)), part.content_type)
 
 
 def _ready(request: DicomWebRequest, wanted: Sequence[Wanted]) -> Ahead[Wanted]:
@@ -165,13 +213,21 @@ def prepared(request: DicomWebRequest, wanted: Wanted) -> Part:
 
 def archived(request: DicomWebRequest, wanted: Iterable[Wanted], name: str) -> ASGIApp:
     """Answer with a ZIP archive, under a name without its end, of instances that all are stored so; blocks."""
-    ready = Ahead([(one, prepared(request, one)) for one in wanted], (), ())
-    return _zipped(request, ready, name, {}, HTTPStatus.OK)
+    make = partial(prepared, request)
+    ready = Ahead([(one, make(one)) for one in wanted], (), ())
+    return _zipped(request, ready, make, {}, HTTPStatus.OK, name)
 
 
 def _zipped(
-    request: DicomWebRequest, ready: Ahead[Wanted], name: str, headers: dict[str, str], status: HTTPStatus
+    request: DicomWebRequest,
+    ready: Ahead[Wanted],
+    make: Callable[[Wanted], Part],
+    headers: dict[str, str],
+    status: HTTPStatus,
+    name: str = "",
 ) -> ASGIApp:
+    """Answer with an archive; without a name it has the last UID of the address."""
+    name = name or list(request.variables.values())[-1]
     headers |= {
         "Content-Type": ZIP,
         "Cache-Control": "private, no-cache",
@@ -180,7 +236,7 @@ def _zipped(
     }
     if not ready.rest:
         headers["Content-Length"] = str(archive_size([(_name(one), part.size_bytes) for one, part in ready.made]))
-    files = chain(ready.made, ((one, prepared(request, one)) for one in ready.rest))
+    files = chain(ready.made, ((one, make(one)) for one in ready.rest))
     return ThreadedResponse(_archived(files), request.run, headers, status)
 
 
@@ -205,6 +261,11 @@ def _archived(files: Iterable[tuple[Wanted, Part]]) -> Generator[Piece, None, No
     yield writer.end()
 
 
+SIGN: Final = Parameter(
+    "sign",
+    "`true`: in an archive, objects that have no digital signature get one, with the key of `signatures.key`.",
+    {"type": "boolean"},
+)
 ARCHIVE: Final = (Offer(ZIP),)
 _ADDRESSES: Final = (
     ("RetrieveStudy", "/studies/{study}", "Retrieve the objects of a study"),
@@ -219,7 +280,7 @@ RESOURCES: Final = tuple(
         path,
         _retrieve,
         summary,
-        (ACCEPT, QUALITY),
+        (ACCEPT, QUALITY, SIGN),
         (f'multipart/related; type="{DICOM}"', DICOM, ZIP),
         statuses=(200, 206, 304, 400, 404, 406, 416, 503),
     )

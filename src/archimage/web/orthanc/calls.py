@@ -17,6 +17,7 @@ from archimage.services.orthanc import OrthancService
 from archimage.web.dicomweb.parameters import Parameters
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.management import ApiServices
+from archimage.web.marks import NAMED
 from archimage.web.responses import ThreadedResponse
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -68,7 +69,9 @@ class Call:
 
     async def named(self, level: Level) -> Named:
         """Return what the path names; NotFoundError where that is not kept."""
-        return await self.run(self.services.orthanc.find, level, self.variable("id"))
+        found = await self.run(self.services.orthanc.find, level, self.variable("id"))
+        self.request.scope[NAMED] = found
+        return found
 
     def variable(self, name: str) -> str:
         """Return a variable of the path."""

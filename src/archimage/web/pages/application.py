@@ -14,22 +14,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from archimage import __version__
 from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
+from archimage.model import callers
+from archimage.model.access import NOBODY
 from archimage.model.listings import SeriesSummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
 from archimage.web import errors
+from archimage.web.authenticated import to_login
 from archimage.web.dicomweb.resources import SERVICE_ROOT
-from archimage.web.guarding import Guarded
 from archimage.web.hosts import address_of
 from archimage.web.management import ApiServices
 from archimage.web.measured import where
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
-from archimage.web.origins import SameOrigin
 from archimage.web.pages import login, opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
 from archimage.web.permitted import Permits
@@ -50,12 +50,24 @@ SEGMENTS: Final = (
         "docs",
         "static",
         "login",
-        "logout",
-        "share",
+        "me",
+        "users",
     ),
 )
 """First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = ("/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/concurrency", "/access", "/docs")
+_PLAIN: Final = (
+    "/upload",
+    "/nodes",
+    "/query",
+    "/activity",
+    "/changes",
+    "/system",
+    "/concurrency",
+    "/access",
+    "/users",
+    "/me",
+    "/docs",
+)
 """Addresses of pages whose scripts ask for all that they show."""
 ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
 """Addresses that are pages as they stand."""
@@ -102,9 +114,9 @@ class Pages:
     """Writes the pages."""
 
     def __init__(self, services: ApiServices, assets: Assets, full_viewer: Installation, public_url: str) -> None:
-        self.services = services
+        self._services = services
         self._full_viewer = full_viewer
-        self.public_url = public_url
+        self._public_url = public_url
         self._templates = Environment(
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
@@ -120,18 +132,18 @@ class Pages:
 
     def study_list(self, request: Request) -> Response:
         """Write the study list, or that part of it which a search changes."""
-        listing, catalogue = studies.read(request.query_params), self.services.catalogue
+        listing, catalogue = studies.read(request.query_params), self._services.catalogue
         part = request.query_params.get("part")
         found = catalogue.glance(listing.wanted) if part == "list" else catalogue.studies(listing.wanted)
         shown = {"listing": listing, "found": found}
         if part in _PARTS:
             return self.written(request, _PARTS[part], shown)
-        more = {"labels": self.services.labels.counts(), "modalities": studies.MODALITIES}
+        more = {"labels": self._services.labels.counts(), "modalities": studies.MODALITIES}
         return self.written(request, "studies.html", shown | more)
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
-        return self._of_study(request, "study.html", request.path_params["uid"])
+        return self._of_study(request, "study.html", request.path_params["uid"], self._signing)
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
@@ -150,6 +162,10 @@ class Pages:
         """Write what to do where the full viewer would be."""
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
 
+    def _signing(self, _request: Request, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
+        """Return whether what is downloaded can be signed."""
+        return {"can_sign": self._services.signatures.can_sign}
+
     def _seen_first(self, request: Request, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""
         wished = request.query_params.get("series")
@@ -157,7 +173,7 @@ class Pages:
         pictured.sort(key=lambda one: one.series_instance_uid != wished)
         for one in pictured[:1]:
             wanted = Wanted(sort="instance_number", limit=1)
-            found = self.services.catalogue.instances(one.study_instance_uid, one.series_instance_uid, wanted)
+            found = self._services.catalogue.instances(one.study_instance_uid, one.series_instance_uid, wanted)
             return {"grey": _GREY_MODALITIES, "modality": one.modality, "first": next(iter(found.items), None)}
         return {"grey": _GREY_MODALITIES, "modality": "", "first": None}
 
@@ -166,11 +182,11 @@ class Pages:
     ) -> Response:
         if not _UID.fullmatch(uid):
             return self.problem(request, HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
-        study = self.services.catalogue.study(uid)
-        self.services.preparing.begin([uid])
-        series = self.services.catalogue.series(uid, Wanted(sort="series_number", limit=MAX_SERIES))
-        dicomweb = address_of(request.scope, self.public_url) + SERVICE_ROOT
-        shown = {"study": study, "series": series, "labels": self.services.labels.counts()}
+        study = self._services.catalogue.study(uid)
+        self._services.preparing.begin([uid])
+        series = self._services.catalogue.series(uid, Wanted(sort="series_number", limit=MAX_SERIES))
+        dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
+        shown = {"study": study, "series": series, "labels": self._services.labels.counts()}
         programs = {"programs": opening.programs(dicomweb, uid)}
         return self.written(request, template, shown | programs | more(request, series.items))
 
@@ -179,7 +195,11 @@ class Pages:
     ) -> Response:
         """Write a template, with what is shown in it."""
         theme = request.cookies.get(_THEME, "")
+        caller, identity = callers.current(), self._services.identity
+        principal = NOBODY if caller is None else caller.principal
         about = {
+            "me": "" if principal.restriction else principal.user,
+            "can_log_in": identity.has_users() or self._services.oidc is not None,
             "theme": theme if theme in _THEMES else "",
             "viewers": opening.Viewers(full=self._full_viewer.viewer() is not None),
         }
@@ -193,34 +213,25 @@ def has_picture(modalities: Sequence[str]) -> bool:
     return not modalities or any(modality not in _WITHOUT_PICTURE for modality in modalities)
 
 
-def build(
-    services: ApiServices, permits: Permits, full_viewer: Installation, public_url: str, *, body_timeout_s: float
-) -> ASGIApp:
-    """Make the application; it answers for the full viewer where that is not installed.
-
-    body_timeout_s bounds the wait for what is filled in on the login page, seconds.
-    """
+def build(services: ApiServices, permits: Permits, full_viewer: Installation, public_url: str) -> Starlette:
+    """Make the application; it answers for the full viewer where that is not installed."""
     assets = Assets()
     pages = Pages(services, assets, full_viewer, public_url)
+    page = partial(_page, pages, permits)
     application = Starlette(
-        routes=[*routes(pages, permits), Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"])],
+        routes=[
+            page("/", pages.study_list),
+            page("/studies/{uid}", pages.study),
+            page("/viewer", pages.viewer),
+            *(page(path, pages.plain) for path in _PLAIN),
+            *(page(path, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
+            Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
+            *login.routes(services, pages.written, public_url),
+        ],
         exception_handlers={HTTPException: _refusal(pages)},
     )
     application.router.redirect_slashes = False
-    return SameOrigin(Guarded(application, body_timeout_s=body_timeout_s, held=lambda _path: True))
-
-
-def routes(pages: Pages, permits: Permits) -> list[Route]:
-    """Return the addresses of the pages, and of logging in."""
-    page = partial(_page, pages, permits)
-    return [
-        page("/", pages.study_list),
-        page("/studies/{uid}", pages.study),
-        page("/viewer", pages.viewer),
-        *(page(path, pages.plain) for path in _PLAIN),
-        *(page(path, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
-        *login.routes(pages.services, pages.written, pages.public_url),
-    ]
+    return application
 
 
 def _page(pages: Pages, permits: Permits, path: str, write: Callable[[Request], Response]) -> Route:
@@ -229,8 +240,6 @@ def _page(pages: Pages, permits: Permits, path: str, write: Callable[[Request], 
     async def endpoint(request: Request) -> Response:
         try:
             await permits.enter(request.scope, path)
-        except NotAuthenticatedError:
-            return login.leading(request)
         except ArchimageError as error:
             return await run_in_threadpool(_told, pages, request, error)
         return await run_in_threadpool(_answered, pages, write, request)
@@ -247,7 +256,9 @@ def _answered(pages: Pages, write: Callable[[Request], Response], request: Reque
 
 
 def _told(pages: Pages, request: Request, error: Exception) -> Response:
-    """Write what went wrong."""
+    """Write what went wrong; whoever can log in for it is led there."""
+    if isinstance(error, NotAuthenticatedError):
+        return to_login(request.scope)
     message, next_step = errors.explain(error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, ArchimageError):

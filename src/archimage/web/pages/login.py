@@ -18,11 +18,12 @@ from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
 from archimage.services.oidc import STARTED_FOR_S, OidcClient, Started
 from archimage.web import cookies, errors
-from archimage.web.authenticated import address_of, is_loopback
+from archimage.web.authenticated import LOGIN, address_of, is_loopback
 from archimage.web.hosts import address_of as own_address
 from archimage.web.management import ApiServices
 
-LOGIN: Final = "/login"
+SEGMENTS: Final = ("logout", "share")
+"""First segments of the addresses that are no pages."""
 _CALLBACK: Final = f"{LOGIN}/oidc/callback"
 _MAX_NEXT: Final = 2_000
 _PLAIN: Final = "A password is not taken over plain HTTP. Open this page over HTTPS, or on the server's own machine."
@@ -189,14 +190,6 @@ def routes(services: ApiServices, write: Write, public_url: str) -> list[Route]:
         Route(_CALLBACK, _endpoint(login.from_provider), methods=["GET"]),
         Route("/share/{secret}", _endpoint(login.share), methods=["GET"]),
     ]
-
-
-def leading(request: Request) -> Response:
-    """Lead somebody who has to log in to the page where he can, and back from there."""
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    response = RedirectResponse(f"{LOGIN}?next={quote(asked, safe='')}", HTTPStatus.SEE_OTHER)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def local(address: str) -> str:

@@ -24,6 +24,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
   }
   const text = await answer.text();
   const told = text && answer.headers.get("Content-Type")?.includes("json") ? JSON.parse(text) : null;
+  if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   if (!answer.ok) throw new Refused(told ?? { error: answer.statusText }, answer.status);
   return told;
 }

@@ -4,6 +4,8 @@ import { change } from "./changing.js";
 import { sure } from "./dialogs.js";
 import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
+import { share } from "./sharing.js";
+import { checkSignatures } from "./signatures.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const MAX_SHOWN = 400;
@@ -33,7 +35,11 @@ document.getElementById("delete").addEventListener("click", async () => {
     location.assign("/");
   });
 });
+for (const id of ["check", "check-more"]) {
+  document.getElementById(id).addEventListener("click", () => attempt(() => checkSignatures(study)));
+}
 document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
+document.getElementById("share")?.addEventListener("click", () => share(study));
 document.addEventListener("click", onLabelClick);
 
 const listen = (name, does) => {
