@@ -329,12 +329,27 @@ class AuditConfig(_Section):
     )
 
 
+class DeidentificationConfig(_Section):
+    """De-identification in the archive (docs/deidentification.md)."""
+
+    rules: str = Field(
+        default="",
+        description="TOML file of regions to blank by device; a relative path is one in the data directory.",
+    )
+
+
 class NodeConfig(_Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
     tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
+    deidentify: str = Field(
+        default="", description="Project for which all that is sent there is de-identified (docs/deidentification.md)."
+    )
+    deidentify_options: Names = Field(
+        default=(), description="Options of the profile that are asked for then, by name."
+    )
 
 
 _ADMISSION: Final = (
@@ -349,6 +364,7 @@ _ADMISSION: Final = (
 RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
+        ("deidentification", "rules"),
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
         *(("dicom", name) for name in _ADMISSION),
@@ -377,6 +393,7 @@ class Config(BaseSettings):
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()
+    deidentification: DeidentificationConfig = DeidentificationConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -116,8 +116,10 @@ class NodeTable:
 
 
 def _node(row: Sequence[Any]) -> Node:
-    ae_title, host, port, description, tls, created_at, changed_at = row
-    return Node(ae_title, host, port, description, bool(tls), NodeSource.STORED, created_at, changed_at)
+    ae_title, host, port, description, tls, created_at, changed_at, deidentify, options = row
+    times = (created_at, changed_at)
+    stored = NodeSource.STORED
+    return Node(ae_title, host, port, description, bool(tls), stored, *times, deidentify, tuple(options.split()))
 
 
 def _row(kept: Node) -> dict[str, object]:
@@ -129,4 +131,6 @@ def _row(kept: Node) -> dict[str, object]:
         "tls": int(kept.tls),
         "created_at": kept.created_at,
         "changed_at": kept.changed_at,
+        "deidentify": clean(kept.deidentify),
+        "deidentify_options": clean(" ".join(kept.deidentify_options)),
     }

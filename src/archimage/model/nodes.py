@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from archimage.model.projects import Purpose
+
 
 class NodeSource(StrEnum):
     """Where a node was entered."""
@@ -15,6 +17,8 @@ class NodeSource(StrEnum):
 class Node:
     """A remote node; tls says whether it is called with TLS.
 
+    deidentify names the project for which everything that goes to it is de-identified, empty where nothing is.
+
     The times are seconds since 1970, UTC, and None for one that stands in the settings.
     """
 
@@ -26,6 +30,13 @@ class Node:
     source: NodeSource = NodeSource.STORED
     created_at: float | None = None
     changed_at: float | None = None
+    deidentify: str = ""
+    deidentify_options: tuple[str, ...] = ()
+
+    @property
+    def purpose(self) -> Purpose | None:
+        """What objects that go to it are de-identified for; None where they go as they are."""
+        return Purpose(self.deidentify, self.deidentify_options) if self.deidentify else None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}{' (TLS)' if self.tls else ''}"

@@ -13,6 +13,7 @@ from archimage.errors import (
     LocalProtocolError,
     TimerExpiredError,
 )
+from archimage.model.projects import Purpose
 from archimage.net import reasons
 from archimage.net.transport import Connection
 from archimage.protocol.command import Command
@@ -38,12 +39,16 @@ Pieces = AsyncIterable[Buffer] | Buffer
 
 @dataclass(frozen=True, slots=True)
 class RemoteNode:
-    """Another application entity, where it listens, and the context of TLS if it is to be called with that."""
+    """Another application entity, where it listens, and the context of TLS if it is to be called with that.
+
+    purpose is what stored objects that go there are de-identified for, None where they go as they are.
+    """
 
     ae_title: str
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    purpose: Purpose | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"

@@ -18,4 +18,4 @@ def no_tls() -> ssl.SSLContext:
 
 def remote(node: Node, tls: TlsContext) -> RemoteNode:
     """Return the peer."""
-    return RemoteNode(node.ae_title, node.host, node.port, tls() if node.tls else None)
+    return RemoteNode(node.ae_title, node.host, node.port, tls() if node.tls else None, node.purpose)

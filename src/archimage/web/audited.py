@@ -29,6 +29,8 @@ Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "
 """What a request is: opened is what an address names in its own way, elsewhere what is told by whoever does it."""
 
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archive"})
+"""What is read, and told by whoever gives it."""
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _FREE: Final = probes.PATHS | {METRICS}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
@@ -63,7 +65,7 @@ def act_of(method: str, route: str) -> Act:
         return found
     if (route in _QUERIES and method == "GET") or route in _ASKING:
         return "search"
-    if method != "GET":
+    if method != "GET" or route in _ELSEWHERE:
         return "elsewhere"
     if "{id}" in route:
         return "exported" if route.endswith(_FILES) else "opened"

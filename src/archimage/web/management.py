@@ -9,6 +9,7 @@ from archimage.peer_ports import Associations
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
+from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
 from archimage.services.labels import LabelService
@@ -45,6 +46,7 @@ class ApiServices:
     uploads: UploadService
     preparing: PreparingService
     changes: ChangeService
+    deidentified: DeidentifiedService
     audit: AuditService
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

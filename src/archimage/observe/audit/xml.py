@@ -98,11 +98,13 @@ def _object(one: AuditObject) -> Iterator[str]:
     for name, value in one.details:
         detail = f'type="{_escaped(name)}" value="{b64encode(value).decode("ascii")}"'
         yield f"<ParticipantObjectDetail {detail}/>"
-    if one.accession_numbers or one.sop_classes:
+    if one.accession_numbers or one.sop_classes or one.anonymized is not None:
         yield "<ParticipantObjectDescription>"
         yield from (f'<Accession Number="{_escaped(number)}"/>' for number in one.accession_numbers)
         for uid, count in sorted(one.sop_classes.items()):
             yield f'<SOPClass{_attributes({"UID": uid})} NumberOfInstances="{count}"/>'
+        if one.anonymized is not None:
+            yield f"<Anonymized>{str(one.anonymized).lower()}</Anonymized>"
         yield "</ParticipantObjectDescription>"
     yield "</ParticipantObjectIdentification>"
 
