@@ -21,7 +21,7 @@ from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET, S
 from tests.attacks.server import wait_until
 from tests.audit.schema import problems
 from tests.browser.conftest import upload
-from tests.cli.test_deidentify import burned
+from tests.cli.planting import BLANKING, KINDS, Planter, burned, is_blanked, survivors
 from tests.dicom.files import real_file
 from tests.interop.managing import Api
 from tests.interop.peers import Memory, Served, free_port, identifier, serve_both, storescp
@@ -42,9 +42,13 @@ class Archive:
 
     def zipped(self, query: str, study: str = "") -> tuple[int, bytes]:
         """Ask for a study as an archive."""
-        connection = HTTPConnection(urlsplit(self.served.dicomweb_url).netloc, timeout=60)
+        return self.get(f"/api/v1/studies/{study or self.study}/deidentified/archive?{query}")
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Ask for what stands at an address."""
+        connection = HTTPConnection(urlsplit(self.served.dicomweb_url).netloc, timeout=120)
         try:
-            connection.request("GET", f"/api/v1/studies/{study or self.study}/deidentified/archive?{query}")
+            connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -260,3 +264,49 @@ def test_rules_and_nodes_stand_in_the_settings_and_wrong_ones_end_the_start(tmp_
     (received,) = (tmp_path / "in").iterdir()
     made = pydicom.dcmread(received)
     assert (made.StudyDate, len(set(made.pixel_array[:40].flat))) == (marked.StudyDate, 1)
+
+
+def test_of_1000_planted_identifiers_none_leaves_a_running_archive(tmp_path: Path) -> None:
+    """By a copy and what is told of it over DICOMweb, by an archive, and by C-MOVE to DCMTK."""
+    planter, data, into = Planter(), tmp_path / "data", tmp_path / "in"
+    for folder in (data, into):
+        folder.mkdir()
+    study = planter.study(into)
+    (data / "rules.toml").write_text(BLANKING)
+    (data / "archimage.toml").write_text('[deidentification]\nrules = "rules.toml"\n')
+    node = RemoteNode("RESEARCH", "127.0.0.1", free_port())
+    with serve_both(data) as served, storescp(node, tmp_path / "out", "+xa"):
+        originals = {path.name: path.read_bytes() for path in into.iterdir()}
+        for content in originals.values():
+            upload(urlsplit(served.dicomweb_url).port or 0, content)
+        api, count = Api(served.dicomweb_url), len(originals)
+        archive = Archive(served, api, study, "", "")
+        deidentifying(api, node)
+        assert len(survivors(planter.tokens, originals)) == len(planter.tokens) - 1 > 1000  # but for that in pixels
+        assert len(instances(api, study)) == count
+        task = api.task("POST", f"/studies/{study}/deidentified", {"project": "lung-trial"})
+        copy = task["result"]["study_instance_uid"]
+        web = f"/dicom-web/studies/{copy}"
+        paths = (f"{web}/metadata", f"{web}/series", f"{web}/instances?includefield=all", f"/api/v1/studies/{copy}")
+        told = [json.dumps(task["result"]), *(archive.get(path)[1].decode() for path in paths)]
+        ways = {
+            "copy": unzipped(archive.get(f"{web}?accept=application/zip")[1]),
+            "archive": unzipped(archive.zipped("project=lung-trial")[1]),
+        }
+        assert moved(archive, node.ae_title) == (0, count, 0)
+    ways["node"] = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert task["result"]["completed"] == count
+    assert survivors([*planter.tokens, "19370412", "MADE FOR QX"], {}, *told) == set()
+    for way, files in ways.items():
+        assert len(files) == count, way
+        assert survivors([*planter.tokens, "19370412", "MADE FOR QX"], files) == set(), way
+        objects = [pydicom.dcmread(BytesIO(data)) for data in files.values()]
+        assert {one.Modality for one in objects} == KINDS
+        assert {one.PatientIdentityRemoved for one in objects} == {"YES"}
+        assert is_blanked(objects), way
+
+
+def unzipped(content: bytes) -> dict[str, bytes]:
+    """The files of an archive."""
+    with zipfile.ZipFile(BytesIO(content)) as found:
+        return {name: found.read(name) for name in found.namelist()}
