@@ -248,7 +248,7 @@ def test_what_was_blanked_goes_in_the_form_that_the_node_takes(tmp_path: Path) -
             assert made.BurnedInAnnotation == "NO"
 
 
-def test_rules_and_nodes_stand_in_the_settings_and_wrong_ones_end_the_start(tmp_path: Path) -> None:
+def test_rules_and_nodes_stand_in_the_settings(tmp_path: Path) -> None:
     node = RemoteNode("RESEARCH", "127.0.0.1", free_port())
     data = tmp_path / "data"
     data.mkdir()
