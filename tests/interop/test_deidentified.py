@@ -1,8 +1,10 @@
 """Studies that leave a running archive without those whom they are about: as copies, as archives, and to nodes."""
 
 import json
+import socket
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from io import BytesIO
@@ -12,13 +14,14 @@ from urllib.parse import urlsplit
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from archimage.dicom.demo import demo_files
 from archimage.net.blocking import Client
 from archimage.net.conversation import RemoteNode
 from archimage.net.proposals import as_receiver, for_services, propose
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET, STUDY_ROOT_MOVE
-from tests.attacks.server import wait_until
+from tests.attacks.server import Server, running, wait_until
 from tests.audit.schema import problems
 from tests.browser.conftest import upload
 from tests.cli.planting import BLANKING, KINDS, Planter, burned, is_blanked, survivors
@@ -139,6 +142,19 @@ def test_what_cannot_be_asked_for_is_said_before_anything_begins(
     assert (answer.status, reason in answer.json["error"]) == (status, True)
     assert archive.api.ask("GET", "/tasks").json == []
     assert archive.api.ask("POST", "/studies/1.2.3/deidentified", {"project": "p"}).status == 404
+
+
+def test_what_has_the_uids_of_the_standard_itself_is_not_copied_into_its_own_study(tmp_path: Path) -> None:
+    """Such UIDs stand for themselves; a copy would get among the originals."""
+    dataset = radiographs()[0]
+    dataset.StudyInstanceUID = UID("1.2.840.10008.1.1")
+    with serve_both(tmp_path / "data") as served:
+        upload(urlsplit(served.dicomweb_url).port or 0, written(dataset))
+        api = Api(served.dicomweb_url)
+        result = api.task("POST", f"/studies/{dataset.StudyInstanceUID}/deidentified", {"project": "p"})["result"]
+        (reason,) = result["problems"].values()
+        assert reason == "its UIDs are such as the standard itself defines, and stay what they are"
+        assert instances(api, dataset.StudyInstanceUID) == [dataset.SOPInstanceUID]
 
 
 def test_an_archive_holds_the_same_objects_and_says_what_it_leaves_out(archive: Archive, tmp_path: Path) -> None:
@@ -304,6 +320,31 @@ def test_of_1000_planted_identifiers_none_leaves_a_running_archive(tmp_path: Pat
         assert {one.Modality for one in objects} == KINDS
         assert {one.PatientIdentityRemoved for one in objects} == {"YES"}
         assert is_blanked(objects), way
+
+
+def test_of_an_archive_that_nobody_reads_to_its_end_nothing_stays(tmp_path: Path) -> None:
+    clean = radiographs()[0]
+    with running(tmp_path / "data") as server:
+        for number in range(12):
+            clean.SOPInstanceUID = clean.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number}")
+            upload(server.http_port, written(clean))
+        with socket.create_connection(("127.0.0.1", server.http_port), timeout=60) as client:
+            path = f"/api/v1/studies/{clean.StudyInstanceUID}/deidentified/archive?project=p"
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.http_port}\r\n\r\n".encode())
+            assert client.recv(12) == b"HTTP/1.1 200"
+            assert wait_until(lambda: bool(open_files(server)), 60.0)
+        assert wait_until(lambda: not open_files(server), 60.0)
+        api = Api(f"http://127.0.0.1:{server.http_port}")
+        assert wait_until(lambda: bool(told(api, "110106")), 20.0)
+        assert any(other.is_file() for other in (tmp_path / "data" / "cache" / "deidentified").rglob("*")) is False
+
+
+def open_files(server: Server) -> list[str]:
+    """The files of de-identified objects that a server holds open."""
+    links = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    with suppress(OSError):  # they come and go
+        return [target for link in links if "/deidentified/" in (target := str(link.readlink()))]
+    return ["one that was closed meanwhile"]
 
 
 def unzipped(content: bytes) -> dict[str, bytes]:

@@ -6,12 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import UID
 
 from archimage.cli.workbench import Workbench
-from archimage.dicom.codecs.syntaxes import EXPLICIT_LITTLE_ENDIAN, JPEG_2000_LOSSLESS, JPEG_BASELINE
+from archimage.dicom.codecs.syntaxes import (
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    JPEG_2000_LOSSLESS,
+    JPEG_BASELINE,
+)
 from archimage.errors import ContextNotAcceptedError, InvalidRequestError, NotAcceptableError
 from archimage.model.nodes import Node
 from archimage.model.projects import Purpose
@@ -86,6 +92,23 @@ def test_what_was_blanked_is_given_without_further_loss_in_what_is_accepted(
     assert dataset.file_meta.TransferSyntaxUID == found.instance.transfer_syntax_uid == given
     assert dataset.SOPInstanceUID == found.instance.sop_instance_uid != loop.sop_instance_uid
     assert dataset.pixel_array.shape[0] == found.frames
+
+
+@pytest.mark.parametrize("name", ["MR_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "test-SR.dcm"])
+def test_a_receiver_that_takes_implicit_vr_alone_gets_it(projects: ProjectService, bench: Workbench, name: str) -> None:
+    for instance in kept(bench, real_file(name)):
+        found = projects.given(instance, PURPOSE, {IMPLICIT_LITTLE_ENDIAN})
+        with found.file as file:
+            dataset = pydicom.dcmread(BytesIO(file.read(0, file.size_bytes)))
+        assert dataset.file_meta.TransferSyntaxUID == IMPLICIT_LITTLE_ENDIAN
+        assert dataset.PatientIdentityRemoved == "YES"
+        original = pydicom.dcmread(real_file(name))
+        assert dataset.Modality == original.Modality
+        assert not any(
+            "/made/" in str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()
+        )
+        if "PixelData" in original:
+            assert np.array_equal(dataset.pixel_array, original.pixel_array)
 
 
 def test_what_is_taken_in_no_form_is_not_given(projects: ProjectService, made: Path, loop: StoredInstance) -> None:

@@ -6,6 +6,7 @@ secret, so that whoever asks twice gets the same study, and what is kept by then
 
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError as NeverRun
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from archimage.dicom.deidentify.options import Option
 from archimage.errors import (
     ArchimageError,
+    CancelledError,
     ConflictError,
     DuplicateInstanceError,
     InvalidRequestError,
@@ -35,6 +37,7 @@ AHEAD: Final = 4
 """Objects of one request that are made at once."""
 _PIECE_BYTES: Final = 1 << 20
 _TOLD_PROBLEMS: Final = 100
+_CLOSING: Final = "the archive is closing"
 
 Made = TypeVar("Made")
 
@@ -125,7 +128,7 @@ class DeidentifiedService:
         def keep(instance: StoredInstance) -> bool:
             return copying.keep(instance, self._projects.deidentify(instance, copying.purpose))
 
-        for number, (instance, outcome) in enumerate(_ahead(instances, keep, self._threads), 1):
+        for number, (instance, outcome) in enumerate(ahead(instances, keep, self._threads), 1):
             copying.count(instance, outcome)
             progress.tell(number, len(instances))
 
@@ -137,7 +140,7 @@ class DeidentifiedService:
         def make(instance: StoredInstance) -> "Deidentified":
             return self._projects.deidentify(instance, purpose)
 
-        coming = _ahead(instances, make, self._threads, lambda made: made.file.close())
+        coming = ahead(instances, make, self._threads, lambda made: made.file.close())
         try:
             for instance, made in coming:
                 if isinstance(made, Exception):
@@ -204,19 +207,23 @@ def _why(error: ArchimageError | OSError) -> str:
     return str(error) if isinstance(error, ConflictError) else reason_of(error)
 
 
-def _ahead(
+def ahead(
     instances: Sequence[StoredInstance],
     work: Callable[[StoredInstance], Made],
     threads: Executor,
     drop: Callable[[Made], None] = lambda _: None,
 ) -> Generator[tuple[StoredInstance, Made | ArchimageError | OSError], None, None]:
-    """Yield instances in their order, each with what work makes of it or raises, a few ahead; drop what is left."""
+    """Yield instances in their order, each with what work makes of it or raises, a few ahead; drop what is left.
+
+    Raises:
+        CancelledError: the archive is closing.
+    """
     waiting: deque[tuple[StoredInstance, Future[Made]]] = deque()
     left = iter(instances)
     try:
         while True:
             while len(waiting) < AHEAD and (instance := next(left, None)) is not None:
-                waiting.append((instance, threads.submit(work, instance)))
+                waiting.append((instance, _submitted(threads, work, instance)))
             if not waiting:
                 return
             instance, future = waiting.popleft()
@@ -224,9 +231,18 @@ def _ahead(
                 made: Made | ArchimageError | OSError = future.result()
             except (ArchimageError, OSError) as error:
                 made = error
+            except NeverRun:
+                raise CancelledError(_CLOSING) from None
             yield instance, made
     finally:
         for _, future in waiting:
             if not future.cancel():
                 with suppress(Exception):
                     drop(future.result())
+
+
+def _submitted(threads: Executor, work: Callable[[StoredInstance], Made], instance: StoredInstance) -> Future[Made]:
+    try:
+        return threads.submit(work, instance)
+    except RuntimeError:
+        raise CancelledError(_CLOSING) from None

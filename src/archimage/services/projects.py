@@ -72,9 +72,12 @@ class ProjectService:
         return self._transcoded(made, target)
 
     def _transcoded(self, made: "Deidentified", target: str) -> "Deidentified":
-        with made.file:
-            frames = FrameService(NoIndex(), Lending(made.file))
+        lending = Lending(made.file)
+        try:
+            frames = FrameService(NoIndex(), lending)
             other = TranscodingService(frames, self._work, self._files).transcode(made.instance, target)
+        finally:
+            lending.close()
         size, offset = other.file.size_bytes, other.data_set_offset
         described = replace(made.instance, transfer_syntax_uid=target, size_bytes=size, data_set_offset=offset)
         return replace(made, file=other.file, instance=described)

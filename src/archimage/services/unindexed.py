@@ -1,6 +1,6 @@
 """Files that stand in no index, for what reads parts of objects (`services.frames`)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -32,28 +32,44 @@ class NoIndex:
 
 
 class Lending:
-    """Opens one file, whatever path is asked for. Implements `services.frames.Opens`."""
+    """Opens one file, whatever path is asked for; it is closed with the last who has it open.
+
+    One thread at a time. Implements `services.frames.Opens`.
+    """
 
     def __init__(self, file: BlobReader) -> None:
+        """Take a file over, until `close`."""
         self._file = file
+        self._open = 1
 
     def open(self, path: str) -> "_Lent":  # noqa: ARG002 - there is one
         """Lend it."""
-        return _Lent(self._file)
+        self._open += 1
+        return _Lent(self._file, self.close)
+
+    def close(self) -> None:
+        """Lend it no more, and let go of it."""
+        self._open -= 1
+        if not self._open:
+            self._file.close()
 
 
 class _Lent:
-    """A file that somebody else closes. Implements `ports.BlobReader`."""
+    """A file that others may have open too. Implements `ports.BlobReader`."""
 
-    def __init__(self, file: BlobReader) -> None:
+    def __init__(self, file: BlobReader, give_back: Callable[[], None]) -> None:
         self.size_bytes = file.size_bytes
         self.read = file.read
         self.read_into = file.read_into
         self.read_cached = file.read_cached
         self.expect = file.expect
+        self._give_back: Callable[[], None] | None = give_back
 
     def close(self) -> None:
-        """Leave it open."""
+        """Give it back; a second time does nothing."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
 
     def __enter__(self) -> Self:
         return self
