@@ -136,14 +136,9 @@ def _security() -> Iterator[str]:
         other origins may use it only if `http.cors_origins` names them. SECURITY.md says more."""
     )
     yield paragraph(
-        """As a de-identifier (PS3.15 Annex E) the command `archimage deidentify` has the Basic Application Level
-        Confidentiality Profile and all of its options but Clean Recognizable Visual Features, and replaces what it may
-        replace with pseudonyms. docs/deidentification.md says what each option does and which private attributes stay.
-        Objects that are sent or retrieved are not de-identified."""
-    )
-    yield paragraph(
-        """As a de-identifier (PS3.15 Annex E) the command `archimage deidentify` has the Basic Application Level
-        Confidentiality Profile and all of its options but Clean Recognizable Visual Features, and replaces what it may
-        replace with pseudonyms. docs/deidentification.md says what each option does and which private attributes stay.
-        Objects that are sent or retrieved are not de-identified."""
+        """As a de-identifier (PS3.15 Annex E) the archive has the Basic Application Level Confidentiality Profile and
+        all of its options but Clean Recognizable Visual Features, and replaces what it may replace with pseudonyms: by
+        the command `archimage deidentify`, in copies and archives of studies that are asked for over HTTP, and in all
+        that is sent to a node that has a project (`nodes.AET.deidentify`). docs/deidentification.md says what each
+        option does and which private attributes stay. Other objects are sent and retrieved as they are kept."""
     )

@@ -46,6 +46,8 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
     ("GET", "/labels"): _QUERY,
+    ("POST", "/studies/{study_uid}/deidentified"): Operation.MODIFY,
+    ("GET", "/studies/{study_uid}/deidentified/archive"): Operation.RETRIEVE,
     ("PUT", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
     ("DELETE", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
     ("POST", "/changes/preview"): Operation.MODIFY,
@@ -143,7 +145,15 @@ _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
 }
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
-_WHOLE: Final = frozenset({f"{ROOT}/changes", f"{ROOT}/changes/{{number}}", f"{_NODE}/query", f"{_NODE}/retrieve"})
+_WHOLE: Final = frozenset(
+    {
+        f"{ROOT}/changes",
+        f"{ROOT}/changes/{{number}}",
+        f"{ROOT}/studies/{{study_uid}}/deidentified",
+        f"{_NODE}/query",
+        f"{_NODE}/retrieve",
+    }
+)
 """What is of no part of the archive, and so for nobody who was granted a part alone."""
 
 
