@@ -147,11 +147,13 @@ _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
-        f"{ROOT}/changes",
-        f"{ROOT}/changes/{{number}}",
-        f"{ROOT}/studies/{{study_uid}}/deidentified",
-        f"{_NODE}/query",
-        f"{_NODE}/retrieve",
+        ("GET", f"{ROOT}/changes"),
+        ("GET", f"{ROOT}/changes/{{number}}"),
+        ("POST", f"{ROOT}/changes/{{number}}/cancel"),
+        ("POST", f"{ROOT}/changes/{{number}}/resume"),
+        ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
+        ("POST", f"{_NODE}/query"),
+        ("POST", f"{_NODE}/retrieve"),
     }
 )
 """What is of no part of the archive, and so for nobody who was granted a part alone."""
@@ -247,7 +249,7 @@ class Permits:
             raise NotAuthorisedError("nobody may do this")
         named = variables_of(route, scope["path"]) if operation is Operation.MOVE_TO else {}
         grant = self._access.permit(principal, operation, named.get("ae_title:path"))
-        if grant.within and route in _WHOLE:
+        if grant.within and (scope["method"], route) in _WHOLE:
             raise NotAuthorisedError(f"{principal.name} may do this with a part of the archive alone, and it is of all")
         return grant
 
