@@ -424,13 +424,9 @@ def _rules(config: Config) -> "Sequence[RegionRule]":
     """Read the rules of regions to blank, if there are any; ConfigError where they cannot be read."""
     if not config.deidentification.rules:
         return ()
-    from archimage.dicom.deidentify.regions import parse_rules  # with pydicom, which a start does without
+    from archimage.dicom.deidentify.regions import read_rules  # with pydicom, which a start does without
 
-    path = config.storage.directory / config.deidentification.rules
-    try:
-        return parse_rules(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"deidentification.rules = {path}: {error}") from None
+    return read_rules(config.storage.directory / config.deidentification.rules)
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

@@ -91,6 +91,8 @@ def test_text_in_pixels_refuses_the_object_and_a_rule_blanks_it(
     rules = tmp_path / "rules.toml"
     rules.write_text('[[rule]]\nmodality = "CR"\nblank = [[0, 0, 10000, 40]]\n')
     assert archimage(*common, "--rules", rules).code == 0
+    (tmp_path / "data" / "archimage.toml").write_text(f'[deidentification]\nrules = "{rules}"\n')
+    assert archimage(*common).code == 0
     (written,) = (tmp_path / "out").iterdir()
     result = pydicom.dcmread(written)
     assert (result.BurnedInAnnotation, result.DeidentificationMethodCodeSequence[1].CodeValue) == ("NO", "113101")

@@ -146,7 +146,7 @@ def test_rules_and_projects_are_read_again_and_wrong_ones_change_nothing(tmp_pat
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[deidentification]\nrules = "gone.toml"\n', "deidentification.rules"),
+        ('[deidentification]\nrules = "gone.toml"\n', "gone.toml cannot be read"),
         ('[nodes.A]\nhost = "a"\nport = 1\ndeidentify = "p"\ndeidentify_options = ["x"]\n', "nodes.A: no option"),
     ],
 )

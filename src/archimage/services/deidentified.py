@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError as NeverRun
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -128,9 +128,10 @@ class DeidentifiedService:
         def keep(instance: StoredInstance) -> bool:
             return copying.keep(instance, self._projects.deidentify(instance, copying.purpose))
 
-        for number, (instance, outcome) in enumerate(ahead(instances, keep, self._threads), 1):
-            copying.count(instance, outcome)
-            progress.tell(number, len(instances))
+        with closing(ahead(instances, keep, self._threads)) as outcomes:
+            for number, (instance, outcome) in enumerate(outcomes, 1):
+                copying.count(instance, outcome)
+                progress.tell(number, len(instances))
 
     def _each(
         self, study_instance_uid: str, instances: Sequence[StoredInstance], purpose: Purpose

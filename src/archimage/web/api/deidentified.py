@@ -4,12 +4,13 @@ In the archive every object has the name of its new UID; what was refused is tol
 """
 
 import zlib
-from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from archimage.errors import ArchimageError
 from archimage.model.projects import Purpose
@@ -19,12 +20,16 @@ from archimage.web.api.parameters import StudyUid
 from archimage.web.api.resources import Services, failing
 from archimage.web.dicomweb.archive import ZipWriter
 from archimage.web.management import ROOT
+from archimage.web.responses import StreamedResponse, read_ahead
 
 if TYPE_CHECKING:
     from archimage.services.deidentification import Deidentified
 
 REFUSED: Final = "REFUSED.txt"
 _ZIP: Final = "application/zip"
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 
 Project = Annotated[
     str, Field(max_length=64, description="Whose secret makes the pseudonyms.", examples=["lung-trial"])
@@ -69,21 +74,37 @@ def copy_deidentified(study_uid: StudyUid, wanted: Deidentifying, services: Serv
     return task
 
 
-def archive_deidentified(
-    study_uid: StudyUid, wanted: Annotated[Archiving, Query()], services: Services
-) -> StreamingResponse:
+def archive_deidentified(study_uid: StudyUid, wanted: Annotated[Archiving, Query()], services: Services) -> Response:
     """Return the objects of a study, de-identified, as a ZIP archive; nothing of them is kept here.
 
     What cannot be made safe is left out; `REFUSED.txt` in the archive counts it, with the reasons.
     """
     made = services.deidentified.each(study_uid, wanted.purpose())
     headers = {"Content-Disposition": f'attachment; filename="{wanted.project}.zip"', "Cache-Control": "no-store"}
-    return StreamingResponse(_archived(made), headers=headers, media_type=_ZIP)
+    return _Streamed(_archived(made), {"Content-Type": _ZIP, **headers})
+
+
+class _Streamed(Response):
+    """An answer that is made while it is sent, and whose files are closed as soon as the client goes away."""
+
+    def __init__(self, pieces: Generator[bytes | memoryview, None, None], headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
+        self._streamed = StreamedResponse(read_ahead(pieces, _in_thread), headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await self._streamed(scope, receive, send)
+
+
+async def _in_thread(
+    work: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Returned:
+    return await run_in_threadpool(work, *args, **kwargs)
 
 
 def _archived(
     coming: Generator["Deidentified | ArchimageError | OSError", None, None],
-) -> Generator[bytes, None, None]:
+) -> Generator[bytes | memoryview, None, None]:
     writer, refused, count = ZipWriter(), list[str](), 0
     try:
         for count, one in enumerate(coming, 1):
