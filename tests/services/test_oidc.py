@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -373,3 +374,35 @@ def test_a_provider_is_asked_over_https_or_on_this_machine(issuer: str) -> None:
         OidcConfig(issuer=issuer, client_id="archive")
     for fine in ("http://127.0.0.1:8080/realms/x", "http://localhost", "http://[::1]:1", ISSUER):
         assert OidcConfig(issuer=fine, client_id="archive").issuer == fine
+
+
+def test_while_one_thread_asks_the_provider_again_others_go_on_with_what_is_known(
+    client: OidcClient, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.principal(signed(peer.claims()))
+    peer.clock.now += 61
+    asked, answered = threading.Event(), threading.Event()
+    refused: list[NotAuthenticatedError] = []
+
+    def answer(self: Peer, address: str, *more: Any) -> bytes:
+        asked.set()
+        assert answered.wait(20)
+        raise UnavailableError("no answer")
+
+    def come_with_an_unknown_key() -> None:
+        with pytest.raises(NotAuthenticatedError) as caught:
+            client.principal(signed(peer.claims(), OTHER, kid="new"))
+        refused.append(caught.value)
+
+    monkeypatch.setattr(Peer, "__call__", answer)
+    waiting = threading.Thread(target=come_with_an_unknown_key)
+    waiting.start()
+    try:
+        assert asked.wait(20)
+        assert client.principal(signed(peer.claims())).user == "alice"
+        with pytest.raises(NotAuthenticatedError, match="no such key"):
+            client.principal(signed(peer.claims(), OTHER, kid="newer"))
+    finally:
+        answered.set()
+        waiting.join(20)
+    assert "no such key" in str(refused[0])

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import caches, dicom, queues, storage, threads, web
+from archimage.concurrency import caches, dicom, identity, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -15,6 +15,7 @@ _ALL: Final = (
     *web.BODIES,
     *dicom.QUERIES,
     *web.REQUESTS,
+    *identity.IDENTITY,
     *dicom.OBJECTS,
     *caches.CACHES,
 )
