@@ -168,8 +168,6 @@ class App:
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
-        self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
-        self.identity = self._identity_service()
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)

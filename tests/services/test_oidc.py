@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +19,7 @@ from archimage.config_access import OidcConfig
 from archimage.errors import NotAuthenticatedError, UnavailableError
 from archimage.model.access import Principal
 from archimage.services.oidc import OidcClient, Started
-from tests.services.identifying import Clock
+from tests.services.identifying import Clock, processes
 
 ISSUER = "https://idp.example"
 CALLBACK = "https://archive.example/login/oidc/callback"
@@ -142,6 +143,15 @@ def finished(
     claims = peer.claims(**{"nonce": started.nonce, **(changed or {})})
     peer.tokens = {"id_token": signed(claims, key, algorithm)}
     return client.finish({"state": started.state, "code": "c0de"}, started, CALLBACK)
+
+
+def test_with_a_provider_there_are_users_though_the_archive_has_none_of_its_own(
+    client: OidcClient, tmp_path: Path
+) -> None:
+    with processes(tmp_path) as start:
+        assert not start().service.has_users()
+    with processes(tmp_path, provider=client) as start:
+        assert start().service.has_users()
 
 
 def test_a_browser_is_sent_to_the_provider_with_a_challenge_of_its_own(client: OidcClient) -> None:

@@ -54,7 +54,9 @@ class IdentityService:
         self.shares = ShareService(tools)
 
     def has_users(self) -> bool:
-        """Tell whether there are users in this archive, as of a second ago at most."""
+        """Tell whether anybody can prove who he is: a user, as of a second ago at most, or one of the provider."""
+        if self._provider is not None:
+            return True
         looked_at, found = self._has_users
         if self._monotonic() - looked_at > USERS_REMEMBERED_S:
             found = self._tools.users.count() > 0
