@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from archimage.config import Config
 from archimage.errors import ConfigError
+from archimage.model.nodes import Login
+from archimage.services.nodes import configured
 from archimage.settings import load, parse_node
 
 
@@ -117,3 +119,17 @@ def test_a_config_cannot_be_changed_and_does_not_read_the_environment(monkeypatc
     assert config.dicom.port == 11112
     with pytest.raises(ValidationError):
         config.dicom.port = 1
+
+
+def test_a_node_s_passcode_comes_from_a_file_and_goes_with_tls_alone(tmp_path: Path) -> None:
+    file, secret = tmp_path / "settings.toml", tmp_path / "passcode"
+    secret.write_text("swordfish\n")
+    file.write_text("[nodes.ARCHIVE2]\nhost = 'archive2.example'\nport = 2762\ntls = true\nuser = 'archive1'\n")
+    config = load({}, {"ARCHIMAGE__NODES__ARCHIVE2__PASSCODE_FILE": str(secret)}, file)
+    (node,) = configured(config.nodes)
+    assert node.login == Login("archive1", "swordfish")
+    assert "swordfish" not in repr(config) + repr(node) + config.model_dump_json()
+    for changed in ({"tls": False}, {"user": ""}):
+        with pytest.raises(ConfigError, match=r"nodes.ARCHIVE2.*a passcode needs a user") as refused:
+            load({"nodes": {"ARCHIVE2": changed}}, {"ARCHIMAGE__NODES__ARCHIVE2__PASSCODE_FILE": str(secret)}, file)
+        assert "swordfish" not in str(refused.value)

@@ -228,6 +228,7 @@ class App:
         services = self.services
         self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
         self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
+        self.web_rates = Rates("http", self.config.access.requests_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
@@ -331,7 +332,7 @@ class App:
         self.config = config
         self.services.nodes.configure(configured(config.nodes))
         self.services.status.configure(config)
-        self.rates.per_s = config.access.operations_per_s
+        self.rates.per_s, self.web_rates.per_s = config.access.operations_per_s, config.access.requests_per_s
         logs.configure(config.log)
 
     def close(self) -> None:

@@ -187,6 +187,8 @@ def _read_environment(environ: Mapping[str, str], model: type[Config]) -> Iterat
             tree: Tree = reader()
             if isinstance(nodes := tree.get("nodes"), str):
                 tree["nodes"] = dict(parse_node(part) for part in nodes.split(",") if part.strip())
+            elif nodes and (ae_title := name.removeprefix(ENVIRONMENT_PREFIX).split("__")[1:2]):
+                tree["nodes"] = dict(zip(ae_title, nodes.values(), strict=True))  # AE titles know upper from lower case
         except SettingsError as error:
             raise ConfigError(f"The environment: {error}") from None
         except ValueError as error:

@@ -12,18 +12,22 @@ from typing import Final
 
 import pytest
 
-from archimage.errors import NotAuthenticatedError, UnavailableError
+from archimage.errors import AssociationRejectedError, IndexUnavailableError, NotAuthenticatedError, UnavailableError
 from archimage.model.access import Principal
 from archimage.model.callers import current
+from archimage.model.nodes import Login, Node
 from archimage.net.admission import AdmissionPolicy
+from archimage.net.blocking import Client
 from archimage.net.dispatch import Request, Response, ServiceClass
 from archimage.net.identity import IdentityPolicy
+from archimage.net.proposals import for_services
+from archimage.net.remote import remote
 from archimage.net.server import bind
 from archimage.protocol.command import CommandField, c_echo_rq
 from archimage.protocol.items import PresentationContext, UserIdentity, UserInformation
 from archimage.protocol.negotiation import ANY, SupportedContext
 from archimage.protocol.pdu import Abort, AssociateAccept, AssociateReject, AssociateRequest, encode_pdu
-from archimage.protocol.uids import IMPLICIT_VR_LITTLE_ENDIAN
+from archimage.protocol.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 from tests.attacks.server import wait_until
 from tests.attacks.wire import CONTEXTS, Peer, request
 from tests.net.background import SETTINGS, Background, listening
@@ -52,6 +56,8 @@ class _Users:
         assert self.gate.wait(20)
         if user == "busy":
             raise UnavailableError("too many are to be checked")
+        if user == "lost":
+            raise IndexUnavailableError("the index does not answer")
         return self._known((user, password) == ("ada", "s3cret ü"), user, address)
 
     def by_jwt(self, text: str) -> Principal:
@@ -163,6 +169,7 @@ def test_an_identity_decides_and_is_answered_where_that_is_asked_for(
         (_asking(2, "ada", "wrong"), _REFUSED),
         (_asking(2, "nobody", "s3cret ü"), _REFUSED),
         (_asking(2, "busy", "s3cret"), _CONGESTED),
+        (_asking(2, "lost", "s3cret"), _CONGESTED),
     ],
 )
 def test_a_passcode_is_looked_at_over_tls(users: _Users, keys: Keys, asked: AssociateRequest, answer: object) -> None:
@@ -287,3 +294,23 @@ def test_those_whose_identity_is_looked_at_have_a_place_and_give_it_back(users: 
         users.gate.set()
         assert peer.receive() == _REFUSED
         server.check_echo()
+
+
+def test_a_node_is_called_as_the_user_of_the_settings(users: _Users, keys: Keys) -> None:
+    with _serving(users, required=True) as server, _secured(server, keys) as port, Client("TESTER") as client:
+
+        def echo(node: Node) -> int:
+            with client.connect(remote(node, keys.client), for_services(VERIFICATION)) as association:
+                return association.echo()
+
+        assert echo(Node("PACS_SCP", "127.0.0.1", server.port, login=Login("scanner"))) == 0
+        assert echo(Node("PACS_SCP", "localhost", port, tls=True, login=Login("ada", "s3cret ü"))) == 0
+        for login in (None, Login("nobody")):
+            refused = Node("PACS_SCP", "127.0.0.1", server.port, login=login)
+            with pytest.raises(AssociationRejectedError, match="no reason given"):
+                echo(refused)
+
+
+def test_a_login_does_not_show_its_passcode() -> None:
+    node = Node("PACS_SCP", "127.0.0.1", 104, tls=True, login=Login("ada", "s3cret"))
+    assert "s3cret" not in repr(node) + repr(remote(node, ssl.create_default_context))

@@ -153,7 +153,7 @@ async def test_who_asks_too_often_is_told_to_wait_and_his_objects_are_not_kept(a
         replies.append(response)
 
     command = Command(CommandField.C_STORE_RQ, 1, affected_sop_class_uid=CT, affected_sop_instance_uid="1.2")
-    with callers.within(other):
+    with callers.DoneFor(other):
         stored.stream_handlers[CommandField.C_STORE_RQ](Incoming(command, _context(CT), "ANOTHER", reply)).add(
             memoryview(b""), last=True
         )

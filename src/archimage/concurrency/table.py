@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import caches, dicom, identity, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -15,8 +15,8 @@ _ALL: Final = (
     *web.BODIES,
     *dicom.QUERIES,
     *web.REQUESTS,
-    *identity.IDENTITY,
     *dicom.OBJECTS,
+    *access.ACCESS,
     *caches.CACHES,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

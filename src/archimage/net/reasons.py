@@ -24,7 +24,7 @@ class Reason(NamedTuple):
 
 
 _LOG: Final = "The peer's log tells more."
-_UNSAID: Final = "Ask whoever runs the peer: it may have to know the AE title {calling} and this machine's address."
+_UNSAID: Final = "Ask whoever runs the peer: it may have to know the AE title {calling}, this address or the user."
 _LATER: Final = "The peer is busy: try again later."
 _OTHER_DICOM: Final = "The peer speaks another version of DICOM: ask its vendor."
 _REJECTIONS: Final[Mapping[tuple[int, int], Reason]] = MappingProxyType(
