@@ -176,7 +176,9 @@ def test_users_are_kept_once_changed_and_removed_with_words_to_the_trail(process
     with pytest.raises(ConflictError):
         process.add("ann")
     process.service.users.change("ann", UserChange(roles=["admin"], disabled=True, description="Dr Ann"))
-    process.service.users.remove("ann")
+    with pytest.raises(ConflictError, match="last user"):
+        process.service.users.remove("ann")
+    process.service.users.remove("ann", even_last=True)
     for absent in (lambda: process.service.users.remove("ann"), lambda: process.service.users.get("ann")):
         with pytest.raises(NotFoundError):
             absent()

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +19,7 @@ from archimage.config_access import OidcConfig
 from archimage.errors import NotAuthenticatedError, UnavailableError
 from archimage.model.access import Principal
 from archimage.services.oidc import OidcClient, Started
-from tests.services.identifying import Clock
+from tests.services.identifying import Clock, processes
 
 ISSUER = "https://idp.example"
 CALLBACK = "https://archive.example/login/oidc/callback"
@@ -141,6 +143,15 @@ def finished(
     claims = peer.claims(**{"nonce": started.nonce, **(changed or {})})
     peer.tokens = {"id_token": signed(claims, key, algorithm)}
     return client.finish({"state": started.state, "code": "c0de"}, started, CALLBACK)
+
+
+def test_with_a_provider_there_are_users_though_the_archive_has_none_of_its_own(
+    client: OidcClient, tmp_path: Path
+) -> None:
+    with processes(tmp_path) as start:
+        assert not start().service.has_users()
+    with processes(tmp_path, provider=client) as start:
+        assert start().service.has_users()
 
 
 def test_a_browser_is_sent_to_the_provider_with_a_challenge_of_its_own(client: OidcClient) -> None:
@@ -373,3 +384,35 @@ def test_a_provider_is_asked_over_https_or_on_this_machine(issuer: str) -> None:
         OidcConfig(issuer=issuer, client_id="archive")
     for fine in ("http://127.0.0.1:8080/realms/x", "http://localhost", "http://[::1]:1", ISSUER):
         assert OidcConfig(issuer=fine, client_id="archive").issuer == fine
+
+
+def test_while_one_thread_asks_the_provider_again_others_go_on_with_what_is_known(
+    client: OidcClient, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.principal(signed(peer.claims()))
+    peer.clock.now += 61
+    asked, answered = threading.Event(), threading.Event()
+    refused: list[NotAuthenticatedError] = []
+
+    def answer(self: Peer, address: str, *more: Any) -> bytes:
+        asked.set()
+        assert answered.wait(20)
+        raise UnavailableError("no answer")
+
+    def come_with_an_unknown_key() -> None:
+        with pytest.raises(NotAuthenticatedError) as caught:
+            client.principal(signed(peer.claims(), OTHER, kid="new"))
+        refused.append(caught.value)
+
+    monkeypatch.setattr(Peer, "__call__", answer)
+    waiting = threading.Thread(target=come_with_an_unknown_key)
+    waiting.start()
+    try:
+        assert asked.wait(20)
+        assert client.principal(signed(peer.claims())).user == "alice"
+        with pytest.raises(NotAuthenticatedError, match="no such key"):
+            client.principal(signed(peer.claims(), OTHER, kid="newer"))
+    finally:
+        answered.set()
+        waiting.join(20)
+    assert "no such key" in str(refused[0])

@@ -113,10 +113,15 @@ def change(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
 
 @app.command("remove")
-def remove(name: Name, data: Data = None, config: ConfigFile = None) -> None:
+def remove(
+    name: Name,
+    even_last: Annotated[bool, typer.Option("--even-last", help="Leave an archive without users.")] = False,
+    data: Data = None,
+    config: ConfigFile = None,
+) -> None:
     """Remove a user, with his sessions, API tokens and shares."""
     with identity("user remove", data, config) as service:
-        service.users.remove(name)
+        service.users.remove(name, even_last=even_last)
     say(f"{name} was removed")
 
 

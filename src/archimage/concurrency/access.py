@@ -17,7 +17,7 @@ ACCESS: Final = (
         "sessions of a user",
         "limit",
         "places where one user is logged in",
-        "The one that was used least lately is over.",
+        "The oldest is over.",
         sessions.MAX_OF_USER,
     ),
     Entry("tokens of a user", "limit", "API tokens of one user", _FULL, tokens.MAX_TOKENS_OF_USER),
@@ -65,7 +65,7 @@ ACCESS: Final = (
         "keys of a provider",
         "limit",
         "keys of the provider of OpenID Connect",
-        "Further ones are not known.",
+        "None of them is believed.",
         oidc_keys.MAX_KEYS,
     ),
     Entry(

@@ -9,6 +9,7 @@ from typing import Final
 
 from archimage.model.access import Operation, Restriction, Scope
 
+MAX_NAME_LENGTH: Final = 64
 _NAME: Final = re.compile(r"[a-z0-9._@-]{1,64}", re.ASCII)
 MAX_ROLES: Final = 32
 

@@ -82,8 +82,19 @@ class AccountService:
         self._tell(before, user)
         return user
 
-    def remove(self, name: str) -> None:
-        """Forget a user, and his sessions, tokens and shares; raises NotFoundError."""
+    def remove(self, name: str, *, even_last: bool = False) -> None:
+        """Forget a user, and his sessions, tokens and shares.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            ConflictError: he is the last one, and that is not to be.
+        """
+        self.get(name)
+        if not even_last and self._tools.users.count() == 1:
+            raise ConflictError(
+                f"{name} is the last user: without users everybody may do everything, unless rules say otherwise",
+                next_step="Disable him, or use `archimage user remove --even-last`.",
+            )
         if not self._tools.users.remove(self.get(name).name):
             self.get(name)
         self._tools.audit.roles(f"user {name} was removed")

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from archimage.config_access import AccessConfig
 from archimage.errors import NotAuthenticatedError
 from archimage.model.access import Principal
-from archimage.model.users import Lockout, User, is_user_name
+from archimage.model.users import MAX_NAME_LENGTH, Lockout, User, is_user_name
 from archimage.services.accounts import AccountService, UserChange
 from archimage.services.passwords import Hashing, Proved
 from archimage.services.proofs import Tools, principal_of
@@ -54,7 +54,9 @@ class IdentityService:
         self.shares = ShareService(tools)
 
     def has_users(self) -> bool:
-        """Tell whether there are users in this archive, as of a second ago at most."""
+        """Tell whether anybody can prove who he is: a user, as of a second ago at most, or one of the provider."""
+        if self._provider is not None:
+            return True
         looked_at, found = self._has_users
         if self._monotonic() - looked_at > USERS_REMEMBERED_S:
             found = self._tools.users.count() > 0
@@ -70,6 +72,7 @@ class IdentityService:
         """
         name = user.strip().lower()
         known = self._tools.users.get(name) if is_user_name(name) else None
+        name = name[:MAX_NAME_LENGTH]
         active = None if known is None or known.disabled or not known.has_password else known
         if active is not None and self._proved.knows(active, password):
             return replace(principal_of(active), address=address)
@@ -92,9 +95,10 @@ class IdentityService:
         """
         name = user.strip().lower()
         found = self._tools.active(name) if is_user_name(name) else None
+        name = name[:MAX_NAME_LENGTH]
         if found is None or not found.by_name:
             self._tools.audit.login(name, address, "the name alone proves nothing")
-            raise NotAuthenticatedError(f"user {name[:64]!r} is not believed by name: a passcode is needed")
+            raise NotAuthenticatedError(f"user {name!r} is not believed by name: a passcode is needed")
         return replace(principal_of(found), address=address)
 
     def by_token(self, text: str) -> Principal:
@@ -175,7 +179,7 @@ class IdentityService:
 
 
 def _of_user(name: str) -> str:
-    return f"user {name[:64]}"
+    return f"user {name}"
 
 
 def _of_address(address: str) -> str:

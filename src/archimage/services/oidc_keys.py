@@ -36,7 +36,6 @@ class Provider:
         self._issuer = issuer
         self._fetch = fetch
         self._clock = clock
-        self._lock = threading.Lock()
         self._known = _Kept[Mapping[str, Any]]()
         self._keys = _Kept[Sequence[Key]]()
 
@@ -49,8 +48,7 @@ class Provider:
 
     def optional(self, name: str) -> str:
         """Return one of its addresses, empty where it has none; raises UnavailableError."""
-        with self._lock:
-            known = self._known.get(self._clock(), self._discover)
+        known = self._known.get(self._clock(), self._discover)
         address = known.get(name) or ""
         if address and not _is_safe(address):
             raise UnavailableError(f"{name} of the provider {self._issuer} is neither HTTPS nor on this machine")
@@ -63,10 +61,9 @@ class Provider:
         def read() -> Sequence[Key]:
             return self._read_keys(address)
 
-        with self._lock:
-            found = [key for key in self._keys.get(now, read) if fits(key)]
-            if not found:
-                found = [key for key in self._keys.again(now, read) if fits(key)]
+        found = [key for key in self._keys.get(now, read) if fits(key)]
+        if not found:
+            found = [key for key in self._keys.again(now, read) if fits(key)]
         return found[0] if len(found) == 1 else None
 
     def _discover(self) -> Mapping[str, Any]:
@@ -86,12 +83,13 @@ class Provider:
 
 
 class _Kept(Generic[Value]):
-    """Something that was fetched, and when; a failure is remembered for as long as nothing is fetched again."""
+    """Something that was fetched, and when. One thread at a time fetches it; others go on with what is there."""
 
     def __init__(self) -> None:
         self._value: Value | None = None
         self._asked_at = -math.inf
         self._failure: UnavailableError | None = None
+        self._fetching = threading.Lock()
 
     def get(self, now: float, fetch: Callable[[], Value]) -> Value:
         """Return it, fetched now where that was long ago; raises UnavailableError."""
@@ -100,16 +98,28 @@ class _Kept(Generic[Value]):
         return self._value
 
     def again(self, now: float, fetch: Callable[[], Value]) -> Value:
-        """Return it, fetched now unless that was a moment ago; where that fails what was known before goes on."""
-        if now - self._asked_at > ASKED_EVERY_S or (self._failure is not None and now - self._asked_at > RETRIED_S):
-            self._asked_at, self._failure = now, None
+        """Return it, fetched now unless that was a moment ago; where that fails what was known before goes on.
+
+        Raises:
+            UnavailableError: nothing was known before.
+        """
+        if self._fetching.acquire(blocking=self._value is None):
             try:
-                self._value = fetch()
-            except UnavailableError as error:
-                self._failure = error
+                self._fetch_if_due(now, fetch)
+            finally:
+                self._fetching.release()
         if self._value is None:
             raise self._failure or UnavailableError("the provider was asked in vain a moment ago")
         return self._value
+
+    def _fetch_if_due(self, now: float, fetch: Callable[[], Value]) -> None:
+        if now - self._asked_at <= (ASKED_EVERY_S if self._failure is None else RETRIED_S):
+            return
+        self._asked_at, self._failure = now, None
+        try:
+            self._value = fetch()
+        except UnavailableError as error:
+            self._failure = error
 
 
 def parsed(answer: bytes, of_whom: str) -> Mapping[str, Any]:

@@ -366,7 +366,7 @@ def router() -> APIRouter:
     add("/users", add_user, methods=["POST"], status_code=201, responses=failing(409, 507))
     add("/users/{name}", get_user, methods=["GET"], responses=failing(404))
     add("/users/{name}", change_user, methods=["PATCH"], responses=failing(404))
-    add("/users/{name}", remove_user, methods=["DELETE"], status_code=204, responses=failing(404))
+    add("/users/{name}", remove_user, methods=["DELETE"], status_code=204, responses=failing(404, 409))
     add("/users/{name}/sessions", end_sessions_of, methods=["DELETE"], status_code=204)
     add("/tokens", list_tokens, methods=["GET"])
     add("/tokens", issue_token, methods=["POST"], status_code=201, responses=failing(404, 409, 507))
