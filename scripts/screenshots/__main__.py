@@ -1,4 +1,7 @@
-"""`python -m scripts.screenshots ADDRESS`: write docs/images anew, of a server with the demo studies and OHIF."""
+"""`python -m scripts.screenshots ADDRESS USER`: write docs/images anew, of a server with the demo studies and OHIF.
+
+USER is an administrator, whose password is read from standard input.
+"""
 
 import sys
 from pathlib import Path
@@ -123,13 +126,15 @@ SHOWN: Final = {
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 
 
-def write(address: str) -> None:
-    """Write a picture of each page."""
+def write(address: str, user: str, password: str) -> None:
+    """Write a picture of each page, as a user sees it."""
     _IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_ARGUMENTS))
         for name, show in SHOWN.values():
             page = browser.new_page(base_url=address, color_scheme="dark", viewport={"width": 1280, "height": 720})
+            if name != "login":
+                page.context.request.post("/login", form={"user": user, "password": password})
             show(page)
             if name != "activity":  # its events never end
                 page.wait_for_load_state("networkidle")
@@ -139,4 +144,4 @@ def write(address: str) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8042")
+    write(sys.argv[1], sys.argv[2], sys.stdin.readline().rstrip("\n"))

@@ -168,8 +168,6 @@ class App:
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
-        self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
-        self.identity = self._identity_service()
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
@@ -230,6 +228,7 @@ class App:
         services = self.services
         self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
         self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
+        self.web_rates = Rates("http", self.config.access.requests_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
         self.changes = self._change_service(replacement)
         self.changes.asked = self.auditing.service.changed
@@ -333,7 +332,7 @@ class App:
         self.config = config
         self.services.nodes.configure(configured(config.nodes))
         self.services.status.configure(config)
-        self.rates.per_s = config.access.operations_per_s
+        self.rates.per_s, self.web_rates.per_s = config.access.operations_per_s, config.access.requests_per_s
         logs.configure(config.log)
 
     def close(self) -> None:

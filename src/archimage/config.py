@@ -363,6 +363,7 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         *(("dicom", name) for name in _ADMISSION),
         ("access", "identity"),
         ("access", "operations_per_s"),
+        ("access", "requests_per_s"),
     }
 )
 """What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""

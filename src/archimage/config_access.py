@@ -55,6 +55,11 @@ class AccessConfig(Section):
         le=1_000_000,
         description="DIMSE requests of one peer or user each second, ten seconds' worth of them at once; 0: no limit.",
     )
+    requests_per_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="Web requests of one user or address each second, ten seconds' worth of them at once; 0: no limit.",
+    )
     session_idle_s: Seconds = Field(default=3_600.0, description="Time after which an unused session is over, seconds.")
     session_s: Seconds = Field(default=43_200.0, description="Time after which any session is over, seconds.")
     password_length: int = Field(default=12, ge=8, le=128, description="Characters that a password has at least.")

@@ -187,7 +187,9 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         concurrency=partial(_report, app, uses),
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
-    observing = application.Observing(app.metering.meter, app.metering.exposition, app.tracer, app.auditing.trail)
+    observing = application.Observing(
+        app.metering.meter, app.metering.exposition, app.tracer, app.auditing.trail, app.web_rates
+    )
     return application.build(dicomweb, management, named, app.health, app.config, threads, observing)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import caches, dicom, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -16,6 +16,7 @@ _ALL: Final = (
     *dicom.QUERIES,
     *web.REQUESTS,
     *dicom.OBJECTS,
+    *access.ACCESS,
     *caches.CACHES,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

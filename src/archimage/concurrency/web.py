@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency.entry import Entry
+from archimage.concurrency.entry import Entry, unless_zero
 from archimage.services import catalogue, change_plans, labels, nodes, qido, rendering, stow, tags, uploads
 from archimage.services import deletion as deleting
 from archimage.services import peers as asking
@@ -27,6 +27,14 @@ CONNECTIONS: Final = (
         "While so many are open, every request is answered 503 with Retry-After, and its connection closed: probes, "
         "pages and this report too.",
         setting="http.max_connections",
+    ),
+    Entry(
+        "requests of one user",
+        "limit",
+        "web requests each second of one user, or of an address where nobody has logged in; ten seconds' worth at once",
+        "Answered 429 with Retry-After.",
+        unless_zero("access", "requests_per_s"),
+        "access.requests_per_s",
     ),
     Entry(
         "head of a request",

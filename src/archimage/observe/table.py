@@ -124,7 +124,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Associations",
         "Requests beyond their rate",
         "Requests that were refused because whoever sends them asks too often, over `dicom` or `http` "
-        "(`access.operations_per_s`).",
+        "(`access.operations_per_s`, `access.requests_per_s`).",
         ("door",),
         most=3,
         initial=_single(LimitedDoor),

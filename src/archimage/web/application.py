@@ -14,6 +14,7 @@ from archimage.config import Config
 from archimage.meter_ports import Meter
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
+from archimage.services.rates import Rates
 from archimage.spans import Tracer
 from archimage.web import metrics, openapi, probes
 from archimage.web.audited import Audited
@@ -45,6 +46,8 @@ class Observing:
     tracer: Tracer
     sink: AuditSink
     """Says whether anything may be done."""
+    rates: Rates
+    """Limit how often somebody may ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,6 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
         observing.sink,
     )
     authenticator = Authenticator(management.identity, threads.quick, settings.public_url)
-    identified = Identified(guarded, authenticator, management.access)
+    identified = Identified(guarded, authenticator, management.access, observing.rates)
     traced = Traced(identified, observing.tracer) if observing.tracer.traces else identified
     return Web(Measured(traced, observing.meter), others.finish)
