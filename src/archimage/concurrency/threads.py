@@ -49,7 +49,7 @@ THREADS: Final = (
     Entry(
         "default",
         "threads",
-        "probes and metrics",
+        "probes and metrics; whether users of associations are who they say",
         f"They {_IN_TURN} A probe that is not answered in {probes.TIMEOUT_S:g} s says that it failed.",
         sizes.DEFAULT_THREADS,
         formula="cores + 4, at most 32",

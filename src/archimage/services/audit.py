@@ -228,8 +228,7 @@ class AuditService:
 
     def changed(self, change: Change) -> None:
         """Tell that somebody has what is kept of a patient changed."""
-        who = person(Caller("web", "", Principal(address=change.asker.address)))
-        subject = Subject("", change.patient.patient_id)
+        subject, who = Subject("", change.patient.patient_id), person(callers.current())
         self._tell(self.messages.patient_record(who, [subject], f"{change.kind.value}: {change.reason}"))
 
     def change_ended(self, change: Change) -> None:
