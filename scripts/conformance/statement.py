@@ -130,9 +130,10 @@ def _security() -> Iterator[str]:
         """Secure transport: the BCP 195 RFC 8996, 9325 TLS Profile (PS3.15 B.12) and its modified variant (B.13), as
         acceptor and as requestor, once a certificate is set (`tls.*`); the port is `dicom.tls_port`, 2762 by default,
         beside the one without TLS, and never the same. Certificates of peers are required by setting, checked against
-        `tls.authorities` and `tls.revoked`, and may be bound to calling AE titles (`tls.peers`); without that a calling
-        AE title is a claim and no proof. Who may do what is decided by rules (docs/access.md). Web requests are answered only under the addresses of the server and the names in `http.allowed_hosts`; pages of
-        other origins may use it only if `http.cors_origins` names them. SECURITY.md says more."""
+        `tls.authorities` and `tls.revoked`, and may be bound to calling AE titles (`tls.peers`); without
+        that a calling AE title is a claim and no proof. Who may do what is decided by rules
+        (docs/access.md). Web requests are answered only under the addresses of the server and the names in
+        `http.allowed_hosts`; pages of other origins may use it only if `http.cors_origins` names them. SECURITY.md says more."""
     )
     yield paragraph(
         """As a de-identifier (PS3.15 Annex E) the archive has the Basic Application Level Confidentiality Profile and
