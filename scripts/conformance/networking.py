@@ -272,10 +272,12 @@ _BEHAVIOUR: Mapping[str, str] = {
         stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
         associations that the archive opens. An object goes out as it is stored; where the
         receiver does not take that, it is transcoded into a syntax that was accepted and loses nothing, first of all
-        an uncompressed one; where there is none, it counts as failed. A response is sent for each object. A C-CANCEL
+        an uncompressed one; where there is none, it counts as failed. What goes to
+        a node with a project (`nodes.AET.deidentify`) is de-identified first, under UIDs of its own, and counts as
+        failed where it cannot be. A response is sent for each object. A C-CANCEL
         ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
-        takes, and the SCP role for them.""",
+        takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
 }
 
 

@@ -131,19 +131,13 @@ def _security() -> Iterator[str]:
         acceptor and as requestor, once a certificate is set (`tls.*`); the port is `dicom.tls_port`, 2762 by default,
         beside the one without TLS, and never the same. Certificates of peers are required by setting, checked against
         `tls.authorities` and `tls.revoked`, and may be bound to calling AE titles (`tls.peers`); without that a calling
-        AE title is a claim and no proof. There is no login yet: no other security profile of PS3.15 is claimed. Web
-        requests are answered only under the addresses of the server and the names in `http.allowed_hosts`; pages of
+        AE title is a claim and no proof. Who may do what is decided by rules (docs/access.md). Web requests are answered only under the addresses of the server and the names in `http.allowed_hosts`; pages of
         other origins may use it only if `http.cors_origins` names them. SECURITY.md says more."""
     )
     yield paragraph(
-        """As a de-identifier (PS3.15 Annex E) the command `archimage deidentify` has the Basic Application Level
-        Confidentiality Profile and all of its options but Clean Recognizable Visual Features, and replaces what it may
-        replace with pseudonyms. docs/deidentification.md says what each option does and which private attributes stay.
-        Objects that are sent or retrieved are not de-identified."""
-    )
-    yield paragraph(
-        """As a de-identifier (PS3.15 Annex E) the command `archimage deidentify` has the Basic Application Level
-        Confidentiality Profile and all of its options but Clean Recognizable Visual Features, and replaces what it may
-        replace with pseudonyms. docs/deidentification.md says what each option does and which private attributes stay.
-        Objects that are sent or retrieved are not de-identified."""
+        """As a de-identifier (PS3.15 Annex E) the archive has the Basic Application Level Confidentiality Profile and
+        all of its options but Clean Recognizable Visual Features, and replaces what it may replace with pseudonyms: by
+        the command `archimage deidentify`, in copies and archives of studies that are asked for over HTTP, and in all
+        that is sent to a node that has a project (`nodes.AET.deidentify`). docs/deidentification.md says what each
+        option does and which private attributes stay. Other objects are sent and retrieved as they are kept."""
     )

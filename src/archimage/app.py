@@ -2,11 +2,12 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
@@ -30,7 +31,7 @@ from archimage.net.associations import AssociationTable
 from archimage.net.audited import AuditedPeers
 from archimage.net.looping import LoopThread
 from archimage.net.peers import NodePeers
-from archimage.net.scp.outgoing import Outbound, Transcoder
+from archimage.net.scp.outgoing import Deidentifier, Outbound, Transcoder
 from archimage.net.sending import NodeSender
 from archimage.observe import logs
 from archimage.services.access import AccessService
@@ -44,6 +45,7 @@ from archimage.services.compression import CompressionService
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.compressor import Compressor
 from archimage.services.corrector import Corrector
+from archimage.services.deidentified import DeidentifiedService
 from archimage.services.derived import Derived
 from archimage.services.events import EventHub
 from archimage.services.frames import FrameService
@@ -58,6 +60,7 @@ from archimage.services.nodes import NodeService, configured
 from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.projects import ProjectService
 from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
 from archimage.services.rates import Rates
@@ -80,6 +83,7 @@ from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.storage.policy import PolicyFile
+from archimage.storage.secrets import project_secret
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
@@ -87,7 +91,11 @@ from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
 from archimage.web.fetching import HttpFetch
 
+if TYPE_CHECKING:
+    from archimage.dicom.deidentify.regions import RegionRule
+
 PEER_THREADS: Final = 4
+DEIDENTIFYING_THREADS: Final = 4  # they mostly wait for worker processes, and for the disk
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
 INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = logger("storage")
@@ -224,6 +232,7 @@ class App:
     def _work_with(self, opened: ExitStack, replacement: ReplacementService) -> None:
         """Make what works with the services."""
         self.transcoder = Transcoder(self.services.transcoding, self._transcoding)
+        self._deidentify_with(opened)
         self.hashed = HashedTable(self.index)
         services = self.services
         self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
@@ -250,6 +259,23 @@ class App:
         )
         return IdentityService(tools, self.config.access, self.oidc)
 
+    def _deidentify_with(self, opened: ExitStack) -> None:
+        """Make what de-identifies."""
+        services, directory = self.services, self.config.storage.directory
+        self._deidentifying = ContextThreads(DEIDENTIFYING_THREADS, "deidentify")
+        opened.callback(self._deidentifying.shutdown, cancel_futures=True)
+        opened.callback(self.pixels.close)
+        made = FilesystemCache(directory / "cache" / "deidentified", 0)  # a file is gone once it is closed
+        made.clean()
+        self.projects = ProjectService(services.frames, self.pixels, made, partial(project_secret, directory))
+        self.projects.rules = _rules(self.config)
+        self.deidentifier = Deidentifier(self.projects, self._deidentifying)
+        self.deidentified = DeidentifiedService(
+            self.projects, services.frames, services.store, services.labels, services.tasks, self._deidentifying
+        )
+        self.deidentified.told = self.auditing.service.deidentified
+        self.auditing.service.deidentifies = services.nodes.deidentifies
+
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
         services, metering = self.services, self.metering
@@ -261,6 +287,7 @@ class App:
         self.pools = {
             "tasks": services.tasks.threads,
             "transcode": self._transcoding,
+            "deidentify": self._deidentifying,
             "upload": services.uploads.pool,
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
@@ -286,7 +313,7 @@ class App:
         opened.callback(self._peer_readers.shutdown, cancel_futures=True)
         self._peer_writers = ContextThreads(PEER_THREADS, "peer-write")
         opened.callback(self._peer_writers.shutdown)
-        outbound = Outbound(services.retrieve, self._peer_readers, self.transcoder)
+        outbound = Outbound(services.retrieve, self._peer_readers, self.transcoder, self.deidentifier)
         loop = LoopThread("peers", self._peer_writers)
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
@@ -326,11 +353,13 @@ class App:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
 
         Raises:
-            ConfigError: a certificate cannot be used; then nothing has changed.
+            ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
+        nodes, rules = list(configured(config.nodes)), _rules(config)
         self.tls.configure(config)
         self.config = config
-        self.services.nodes.configure(configured(config.nodes))
+        self.projects.rules = rules
+        self.services.nodes.configure(nodes)
         self.services.status.configure(config)
         self.rates.per_s, self.web_rates.per_s = config.access.operations_per_s, config.access.requests_per_s
         logs.configure(config.log)
@@ -389,6 +418,15 @@ def _worker_pool(config: Config) -> WorkerPool:
 def pixel_workers(config: Config) -> int:
     """Return how many worker processes there may be: as many as cores, unless the settings say otherwise."""
     return config.pixels.workers or os.cpu_count() or 1
+
+
+def _rules(config: Config) -> "Sequence[RegionRule]":
+    """Read the rules of regions to blank, if there are any; ConfigError where they cannot be read."""
+    if not config.deidentification.rules:
+        return ()
+    from archimage.dicom.deidentify.regions import read_rules  # with pydicom, which a start does without
+
+    return read_rules(config.storage.directory / config.deidentification.rules)
 
 
 def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:

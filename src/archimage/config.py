@@ -330,12 +330,27 @@ class SignaturesConfig(Section):
         return self
 
 
+class DeidentificationConfig(Section):
+    """De-identification in the archive (docs/deidentification.md)."""
+
+    rules: str = Field(
+        default="",
+        description="TOML file of regions to blank by device; a relative path is one in the data directory.",
+    )
+
+
 class NodeConfig(Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
     host: Host = Field(description="Address of the node.")
     port: int = Field(ge=1, le=65535, description="Its TCP port.")
     tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
+    deidentify: str = Field(
+        default="", description="Project for which all that is sent there is de-identified (docs/deidentification.md)."
+    )
+    deidentify_options: Names = Field(
+        default=(), description="Options of the profile that are asked for then, by name."
+    )
     user: str = Field(default="", description="User to call it as (DICOM user identity); empty: none.")
     passcode: SecretStr = Field(default=SecretStr(""), description="Passcode of that user; only with TLS.")
 
@@ -358,6 +373,7 @@ _ADMISSION: Final = (
 RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
+        ("deidentification", "rules"),
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
         *(("dicom", name) for name in _ADMISSION),
@@ -391,6 +407,7 @@ class Config(BaseSettings):
     audit: AuditConfig = AuditConfig()
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
+    deidentification: DeidentificationConfig = DeidentificationConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -178,6 +178,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         uploads=services.uploads,
         preparing=services.preparing,
         changes=app.changes,
+        deidentified=app.deidentified,
         audit=app.auditing.service,
         signatures=app.signatures,
         access=services.access,
@@ -210,7 +211,9 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
         verification_scp.service(),
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
         audited.service(query_scp.service(services.query, readers)),
-        audited.service(retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder)),
+        audited.service(
+            retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder, app.deidentifier)
+        ),
     )
     return Registry(*map(permitted.service, served))
 

@@ -8,8 +8,6 @@ from typing import Final
 import pytest
 
 from archimage.dicom.encode import encode_elements
-from archimage.model.audit_search import AuditEntry, AuditSearch
-from archimage.observe.audit.search import newest
 from archimage.protocol.command import CommandField
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.pdu import AssociateReject, AssociateRequest
@@ -25,6 +23,7 @@ from tests.attacks.datasets import (
     one_image,
 )
 from tests.attacks.server import Server, running, wait_until
+from tests.attacks.trail import is_told, told
 from tests.attacks.wire import CT, MOVE_CONTEXT, QUERY_CONTEXTS, Peer, request
 
 _WITHIN_S: Final = 10.0
@@ -81,18 +80,6 @@ def _store(server: Server, calling: str, uid: str, data: bytes) -> int:
         return status
 
 
-def _told(server: Server, event: str, words: str) -> list[AuditEntry]:
-    found, _ = newest(server.directory / "audit", AuditSearch(event=event), 1_000, 0)
-    return [one for one in found if words in one.xml]
-
-
-def _is_told(server: Server, event: str, *words: str) -> bool:
-    def told() -> bool:
-        return any(all(word in one.xml for word in words) for one in _told(server, event, words[0]))
-
-    return wait_until(told, _WITHIN_S)
-
-
 def _written(uid: str) -> str:
     """Write a UID as the details of an audit message have it."""
     return base64.b64encode(uid.encode()).decode()
@@ -120,7 +107,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, objects: dict[str, str]) ->
 def test_whom_no_rule_lets_do_anything_is_rejected_and_told(server: Server, calling: str) -> None:
     with Peer(server.port) as peer:
         assert peer.associate(request(calling=calling)) == AssociateReject(1, 1, 3)
-    assert _is_told(server, "110113", f"AETITLES={calling}", "may do nothing", "127.0.0.1")
+    assert is_told(server, "110113", f"AETITLES={calling}", "may do nothing", "127.0.0.1")
     assert f"'{calling}' from 127.0.0.1 may do nothing" in server.log
 
 
@@ -135,9 +122,9 @@ def test_what_is_not_permitted_is_answered_0124_and_told(server: Server, objects
     with Peer.associated(server.port, _asking("LIMITED")) as peer:
         assert peer.echo() == Status.NOT_AUTHORISED
     for operation in ("query", "retrieve"):
-        assert _is_told(server, "110113", f"{operation} was refused", "AETITLES=SCANNER", "127.0.0.1")
-    assert _is_told(server, "110113", "echo was refused", "AETITLES=LIMITED")
-    assert not _told(server, "110102", "AETITLES=SCANNER")
+        assert is_told(server, "110113", f"{operation} was refused", "AETITLES=SCANNER", "127.0.0.1")
+    assert is_told(server, "110113", "echo was refused", "AETITLES=LIMITED")
+    assert not told(server, "110102", "AETITLES=SCANNER")
 
 
 def test_the_answer_says_why(server: Server) -> None:
@@ -171,7 +158,7 @@ def test_what_may_not_be_seen_is_not_sent(server: Server, objects: dict[str, str
         assert peer.move(his, "NEAR") == Status.NOT_AUTHORISED
         absent = identifier("STUDY", {STUDY_INSTANCE_UID: ("UI", b"1.2.3.4.5.6.7.8.9")})
         assert peer.get(absent) == ([], Status.SUCCESS)
-    assert _is_told(server, "110113", "lies outside of what you may see", "AETITLES=LIMITED")
+    assert is_told(server, "110113", "lies outside of what you may see", "AETITLES=LIMITED")
 
 
 def test_destinations_are_those_of_the_policy_and_of_the_settings(server: Server) -> None:
@@ -182,7 +169,7 @@ def test_destinations_are_those_of_the_policy_and_of_the_settings(server: Server
         assert peer.move(hers, "NEAR") == Status.UNABLE_TO_PERFORM_SUBOPERATIONS  # nobody listens there
     with Peer.associated(server.port, _asking("ALL")) as peer:
         assert peer.move(hers, "NOWHERE") == Status.MOVE_DESTINATION_UNKNOWN
-    assert _is_told(server, "110113", "sent to FAR", "AETITLES=LIMITED")
+    assert is_told(server, "110113", "sent to FAR", "AETITLES=LIMITED")
 
 
 @pytest.mark.parametrize("pixels", [64, 1 << 20], ids=["small", "large"])
@@ -217,9 +204,7 @@ def test_an_object_is_refused_where_its_sender_may_not_store(
     assert _store(server, calling, uid, data) == Status.NOT_AUTHORISED
     assert uid not in {row.sop_instance_uid for row in server.rows()}
     assert wait_until(lambda: not server.incoming(), 5.0)
-    assert _is_told(
-        server, "110104", _written(uid), f"AETITLES={calling}", "127.0.0.1", "outside of what you may store"
-    )
+    assert is_told(server, "110104", _written(uid), f"AETITLES={calling}", "127.0.0.1", "outside of what you may store")
 
 
 def test_an_object_of_another_series_or_in_the_place_of_another_is_not_kept(
@@ -251,7 +236,7 @@ def test_who_may_not_store_stores_nothing_and_is_told_once(server: Server, tmp_p
     finally:
         policy.write_text(_POLICY, "utf-8")
     assert len(server.rows()) == before
-    assert _is_told(server, "110104", _written(uids[0]), _written(uids[4]), "AETITLES=ASKER", "may not store anything")
+    assert is_told(server, "110104", _written(uids[0]), _written(uids[4]), "AETITLES=ASKER", "may not store anything")
 
 
 def _may_associate(server: Server, calling: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from archimage.protocol.pdu import Abort, AssociateAccept, AssociateReject
 from tests.attacks.conftest import SCALE
 from tests.attacks.server import ANSWERS_WITHIN_S, Server, wait_until
+from tests.attacks.trail import is_told
 from tests.attacks.wire import Peer, request
 
 _SILENT = 300
@@ -43,6 +44,8 @@ def test_associations_beyond_the_limits_are_rejected_and_the_next_is_let_in_agai
         with Peer(server.port) as peer:
             assert peer.associate(request(calling="OTHER")) == AssociateReject(2, 3, 2)
     assert wait_until(lambda: _lets_in(server), 1.0)
+    assert is_told(server, "110113", "AETITLES=ATTACKER", "max_associations_per_ae allows", "127.0.0.1")
+    assert is_told(server, "110113", "AETITLES=OTHER", "as many as dicom.max_associations allows", "127.0.0.1")
 
 
 def _lets_in(server: Server) -> bool:
@@ -55,6 +58,7 @@ def test_an_unknown_caller_is_rejected_and_one_that_is_listed_is_not(server: Ser
         assert peer.associate(request(calling="STRANGER")) == AssociateReject(1, 1, 3)
     with Peer(server.port) as peer:
         assert isinstance(peer.associate(request(calling="../x")), AssociateAccept)
+    assert is_told(server, "110113", "AETITLES=STRANGER", "dicom.allowed_calling_ae_titles", "127.0.0.1")
 
 
 def test_connections_that_come_and_go_leave_nothing_behind(server: Server) -> None:

@@ -10,16 +10,15 @@ from typing import Final
 
 import pytest
 
-from archimage.model.audit_search import AuditSearch
-from archimage.observe.audit.search import newest
 from archimage.protocol.items import UserIdentity, UserInformation
 from archimage.protocol.pdu import AssociateAccept, AssociateReject, AssociateRequest
-from tests.attacks.server import Server, running, wait_until
+from tests.attacks.server import Server, running
+from tests.attacks.trail import is_told
 from tests.attacks.wire import CONTEXTS, Peer
 from tests.tls.keys import Keys, make_keys
 from tests.tls.peers import secured
 
-_WITHIN_S: Final = 10.0
+_FAILED: Final = 'EventOutcomeIndicator="4"'
 _FAILURES: Final = 3
 _PASSCODE: Final = "correct horse battery"
 _REFUSED: Final = AssociateReject(1, 1, 1)
@@ -61,31 +60,23 @@ def _answer(server: Server, keys: Keys, asked: AssociateRequest, *, tls: bool = 
         return answer
 
 
-def _is_told(server: Server, *words: str) -> bool:
-    def told() -> bool:
-        found, _ = newest(server.directory / "audit", AuditSearch(event="110114"), 1_000, 0)
-        return any(one.outcome != "0" and all(word in one.xml for word in words) for one in found)
-
-    return wait_until(told, _WITHIN_S)
-
-
 def test_a_wrong_passcode_is_refused_and_then_the_right_one_is(server: Server, keys: Keys) -> None:
     assert _answer(server, keys, _asking(2, "eve", _PASSCODE)) == b""
     for _ in range(_FAILURES):
         assert _answer(server, keys, _asking(2, "ada", "wrong")) == _REFUSED
     assert _answer(server, keys, _asking(2, "ada", _PASSCODE)) == _REFUSED
-    assert _is_told(server, 'UserID="ada"', "127.0.0.1")
+    assert is_told(server, "110114", _FAILED, 'UserID="ada"', "127.0.0.1")
     assert _PASSCODE not in server.log
 
 
 def test_a_passcode_in_the_clear_is_refused_and_told(server: Server, keys: Keys) -> None:
     assert _answer(server, keys, _asking(2, "eve", _PASSCODE), tls=False) == _REFUSED
-    assert _is_told(server, 'UserID="ATTACKER"', "without TLS", "127.0.0.1")
+    assert is_told(server, "110114", _FAILED, 'UserID="ATTACKER"', "without TLS", "127.0.0.1")
 
 
 def test_a_name_alone_is_refused_and_told(server: Server, keys: Keys) -> None:
     assert _answer(server, keys, _asking(1, "eve"), tls=False) == _REFUSED
-    assert _is_told(server, 'UserID="eve"', "the name alone proves nothing")
+    assert is_told(server, "110114", _FAILED, 'UserID="eve"', "the name alone proves nothing")
 
 
 def _jwt(algorithm: str, **claims: object) -> str:
@@ -108,7 +99,7 @@ _TOKENS: Final = {
 @pytest.mark.parametrize("token", _TOKENS.values(), ids=_TOKENS)
 def test_a_token_that_nobody_issued_is_refused_and_told(server: Server, keys: Keys, token: str) -> None:
     assert _answer(server, keys, _asking(5, token)) == _REFUSED
-    assert _is_told(server, 'UserID="ATTACKER"', "127.0.0.1")
+    assert is_told(server, "110114", _FAILED, 'UserID="ATTACKER"', "127.0.0.1")
 
 
 def test_many_wrong_passcodes_at_once_hold_nobody_up(server: Server, keys: Keys) -> None:

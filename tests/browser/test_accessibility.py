@@ -67,6 +67,14 @@ def test_nothing_serious_is_found_in_dialogs_and_previews(checked: Page, axe: st
     assert_nothing_serious(checked)
 
 
+def test_nothing_serious_is_found_where_a_study_is_de_identified(checked: Page, axe: str) -> None:
+    checked.goto("/?q=demo-cr")
+    checked.locator("tbody .name").first.click()
+    checked.get_by_role("button", name="De-identify").click()
+    checked.add_script_tag(content=axe)
+    assert_nothing_serious(checked)
+
+
 def assert_nothing_serious(page: Page) -> None:
     """Have the checker look at what there is."""
     found: dict[str, Any] = page.evaluate("() => axe.run()")

@@ -1,20 +1,19 @@
 """`archimage deidentify`, from files that name people to files that do not."""
 
-import re
 import stat
-import zlib
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from pydicom.errors import InvalidDicomError
 
 from archimage.dicom.demo import demo_files
-from archimage.dicom.part10 import decode_file_meta
 from tests.cli.conftest import Invoke
-from tests.cli.planting import REAL, Planter, real_contents
+from tests.cli.planting import BLANKING, KINDS, Planter, burned, is_blanked, survivors
+from tests.dicom.files import real_files
 
 ALL_CLEANED = [
     f"--option={name}"
@@ -26,23 +25,6 @@ ALL_CLEANED = [
         "retain-modified-dates",
     )
 ]
-PLANTED = re.compile(rb"QX[0-9]{4}ZK|9170[0-9]{6}|19370412|MADE FOR QX")
-DEFLATED = "1.2.840.10008.1.2.1.99"
-
-
-def plain_bytes(path: Path) -> bytes:
-    """All bytes of a file, the data set inflated if need be."""
-    data = path.read_bytes()
-    meta, offset = decode_file_meta(data)
-    return data + (zlib.decompress(data[offset:], -15) if meta.transfer_syntax_uid == DEFLATED else b"")
-
-
-def survivors(tokens: list[str], folder: Path, *more: str) -> set[str]:
-    """Those identifiers that are in any file, in any file's name, or in what was printed."""
-    heap = b"\n".join(plain_bytes(path) + path.name.encode() for path in folder.iterdir())
-    heap = (heap + "".join(more).encode()).upper()
-    wide = heap.replace(b"\0", b"")  # what UTF-16 is of ASCII
-    return {found.decode() for text in (heap, wide) for found in PLANTED.findall(text)} & set(tokens)
 
 
 @pytest.mark.parametrize("options", [[], ALL_CLEANED])
@@ -51,33 +33,33 @@ def test_of_over_500_identifiers_in_files_of_every_modality_none_survives(
 ) -> None:
     planter, into, out = Planter(), tmp_path / "in", tmp_path / "out"
     into.mkdir()
-    for content in (*real_contents(), *list(demo_files(slices=2))[::3]):
-        planter.file(content, into)
-    result = archimage("deidentify", into, "-o", out, "--project", "p", "--data", tmp_path / "data", "--json", *options)
-    told = result.json
-    assert len(planter.tokens) > 1000
-    assert told["written"] == len(list(into.iterdir())) == len(list(out.iterdir()))
-    assert told["written"] >= len(REAL)
-    assert survivors(planter.tokens, out, result.out) == set()
-    assert survivors(["19370412", "MADE FOR QX"], out) == set()
-    for path in out.iterdir():
-        assert path.read_bytes()[:128] == bytes(128)
-        dataset = pydicom.dcmread(path)
-        assert path.stem == dataset.SOPInstanceUID == dataset.file_meta.MediaStorageSOPInstanceUID
+    planter.study(into)
+    (tmp_path / "rules.toml").write_text(BLANKING)
+    common = ("-o", out, "--project", "p", "--data", tmp_path / "data", "--rules", tmp_path / "rules.toml", "--json")
+    result = archimage("deidentify", into, *common, *options)
+    told, files = result.json, {path.name: path.read_bytes() for path in out.iterdir()}
+    originals = {path.name: path.read_bytes() for path in into.iterdir()}
+    assert len(survivors(planter.tokens, originals)) == len(planter.tokens) - 1 > 1000  # but for that in pixels
+    assert told["written"] == len(originals) == len(files)
+    assert survivors(planter.tokens, files, result.out) == set()
+    assert survivors(["19370412", "MADE FOR QX"], files) == set()
+    objects = {name: pydicom.dcmread(BytesIO(data)) for name, data in files.items()}
+    assert {dataset.Modality for dataset in objects.values()} == KINDS
+    for name, dataset in objects.items():
+        assert dataset.preamble == bytes(128)
+        assert name == f"{dataset.SOPInstanceUID}.dcm"
+        assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
         assert dataset.PatientIdentityRemoved == "YES"
         assert "SourceApplicationEntityTitle" not in dataset.file_meta
+    assert is_blanked(objects.values())
 
 
-def burned(content: bytes, text: str, place: tuple[int, int]) -> bytes:
-    """An image of the demo with text drawn into its pixels."""
-    dataset = pydicom.dcmread(BytesIO(content))
-    pixels = dataset.pixel_array
-    picture = Image.new("1", pixels.shape[::-1])
-    ImageDraw.Draw(picture).text(place, text, fill=1, font=ImageFont.load_default(16))
-    dataset.PixelData = np.where(np.array(picture), pixels.max(), pixels).astype(pixels.dtype).tobytes()
-    buffer = BytesIO()
-    dataset.save_as(buffer)
-    return buffer.getvalue()
+def test_the_files_in_which_identifiers_are_planted_are_of_every_modality_that_there_is() -> None:
+    found = set()
+    for path in real_files():
+        with suppress(InvalidDicomError):
+            found.add(pydicom.dcmread(path, stop_before_pixels=True).get("Modality"))
+    assert found - {None} <= KINDS
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +91,8 @@ def test_text_in_pixels_refuses_the_object_and_a_rule_blanks_it(
     rules = tmp_path / "rules.toml"
     rules.write_text('[[rule]]\nmodality = "CR"\nblank = [[0, 0, 10000, 40]]\n')
     assert archimage(*common, "--rules", rules).code == 0
+    (tmp_path / "data" / "archimage.toml").write_text(f'[deidentification]\nrules = "{rules}"\n')
+    assert archimage(*common).code == 0
     (written,) = (tmp_path / "out").iterdir()
     result = pydicom.dcmread(written)
     assert (result.BurnedInAnnotation, result.DeidentificationMethodCodeSequence[1].CodeValue) == ("NO", "113101")

@@ -45,6 +45,11 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/api/v1/nodes", timeout=_WITHIN_S) as answer:
             return {node["ae_title"] for node in json.load(answer)}
 
+    def projects(self) -> dict[str, str]:
+        """Return for which project what goes to each node is de-identified."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/api/v1/nodes", timeout=_WITHIN_S) as answer:
+            return {node["ae_title"]: node["deidentify"] for node in json.load(answer)}
+
     def has_said(self, text: str) -> bool:
         """Tell whether the log holds a text."""
         return text in self.log.read_text("utf-8")
@@ -121,3 +126,38 @@ def test_who_asks_is_told_when_it_listens(tmp_path: Path, abstract: bool) -> Non
         with serving(tmp_path, "", notify=name) as server:
             assert channel.recv(100) == b"READY=1"
             assert server.lets_in("ANY")
+
+
+def test_rules_and_projects_are_read_again_and_wrong_ones_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rules = tmp_path / "data" / "rules.toml"
+    rules.write_text('[[rule]]\nmodality = "US"\nblank = []\n')
+    node = '[nodes.A]\nhost = "192.0.2.1"\nport = 104\ndeidentify = "{}"\n'
+    with serving(tmp_path, '[deidentification]\nrules = "rules.toml"\n' + node.format("one")) as server:
+        for wrong, text in (("rule 1 of regions", ""), ("no name of a project", node.format("no name"))):
+            rules.write_text('[[rule]]\nmodality = "US"\n' + ("" if not text else "blank = []\n"))
+            server.reload('[deidentification]\nrules = "rules.toml"\n' + (text or node.format("two")))
+            assert wait_until(lambda wrong=wrong: server.has_said(wrong), _WITHIN_S)  # type: ignore[misc]
+        assert server.projects() == {"A": "one"}
+        server.reload('[deidentification]\nrules = "rules.toml"\n' + node.format("three"))
+        assert wait_until(lambda: server.projects() == {"A": "three"}, _WITHIN_S)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[deidentification]\nrules = "gone.toml"\n', "gone.toml cannot be read"),
+        ('[nodes.A]\nhost = "a"\nport = 1\ndeidentify = "p"\ndeidentify_options = ["x"]\n', "nodes.A: no option"),
+    ],
+)
+def test_a_start_with_rules_or_projects_that_are_wrong_says_which(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    command = [sys.executable, "-m", "archimage", "serve", "--data", str(tmp_path / "data")]
+    ended = subprocess.run(
+        [*command, "--config", str(tmp_path / "settings.toml"), "--dicom-port", "0", "--http-port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=_WITHIN_S * 3,
+        check=False,
+    )
+    assert (ended.returncode, told in ended.stderr) == (2, True), ended.stderr

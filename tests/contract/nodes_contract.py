@@ -6,7 +6,16 @@ from archimage.model.nodes import Node
 from archimage.peer_ports import Nodes
 
 ONE = Node("ONE", "192.0.2.1", 104, "the first", created_at=10.0, changed_at=10.0)
-TWO = Node("TWO", "2001:db8::2", 11112, created_at=20.0, changed_at=20.0)
+TWO = Node(
+    "TWO",
+    "2001:db8::2",
+    11112,
+    tls=True,
+    created_at=20.0,
+    changed_at=20.0,
+    deidentify="trial",
+    deidentify_options=("retain-uids", "clean-graphics"),
+)
 
 
 class NodesContract:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,12 +130,16 @@ def run(*arguments: str | Path | int, timeout_s: float = 60.0) -> subprocess.Com
 
 @contextmanager
 def process(
-    arguments: Sequence[str | Path | int], log: Path, *, cwd: Path | None = None
+    arguments: Sequence[str | Path | int],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] = ENVIRONMENT,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program in the background; its output goes to log."""
     with log.open("wb") as output:
         running = subprocess.Popen(
-            [str(part) for part in arguments], stdout=output, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=cwd
+            [str(part) for part in arguments], stdout=output, stderr=subprocess.STDOUT, env=env, cwd=cwd
         )
     try:
         yield running
@@ -169,9 +173,16 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def listener(arguments: Sequence[str | Path | int], port: int, log: Path) -> Iterator[None]:
+def listener(
+    arguments: Sequence[str | Path | int],
+    port: int,
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] = ENVIRONMENT,
+) -> Iterator[None]:
     """Run a server and wait until it listens."""
-    with process(arguments, log) as running:
+    with process(arguments, log, cwd=cwd, env=env) as running:
         wait_until(running, lambda: listens(port), log)
         yield
 

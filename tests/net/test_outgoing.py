@@ -59,7 +59,7 @@ async def test_what_is_stored_goes_first_and_nothing_is_ever_lost(
 ) -> None:
     (planned,) = plan([instance(stored)], map(context, accepted))
     assert planned.transfer_syntax_uid == sent
-    assert planned.transcoded is (sent not in {None, stored})
+    assert planned.is_made is (sent not in {None, stored})
 
 
 async def test_only_accepted_contexts_of_the_same_class_and_of_our_role_count() -> None:

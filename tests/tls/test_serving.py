@@ -12,6 +12,7 @@ import pytest
 
 from archimage.protocol.pdu import AssociateAccept, AssociateReject
 from tests.attacks.server import Server, running, wait_until
+from tests.attacks.trail import is_told
 from tests.attacks.wire import Peer, request
 from tests.tls.keys import Keys
 from tests.tls.peers import WITHIN_S, gets_in, secured
@@ -39,6 +40,8 @@ def test_an_ae_title_comes_with_its_own_certificate_only(bound: Server, keys: Ke
         assert peer.associate(request(calling="CT1")) == AssociateReject(1, 1, 3)
     assert "comes with another certificate than tls.peers names" in bound.log
     assert "comes without the certificate that tls.peers names" in bound.log
+    for why in ("comes with another certificate than", "comes without the certificate that"):
+        assert is_told(bound, "110113", "AETITLES=CT1", why)
 
 
 def _reload(server: Server, said: str) -> None:
@@ -119,7 +122,7 @@ def test_https_serves_and_wants_certificates_where_it_is_told_to(keys: Keys, tmp
         nameless = http.client.HTTPSConnection("localhost", port, context=keys.client())
         with closing(nameless), pytest.raises(OSError, match=r"certificate required|closed|reset|EOF"):
             _ask(nameless)
-        assert "it sent no certificate" in server.log
+        assert wait_until(lambda: "it sent no certificate" in server.log, WITHIN_S)
 
 
 def _ask(connection: http.client.HTTPConnection) -> None:

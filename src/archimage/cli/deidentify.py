@@ -26,7 +26,13 @@ Options = Annotated[
     list[str] | None, typer.Option("--option", help="An option of the profile; may be repeated.", metavar="NAME")
 ]
 Rules = Annotated[
-    Path | None, typer.Option("--rules", help="TOML file of regions to blank by device.", exists=True, dir_okay=False)
+    Path | None,
+    typer.Option(
+        "--rules",
+        help="TOML file of regions to blank, in place of the settings'.",
+        exists=True,
+        dir_okay=False,
+    ),
 ]
 KeepPixels = Annotated[bool, typer.Option("--keep-pixels", help="Neither blank pixels nor look for text in them.")]
 
@@ -52,13 +58,15 @@ def deidentify(  # noqa: PLR0913, PLR0917 - one parameter per option of the comm
     from archimage.dicom.deidentify.objects import Profile
     from archimage.dicom.deidentify.options import Option, parse_options
     from archimage.dicom.deidentify.pseudonyms import Pseudonyms
-    from archimage.dicom.deidentify.regions import parse_rules
+    from archimage.dicom.deidentify.regions import read_rules
     from archimage.services.sources import sources
     from archimage.storage.secrets import project_secret
 
     options = parse_options([*(option or ()), *(() if keep_pixels else (Option.CLEAN_PIXEL_DATA,))])
-    regions = parse_rules(rules.read_text("utf-8")) if rules else ()
-    directory = load({"storage": {"directory": data}}, config).storage.directory
+    settings = load({"storage": {"directory": data}}, config)
+    directory, configured = settings.storage.directory, settings.deidentification.rules
+    path = rules or (directory / configured if configured else None)
+    regions = read_rules(path) if path else ()
     profile = Profile(options, Pseudonyms(project_secret(directory, project)), regions)
     output.mkdir(parents=True, exist_ok=True)
     total, stage = Sum(), Stage("De-identifying")

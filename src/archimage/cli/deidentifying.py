@@ -8,29 +8,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Final
 
 from archimage.cli.workbench import PIECE_BYTES, Workbench
 from archimage.dicom.deidentify.objects import Profile
-from archimage.errors import (
-    ArchimageError,
-    ConflictError,
-    IdentityMismatchError,
-    InvalidPixelDataError,
-    NotAcceptableError,
-    OutOfResourcesError,
-)
-from archimage.services.deidentification import DeidentificationService, Deidentified
+from archimage.errors import ArchimageError, ConflictError, NotAcceptableError
+from archimage.services.deidentification import DeidentificationService, Deidentified, reason_of
 from archimage.services.sources import HEAD_BYTES, Source, identify, read_pieces
-
-_REASONS: Final = (
-    (ConflictError, "another object with its SOP Instance UID came before it"),
-    (IdentityMismatchError, "it has no SOP Class UID or no SOP Instance UID"),
-    (InvalidPixelDataError, "its pixels cannot be decoded"),
-    (OutOfResourcesError, "there is no room for it"),
-    (ArchimageError, "it cannot be read as an object of DICOM"),
-)
-"""What is said of errors, which may quote what stands in an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +85,7 @@ class FileDeidentifier:
             total.problems.append(Problem(number, source.name, str(error)))
         except (ArchimageError, OSError) as error:
             total.failed += 1
-            reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "the disk refuses it")
-            total.problems.append(Problem(number, source.name, reason))
+            total.problems.append(Problem(number, source.name, reason_of(error)))
         else:
             total.skipped += made is None
             total.written += made is not None

@@ -103,12 +103,13 @@ def _reached(host: str) -> str:
 
 async def _probed(subject: str, config: Config) -> Finding:
     """Ask the server that listens; raises ValueError where it is not ours."""
-    system = await _asked(config, "/api/v1/system")
-    if system.get("name") != "archimage":
+    about = (await _asked(config, "/openapi.json")).get("info", {})  # which needs no login
+    if about.get("title") != "archimage":
         raise ValueError("it does not say that it is archimage")
-    version, directory = str(system.get("version")), Path(str(system.get("directory")))
+    version = str(about.get("version"))
     told = f"archimage {version} answers"
-    if directory != config.storage.directory.resolve():
+    directory = (await _asked(config, "/api/v1/system")).get("directory")  # told to whoever may do something there
+    if directory is not None and Path(str(directory)) != config.storage.directory.resolve():
         step = "Name the same directory with --data, or another port with the settings."
         return Finding("ports", subject, "warning", f"{told}, with the archive in {directory}", step)
     checks = (await _asked(config, "/ready")).get("checks", {})

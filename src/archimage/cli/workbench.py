@@ -1,7 +1,7 @@
 """A place to work on files that are in no archive: a temporary folder, what reads in it, workers for pixels."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -10,38 +10,16 @@ from typing import Final, Self
 
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
-from archimage.model.query import Query
-from archimage.model.records import FrameTable, StoredInstance
+from archimage.model.records import StoredInstance
 from archimage.services.frames import FrameService
 from archimage.services.sources import Identity, Source, read_pieces
+from archimage.services.unindexed import NoIndex
 from archimage.storage.cache import FilesystemCache
 from archimage.storage.filesystem import FileReader
 
 PIECE_BYTES: Final = 1 << 20
 _WAITING: Final = 256
 """Frames that may wait for a worker."""
-
-
-class NoIndex:
-    """Knows nothing of files that are in no archive: they are looked into. Implements `services.frames.Known`."""
-
-    def lookup(
-        self,
-        sop_instance_uid: str,  # noqa: ARG002
-        *,
-        study_instance_uid: str | None = None,  # noqa: ARG002
-        series_instance_uid: str | None = None,  # noqa: ARG002
-    ) -> StoredInstance | None:
-        """Know nothing."""
-        return None
-
-    def frames(self, sop_instance_uid: str, *, path: str | None = None) -> FrameTable | None:  # noqa: ARG002
-        """Know nothing."""
-        return None
-
-    def instances(self, query: Query) -> Iterator[Sequence[StoredInstance]]:  # noqa: ARG002
-        """Know nothing."""
-        return iter(())
 
 
 class Folder:

@@ -14,6 +14,7 @@ from archimage.services import (
     audit_gathering,
     audit_messages,
     changes,
+    deidentified,
     events,
     importing,
     intake,
@@ -267,9 +268,16 @@ QUEUES: Final = (
     Entry(
         "objects transcoded ahead",
         "queue",
-        "the same, where some of them are transcoded",
+        "the same, where some of them are transcoded or de-identified",
         "No more are begun until a group was sent.",
-        2 * outgoing.TRANSCODED_AHEAD,
+        2 * outgoing.MADE_AHEAD,
+    ),
+    Entry(
+        "objects de-identified ahead",
+        "queue",
+        "objects of one copy or archive that are de-identified at once",
+        "No more are begun until the first of them was stored or given.",
+        deidentified.AHEAD,
     ),
     Entry(
         "frames in flight",

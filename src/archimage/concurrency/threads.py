@@ -49,7 +49,7 @@ THREADS: Final = (
     Entry(
         "default",
         "threads",
-        "probes and metrics",
+        "probes and metrics; whether users of associations are who they say",
         f"They {_IN_TURN} A probe that is not answered in {probes.TIMEOUT_S:g} s says that it failed.",
         sizes.DEFAULT_THREADS,
         formula="cores + 4, at most 32",
@@ -57,7 +57,7 @@ THREADS: Final = (
     Entry(
         "tasks",
         "threads",
-        "background tasks: sending, retrieving, deleting, unpacking, changing",
+        "background tasks: sending, retrieving, deleting, unpacking, changing, de-identifying",
         "Tasks wait, which /activity shows; see background tasks.",
         tasks.THREADS,
     ),
@@ -67,6 +67,13 @@ THREADS: Final = (
         "objects that C-MOVE, C-GET and sending transcode; they wait for pixel processes",
         f"Objects {_IN_TURN}",
         app.TRANSCODING_THREADS,
+    ),
+    Entry(
+        "deidentify",
+        "threads",
+        "objects that are de-identified, for copies, archives and nodes; they wait for pixel processes and the disk",
+        f"Objects {_IN_TURN}",
+        app.DEIDENTIFYING_THREADS,
     ),
     Entry(
         "upload",

@@ -116,8 +116,19 @@ class NodeTable:
 
 
 def _node(row: Sequence[Any]) -> Node:
-    ae_title, host, port, description, tls, created_at, changed_at = row
-    return Node(ae_title, host, port, description, bool(tls), NodeSource.STORED, created_at, changed_at)
+    ae_title, host, port, description, tls, created_at, changed_at, deidentify, options = row
+    return Node(
+        ae_title,
+        host,
+        port,
+        description,
+        bool(tls),
+        NodeSource.STORED,
+        created_at,
+        changed_at,
+        deidentify=deidentify,
+        deidentify_options=tuple(options.split()),
+    )
 
 
 def _row(kept: Node) -> dict[str, object]:
@@ -129,4 +140,6 @@ def _row(kept: Node) -> dict[str, object]:
         "tls": int(kept.tls),
         "created_at": kept.created_at,
         "changed_at": kept.changed_at,
+        "deidentify": clean(kept.deidentify),
+        "deidentify_options": clean(" ".join(kept.deidentify_options)),
     }

@@ -40,7 +40,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0010"
+REVISION: Final = "0011"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -160,6 +160,8 @@ node: Final = Table(
     Column("tls", Integer, nullable=False, server_default="0"),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
+    Column("deidentify", Text, nullable=False, server_default=""),
+    Column("deidentify_options", Text, nullable=False, server_default=""),
     UniqueConstraint("ae_title"),
 )
 label: Final = Table(

@@ -127,7 +127,8 @@ class AuditObject:
     """What an event is about.
 
     query stands in place of the name where the event is a query; details are names to bytes; sop_classes maps SOP
-    Class UIDs, empty where not known, to a number of instances.
+    Class UIDs, empty where not known, to a number of instances. anonymized tells that identifiers were taken out of
+    what was given away; None where there is nothing to tell.
     """
 
     id: str
@@ -139,6 +140,7 @@ class AuditObject:
     details: tuple[tuple[str, bytes], ...] = ()
     sop_classes: Mapping[str, int] = field(default_factory=dict)
     accession_numbers: tuple[str, ...] = ()
+    anonymized: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from archimage.model.projects import Purpose
+
 
 class NodeSource(StrEnum):
     """Where a node was entered."""
@@ -23,6 +25,8 @@ class Login:
 class Node:
     """A remote node; tls says whether it is called with TLS, and login as which user, if as one.
 
+    deidentify names the project for which everything that goes to it is de-identified, empty where nothing is.
+
     The times are seconds since 1970, UTC, and None for one that stands in the settings.
     """
 
@@ -35,6 +39,13 @@ class Node:
     created_at: float | None = None
     changed_at: float | None = None
     login: Login | None = None
+    deidentify: str = ""
+    deidentify_options: tuple[str, ...] = ()
+
+    @property
+    def purpose(self) -> Purpose | None:
+        """What objects that go to it are de-identified for; None where they go as they are."""
+        return Purpose(self.deidentify, self.deidentify_options) if self.deidentify else None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}{' (TLS)' if self.tls else ''}"

@@ -13,6 +13,7 @@ from archimage.errors import (
     LocalProtocolError,
     TimerExpiredError,
 )
+from archimage.model.projects import Purpose
 from archimage.net import reasons
 from archimage.net.transport import Connection
 from archimage.protocol.command import Command
@@ -41,7 +42,8 @@ Pieces = AsyncIterable[Buffer] | Buffer
 class RemoteNode:
     """Another application entity, where it listens, and the context of TLS if it is to be called with that.
 
-    identity is the user who calls, if that is to be told.
+    identity is the user who calls, if that is to be told. purpose is what stored objects that go there are
+    de-identified for, None where they go as they are.
     """
 
     ae_title: str
@@ -49,6 +51,7 @@ class RemoteNode:
     port: int
     tls: ssl.SSLContext | None = None
     identity: UserIdentity | None = None
+    purpose: Purpose | None = None
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"

@@ -9,6 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from archimage.buffers import BUFFER_BYTES, BufferPool
 from archimage.errors import ArchimageError, CancelledError, StorageError
+from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader
 
 _POOLED_BYTES: Final = range(128 << 10, BUFFER_BYTES + 1)
@@ -31,6 +32,10 @@ class Readable(Protocol):
     def pieces(self) -> AsyncGenerator[memoryview, None] | memoryview:
         """The bytes, once it is prepared."""
 
+    @property
+    def made(self) -> StoredInstance | None:
+        """The object that these are the bytes of, once it is prepared, where it was made of the stored one."""
+
     def close(self) -> None:
         """Let the object go."""
 
@@ -44,7 +49,15 @@ class Source:
     Opening and reading are two steps, so that the disk can fetch many objects at once.
     """
 
-    def __init__(self, reader: BlobReader, offset: int, executor: Executor, buffers: BufferPool) -> None:
+    def __init__(
+        self,
+        reader: BlobReader,
+        offset: int,
+        executor: Executor,
+        buffers: BufferPool,
+        made: StoredInstance | None = None,
+    ) -> None:
+        self.made = made
         self._reader = reader
         self._executor = executor
         self._buffers = buffers
@@ -144,6 +157,11 @@ class ComingSource:
     def pieces(self) -> AsyncGenerator[memoryview, None] | memoryview:
         """The bytes, once it is prepared."""
         return memoryview(b"") if self._source is None else self._source.pieces
+
+    @property
+    def made(self) -> StoredInstance | None:
+        """The object that these are the bytes of, where it was made of the stored one."""
+        return None if self._source is None else self._source.made
 
     def close(self) -> None:
         """Let the object go, as soon as it is there."""

@@ -9,11 +9,13 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from archimage.dicom.deidentify.targets import LOSSLESS
 from archimage.errors import (
     ArchimageError,
     AssociationError,
     ContextNotAcceptedError,
     DicomError,
+    NotAcceptableError,
     ServiceError,
     StorageError,
 )
@@ -96,7 +98,8 @@ class NodeSender:
 
         originator is the AE title and message id of the C-MOVE that this belongs to.
         """
-        for batch in batches(instances, MAX_CONTEXTS // 2):  # as proposed, and uncompressed
+        forms = 2 if node.purpose is None else 3  # as it is stored, blanked without loss, and uncompressed
+        for batch in batches(instances, MAX_CONTEXTS // forms):
             if errand.cancelled.is_set():
                 return
             before = errand.tally.remaining
@@ -117,7 +120,9 @@ class NodeSender:
                     errand.count(instance.sop_instance_uid, Outcome.FAILED)
 
     async def _connect(self, node: RemoteNode, batch: Sequence[StoredInstance]) -> ClientAssociation:
-        pairs = ((instance.sop_class_uid, instance.transfer_syntax_uid) for instance in batch)
+        pairs = [(instance.sop_class_uid, instance.transfer_syntax_uid) for instance in batch]
+        if node.purpose is not None:
+            pairs += [(sop_class, LOSSLESS[syntax]) for sop_class, syntax in pairs if syntax in LOSSLESS]
         return await connect(
             node, calling_ae_title=self._calling_ae_title, contexts=for_sending(pairs), settings=self._settings
         )
@@ -129,7 +134,7 @@ class NodeSender:
         errand: Errand,
         originator: tuple[str, int] | None,
     ) -> AsyncGenerator[None, None]:
-        planned = plan(batch, association.contexts)
+        planned = plan(batch, association.contexts, association.node.purpose)
         return send_each(self._outbound, planned, errand, str(association.node), _over(association, originator))
 
 
@@ -159,6 +164,11 @@ async def _sub_operation(errand: Errand, outgoing: Outgoing, source: Readable | 
     try:
         if isinstance(source, ArchimageError):
             raise source
+        made = source.made
+        if made is not None:
+            instance, syntax = made, made.transfer_syntax_uid
+        elif outgoing.purpose is not None:
+            raise NotAcceptableError("its identifiers were not taken out")
         status = await send(instance, syntax or instance.transfer_syntax_uid, source.pieces)
         if is_success(status):
             return errand.count(uid, Outcome.COMPLETED)

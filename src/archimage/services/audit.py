@@ -6,10 +6,12 @@ Everything here returns at once, from any thread; what has to be looked up is lo
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from archimage.audit_ports import AuditSink
+from archimage.errors import StorageError
 from archimage.model import audit, callers
 from archimage.model.access import Principal
 from archimage.model.attributes import Level
@@ -34,6 +36,7 @@ from archimage.model.hashed import Named
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
+from archimage.services.deidentified import Exported
 
 UniqueKeys = Mapping[Level, tuple[str, ...]]
 REMEMBERED: Final = 1_000
@@ -56,6 +59,8 @@ class AuditService:
         self._gathering = Gathering(self._begun, self._ended, most_named=MAX_NAMED)
         self._peers: OrderedDict[str, Peer] = OrderedDict()
         self._started = False
+        self.deidentifies: Callable[[str], bool] = lambda _: False
+        """Tells whether what goes to an AE title is de-identified; blocks."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the archive."""
@@ -138,12 +143,20 @@ class AuditService:
         here, also = self.messages.here(), () if asking == receiver else (asking,)
 
         def told() -> Iterable[AuditEvent]:
+            anonymized = self._is_anonymized(receiver)
             for study, instances in studies_of(self._index, uids).items() or [("", [])]:
                 subject = subject_of(self._index, study) if study else Subject("")
                 for found in _parts(subject, instances, set(failed), failure):
-                    yield self.messages.transferred(here, receiver, found, stored=False, also=also)
+                    given = replace(found, anonymized=anonymized)
+                    yield self.messages.transferred(here, receiver, given, stored=False, also=also)
 
         self._sink.record(told)
+
+    def _is_anonymized(self, receiver: Participant) -> bool | None:
+        """Tell whether what goes to somebody is de-identified; None where it is not, or nobody knows."""
+        with suppress(StorageError):
+            return self.deidentifies(receiver.user_id) or None
+        return None
 
     # The web
 
@@ -199,10 +212,23 @@ class AuditService:
         """Tell that somebody has looked into the audit trail."""
         self._tell(self.messages.used(person(caller), uri, what))
 
+    def deidentified(self, exported: Exported) -> None:
+        """Tell that objects of a study were given away, or copied, without their identifiers."""
+        who, failed = person(callers.current()), exported.failed_uids
+
+        def told() -> Iterable[AuditEvent]:
+            subject = subject_of(self._index, exported.study_instance_uid)
+            if exported.sop_classes:
+                yield self.messages.exported(who, Instances(subject, exported.sop_classes, anonymized=True))
+            if failed:
+                reason = f"refused for project {exported.project}: {len(failed)} could not be made safe"
+                yield self.messages.exported(who, Instances(subject, {}, len(failed), failed, reason))
+
+        self._sink.record(told)
+
     def changed(self, change: Change) -> None:
         """Tell that somebody has what is kept of a patient changed."""
-        who = person(Caller("web", "", Principal(address=change.asker.address)))
-        subject = Subject("", change.patient.patient_id)
+        subject, who = Subject("", change.patient.patient_id), person(callers.current())
         self._tell(self.messages.patient_record(who, [subject], f"{change.kind.value}: {change.reason}"))
 
     def change_ended(self, change: Change) -> None:

@@ -45,13 +45,17 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """Instances of one study that somebody had to do with; failed_uids are those with which it did not work."""
+    """Instances of one study that somebody had to do with; failed_uids are those with which it did not work.
+
+    anonymized tells that what was given away of them was de-identified before.
+    """
 
     subject: Subject
     sop_classes: Mapping[str, int] = field(default_factory=dict)
     failed: int = 0
     failed_uids: Sequence[str] = ()
     reason: str = ""
+    anonymized: bool | None = None
 
 
 class Asked(NamedTuple):
@@ -257,6 +261,7 @@ def _objects(found: Instances) -> tuple[AuditObject, ...]:
         sop_classes={"": found.failed} if found.failed else found.sop_classes,
         details=details,
         accession_numbers=(subject.accession_number,) if subject.accession_number else (),
+        anonymized=found.anonymized,
     )
     return study, _patient(subject)
 

@@ -15,7 +15,16 @@ from archimage.dicom.layout import SPECTROSCOPY_DATA, layout_of
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.reencode import element_head, plain_syntax
 from archimage.dicom.transcode import Piece
-from archimage.errors import NotAcceptableError
+from archimage.errors import (
+    ArchimageError,
+    ConflictError,
+    IdentityMismatchError,
+    InvalidPixelDataError,
+    NotAcceptableError,
+    NotFoundError,
+    OutOfResourcesError,
+    UnavailableError,
+)
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -25,17 +34,44 @@ from archimage.services.frames import FrameService
 _FRAMES_IN_FLIGHT: Final = 8
 _BYTES_IN_FLIGHT: Final = 16 << 20
 
+_REASONS: Final = (
+    (ConflictError, "another object with its SOP Instance UID came before it"),
+    (IdentityMismatchError, "it has no SOP Class UID or no SOP Instance UID"),
+    (InvalidPixelDataError, "its pixels cannot be decoded"),
+    (OutOfResourcesError, "there is no room for it"),
+    (UnavailableError, "too many images wait to be processed"),
+    (NotFoundError, "it was removed meanwhile"),
+    (ArchimageError, "it cannot be read as an object of DICOM"),
+)
+"""What is said of errors, which may quote what stands in an object."""
+
 Result = Future[tuple[dict[str, Any], bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Deidentified:
-    """A new object as a Part 10 file, open until it is closed, and how many attributes were changed in which way."""
+    """A new object as a Part 10 file, open until it is closed, and how many attributes were changed in which way.
+
+    instance describes it, and stands in no index.
+    """
 
     file: BlobReader
-    sop_instance_uid: str
+    instance: StoredInstance
+    study_instance_uid: str
     counts: dict[str, int]
     frames: int
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Its SOP Instance UID, a new one unless UIDs were to be kept."""
+        return self.instance.sop_instance_uid
+
+
+def reason_of(error: ArchimageError | OSError) -> str:
+    """Say why an object was not de-identified, in words that quote nothing of it."""
+    if isinstance(error, NotAcceptableError):
+        return str(error)
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "the disk refuses it")
 
 
 class DeidentificationService:
@@ -67,10 +103,16 @@ class DeidentificationService:
         try:
             lengths = self._cleaned(instance, plan, aside)
             frames = _read_back(aside, lengths) if lengths else self._stored(instance, plan)
-            file.write([_meta(plan)])
+            file.write([meta := _meta(plan)])
             for piece in plan.transcoding.pieces(frames, lengths, trailing):
                 file.write([piece])
-            return Deidentified(file.keep(), plan.sop_instance_uid, plan.counts, self._frames.frame_count(instance))
+            made = file.keep()
+            self._files.remove(name)  # whoever has it open reads it; nothing of it is to stay
+            described = StoredInstance(
+                plan.sop_instance_uid, plan.sop_class_uid, plan.target, name, made.size_bytes, len(meta), b""
+            )
+            count = self._frames.frame_count(instance)
+            return Deidentified(made, described, plan.study_instance_uid, plan.counts, count)
         finally:
             file.discard()
             aside.discard()

@@ -14,16 +14,20 @@ from typing import Final
 
 from archimage.config import NodeConfig
 from archimage.errors import (
+    ConfigError,
     ConflictError,
     InvalidRequestError,
     NotFoundError,
     OutOfResourcesError,
+    ServiceError,
     UnknownDestinationError,
 )
 from archimage.model.events import NodeChanged
 from archimage.model.ids import is_ae_title
 from archimage.model.nodes import Login, Node, NodeSource
+from archimage.model.projects import Purpose
 from archimage.peer_ports import Nodes
+from archimage.services.projects import checked
 
 MAX_NODES: Final = 4_096
 MAX_HOST_LENGTH: Final = 253
@@ -39,13 +43,15 @@ def check_node(node: Node) -> Node:
     """Return a node without needless blanks.
 
     Raises:
-        InvalidRequestError: its AE title, host, port or description cannot be one; the message says which and why.
+        InvalidRequestError: its AE title, host, port, description, project or options cannot be; the message says why.
+        NotAcceptableError: an option of de-identification is not done here.
     """
     node = replace(
         node,
         ae_title=node.ae_title.strip(" "),
         host=node.host.strip().strip("[]"),
         description=node.description.strip(),
+        deidentify=node.deidentify.strip(),
     )
     if not is_ae_title(node.ae_title):
         raise _wrong(
@@ -55,9 +61,23 @@ def check_node(node: Node) -> Node:
         raise _wrong(f"host {node.host[:80]!r}: neither a host name nor an IP address")
     if not 1 <= node.port <= _MAX_PORT:
         raise _wrong(f"port {node.port}: a TCP port is 1 to {_MAX_PORT}")
+    check_purpose(node.deidentify, node.deidentify_options)
     if len(node.description) > MAX_DESCRIPTION_LENGTH or not node.description.isprintable():
         raise _wrong(f"description: at most {MAX_DESCRIPTION_LENGTH} printable characters, on one line")
     return node
+
+
+def check_purpose(project: str, options: tuple[str, ...]) -> None:
+    """Check for which project, and with which options, what goes to a node is de-identified.
+
+    Raises:
+        InvalidRequestError: they cannot be.
+        NotAcceptableError: an option is not done here.
+    """
+    if project:
+        checked(Purpose(project, options))
+    elif options:
+        raise _wrong("deidentify_options: options count for a project, which `deidentify` has to name")
 
 
 def _is_host(text: str) -> bool:
@@ -72,10 +92,16 @@ def _is_host(text: str) -> bool:
 
 
 def configured(nodes: Mapping[str, NodeConfig]) -> Iterator[Node]:
-    """Yield the nodes of the settings."""
+    """Yield the nodes of the settings; ConfigError where what goes to one cannot be de-identified as it says."""
     for ae_title, node in nodes.items():
         login = Login(node.user, node.passcode.get_secret_value()) if node.user else None
-        yield Node(ae_title, node.host, node.port, tls=node.tls, login=login)
+        project, options = node.deidentify, node.deidentify_options
+        try:
+            check_purpose(project, options)
+        except ServiceError as error:
+            raise ConfigError(f"nodes.{ae_title}: {error}", next_step=error.next_step) from None
+        known = Node(ae_title, node.host, node.port, tls=node.tls, login=login)
+        yield replace(known, deidentify=project, deidentify_options=options)
 
 
 class NodeService:
@@ -116,6 +142,11 @@ class NodeService:
         if node is None:
             raise UnknownDestinationError(f"no node {ae_title[:80]!r} is known here")
         return node
+
+    def deidentifies(self, ae_title: str) -> bool:
+        """Tell whether what goes to an AE title is de-identified."""
+        node = self.known(ae_title)
+        return node is not None and node.purpose is not None
 
     def add(self, node: Node) -> Node:
         """Keep a node and return it as it is kept.

@@ -6,16 +6,15 @@ Who has the secret can find out whose pseudonym is whose; without it the same ps
 """
 
 import os
-import re
 import secrets
 from pathlib import Path
 from typing import Final
 
-from archimage.errors import InvalidRequestError, StorageError
+from archimage.errors import StorageError
+from archimage.model.projects import check_project
 from archimage.storage.files import storage_errors, sync_directory
 
 SECRET_BYTES: Final = 32
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _FOLDER_MODE: Final = 0o700
 _MODE: Final = 0o600
 
@@ -27,9 +26,7 @@ def project_secret(directory: Path, project: str) -> bytes:
         InvalidRequestError: the name is not 1 to 64 letters, digits, hyphens and underscores.
         StorageError: it cannot be read or written, is damaged, or others than its owner may read it.
     """
-    if not _NAME.fullmatch(project):
-        raise InvalidRequestError(f"{project!r} is no name of a project: letters, digits, - and _, 64 at most")
-    path = directory / "deidentification" / f"{project}.secret"
+    path = directory / "deidentification" / f"{check_project(project)}.secret"
     with storage_errors("keep the secret of a project"):
         if not path.exists():
             _make(path)

@@ -32,6 +32,8 @@ Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archive"})
+"""What is read, and told by whoever gives it."""
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
@@ -67,7 +69,7 @@ def act_of(method: str, route: str) -> Act:
         return found
     if (route in _QUERIES and method == "GET") or route in _ASKING:
         return "search"
-    if method != "GET":
+    if method != "GET" or route in _ELSEWHERE:
         return "elsewhere"
     if "{id}" in route:
         return "exported" if route.endswith(_FILES) else "opened"

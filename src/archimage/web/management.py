@@ -10,6 +10,7 @@ from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
+from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.events import EventHub
 from archimage.services.identity import IdentityService
@@ -50,6 +51,7 @@ class ApiServices:
     uploads: UploadService
     preparing: PreparingService
     changes: ChangeService
+    deidentified: DeidentifiedService
     audit: AuditService
     signatures: SignatureService
     access: AccessService

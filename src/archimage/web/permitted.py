@@ -46,6 +46,8 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
     ("GET", "/labels"): _QUERY,
+    ("POST", "/studies/{study_uid}/deidentified"): Operation.MODIFY,
+    ("GET", "/studies/{study_uid}/deidentified/archive"): Operation.RETRIEVE,
     ("PUT", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
     ("DELETE", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
     ("POST", "/changes/preview"): Operation.MODIFY,
@@ -143,7 +145,17 @@ _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
 }
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
-_WHOLE: Final = frozenset({f"{ROOT}/changes", f"{ROOT}/changes/{{number}}", f"{_NODE}/query", f"{_NODE}/retrieve"})
+_WHOLE: Final = frozenset(
+    {
+        ("GET", f"{ROOT}/changes"),
+        ("GET", f"{ROOT}/changes/{{number}}"),
+        ("POST", f"{ROOT}/changes/{{number}}/cancel"),
+        ("POST", f"{ROOT}/changes/{{number}}/resume"),
+        ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
+        ("POST", f"{_NODE}/query"),
+        ("POST", f"{_NODE}/retrieve"),
+    }
+)
 """What is of no part of the archive, and so for nobody who was granted a part alone."""
 
 
@@ -237,7 +249,7 @@ class Permits:
             raise NotAuthorisedError("nobody may do this")
         named = variables_of(route, scope["path"]) if operation is Operation.MOVE_TO else {}
         grant = self._access.permit(principal, operation, named.get("ae_title:path"))
-        if grant.within and route in _WHOLE:
+        if grant.within and (scope["method"], route) in _WHOLE:
             raise NotAuthorisedError(f"{principal.name} may do this with a part of the archive alone, and it is of all")
         return grant
 

@@ -5,5 +5,6 @@ pseudonyms    values that stand for others, under a secret    words        ident
 values        dummies, and dates that are moved               codes        coded entries
 attributes    one data set, at every depth                    content      structured content, graphics
 regions       which pixels of which device hold text          frames       blanks them, and prepares the search
-glyphs        finds rows of letters in pixels                 objects      all of it for one object
+glyphs        finds rows of letters in pixels                 targets      in which form pixels are written anew
+objects       all of it for one object
 """

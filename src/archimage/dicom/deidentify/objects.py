@@ -4,54 +4,27 @@ What cannot be made safe is refused: documents of another format, videos, images
 and of which no rule tells where.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from pydicom.dataset import Dataset
 
 from archimage import __version__
-from archimage.dicom.codecs.syntaxes import (
-    EXPLICIT_BIG_ENDIAN,
-    EXPLICIT_LITTLE_ENDIAN,
-    HTJ2K,
-    HTJ2K_LOSSLESS,
-    JPEG_2000,
-    JPEG_2000_LOSSLESS,
-    JPEG_LS,
-    JPEG_LS_NEAR,
-    JPEG_XL,
-    JPEG_XL_LOSSLESS,
-    JPEG_XL_RECOMPRESSION,
-    LOSSY_JPEG,
-    VIDEO,
-)
+from archimage.dicom.codecs.syntaxes import VIDEO
 from archimage.dicom.deidentify.attributes import AttributeCleaner
 from archimage.dicom.deidentify.frames import FrameCleaning
 from archimage.dicom.deidentify.options import BASIC_PROFILE, CODES, Option
 from archimage.dicom.deidentify.pseudonyms import Pseudonyms
 from archimage.dicom.deidentify.regions import Blanking, RegionRule, blanking_of
 from archimage.dicom.deidentify.subjects import subject_of
+from archimage.dicom.deidentify.targets import LOSSLESS
 from archimage.dicom.encode import decode_identifier, encode_dataset
 from archimage.dicom.layout import PIXEL_DATA
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.reencode import plain_syntax
 from archimage.dicom.transcode import Transcoding
 from archimage.errors import NotAcceptableError
-
-_LOSSLESS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        EXPLICIT_BIG_ENDIAN: EXPLICIT_LITTLE_ENDIAN,
-        HTJ2K: HTJ2K_LOSSLESS,
-        JPEG_2000: JPEG_2000_LOSSLESS,
-        JPEG_LS_NEAR: JPEG_LS,
-        JPEG_XL: JPEG_XL_LOSSLESS,
-        JPEG_XL_RECOMPRESSION: JPEG_XL_LOSSLESS,
-        **dict.fromkeys(LOSSY_JPEG, JPEG_2000_LOSSLESS),
-    }
-)
-"""In which transfer syntax frames are written anew that were changed; those of any other stay in theirs."""
 
 _METHOD: Final = f"archimage {__version__}, PS3.15 Annex E 2026d"
 
@@ -70,7 +43,7 @@ class Deidentification:
 
     transcoding       gives the new data set, of frames that were cleaned
     cleaning          what is done with each frame; None where the frames are left alone
-    sop_class_uid, sop_instance_uid   of the new object
+    sop_class_uid, sop_instance_uid, study_instance_uid   of the new object
     counts            how many attributes were removed, emptied, replaced and cleaned
     """
 
@@ -96,7 +69,7 @@ class Deidentification:
         cleaner.clean(dataset)
         _mark(dataset, profile.options, cleaned=looked_at)
         changes = blanking is not None or unused
-        target = _LOSSLESS.get(transfer_syntax_uid, transfer_syntax_uid) if changes else transfer_syntax_uid
+        target = LOSSLESS.get(transfer_syntax_uid, transfer_syntax_uid) if changes else transfer_syntax_uid
         self.transcoding = Transcoding(encode_dataset(dataset, plain), transfer_syntax_uid, target, None, pixel)
         self.target = target
         self.cleaning: FrameCleaning | None = None
@@ -104,6 +77,7 @@ class Deidentification:
             self.cleaning = FrameCleaning(self.transcoding.frames, blanking, unused)
         self.sop_class_uid = str(dataset.get("SOPClassUID") or "")
         self.sop_instance_uid = str(dataset.get("SOPInstanceUID") or "")
+        self.study_instance_uid = str(dataset.get("StudyInstanceUID") or "")
         self.counts = cleaner.counts
 
 

@@ -17,6 +17,7 @@ The first rule that fits counts; those of the user come before ours. An empty `b
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -88,6 +89,14 @@ def blanking_of(header: Dataset, rules: Sequence[RegionRule]) -> Blanking | None
     """Return what the first rule that fits has blanked, None where none does."""
     found = (rule.blanking(header) for rule in (*rules, *OWN_RULES))
     return next((blanking for blanking in found if blanking is not None), None)
+
+
+def read_rules(path: Path) -> tuple[RegionRule, ...]:
+    """Read the rules of a file; ConfigError where they cannot be read, or are not as they have to be."""
+    try:
+        return parse_rules(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"rules of regions in {path} cannot be read: {error}") from None
 
 
 def parse_rules(text: str) -> tuple[RegionRule, ...]:

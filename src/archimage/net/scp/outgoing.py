@@ -1,4 +1,4 @@
-"""In which transfer syntax an object goes out, and its bytes in that one: as they are stored, or transcoded ahead.
+"""In which form an object goes out, and its bytes: as they are stored, or transcoded or de-identified ahead.
 
 Ref: PS3.4 §C.4.2.2.1, §C.4.3.2: what presentation contexts the receiver has accepted decides.
 """
@@ -10,27 +10,35 @@ from dataclasses import dataclass
 from typing import Final
 
 from archimage.buffers import BufferPool
-from archimage.errors import ContextNotAcceptedError
+from archimage.errors import ContextNotAcceptedError, NotAcceptableError
+from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.net.reading import GROUP_ITEMS, ComingSource, Readable, ReadAhead, Source
+from archimage.ports import BlobReader
 from archimage.protocol.negotiation import NegotiatedContext
+from archimage.services.projects import ProjectService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.transcoding import TranscodingService, substitutes
 
-TRANSCODED_AHEAD: Final = 4
+MADE_AHEAD: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An instance, and the transfer syntax to send it in; None where the receiver takes none that it can be had in."""
+    """An instance, and the transfer syntax to send it in; None where the receiver takes none that it can be had in.
+
+    With a purpose it is de-identified first, and only then known in which of the accepted transfer syntaxes it goes.
+    """
 
     instance: StoredInstance
     transfer_syntax_uid: str | None
+    purpose: Purpose | None = None
+    accepted: frozenset[str] = frozenset()
 
     @property
-    def transcoded(self) -> bool:
+    def is_made(self) -> bool:
         """Tell whether it is not sent as it is stored."""
-        return self.transfer_syntax_uid not in {None, self.instance.transfer_syntax_uid}
+        return self.purpose is not None or self.transfer_syntax_uid not in {None, self.instance.transfer_syntax_uid}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +49,33 @@ class Transcoder:
     executor: Executor
 
 
-def plan(instances: Iterable[StoredInstance], contexts: Iterable[NegotiatedContext]) -> list[Outgoing]:
-    """Choose for each instance: as it is stored if that was accepted, else what was accepted that loses nothing."""
+@dataclass(frozen=True, slots=True)
+class Deidentifier:
+    """What takes identifiers out of objects, in threads of its own: those wait for worker processes."""
+
+    service: ProjectService
+    executor: Executor
+
+
+def plan(
+    instances: Iterable[StoredInstance], contexts: Iterable[NegotiatedContext], purpose: Purpose | None = None
+) -> list[Outgoing]:
+    """Choose for each instance: as it is stored if that was accepted, else what was accepted that loses nothing.
+
+    With a purpose nothing is chosen yet, and all of it is de-identified.
+    """
     taken: dict[str, set[str]] = {}
     for context in contexts:
         if context.accepted and context.as_scu:
             taken.setdefault(context.abstract_syntax, set()).add(context.transfer_syntax)
-    return [Outgoing(instance, _choose(instance, taken.get(instance.sop_class_uid, set()))) for instance in instances]
+    accepted = {uid: frozenset(syntaxes) for uid, syntaxes in taken.items()}
+    none = frozenset[str]()
+    if purpose is not None:
+        return [Outgoing(one, None, purpose, accepted.get(one.sop_class_uid, none)) for one in instances]
+    return [Outgoing(instance, _choose(instance, accepted.get(instance.sop_class_uid, none))) for instance in instances]
 
 
-def _choose(instance: StoredInstance, accepted: set[str]) -> str | None:
+def _choose(instance: StoredInstance, accepted: frozenset[str]) -> str | None:
     if instance.transfer_syntax_uid in accepted:
         return instance.transfer_syntax_uid
     return next(iter(substitutes(instance.transfer_syntax_uid, accepted)), None)
@@ -59,22 +84,31 @@ def _choose(instance: StoredInstance, accepted: set[str]) -> str | None:
 class Outbound:
     """Opens what was planned, in its order and ahead."""
 
-    def __init__(self, retrieves: RetrieveService, executor: Executor, transcoder: Transcoder | None) -> None:
+    def __init__(
+        self,
+        retrieves: RetrieveService,
+        executor: Executor,
+        transcoder: Transcoder | None,
+        deidentifier: Deidentifier | None = None,
+    ) -> None:
         self._retrieves = retrieves
         self._executor = executor
         self._transcoder = transcoder
+        self._deidentifier = deidentifier
         self._buffers = BufferPool()
 
     def ahead(self, planned: Sequence[Outgoing], receiver: str, stopped: asyncio.Event) -> ReadAhead[Outgoing]:
-        """Return what reads planned for a receiver, until it is stopped; of transcoded objects only a few at once."""
+        """Return what reads planned for a receiver, until it is stopped; of what has to be made only a few at once."""
 
         def open_source(outgoing: Outgoing) -> Readable:
             return self._open(outgoing, receiver, stopped)
 
-        few = any(outgoing.transcoded for outgoing in planned)
-        return ReadAhead(open_source, self._executor, TRANSCODED_AHEAD if few else GROUP_ITEMS)
+        few = any(outgoing.is_made for outgoing in planned)
+        return ReadAhead(open_source, self._executor, MADE_AHEAD if few else GROUP_ITEMS)
 
     def _open(self, outgoing: Outgoing, receiver: str, stopped: asyncio.Event) -> Readable:
+        if outgoing.purpose is not None:
+            return self._deidentified(outgoing, outgoing.purpose, stopped)
         instance, target, transcoder = outgoing.instance, outgoing.transfer_syntax_uid, self._transcoder
         if target == instance.transfer_syntax_uid:
             return Source(self._retrieves.open(instance), instance.data_set_offset, self._executor, self._buffers)
@@ -85,8 +119,22 @@ class Outbound:
 
     def _transcode(self, transcoder: Transcoder, instance: StoredInstance, target: str) -> Source:
         made = transcoder.service.transcode(instance, target)
+        return self._source(made.file, made.data_set_offset)
+
+    def _deidentified(self, outgoing: Outgoing, purpose: Purpose, stopped: asyncio.Event) -> Readable:
+        deidentifier = self._deidentifier
+        if deidentifier is None:
+            raise NotAcceptableError("nothing here takes identifiers out, as the receiver is to have it")
+
+        def make() -> Source:
+            made = deidentifier.service.given(outgoing.instance, purpose, outgoing.accepted)
+            return self._source(made.file, made.instance.data_set_offset, made.instance)
+
+        return ComingSource(deidentifier.executor.submit(make), stopped)
+
+    def _source(self, file: BlobReader, offset: int, made: StoredInstance | None = None) -> Source:
         try:
-            return Source(made.file, made.data_set_offset, self._executor, self._buffers)
+            return Source(file, offset, self._executor, self._buffers, made)
         except BaseException:
-            made.file.close()
+            file.close()
             raise

@@ -13,13 +13,15 @@ from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 from archimage.dicom.encode import encode_elements
+from archimage.errors import UnknownDestinationError
 from archimage.model.nodes import Node
+from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.net.client import ClientSettings
 from archimage.net.conversation import RemoteNode
 from archimage.net.dispatch import Pieces, Request, Response, ServiceClass
 from archimage.net.remote import TlsContext, no_tls, remote
-from archimage.net.scp.outgoing import Outbound, Transcoder, plan
+from archimage.net.scp.outgoing import Deidentifier, Outbound, Transcoder, plan
 from archimage.net.scp.query import IDENTIFIER_SYNTAXES
 from archimage.net.sending import Errand, NodeSender, Send, send_each
 from archimage.net.statuses import comment_of
@@ -88,12 +90,27 @@ class Destinations:
         """
         return remote(self.nodes.destination(ae_title or ""), self.tls)
 
+    def purpose(self, ae_title: str) -> Purpose | None:
+        """Return what objects that go to an AE title are de-identified for, None where they go as they are; blocks."""
+        try:
+            return self.nodes.destination(ae_title).purpose
+        except UnknownDestinationError:
+            return None
+
 
 def service(
-    retrieves: RetrieveService, destinations: Destinations, executor: Executor, transcoder: Transcoder | None = None
+    retrieves: RetrieveService,
+    destinations: Destinations,
+    executor: Executor,
+    transcoder: Transcoder | None = None,
+    deidentifier: Deidentifier | None = None,
 ) -> ServiceClass:
-    """Make the service; executor runs what blocks. Without a transcoder objects go out only as they are stored."""
-    retrieval = _Retrieval(retrieves, destinations, executor, transcoder)
+    """Make the service; executor runs what blocks. Without a transcoder objects go out only as they are stored.
+
+    Without a deidentifier nothing goes to whom it would have to be de-identified for.
+    """
+    outbound = Outbound(retrieves, executor, transcoder, deidentifier)
+    retrieval = _Retrieval(retrieves, destinations, executor, outbound)
     return ServiceClass(
         tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in _ROOTS),
         {
@@ -111,12 +128,12 @@ class _Retrieval:
         retrieves: RetrieveService,
         destinations: Destinations,
         executor: Executor,
-        transcoder: Transcoder | None,
+        outbound: Outbound,
     ) -> None:
         self._retrieves = retrieves
         self._destinations = destinations
         self._executor = executor
-        self._outbound = Outbound(retrieves, executor, transcoder)
+        self._outbound = outbound
         self._sender = NodeSender(self._outbound, destinations.calling_ae_title, destinations.settings)
 
     async def move(self, request: Request) -> AsyncGenerator[Response, None]:
@@ -134,7 +151,8 @@ class _Retrieval:
         """Serve a C-GET."""
         instances = await self._select(request)
         errand = _errand(request, instances)
-        planned = plan(instances, request.channel.contexts.values())
+        purpose = await self._in_thread(lambda: self._destinations.purpose(request.calling_ae_title))
+        planned = plan(instances, request.channel.contexts.values(), purpose)
         sending = send_each(self._outbound, planned, errand, request.calling_ae_title, _back(request))
         async with aclosing(sending) as steps:
             async for _ in steps:

@@ -102,7 +102,7 @@ def _object(one: AuditObject) -> str:
 
 def _description(one: AuditObject) -> str:
     """Tell accession numbers and SOP classes; nothing where there are none."""
-    if not (one.accession_numbers or one.sop_classes):
+    if not (one.accession_numbers or one.sop_classes) and one.anonymized is None:
         return ""
     numbers = "".join([f'<Accession Number="{_escaped(number)}"/>' for number in one.accession_numbers])
     classes = "".join(
@@ -111,7 +111,8 @@ def _description(one: AuditObject) -> str:
             for uid, count in sorted(one.sop_classes.items())
         ]
     )
-    return f"<ParticipantObjectDescription>{numbers}{classes}</ParticipantObjectDescription>"
+    anonymized = "" if one.anonymized is None else f"<Anonymized>{str(one.anonymized).lower()}</Anonymized>"
+    return f"<ParticipantObjectDescription>{numbers}{classes}{anonymized}</ParticipantObjectDescription>"
 
 
 @lru_cache(_REMEMBERED)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from archimage.errors import InvalidRequestError
+from archimage.model.callers import current
 from archimage.model.changes import (
     Asker,
     Change,
@@ -214,8 +215,9 @@ def _begun(begun: Begun, response: Response) -> Begun:
 
 
 def _asker(request: Request) -> Asker:
-    address = request.client.host if request.client is not None else ""
-    return Asker(address, request.headers.get("user-agent", "")[:_LONGEST_AGENT])
+    caller = current()
+    known = [] if caller is None else [caller.user, caller.address]
+    return Asker(", ".join(filter(None, known)), request.headers.get("user-agent", "")[:_LONGEST_AGENT])
 
 
 def _texts(attributes: dict[str, str | None]) -> dict[str, str]:

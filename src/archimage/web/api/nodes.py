@@ -4,6 +4,7 @@ What stands in the settings is listed too, and cannot be changed here. Retrievin
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -38,10 +39,22 @@ class NodeEntry(_Body):
     description: str = Field(default="", description="Whatever helps to tell it from others; one line.")
     tls: bool = Field(default=False, description="Call it with TLS; its certificate must name `host`.")
 
+    deidentify: str = Field(
+        default="",
+        max_length=64,
+        description="Project for which all that is sent there is de-identified; empty: it goes as it is.",
+        examples=["lung-trial"],
+    )
+    deidentify_options: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=16, description="Options of the profile that are asked for then, by name."
+    )
+
     @property
     def node(self) -> Node:
         """The node."""
-        return Node(self.ae_title, self.host, self.port, self.description, self.tls)
+        options = tuple(self.deidentify_options)
+        entered = Node(self.ae_title, self.host, self.port, self.description, self.tls)
+        return replace(entered, deidentify=self.deidentify, deidentify_options=options)
 
 
 class NodeQuery(_Body):
@@ -118,7 +131,10 @@ def retrieve_from_node(ae_title: AETitle, wanted: RetrieveRequest, services: Ser
 
 
 def send_to_node(ae_title: AETitle, chosen: SendRequest, services: Services, response: Response) -> Task:
-    """Begin to send objects to a node (C-STORE), transcoded without loss where it does not take them as they are."""
+    """Begin to send objects to a node (C-STORE), transcoded without loss where it does not take them as they are.
+
+    To a node with a project nothing goes that was not de-identified; what cannot be made safe fails.
+    """
     task = services.peers.send(ae_title, Chosen(tuple(chosen.studies), tuple(chosen.series), tuple(chosen.instances)))
     return _begun(task, response)
 

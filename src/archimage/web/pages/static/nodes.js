@@ -1,6 +1,7 @@
 // Remote nodes: entered, changed, removed, and asked whether they answer.
 import { ask, attempt, element, notice } from "./api.js";
 import { show as dialog, sure } from "./dialogs.js";
+import { chosen, fields as options, project } from "./profile.js";
 
 const rows = document.getElementById("rows"), form = document.getElementById("new");
 const place = (node) => `/nodes/${encodeURIComponent(node.ae_title)}`;
@@ -25,7 +26,7 @@ function row(node) {
     ? [button("Edit", node.ae_title, () => edit(node)), button("Remove", node.ae_title, () => remove(node), "danger")]
     : [element("span", { className: "sub" }, "from the settings")];
   return element("tr", {}, element("td", { className: "mono" }, node.ae_title), element("td", { className: "mono" }, `${node.host}:${node.port}${node.tls ? " with TLS" : ""}`),
-    element("td", {}, node.description), element("td", { className: "said" }, echo, search, said),
+    element("td", {}, node.description, node.deidentify ? element("div", { className: "sub" }, `de-identified for ${node.deidentify}`) : null), element("td", { className: "said" }, echo, search, said),
     element("td", { className: "go" }, element("span", { className: "deeds" }, ...own)));
 }
 
@@ -47,7 +48,8 @@ function edit(node) {
     field("Host", { name: "host", required: true, maxLength: 253, value: node.host }),
     field("Port", { name: "port", type: "number", required: true, min: 1, max: 65535, value: node.port }),
     field("Description", { name: "description", maxLength: 200, value: node.description }),
-    element("label", { className: "check" }, element("input", { name: "tls", type: "checkbox", checked: node.tls }), "TLS"), told,
+    element("label", { className: "check" }, element("input", { name: "tls", type: "checkbox", checked: node.tls }), "TLS"),
+    project("De-identify for", { value: node.deidentify, placeholder: "project; empty: as it is" }), kept(node), told,
     element("div", { className: "answers" }, close, element("button", { type: "submit", className: "button primary" }, "Save")));
   close.addEventListener("click", () => opened.close());
   fields.addEventListener("submit", async (event) => {
@@ -62,9 +64,12 @@ function edit(node) {
   });
 }
 
+/** The options of de-identification, folded unless some are chosen. */
+const kept = (node) => element("details", { open: node.deidentify_options.length > 0 }, element("summary", {}, "What is kept then"), ...options(node.deidentify_options, { uids: true }));
+
 function body(fields) {
-  const found = Object.fromEntries(new FormData(fields));
-  return { ...found, port: Number(found.port), tls: "tls" in found };
+  const { ae_title, host, port, description, tls, project: name } = Object.fromEntries(new FormData(fields));
+  return { ae_title, host, port: Number(port), description, tls: tls === "on", deidentify: name, deidentify_options: name ? chosen(fields) : [] };
 }
 
 async function answer(node, echo, said) {

@@ -1,6 +1,7 @@
-// A study's page: its tags, its labels, where else it can be opened, sending, correcting and deleting it.
+// A study's page: its tags, its labels, where else it can be opened, sending, de-identifying, correcting and deleting it.
 import { ask, attempt, element, later, notice, watchPictures } from "./api.js";
 import { change } from "./changing.js";
+import { deidentify } from "./deidentifying.js";
 import { sure } from "./dialogs.js";
 import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
@@ -40,6 +41,7 @@ for (const id of ["check", "check-more"]) {
 }
 document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
 document.getElementById("share")?.addEventListener("click", () => share(study));
+document.getElementById("deidentify").addEventListener("click", () => deidentify(study));
 document.addEventListener("click", onLabelClick);
 
 const listen = (name, does) => {
