@@ -83,7 +83,7 @@ main(["serve", "--data", sys.argv[2], "--dicom-port", "0", "--http-port", "0"])
 """
 
 
-@pytest.mark.parametrize("files", [7, 11, 17], ids=["for its objects", "once its threads run", "for an event loop"])
+@pytest.mark.parametrize("files", [7, 11, 19], ids=["for its objects", "once its threads run", "for an event loop"])
 def test_the_process_ends_where_it_may_open_no_more_files(tmp_path: Path, files: int) -> None:
     build(Config(storage=StorageConfig(directory=tmp_path))).close()
     program = tmp_path / "program.py"
