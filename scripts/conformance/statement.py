@@ -133,7 +133,8 @@ def _security() -> Iterator[str]:
         `tls.authorities` and `tls.revoked`, and may be bound to calling AE titles (`tls.peers`); without
         that a calling AE title is a claim and no proof. Who may do what is decided by rules
         (docs/access.md). Web requests are answered only under the addresses of the server and the names in
-        `http.allowed_hosts`; pages of other origins may use it only if `http.cors_origins` names them. SECURITY.md says more."""
+        `http.allowed_hosts`; pages of other origins may use it only if `http.cors_origins` names them. SECURITY.md
+        says more."""
     )
     yield paragraph(
         """As a de-identifier (PS3.15 Annex E) the archive has the Basic Application Level Confidentiality Profile and

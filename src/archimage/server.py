@@ -123,11 +123,12 @@ async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnRe
     config = app.config
     check_closed(config, has_users=app.services.access.has_users)
     bound = bind_all(config, shared=config.dicom.workers > 1)
+    failed = app.auditing.service.handshake_failed
     if bound.dicom is not None:
         await dicom.listen(bound.dicom)
     if bound.dicom_tls is not None:
-        dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"))
-    await http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None)
+        dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"), failed)
+    await http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None, failed)
     app.auditing.service.started()
     app.auditing.service.listening(attached=True)
     app.services.status.listening(bound.addresses.ports)

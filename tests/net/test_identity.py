@@ -117,7 +117,7 @@ def _secured(server: Background, keys: Keys) -> Iterator[int]:
 
     async def listen() -> None:
         assert server.server is not None
-        server.server.listen_tls(listener, lambda: context)
+        server.server.listen_tls(listener, lambda: context, lambda _host, _reason: None)
 
     server.call(listen)
     yield listener.getsockname()[1]

@@ -6,6 +6,7 @@ from typing import Final
 
 from archimage.protocol.pdu import AssociateAccept
 from tests.attacks.server import Server, wait_until
+from tests.attacks.trail import told
 from tests.attacks.wire import Peer, request
 
 WITHIN_S: Final = 10.0
@@ -53,3 +54,9 @@ def refused(server: Server, context: ssl.SSLContext, reason: str) -> None:
     assert not gets_in(server, context)
     assert wait_until(lambda: len(failures(server)) > before, WITHIN_S), server.log[-1_500:]
     assert reason in failures(server)[-1]
+    assert all_are_told(server)
+
+
+def all_are_told(server: Server) -> bool:
+    """Wait until the audit trail has a message of each handshake that failed."""
+    return wait_until(lambda: len(told(server, "110113", "TLS handshake failed")) == len(failures(server)), WITHIN_S)

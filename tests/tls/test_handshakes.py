@@ -15,7 +15,7 @@ from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import Peer, request
 from tests.interop.peers import tool
 from tests.tls.keys import Keys
-from tests.tls.peers import WITHIN_S, failures, gets_in, refused, secured, tls_port
+from tests.tls.peers import WITHIN_S, all_are_told, failures, gets_in, refused, secured, tls_port
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,7 @@ def test_what_is_no_tls_is_closed_with_nothing_parsed(strict: Server, sent: byte
             pass
     assert wait_until(lambda: len(failures(strict)) > before, WITHIN_S)
     assert reason in failures(strict)[-1]
+    assert all_are_told(strict)
 
 
 def test_tls_on_the_port_without_it_is_aborted(strict: Server, keys: Keys) -> None:

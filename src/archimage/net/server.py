@@ -13,7 +13,7 @@ from archimage.net.dispatch import Registry
 from archimage.net.session import Session
 from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
-from archimage.tls.listening import HandshakeLimits, TlsListener
+from archimage.tls.listening import Failed, HandshakeLimits, TlsListener
 
 BACKLOG: Final = 1024
 _FAREWELL_S: Final = 0.02
@@ -46,11 +46,11 @@ class DicomServer:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
 
-    def listen_tls(self, listener: socket.socket, context: Callable[[], ssl.SSLContext]) -> None:
-        """Serve connections of a bound socket with TLS; context is asked anew for each."""
+    def listen_tls(self, listener: socket.socket, context: Callable[[], ssl.SSLContext], failed: Failed) -> None:
+        """Serve connections of a bound socket with TLS; context is asked anew for each, failed hears of handshakes."""
         policy = self.admission.policy
         limits = HandshakeLimits(at_once=policy.max_pending, of_address=policy.max_pending_per_address)
-        self._secure = TlsListener(self._connection, context, limits)
+        self._secure = TlsListener(self._connection, context, limits, failed)
         self._secure.listen(listener)
 
     def admit_by(self, policy: AdmissionPolicy) -> None:

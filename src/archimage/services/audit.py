@@ -118,6 +118,12 @@ class AuditService:
 
     # Associations
 
+    def handshake_failed(self, address: str, reason: str) -> None:
+        """Tell that the handshake of TLS with an address failed."""
+        who = peer(Peer("", address), requestor=True)
+        reason = f"TLS handshake failed: {reason}"
+        self._tell(self.messages.alert(audit.NODE_AUTHENTICATION, who, reason, result=Result.SERIOUS_FAILURE))
+
     def queried(self, asking: Peer, sop_class_uid: str, identifier: bytes, syntax: str, failure: str) -> None:
         """Tell that a peer has searched; failure is empty where it got an answer."""
         asked = self.messages.asked(sop_class_uid, identifier, syntax)

@@ -22,6 +22,10 @@ _log = logger("security")
 MakeProtocol = Callable[[], asyncio.BaseProtocol]
 
 
+Failed = Callable[[str, str], None]
+"""Hears of a handshake that failed: the address, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class HandshakeLimits:
     """How long a handshake may take, seconds, and how many may go on at once: in all, and with one address."""
@@ -39,8 +43,10 @@ class TlsListener:
         protocol: Callable[[], asyncio.BaseProtocol],
         context: Callable[[], ssl.SSLContext],
         limits: HandshakeLimits,
+        failed: Failed,
     ) -> None:
         """Give each connection a protocol; context is asked anew for each, so that it may change."""
+        self._failed = failed
         self._protocol = protocol
         self._context = context
         self._limits = limits
@@ -103,4 +109,6 @@ class TlsListener:
             if isinstance(error, asyncio.CancelledError):
                 raise
             host, port = address[:2]
-            _log.warning("TLS handshake failed", peer=f"{host}:{port}", reason=explain(error, timeout_s))
+            reason = explain(error, timeout_s)
+            _log.warning("TLS handshake failed", peer=f"{host}:{port}", reason=reason)
+            self._failed(host, reason)

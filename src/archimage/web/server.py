@@ -18,7 +18,7 @@ from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from archimage.tls.listening import HandshakeLimits, TlsListener
+from archimage.tls.listening import Failed, HandshakeLimits, TlsListener
 from archimage.web.protocol import HttpLimits, bounded
 from archimage.web.refusals import EVERY_ANSWER
 
@@ -81,7 +81,12 @@ class HttpServer:
         """How many are open."""
         return len(self._state.connections)
 
-    async def listen(self, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None = None) -> None:
+    async def listen(
+        self,
+        listener: socket.socket,
+        context: Callable[[], ssl.SSLContext] | None = None,
+        failed: Failed = lambda _host, _reason: None,
+    ) -> None:
         """Serve connections of a bound socket; with a context, which is asked anew for each, with TLS."""
         loop = asyncio.get_running_loop()
         self._config.load()
@@ -90,7 +95,9 @@ class HttpServer:
         if context is None:
             self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
         else:
-            self._server = TlsListener(self._connection, context, HandshakeLimits(self._limits.request_timeout_s))
+            self._server = TlsListener(
+                self._connection, context, HandshakeLimits(self._limits.request_timeout_s), failed
+            )
             self._server.listen(listener)
 
     async def close(self, grace_s: float = 0.0) -> None:
