@@ -16,7 +16,7 @@ _ALL: Final = (
     *dicom.QUERIES,
     *web.REQUESTS,
     *dicom.OBJECTS,
-    *access.ACCESS,
     *caches.CACHES,
+    *access.ACCESS,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

@@ -38,7 +38,9 @@ class Identified:
                 scope[PRINCIPAL] = await self._authenticator.principal(scope)
             except ArchimageError as error:
                 scope[UNPROVED] = error
-        wait_s = 0.0 if scope["path"].startswith(_UNLIMITED) else self._rates.take(limited_as(scope[PRINCIPAL]))
+        wait_s = 0.0
+        if self._rates.per_s and not scope["path"].startswith(_UNLIMITED):
+            wait_s = self._rates.take(limited_as(scope[PRINCIPAL]))
         part = _limited(wait_s) if wait_s else self._application
         await part(scope, receive, send)
 

@@ -211,8 +211,10 @@ class Permits:
         """
         caller = callers.current()
         principal = NOBODY if caller is None else caller.principal
+        if self._access.is_open and principal.restriction is None:
+            return
         operation = operation_of(scope["method"], route)
-        if operation == "free" or (self._access.is_open and principal.restriction is None):
+        if operation == "free":
             return
         if (unproved := scope.get(UNPROVED)) is not None:
             raise unproved
