@@ -136,4 +136,7 @@ def scrubbed(message: str) -> str:
 
 def warning(service: str, text: str) -> str:
     """Make the value of a Warning header, in the form that PS3.18 §8.3.4 gives it."""
-    return "".join(char if " " <= char <= "~" else "?" for char in f"299 {service}: {text}")
+    whole = f"299 {service}: {text}"
+    if whole.isascii() and whole.isprintable():
+        return whole
+    return "".join(char if " " <= char <= "~" else "?" for char in whole)

@@ -7,8 +7,9 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from operator import attrgetter
 from typing import Final, Protocol
 
 import orjson
@@ -196,6 +197,10 @@ def _remaining(search: Search, found: _Results) -> Iterator[str]:
         yield f"There are {left} additional results that can be requested"
 
 
+_but_its_limit: Final = attrgetter(*(field.name for field in fields(Search) if field.name != "limit"))
+"""Returns what of a search decides its answer, however much of that is wanted."""
+
+
 async def _remembered(request: DicomWebRequest, search: Search, form: _Form) -> _Results:
     """Find what was asked for, unless as much of it was found before and nothing has changed since."""
     queries = request.services.query
@@ -204,7 +209,7 @@ async def _remembered(request: DicomWebRequest, search: Search, form: _Form) -> 
         wanted = min(search.limit, found.total - search.offset)
         return found.rest is None and len(found.first) >= wanted and sum(map(len, found.first)) <= _REMEMBERED_BYTES
 
-    key = (replace(search, limit=0), request.base_url)
+    key = (_but_its_limit(search), request.base_url)
     found = queries.recall(key, serves)
     if found is None:
         found = await request.run(queries.remember, key, partial(_search, request, search, form), serves)
