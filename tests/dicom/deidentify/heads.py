@@ -57,9 +57,15 @@ def tissue(points: Array) -> Array:
     return found
 
 
+def turn(degrees: float) -> Array:
+    """Return the matrix that turns about the axis from right to left."""
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+
+
 @dataclass
 class Scan:
-    """A series of one head; tilted turns the slices about the axis from right to left, in degrees."""
+    """A series of one head; tilted turns the slices about the axis from right to left, pitched the head, in degrees."""
 
     plane: str = "axial"
     sop_class: str = CT
@@ -68,6 +74,7 @@ class Scan:
     step: float = 3.0
     extent: tuple[float, float] = (270.0, 288.0)
     noise: float = 3.0
+    pitched: float = 0.0
     number: int = 1
     directions: Array = field(init=False)
     points: Array = field(init=False)
@@ -75,11 +82,9 @@ class Scan:
     slices: list[FileDataset] = field(init=False)
 
     def __post_init__(self) -> None:
-        angle = np.radians(self.tilted)
-        turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
-        self.directions = np.array(PLANES[self.plane], float) @ turn.T
+        self.directions = np.array(PLANES[self.plane], float) @ turn(self.tilted).T
         self.points = self._points()
-        self.labels = tissue(self.points)
+        self.labels = tissue(self.points @ turn(self.pitched))
         values = np.array(CT_VALUES if self.sop_class == CT else MR_VALUES)[self.labels]
         noise = np.random.default_rng(0).normal(0, self.noise, values.shape)
         stored = (values + noise).round().astype(int) + (1024 if self.sop_class == CT else 0)

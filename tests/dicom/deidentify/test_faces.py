@@ -13,7 +13,7 @@ from archimage.dicom.deidentify.placement import Slice, check_volume
 from archimage.dicom.deidentify.shell import Removal, Shell
 from archimage.dicom.layout import PIXEL_DATA
 from archimage.errors import NotAcceptableError
-from tests.dicom.deidentify.heads import BRAIN, CT, LENGTH, MR, VERTEX, Array, Scan, front
+from tests.dicom.deidentify.heads import BRAIN, CT, EYE, LENGTH, MR, VERTEX, Array, Scan, front
 
 PIXEL = (PIXEL_DATA, "OW")
 CELL_MM = 3.0
@@ -45,9 +45,9 @@ def found(slices: Sequence[Dataset]) -> Shell:
 
 
 @cache
-def cleaned(plane: str, sop_class: str, tilted: float) -> tuple[Scan, Array, Array]:
+def cleaned(plane: str, sop_class: str, tilted: float, pitched: float = 0.0) -> tuple[Scan, Array, Array]:
     """A head, and its samples before and after."""
-    scan = Scan(plane, sop_class, tilted)
+    scan = Scan(plane, sop_class, tilted, pitched=pitched)
     shell = found(scan.slices)
     before, after = (np.stack([one.pixel_array for one in scan.slices]) for _ in range(2))
     for one, pixels in zip(scan.slices, after, strict=True):
@@ -59,6 +59,12 @@ def cleaned(plane: str, sop_class: str, tilted: float) -> tuple[Scan, Array, Arr
 def depths(scan: Scan, samples: Array) -> Array:
     """Look at a head from the front."""
     return front(samples, scan.points, 724 if scan.sop_class == CT else 50, CELL_MM)
+
+
+def cells(points: Array) -> tuple[Array, Array]:
+    """Return in which cells of a depth map some points are."""
+    z, x = ((points[..., axis] + start) / CELL_MM for axis, start in ((2, 140), (0, 75)))
+    return z.astype(int).clip(0, 79), x.astype(int).clip(0, 49)
 
 
 def detail(depth: Array, half: int) -> Array:
@@ -88,15 +94,22 @@ def test_what_lies_deeper_and_the_vertex_stay_bit_by_bit(plane: str, sop_class: 
     scan, before, after = cleaned(plane, sop_class, tilted)
     changed, points = before != after, scan.points
     brain = scan.labels == BRAIN
-    z, x = ((points[..., 2] + 140) / CELL_MM).astype(int), ((points[..., 0] + 75) / CELL_MM).astype(int)
-    skin = depths(scan, before)[z.clip(0, 79), x.clip(0, 49)]
+    skin = depths(scan, before)[cells(points)]
     deep = brain & (points[..., 1] > skin + MOST_MM + CELL_MM)
     assert deep.sum() > brain.sum() / 2
     assert not changed[deep].any()
     assert (changed & brain).sum() < brain.sum() / 50
-    assert not changed[points[..., 2] > VERTEX - LENGTH * 0.3].any()
+    assert not changed[points[..., 2] > VERTEX - LENGTH * 0.25].any()
     assert not changed[points[..., 1] > 5].any()
     assert changed.any()
+
+
+@pytest.mark.parametrize("pitched", [-15.0, 0.0, 15.0, 20.0])
+def test_eyes_go_too_where_the_chin_is_raised_or_lowered(pitched: float) -> None:
+    scan, samples, without = cleaned("sagittal", MR, 0.0, pitched)
+    before, after = depths(scan, samples), depths(scan, without)
+    eyes = cells(scan.points[scan.labels == EYE])
+    assert (after - before)[eyes].min() >= BEHIND_MM - CELL_MM
 
 
 def test_air_is_put_there() -> None:

@@ -20,7 +20,7 @@ MOST_MM: Final = 60.0
 _MOST_BELOW_MM: Final = 90.0
 BEHIND_MM: Final = 15.0
 
-_ABOVE_EYES, _BELOW_BRAIN, _BELOW_CHIN, _CHIN = 0.42, 0.75, 1.4, 1.15
+_ABOVE_EYES, _BELOW_BRAIN, _BELOW_CHIN, _CHIN = 0.3, 0.75, 1.4, 1.15
 """Distances from the vertex, as shares of the head's length from front to back."""
 
 _CT_TISSUE: Final = -300.0
