@@ -35,8 +35,18 @@ def test_a_copy_is_made_and_opened(page: Page, origin: str) -> None:
     expect(page.locator(".facts")).to_contain_text("2024-03-04")
     expect(page.get_by_role("link", name="lung-trial")).to_be_visible()
     expect(page.get_by_text("DEMO-CR")).to_have_count(0)
-    (task,) = [one for one in asked(origin, "/tasks") if one["kind"] == "deidentify"]
+    (task,) = [one for one in asked(origin, "/tasks") if one["title"].endswith("lung-trial")]
     assert task["title"] == "De-identify 2 objects for lung-trial"
+
+
+def test_faces_are_removed_where_that_can_be_done(page: Page, origin: str) -> None:
+    choose(page)
+    page.get_by_label("Project").fill("no-faces")
+    page.get_by_label("Remove faces").check()
+    page.get_by_role("button", name="Make a copy").click()
+    expect(page.get_by_role("dialog")).to_contain_text("plain CT and MR images alone", timeout=30_000)
+    (task,) = [one for one in asked(origin, "/tasks") if one["title"].endswith("no-faces")]
+    assert (task["result"]["completed"], task["result"]["failed"]) == (0, 2)
 
 
 def test_an_archive_is_downloaded_with_the_keyboard_alone(page: Page) -> None:

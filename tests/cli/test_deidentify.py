@@ -161,7 +161,6 @@ def test_of_two_objects_with_one_uid_the_second_is_told_and_a_duplicate_is_none(
 def test_what_cannot_be_asked_for_is_a_usage_error_or_a_refusal(archimage: Invoke, tmp_path: Path, few: Path) -> None:
     common = ["deidentify", few, "-o", tmp_path / "out", "--data", tmp_path / "data"]
     assert "no option is called" in archimage(*common, "--project", "p", "--option", "clean-all").err
-    assert "not pretended" in archimage(*common, "--project", "p", "--option", "clean-recognizable-visual-features").err
     assert "no name of a project" in archimage(*common, "--project", "../p").err
     (tmp_path / "rules.toml").write_text('[[rule]]\nmodality = "CR"\n')
     assert archimage(*common, "--project", "p", "--rules", tmp_path / "rules.toml").code == 2

@@ -25,11 +25,13 @@ from tests.attacks.server import Server, running, wait_until
 from tests.audit.schema import problems
 from tests.browser.conftest import upload
 from tests.cli.planting import BLANKING, KINDS, Planter, burned, is_blanked, survivors
+from tests.dicom.deidentify.heads import MR, Scan
 from tests.dicom.files import real_file
 from tests.interop.managing import Api
 from tests.interop.peers import Memory, Served, free_port, identifier, serve_both, storescp
 
 JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+FACES = "clean-recognizable-visual-features"
 BURNED = "QXNAME ZKGIVEN 4711"
 
 
@@ -131,7 +133,7 @@ def test_who_asks_twice_gets_the_same_copy_and_other_options_are_told(archive: A
         ({"project": "p", "options": ["clean-all"]}, 400, "no option is called"),
         ({"project": "p", "options": ["retain-uids"]}, 400, "UIDs of its own"),
         ({"project": "p", "options": ["retain-full-dates", "retain-modified-dates"]}, 400, "either kept or modified"),
-        ({"project": "p", "options": ["clean-recognizable-visual-features"]}, 406, "not pretended"),
+        ({"project": "p", "options": [FACES], "keep_pixels": True}, 400, "removes pixels"),
         ({"project": "p", "rules": "x"}, 400, "rules"),
     ],
 )
@@ -172,6 +174,33 @@ def test_an_archive_holds_the_same_objects_and_says_what_it_leaves_out(archive: 
     assert not any(uid in refused for uid in (archive.marked, archive.study))
     assert (made.StudyInstanceUID, made.PatientIdentityRemoved) == (copied["study_instance_uid"], "YES")
     assert list((tmp_path / "data" / "cache" / "deidentified").rglob("*.*")) == []
+
+
+def test_faces_go_from_copies_and_archives_of_whole_series_and_not_to_nodes(tmp_path: Path) -> None:
+    head = Scan("axial", MR, noise=0, step=6)
+    with serve_both(tmp_path / "data") as served:
+        for one in (*head.slices, *radiographs()[:1]):
+            one.StudyInstanceUID = head.slices[0].StudyInstanceUID
+            upload(urlsplit(served.dicomweb_url).port or 0, written(one))
+        study, api = head.slices[0].StudyInstanceUID, Api(served.dicomweb_url)
+        archive = Archive(served, api, study, "", "")
+        result = api.task("POST", f"/studies/{study}/deidentified", {"project": "p", "options": [FACES]})["result"]
+        status, content = archive.zipped(f"project=p&option={FACES}")
+        entry = {"ae_title": "A", "host": "127.0.0.1", "port": 104, "deidentify": "p", "deidentify_options": [FACES]}
+        answer = api.ask("POST", "/nodes", entry)
+        assert (answer.status, "whole series" in answer.json["error"]) == (406, True)
+        assert sorted(instances(api, result["study_instance_uid"])) == sorted(
+            name.removesuffix(".dcm") for name in unzipped(content) if name != "REFUSED.txt"
+        )
+    assert (result["completed"], result["failed"], status) == (48, 1, 200)
+    assert list(result["problems"].values()) == [
+        "faces are removed from plain CT and MR images alone, and it is neither"
+    ]
+    assert b"CT and MR images alone" in unzipped(content)["REFUSED.txt"]
+    made = [pydicom.dcmread(BytesIO(data)) for name, data in unzipped(content).items() if name != "REFUSED.txt"]
+    before = {int(one.InstanceNumber): one.pixel_array for one in head.slices}
+    assert {one.RecognizableVisualFeatures for one in made} == {"NO"}
+    assert 10 < sum((one.pixel_array != before[int(one.InstanceNumber)]).any() for one in made) < 40
 
 
 def test_an_archive_may_keep_uids_and_pixels_where_that_is_asked_for(archive: Archive) -> None:

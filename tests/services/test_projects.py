@@ -119,6 +119,20 @@ def test_what_is_taken_in_no_form_is_not_given(projects: ProjectService, made: P
     assert files(made) == []
 
 
+def test_faces_are_not_removed_of_single_objects(projects: ProjectService, bench: Workbench, made: Path) -> None:
+    purpose = Purpose("p", ("clean-recognizable-visual-features",))
+    for instance in kept(bench, real_file("MR_small.dcm")):
+        with pytest.raises(NotAcceptableError, match="an object by itself"):
+            projects.given(instance, purpose, {instance.transfer_syntax_uid})
+        faces = projects.faces([instance], purpose)
+        with pytest.raises(NotAcceptableError, match="fewer than 8 slices"):
+            projects.deidentify(instance, purpose, faces)
+        assert projects.faces([instance], PURPOSE) is None
+    assert files(made) == []
+    with pytest.raises(NotAcceptableError, match="nodes get single objects"):
+        check_node(Node("A", "192.0.2.1", 104, deidentify="p", deidentify_options=purpose.options))
+
+
 def test_a_class_of_a_makers_own_is_not_given(projects: ProjectService, bench: Workbench, tmp_path: Path) -> None:
     dataset = pydicom.dcmread(real_file("MR_small.dcm"))
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.3.4")

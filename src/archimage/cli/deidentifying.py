@@ -4,15 +4,19 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
 
 from archimage.cli.workbench import PIECE_BYTES, Workbench
 from archimage.dicom.deidentify.objects import Profile
+from archimage.dicom.deidentify.options import Option
 from archimage.errors import ArchimageError, ConflictError, NotAcceptableError
+from archimage.model.records import StoredInstance
 from archimage.services.deidentification import DeidentificationService, Deidentified, reason_of
+from archimage.services.faces import Faces
 from archimage.services.sources import HEAD_BYTES, Source, identify, read_pieces
 
 
@@ -62,10 +66,14 @@ class FileDeidentifier:
         self._names = count()
         self._lock = Lock()
         self._placed: set[Path] = set()
+        self._held: dict[Source, StoredInstance] = {}
+        self._faces: Faces | None = None
 
     def run(self, found: Iterable[Source], total: Sum) -> Iterator[None]:
         """Go through files, counting in total what becomes of each."""
-        with ThreadPoolExecutor(self._jobs) as threads:
+        with ExitStack() as held, ThreadPoolExecutor(self._jobs) as threads:
+            if Option.CLEAN_VISUAL_FEATURES in self._profile.options:
+                found = self._gathered(found, held)
             waiting: deque[tuple[int, Source, Future[Deidentified | None]]] = deque()
             for number, source in enumerate(found, 1):
                 if len(waiting) == 2 * self._jobs:
@@ -75,6 +83,23 @@ class FileDeidentifier:
             while waiting:
                 self._count(total, *waiting.popleft())
                 yield
+
+    def _gathered(self, found: Iterable[Source], held: ExitStack) -> list[Source]:
+        """Copy all files, for as long as held is open: faces are looked for in whole series."""
+        gathered = list(found)
+        for source in gathered:
+            with suppress(ArchimageError, OSError):  # it is told when the turn of the file comes
+                instance = self._copied(source, held)
+                if instance is not None:
+                    self._held[source] = instance
+        self._faces = Faces(self._bench.frames, self._bench.pool, self._held.values())
+        return gathered
+
+    def _copied(self, source: Source, held: ExitStack) -> StoredInstance | None:
+        """Copy a file for as long as held is open; None where it is no object."""
+        with source.open() as file:
+            identity = identify(next(read_pieces(file, HEAD_BYTES), b""))
+        return None if identity is None else held.enter_context(self._bench.copied(source, identity))
 
     def _count(self, total: Sum, number: int, source: Source, future: Future[Deidentified | None]) -> None:
         total.size_bytes += source.size_bytes
@@ -95,12 +120,12 @@ class FileDeidentifier:
 
     def _deidentify(self, source: Source) -> Deidentified | None:
         """Write one; None for what is no object."""
-        with source.open() as file:
-            identity = identify(next(read_pieces(file, HEAD_BYTES), b""))
-        if identity is None:
-            return None
-        with self._bench.copied(source, identity) as instance:
-            made = self._service.deidentify(instance, self._profile)
+        with ExitStack() as held:
+            instance = self._held.get(source) or self._copied(source, held)
+            if instance is None:
+                return None
+            shell = None if self._faces is None else self._faces.of(instance)
+            made = self._service.deidentify(instance, replace(self._profile, shell=shell))
         path = self._output / f"{made.sop_instance_uid}.dcm"
         unfinished = path.with_suffix(f".{next(self._names)}.part")
         try:

@@ -5,15 +5,19 @@ that is why it runs where it can be killed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 
+from archimage.dicom.deidentify.coarse import coarsened, volume_of
+from archimage.dicom.deidentify.faces import shell_of
 from archimage.dicom.deidentify.frames import FrameCleaning
+from archimage.dicom.deidentify.placement import Placement
 from archimage.dicom.frametranscoding import FrameTranscoding
-from archimage.dicom.pixels import PixelDescription, decode_frame
+from archimage.dicom.pixels import PixelDescription, decode_frame, stored_values
 from archimage.dicom.render.frames import icc_profile_of, render_frame
 from archimage.dicom.render.header import decode_header
 from archimage.dicom.render.images import check_profile, encode_gif, encode_image
@@ -21,7 +25,7 @@ from archimage.dicom.render.options import RenderOptions
 from archimage.dicom.render.profiles import in_space
 from archimage.dicom.render.symbols import symbol
 from archimage.dicom.selftest import selftest
-from archimage.errors import InvalidDatasetError
+from archimage.errors import InvalidDatasetError, NotAcceptableError
 
 Task = Callable[[dict[str, Any], list[memoryview]], tuple[dict[str, Any], bytes]]
 
@@ -81,6 +85,36 @@ def deidentify(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[
     return {"text": text}, cleaned
 
 
+def coarsen(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Make a slice coarse, as float32 of its rescaled values.
+
+    Options: `syntax` and `description` of the frame, `rescale` slope and intercept, `by` rows and columns of a block.
+    """
+    (frame,) = data
+    description = PixelDescription.from_json(options["description"])
+    array, _ = decode_frame(frame, options["syntax"], description)
+    slope, intercept = options["rescale"]
+    rows, columns = options["by"]
+    cells = coarsened(stored_values(array, description), (rows, columns)) * np.float32(slope) + np.float32(intercept)
+    return {"shape": cells.shape}, cells.tobytes()
+
+
+def find_face(options: Mapping[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Find what has to be removed of a head; data are slices as `coarsen` returns them, all of one shape.
+
+    Options: their `shape`, `by` as above, their `placements`, `body_part`, and whether it is a `ct`. What comes back is
+    the `shell`, or why there is none as `refused`.
+    """
+    stack = np.stack([np.frombuffer(cells, np.float32).reshape(options["shape"]) for cells in data])
+    placements = [Placement.from_json(placement) for placement in options["placements"]]
+    rows, columns = options["by"]
+    try:
+        shell = shell_of(volume_of(stack, placements, (rows, columns)), options["body_part"], ct=options["ct"])
+    except NotAcceptableError as error:
+        return {"refused": str(error)}, b""
+    return {"shell": asdict(shell)}, b""
+
+
 def symbolise(options: Mapping[str, Any], _data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Make a picture that stands for what is no image.
 
@@ -119,6 +153,8 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
         "animate": animate,
         "symbolise": symbolise,
         "deidentify": deidentify,
+        "coarsen": coarsen,
+        "find_face": find_face,
         "selftest": selftest,
     }
 )

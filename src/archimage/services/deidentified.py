@@ -93,7 +93,6 @@ class DeidentifiedService:
 
         Raises:
             InvalidRequestError: the project or the options cannot be, or UIDs were to be kept.
-            NotAcceptableError: one of the options is not done here.
             InvalidInstanceUIDError: the UID is none.
             NotFoundError: there is no such study.
         """
@@ -125,8 +124,10 @@ class DeidentifiedService:
         return self._each(study_instance_uid, self._frames.instances(study_instance_uid), purpose)
 
     def _copy(self, instances: Sequence[StoredInstance], copying: "_Copying", progress: Progress) -> None:
+        faces = self._projects.faces(instances, copying.purpose)
+
         def keep(instance: StoredInstance) -> bool:
-            return copying.keep(instance, self._projects.deidentify(instance, copying.purpose))
+            return copying.keep(instance, self._projects.deidentify(instance, copying.purpose, faces))
 
         with closing(ahead(instances, keep, self._threads)) as outcomes:
             for number, (instance, outcome) in enumerate(outcomes, 1):
@@ -137,9 +138,10 @@ class DeidentifiedService:
         self, study_instance_uid: str, instances: Sequence[StoredInstance], purpose: Purpose
     ) -> Generator["Deidentified | ArchimageError | OSError", None, None]:
         exported = Exported(study_instance_uid, purpose.project)
+        faces = self._projects.faces(instances, purpose)
 
         def make(instance: StoredInstance) -> "Deidentified":
-            return self._projects.deidentify(instance, purpose)
+            return self._projects.deidentify(instance, purpose, faces)
 
         coming = ahead(instances, make, self._threads, lambda made: made.file.close())
         try:

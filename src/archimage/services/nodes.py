@@ -13,10 +13,12 @@ from dataclasses import replace
 from typing import Final
 
 from archimage.config import NodeConfig
+from archimage.dicom.deidentify.options import Option
 from archimage.errors import (
     ConfigError,
     ConflictError,
     InvalidRequestError,
+    NotAcceptableError,
     NotFoundError,
     OutOfResourcesError,
     ServiceError,
@@ -72,10 +74,14 @@ def check_purpose(project: str, options: tuple[str, ...]) -> None:
 
     Raises:
         InvalidRequestError: they cannot be.
-        NotAcceptableError: an option is not done here.
+        NotAcceptableError: an option takes more than one object at a time, as they go to nodes.
     """
     if project:
-        checked(Purpose(project, options))
+        if Option.CLEAN_VISUAL_FEATURES in checked(Purpose(project, options)):
+            raise NotAcceptableError(
+                f"{Option.CLEAN_VISUAL_FEATURES}: faces are removed of whole series, and nodes get single objects",
+                next_step="Have a copy of the study made without faces, and send that.",
+            )
     elif options:
         raise _wrong("deidentify_options: options count for a project, which `deidentify` has to name")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from archimage.dicom.deidentify.objects import Profile
     from archimage.dicom.deidentify.regions import RegionRule
     from archimage.services.deidentification import DeidentificationService, Deidentified
+    from archimage.services.faces import Faces
 
 SecretOf = Callable[[str], bytes]
 """Returns the secret of a project, made if there was none."""
@@ -38,15 +39,32 @@ class ProjectService:
         self.rules: Sequence[RegionRule] = ()
         """Which regions are blanked, by device."""
 
-    def deidentify(self, instance: StoredInstance, purpose: Purpose) -> "Deidentified":
+    def faces(self, instances: Sequence[StoredInstance], purpose: Purpose) -> "Faces | None":
+        """Return what knows the faces of whole series; None where they stay.
+
+        Raises:
+            InvalidRequestError: the project or the options cannot be.
+        """
+        if Option.CLEAN_VISUAL_FEATURES not in checked(purpose):
+            return None
+        from archimage.services.faces import Faces
+
+        return Faces(self._frames, self._work, instances)
+
+    def deidentify(self, instance: StoredInstance, purpose: Purpose, faces: "Faces | None" = None) -> "Deidentified":
         """Return a copy of an object without its identifiers, open until its file is closed.
+
+        faces are those of its series, without which it keeps its own or is refused.
 
         Raises:
             InvalidRequestError: the project or the options cannot be.
             StorageError: the secret of the project cannot be read.
             NotAcceptableError: it cannot be made safe; raises what else `DeidentificationService` raises.
         """
-        return self._service.deidentify(instance, self._profile(purpose))
+        profile = self._profile(purpose)
+        if faces is not None:
+            profile = replace(profile, shell=faces.of(instance))
+        return self._service.deidentify(instance, profile)
 
     def given(self, instance: StoredInstance, purpose: Purpose, accepted: Collection[str]) -> "Deidentified":
         """Return the same in one of the accepted transfer syntaxes, without loss.
@@ -99,8 +117,7 @@ def checked(purpose: Purpose) -> frozenset[Option]:
     """Return the options of a purpose.
 
     Raises:
-        InvalidRequestError: the name of the project is none, or there are no such options.
-        NotAcceptableError: one of the options is not done here.
+        InvalidRequestError: the name of the project is none, or there are no such options, or they cannot go together.
     """
     check_project(purpose.project)
     return parse_options([*purpose.options, *(() if purpose.keep_pixels else (Option.CLEAN_PIXEL_DATA,))])

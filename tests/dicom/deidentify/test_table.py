@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from archimage.dicom.deidentify.content_table import CONTENT_RULES, content_rule_of
 from archimage.dicom.deidentify.options import CODES, Option, parse_options
 from archimage.dicom.deidentify.table import RULES, Rule, rule_of
-from archimage.errors import InvalidRequestError, NotAcceptableError
+from archimage.errors import InvalidRequestError
 from tests.dicom.deidentify.cleaning import CT, ENHANCED_MR, cleaned, planted, vr_of
 
 PSEUDONYMS = {0x00100010, 0x00100020}
@@ -145,6 +145,8 @@ def test_options_are_read_by_name_and_those_that_cannot_be_are_refused() -> None
         parse_options(["clean-everything"])
     with pytest.raises(InvalidRequestError, match="either"):
         parse_options(["retain-full-dates", "retain-modified-dates"])
-    with pytest.raises(NotAcceptableError, match="not pretended"):
+    with pytest.raises(InvalidRequestError, match="removes pixels"):
         parse_options(["clean-recognizable-visual-features"])
+    both = {Option.CLEAN_PIXEL_DATA, Option.CLEAN_VISUAL_FEATURES}
+    assert parse_options(both) == both
     assert [code for code, _ in CODES.values()] == [str(number) for number in range(113101, 113113)]

@@ -6,5 +6,7 @@ values        dummies, and dates that are moved               codes        coded
 attributes    one data set, at every depth                    content      structured content, graphics
 regions       which pixels of which device hold text          frames       blanks them, and prepares the search
 glyphs        finds rows of letters in pixels                 targets      in which form pixels are written anew
+placement     slices that make a volume         coarse       that volume, and what is solid in it
+faces         where a face is                   shell        what is removed of it
 objects       all of it for one object
 """

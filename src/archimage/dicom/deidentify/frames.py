@@ -9,6 +9,7 @@ import numpy as np
 from archimage.dicom.codecs.syntaxes import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, NATIVE
 from archimage.dicom.deidentify.glyphs import Picture, shows_text
 from archimage.dicom.deidentify.regions import Blanking, Rectangle
+from archimage.dicom.deidentify.shell import Removal
 from archimage.dicom.frametranscoding import FrameTranscoding
 from archimage.dicom.pixels import Array, decode_frame, encode_frame
 
@@ -23,16 +24,18 @@ class FrameCleaning:
     transcoding  from the syntax of the frames into that of the new object
     blanking     what is blanked; None leaves all as it is
     unused       whether bits beside the samples are cleared, in which overlays may lie
+    removal      what is removed of a head; None leaves it as it is
     """
 
     transcoding: FrameTranscoding
     blanking: Blanking | None
     unused: bool = False
+    removal: Removal | None = None
 
     @property
     def changes(self) -> bool:
         """Tell whether frames come out other than they went in."""
-        return self.blanking is not None or self.unused
+        return self.blanking is not None or self.unused or self.removal is not None
 
     def apply(self, frame: bytes | memoryview) -> tuple[bytes, bool]:
         """Return a frame, empty where it stays as it is, and whether text is in it.
@@ -51,6 +54,8 @@ class FrameCleaning:
             _blank(array, self.blanking, photometric)
         if self.unused:
             array = _used(array, self.transcoding)
+        if self.removal is not None:
+            self.removal.apply(array)
         return self._encoded(array), _has_text(array, photometric)
 
     def _encoded(self, array: Array) -> bytes:
@@ -68,6 +73,7 @@ class FrameCleaning:
             "transcoding": self.transcoding.to_json(),
             "blanking": None if self.blanking is None else asdict(self.blanking),
             "unused": self.unused,
+            "removal": None if self.removal is None else self.removal.to_json(),
         }
 
     @classmethod
@@ -75,7 +81,8 @@ class FrameCleaning:
         """Make one of what `to_json` returned."""
         kinds = values["blanking"]
         blanking = None if kinds is None else Blanking(*(_rectangles(kinds[kind]) for kind in ("blank", "keep")))
-        return cls(FrameTranscoding.from_json(values["transcoding"]), blanking, values["unused"])
+        removal = None if values["removal"] is None else Removal.from_json(values["removal"])
+        return cls(FrameTranscoding.from_json(values["transcoding"]), blanking, values["unused"], removal)
 
 
 def _rectangles(values: list[dict[str, int]]) -> tuple[Rectangle, ...]:

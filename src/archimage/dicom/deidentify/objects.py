@@ -15,8 +15,10 @@ from archimage.dicom.codecs.syntaxes import VIDEO
 from archimage.dicom.deidentify.attributes import AttributeCleaner
 from archimage.dicom.deidentify.frames import FrameCleaning
 from archimage.dicom.deidentify.options import BASIC_PROFILE, CODES, Option
+from archimage.dicom.deidentify.placement import Slice
 from archimage.dicom.deidentify.pseudonyms import Pseudonyms
 from archimage.dicom.deidentify.regions import Blanking, RegionRule, blanking_of
+from archimage.dicom.deidentify.shell import Removal, Shell
 from archimage.dicom.deidentify.subjects import subject_of
 from archimage.dicom.deidentify.targets import LOSSLESS
 from archimage.dicom.encode import decode_identifier, encode_dataset
@@ -31,11 +33,12 @@ _METHOD: Final = f"archimage {__version__}, PS3.15 Annex E 2026d"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How objects of a project are de-identified."""
+    """How objects of a project are de-identified; shell is what goes of a head, None where its series is not known."""
 
     options: frozenset[Option]
     pseudonyms: Pseudonyms
     rules: Sequence[RegionRule] = ()
+    shell: Shell | None = None
 
 
 class Deidentification:
@@ -65,16 +68,17 @@ class Deidentification:
         _refuse_burned_in(dataset, blanking, looked_at=looked_at)
         blanking = blanking or None
         unused = looked_at and _has_embedded_overlay(dataset)
+        removal = _removal(dataset, pixel, profile)
         cleaner = AttributeCleaner(profile.options, profile.pseudonyms, subject_of(dataset))
         cleaner.clean(dataset)
         _mark(dataset, profile.options, cleaned=looked_at)
-        changes = blanking is not None or unused
+        changes = blanking is not None or unused or removal is not None
         target = LOSSLESS.get(transfer_syntax_uid, transfer_syntax_uid) if changes else transfer_syntax_uid
         self.transcoding = Transcoding(encode_dataset(dataset, plain), transfer_syntax_uid, target, None, pixel)
         self.target = target
         self.cleaning: FrameCleaning | None = None
         if looked_at and self.transcoding.frames is not None:
-            self.cleaning = FrameCleaning(self.transcoding.frames, blanking, unused)
+            self.cleaning = FrameCleaning(self.transcoding.frames, blanking, unused, removal)
         self.sop_class_uid = str(dataset.get("SOPClassUID") or "")
         self.sop_instance_uid = str(dataset.get("SOPInstanceUID") or "")
         self.study_instance_uid = str(dataset.get("StudyInstanceUID") or "")
@@ -97,6 +101,18 @@ def _refuse_burned_in(dataset: Dataset, blanking: Blanking | None, *, looked_at:
     )
 
 
+def _removal(dataset: Dataset, pixel: tuple[int, str] | None, profile: Profile) -> Removal | None:
+    """Return what of its pixels belongs to a face; None where none does, or it was not asked for."""
+    if Option.CLEAN_VISUAL_FEATURES not in profile.options:
+        return None
+    if profile.shell is None:
+        raise NotAcceptableError("faces are removed of whole series alone, and this is an object by itself")
+    one = Slice.of(dataset, pixel)
+    if not profile.shell.of(one.placement, one.description.shape).any():
+        return None
+    return Removal(profile.shell, one.placement, one.air)
+
+
 def _has_embedded_overlay(dataset: Dataset) -> bool:
     """Tell whether an overlay lies in bits of the pixels (retired; PS3.3-2004 §C.9.2)."""
     return any(
@@ -117,6 +133,8 @@ def _mark(dataset: Dataset, options: frozenset[Option], *, cleaned: bool) -> Non
     dataset.LongitudinalTemporalInformationModified = _temporal(options)
     if cleaned:
         dataset.BurnedInAnnotation = "NO"
+    if Option.CLEAN_VISUAL_FEATURES in options:
+        dataset.RecognizableVisualFeatures = "NO"
 
 
 def _temporal(options: frozenset[Option]) -> str:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from archimage.errors import InvalidRequestError, NotAcceptableError
+from archimage.errors import InvalidRequestError
 
 
 class Option(StrEnum):
@@ -68,8 +68,7 @@ def parse_options(names: Iterable[str]) -> frozenset[Option]:
     """Read options by their names.
 
     Raises:
-        InvalidRequestError: there is no such option, or two of them exclude one another.
-        NotAcceptableError: it is one that is not done here.
+        InvalidRequestError: there is no such option, or two of them exclude one another, or one needs another.
     """
     options = set()
     for name in names:
@@ -81,9 +80,6 @@ def parse_options(names: Iterable[str]) -> frozenset[Option]:
             ) from None
     if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= options:
         raise InvalidRequestError("dates are either kept or modified: both options were asked for")
-    if Option.CLEAN_VISUAL_FEATURES in options:
-        raise NotAcceptableError(
-            "faces are not removed here: the option clean-recognizable-visual-features is refused, not pretended",
-            next_step="Deface head images with a tool made for it before they leave.",
-        )
+    if Option.CLEAN_VISUAL_FEATURES in options and Option.CLEAN_PIXEL_DATA not in options:
+        raise InvalidRequestError(f"{Option.CLEAN_VISUAL_FEATURES} removes pixels, and all of them were to be kept")
     return frozenset(options)

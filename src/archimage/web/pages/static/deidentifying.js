@@ -1,9 +1,10 @@
 // De-identifying a study: for which project, what is kept, and what came of it.
 import { ask, element } from "./api.js";
 import { show } from "./dialogs.js";
-import { chosen, fields, project } from "./profile.js";
+import { box, chosen, fields, project } from "./profile.js";
 import { follow, meter } from "./tasks.js";
 
+const FACES = "clean-recognizable-visual-features";
 const KEY = "archimage-project";
 
 /** Let somebody have a study de-identified: as a copy here, or as an archive to download. */
@@ -16,7 +17,7 @@ export function deidentify(study) {
   const course = element("div", { className: "course" });
   const { dialog, form } = show("De-identify this study",
     element("p", { className: "sub" }, "This study stays as it is. Whatever names somebody is taken out, pixels are searched for text, and what cannot be made safe is left out."),
-    name, ...fields(), course, element("div", { className: "answers" }, close, download, copy));
+    name, ...fields(), box(FACES, "Remove faces from heads in CT and MR; all that is no such image is left out"), course, element("div", { className: "answers" }, close, download, copy));
   close.addEventListener("click", () => dialog.close());
   form.addEventListener("submit", (event) => {
     event.preventDefault();

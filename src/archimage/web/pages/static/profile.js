@@ -17,12 +17,15 @@ const UIDS = ["retain-uids", "UIDs", "links to the originals stay"];
 export const project = (name, properties) => element("label", { className: "field" }, `${name} `,
   element("input", { name: "project", maxLength: 64, pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]*", title: "letters, digits, - and _", spellcheck: false, autocomplete: "off", ...properties }));
 
+/** Make the field of one option. */
+export const box = (value, text, checked = false) => element("label", { className: "check" },
+  element("input", { type: "checkbox", name: "option", value, checked }), text);
+
 /** Make the fields of options, of which some are chosen; uids offers to keep those too. */
 export function fields(chosen = [], { uids = false } = {}) {
   const dates = element("select", { name: "dates" }, ...DATES.map(([value, text]) => element("option", { value }, text)));
   dates.value = DATES.find(([value]) => value && chosen.includes(value))?.[0] ?? "";
-  const boxes = (uids ? [...KEPT, UIDS] : KEPT).map(([value, text, more]) => element("label", { className: "check" },
-    element("input", { type: "checkbox", name: "option", value, checked: chosen.includes(value) }), `${text}${more ? `: ${more}` : ""}`));
+  const boxes = (uids ? [...KEPT, UIDS] : KEPT).map(([value, text, more]) => box(value, `${text}${more ? `: ${more}` : ""}`, chosen.includes(value)));
   return [element("label", { className: "field" }, "Dates ", dates), element("fieldset", { className: "kept" }, element("legend", {}, "Keep"), ...boxes)];
 }
 
