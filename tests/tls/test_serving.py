@@ -153,3 +153,22 @@ def test_settings_that_cannot_be_are_refused_by_name(
 ) -> None:
     with pytest.raises(TimeoutError, match=said), running(tmp_path / "data", settings=keys.settings(**settings)):
         pass
+
+
+def test_a_certificate_is_a_principal_over_the_web_too(keys: Keys, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    rule = '[[rule]]\nname = "a gateway"\ncertificates = ["ct1.example"]\nallow = ["query"]\n'
+    (data / "access.toml").write_text(rule)
+    settings = keys.settings(http__tls="true", http__client_certificates="optional")
+
+    def status(context: ssl.SSLContext, path: str) -> int:
+        with closing(http.client.HTTPSConnection("localhost", server.http_port, context=context)) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().status
+
+    with running(data, settings=settings) as server:
+        assert status(keys.client("CT1"), "/dicom-web/studies") == 200
+        assert status(keys.client("CT1"), "/dicom-web/studies/1.2") == 403
+        assert status(keys.client("MR1"), "/dicom-web/studies") == 403
+        assert status(keys.client(), "/dicom-web/studies") == 401
