@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.interop.peers import free_port, listener
+from tests.interop.peers import free_port, process, wait_until
 from tests.test_docs import ROOT, Example, examples
 
 PAGE: Final = ROOT / "docs" / "security.md"
@@ -61,11 +61,9 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Examp
     start = next(number for number, example in enumerate(page) if example.code == "archimage serve &\n")
     before, after = page[:start], page[start + 1 :]
     done = [(example, *administrator.types(example.code)) for example in before]
-    command: list[str | Path | int] = [sys.executable, "-m", "archimage", "serve"]
-    log = administrator.directory / "serve.log"
-    with listener(
-        command, int(administrator.ports["8042"]), log, cwd=administrator.directory, env=administrator.environment
-    ):
+    command, log = (sys.executable, "-m", "archimage", "serve"), administrator.directory / "serve.log"
+    with process(command, log, cwd=administrator.directory, env=administrator.environment) as server:
+        wait_until(server, lambda: "ready " in log.read_text(), log)  # whoever tried the ports would stand in the trail
         yield done + [(example, *administrator.types(example.code)) for example in after]
 
 

@@ -173,16 +173,9 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def listener(
-    arguments: Sequence[str | Path | int],
-    port: int,
-    log: Path,
-    *,
-    cwd: Path | None = None,
-    env: Mapping[str, str] = ENVIRONMENT,
-) -> Iterator[None]:
+def listener(arguments: Sequence[str | Path | int], port: int, log: Path) -> Iterator[None]:
     """Run a server and wait until it listens."""
-    with process(arguments, log, cwd=cwd, env=env) as running:
+    with process(arguments, log) as running:
         wait_until(running, lambda: listens(port), log)
         yield
 

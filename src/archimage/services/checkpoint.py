@@ -45,10 +45,12 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._ended:
+        is_last = False
+        while not is_last:
             self._attempt(self._journal.prepare)
             self._due.wait(_INTERVAL_S)
             self._due.clear()
+            is_last = self._ended  # before it begins: of what comes while one is made there is another
             self._attempt(self._checkpoint)
 
     def _attempt(self, work: Callable[[], None]) -> None:
