@@ -69,7 +69,12 @@ OPERATIONS: Final = (
     Operation("GET", "/dicom-web/studies/{study}", "11111 ...33 3.3..3", event=_SENT),
     Operation("GET", "/dicom-web/studies/{study}/metadata", "11111 ...33 3.3..3", event=_GIVEN),
     Operation("GET", "/dicom-web/studies/{study}/series/{series}/rendered", "11111 ...33 3.3..3", event=_GIVEN),
-    Operation("GET", "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/1", "11111 ...33 3.3..3"),
+    Operation(
+        "GET",
+        "/dicom-web/studies/{study}/series/{series}/instances/{instance}/frames/1",
+        "11111 ...33 3.3..3",
+        event=_GIVEN,
+    ),
     Operation(
         "GET", "/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={instance}", "11111 ...33 3.3..3"
     ),
@@ -79,7 +84,7 @@ OPERATIONS: Final = (
     Operation("GET", "/api/v1/studies", "11111 ...33 ......", event=_SEARCHED),
     Operation("GET", "/api/v1/studies/{study}", "11111 ...33 ..3..3", event=_GIVEN),
     Operation("GET", "/api/v1/instances/{instance}/tags", "11111 ...33 3.3..3", event=_GIVEN),
-    Operation("PUT", "/api/v1/studies/{study}/labels/seen", "11111 ..333 333.33"),
+    Operation("PUT", "/api/v1/studies/{study}/labels/seen", "11111 ..333 333.33", event=_GIVEN),
     Operation("POST", "/api/v1/changes/preview", "11111 ..333 333.33", body="change"),
     Operation("GET", "/api/v1/changes", "11111 ..333 333333"),
     Operation("POST", "/api/v1/upload", "11111 ..333 333333", event=_IMPORTED, body="upload"),
@@ -93,7 +98,7 @@ OPERATIONS: Final = (
     Operation("GET", "/", "LLLLL ...33 ......"),
     Operation("GET", "/viewer?study={study}", "LLLLL ...33 3.3..3"),
     Operation("GET", "/studies/{hashed}/archive", "11111 ...33 3.3..3", event=_EXPORTED),
-    Operation("GET", "/instances/{hashed instance}/simplified-tags", "11111 ...33 3.3..3"),
+    Operation("GET", "/instances/{hashed instance}/simplified-tags", "11111 ...33 3.3..3", event=_GIVEN),
     Operation("GET", "/metrics", "11111 ....3 ......"),
 )
 STATUSES: Final = {"1": 401, "3": 403, "L": 303}

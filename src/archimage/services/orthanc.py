@@ -48,7 +48,7 @@ class OrthancService:
 
         Raises:
             NotFoundError: it is nothing of the level.
-            NotAuthorisedError: the asker may not see it.
+            NotAuthorisedError: the asker may not see it, or not change all of it where that is what he asks for.
         """
         found = None
         if is_hashed_id(hashed_id):
@@ -111,7 +111,7 @@ class OrthancService:
         Raises:
             NotAuthorisedError: the asker may not see all of it.
         """
-        self._visible.check(dict(zip(Level, named.names, strict=False)), whole=True)
+        self._visible.check(dict(zip(Level, named.names, strict=False)))
         if named.level is Level.PATIENT:
             for study in [*self.below(named, Level.STUDY)]:
                 self._removal.remove_study(study.names[-1])

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from archimage.errors import NotAuthorisedError
+from archimage.model.access import Operation
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.callers import granted
 from archimage.model.query import Condition, Exact, Query
 from archimage.model.records import FrameTable, StoredInstance
 from archimage.ports import Finding
+
+_CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
 
 
 def seen(query: Query) -> Query:
@@ -67,18 +71,19 @@ class VisibleIndex:
 
     def check_study(self, study_instance_uid: str) -> None:
         """Raise NotAuthorisedError where a study is kept, and the asker may not change all of it; blocks."""
-        self.check({Level.STUDY: study_instance_uid}, whole=True)
+        self.check({Level.STUDY: study_instance_uid})
 
-    def check(self, uids: Mapping[Level, str], *, whole: bool = False) -> None:
+    def check(self, uids: Mapping[Level, str]) -> None:
         """Raise NotAuthorisedError where what the UIDs name is kept, and the asker may not see it; blocks.
 
-        whole asks whether all of it may be seen: what is to be deleted or changed.
+        Of what he was granted to delete or to change he must be allowed all.
         """
         named = {level: uid for level, uid in uids.items() if uid}
         if not granted().within or not named:
             return
         lowest = max(named, key=lambda level: level.depth)
         conditions = tuple(Condition(UNIQUE_KEYS[level], Exact(uid)) for level, uid in named.items())
+        whole = granted().operation in _CHANGING
         query = Query(Level.IMAGE if whole else lowest, conditions)
         kept = self._index.count(query)
         shown = self._index.count(seen(query)) if kept else 0

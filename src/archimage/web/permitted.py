@@ -28,7 +28,6 @@ Free = Literal["free", "own", "known"]
 do anything at all."""
 _NODE: Final = f"{ROOT}/nodes/{{ae_title:path}}"
 _NOTHING: Final = Grant(within=((),))
-_CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
 
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
@@ -228,7 +227,7 @@ class Permits:
             raise NotAuthenticatedError(str(error)) from error
         callers.limit(grant)
         if grant.within:
-            await asyncio.to_thread(self._check, grant, scope, route)
+            await asyncio.to_thread(self._check, scope, route)
 
     def guarding(self, application: ASGIApp, route: str) -> ASGIApp:
         """Return an application that lets in who may have what stands at an address."""
@@ -255,8 +254,8 @@ class Permits:
             raise NotAuthorisedError(f"{principal.name} may do this with a part of the archive alone, and it is of all")
         return grant
 
-    def _check(self, grant: Grant, scope: Scope, route: str) -> None:
-        """Raise NotAuthorisedError where what an address names is kept, and lies outside of a grant; blocks."""
+    def _check(self, scope: Scope, route: str) -> None:
+        """Raise NotAuthorisedError where what an address names is kept, and lies outside of the grant; blocks."""
         for study, series, instance in uids_of(scope, route):
             uids = {Level.STUDY: study, Level.SERIES: series, Level.IMAGE: instance}
-            self._visible.check(uids, whole=grant.operation in _CHANGING)
+            self._visible.check(uids)
