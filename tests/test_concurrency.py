@@ -32,6 +32,7 @@ _MAKERS: Final = frozenset(
 _OF_COMMANDS: Final = "not of a server"
 _MADE: Final = {
     "app.py": {"peer-read", "peer-write", "transcode", "deidentify", "peers"},
+    "department.py": {"peers"},
     "cli/deidentifying.py": {_OF_COMMANDS},
     "cli/network_checks.py": {_OF_COMMANDS},
     "cli/sending.py": {_OF_COMMANDS},
@@ -45,6 +46,7 @@ _MADE: Final = {
     "server.py": {"web", "image", "read", "ingest", "default"},
     "services/checkpoint.py": {"checkpoint"},
     "services/compression.py": {"compression"},
+    "services/deliveries.py": {"deliver"},
     "services/importing.py": {"import"},
     "services/intake.py": {"intake", "intake queue"},
     "services/preparing.py": {"prepare", "studies to prepare"},
@@ -80,7 +82,7 @@ _NOT_TOLD: Final = {
     "index/freetext.py": "further words are looked for in another way",
     "index/ingest.py": "what is remembered of series, a few bytes each",
     "index/matching.py": "longer than any key may be",
-    "index/names.py": "further words of a name are not indexed",
+    "model/names.py": "further words of a name are not indexed",
     "model/ids.py": _FIELD,
     "model/users.py": _FIELD,
     "net/proposals.py": _FIELD,
@@ -89,6 +91,7 @@ _NOT_TOLD: Final = {
     "services/accounts.py": _FIELD,
     "services/attributes.py": _FIELD,
     "services/bulk.py": "further values are found in another way",
+    "services/deliveries.py": _TOLD,
     "services/faces.py": "a series of more slices is refused",
     "services/leaving.py": _COMMAND,
     "services/nodes.py": _FIELD,

@@ -27,6 +27,8 @@ _ELSEWHERE = (
     errors.UnknownDestinationError,
     errors.NotAuthorisedError,
     errors.CancelledError,
+    errors.DeliveryRefusedError,
+    errors.RefusedOperationError,
 )
 """Errors that no web request meets."""
 

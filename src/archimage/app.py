@@ -4,13 +4,13 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
+from archimage.department import Department
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -87,6 +87,7 @@ from archimage.storage.secrets import project_secret
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
+from archimage.use_cases import Services
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
 from archimage.web.fetching import HttpFetch
@@ -99,29 +100,6 @@ DEIDENTIFYING_THREADS: Final = 4  # they mostly wait for worker processes, and f
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
 INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = logger("storage")
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases."""
-
-    store: StoreService
-    query: QueryService
-    retrieve: RetrieveService
-    frames: FrameService
-    removal: RemovalService
-    metadata: MetadataService
-    rendering: RenderingService
-    transcoding: TranscodingService
-    status: StatusService
-    events: EventHub
-    tasks: TaskService
-    uploads: UploadService
-    catalogue: CatalogueService
-    labels: LabelService
-    nodes: NodeService
-    preparing: PreparingService
-    access: AccessService
 
 
 class App:
@@ -244,6 +222,8 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
+        self.department = Department(self.config, self.index, services, self.tls.requestor)
+        opened.callback(self.department.close)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -291,6 +271,7 @@ class App:
             "upload": services.uploads.pool,
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
+            **self.department.pools,
         }
         metering.watch_threads(self.pools)
 
@@ -348,6 +329,7 @@ class App:
         if self.compression is not None:
             self.compression.start()
         self.changes.start()
+        self.department.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
@@ -379,6 +361,8 @@ class App:
         if self.compression is not None:
             self.compression.notice(event)
         object_came(event)
+        if isinstance(event, InstanceStored):
+            self.department.hear(event)
 
 
 def _trust(config: Config) -> Trust:

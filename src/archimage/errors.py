@@ -27,6 +27,8 @@
     |    |- NotFoundError
     |    |- DuplicateInstanceError    another object is already kept under this UID
     |    |- ConflictError             what is asked for does not go with what is there
+    |    |- RefusedOperationError     a normalized service refuses; the status stands in it (PS3.7 Annex C)
+    |    |- DeliveryRefusedError      a receiver does not take what it is told, and never would
     |    |- UnknownDestinationError   C-MOVE to an AE title that is not known here
     |    |- NotAuthorisedError
     |    |- NotAuthenticatedError     nobody is who he says he is, or it cannot be told for now
@@ -184,6 +186,31 @@ class DuplicateInstanceError(ServiceError):
 
 class ConflictError(ServiceError):
     """What is asked for does not go with what is there: the message says what is in the way."""
+
+
+class RefusedOperationError(ServiceError):
+    """A normalized service refuses, and has changed nothing.
+
+    status, error_id and offending, the tags of the attributes at fault, are what the response tells (PS3.7 Annex C).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0x0110,
+        error_id: int | None = None,
+        offending: tuple[int, ...] = (),
+        next_step: str = "",
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.status = status
+        self.error_id = error_id
+        self.offending = offending
+
+
+class DeliveryRefusedError(ServiceError):
+    """The receiver does not take what it is told, and would not if it were told again."""
 
 
 class UnknownDestinationError(ServiceError):

@@ -187,6 +187,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         identity=app.identity,
         oidc=app.oidc,
         concurrency=partial(_report, app, uses),
+        department=app.department.services,
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(
@@ -215,6 +216,7 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
         audited.service(
             retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder, app.deidentifier)
         ),
+        *map(audited.service, app.department.dicom(readers)),
     )
     return Registry(*map(permitted.service, served))
 

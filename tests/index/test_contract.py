@@ -5,6 +5,7 @@ import pytest
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
+from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
@@ -14,6 +15,7 @@ from archimage.index.users import UserTable
 from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.changes_contract import ChangesContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
+from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
@@ -31,6 +33,15 @@ class TestSqliteIndex(IndexContract):
 
 class TestSqliteMatching(MatchingContract):
     """Matching."""
+
+
+class TestSqliteDeliveries(DeliveriesContract):
+    """Deliveries."""
+
+    @pytest.fixture
+    def deliveries(self, index: SqliteIndex) -> DeliveryTable:
+        """Return the empty table."""
+        return DeliveryTable(index)
 
 
 class TestSqliteNodes(NodesContract):

@@ -5,7 +5,16 @@ import asyncio
 import pytest
 
 from archimage.errors import DuplicateInstanceError
-from archimage.net.dispatch import Refused, Registry, Response, ServiceClass, WholeRequest, answer, refusal
+from archimage.net.dispatch import (
+    MAX_IDENTIFIER_BYTES,
+    Refused,
+    Registry,
+    Response,
+    ServiceClass,
+    WholeRequest,
+    answer,
+    refusal,
+)
 from archimage.net.scp import verification
 from archimage.protocol.command import CommandField, c_get_rq, c_store_rq
 from archimage.protocol.negotiation import ANY, SupportedContext
@@ -59,7 +68,7 @@ def test_a_refused_request_is_answered_once_its_data_set_is_over() -> None:
 def test_an_identifier_is_gathered_up_to_its_limit(size: int) -> None:
     started: list[bytes] = []
     replies = _Replies()
-    whole = WholeRequest(started.append, replies, CommandField.C_FIND_RQ)
+    whole = WholeRequest(started.append, replies, CommandField.C_FIND_RQ, MAX_IDENTIFIER_BYTES)
     buffer = bytearray(b"x" * size)
     for position in range(0, size, 100_000):
         whole.add(memoryview(buffer)[position : position + 100_000], last=False)
@@ -74,7 +83,7 @@ def test_an_identifier_is_gathered_up_to_its_limit(size: int) -> None:
 
 def test_a_request_that_is_abandoned_starts_nothing() -> None:
     started: list[bytes] = []
-    whole = WholeRequest(started.append, _Replies(), CommandField.C_FIND_RQ)
+    whole = WholeRequest(started.append, _Replies(), CommandField.C_FIND_RQ, MAX_IDENTIFIER_BYTES)
     whole.add(memoryview(b"half"), last=False)
     whole.abandon()
     assert started == []

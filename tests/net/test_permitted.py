@@ -39,6 +39,10 @@ class _Nobody:
         """Take nothing."""
         raise AssertionError("an object was sent")
 
+    async def report(self, *_: object) -> int:
+        """Hear nothing."""
+        raise AssertionError("an event was reported")
+
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:

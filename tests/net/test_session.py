@@ -150,6 +150,8 @@ def _error(name: str) -> ArchimageError:
     kind = getattr(errors, name)
     if issubclass(kind, OperationFailedError):
         return OperationFailedError("told", status=0xA700)
+    if kind is errors.RefusedOperationError:
+        return errors.RefusedOperationError("told", status=0x0106, offending=(0x00400252,))
     if issubclass(kind, errors.AssociationRejectedError):
         return errors.AssociationRejectedError("told", result=1, source=1, reason=1)
     made: ArchimageError = kind("told")

@@ -5,7 +5,7 @@ from typing import Final
 from archimage import app
 from archimage.concurrency import sizes
 from archimage.concurrency.entry import Entry
-from archimage.services import importing, tasks, uploads
+from archimage.services import deliveries, importing, tasks, uploads
 from archimage.storage import lanes
 from archimage.web import probes
 from archimage.web.server import FRAMEWORK_THREADS
@@ -60,6 +60,13 @@ THREADS: Final = (
         "background tasks: sending, retrieving, deleting, unpacking, changing, de-identifying",
         "Tasks wait, which /activity shows; see background tasks.",
         tasks.THREADS,
+    ),
+    Entry(
+        "deliver",
+        "threads",
+        "tell others what they are to be told: nodes, subscribers",
+        "Deliveries wait in the index, until they are due and a thread is free.",
+        deliveries.THREADS,
     ),
     Entry(
         "transcode",

@@ -13,9 +13,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 
 from archimage.errors import InvalidQueryError
-from archimage.index import matching, names
+from archimage.index import matching
 from archimage.index.dialect import Dialect
 from archimage.index.schema import label, name_key, patient, study
+from archimage.model import names
 from archimage.model.attributes import Level
 
 _MAX_WORDS: Final = 8

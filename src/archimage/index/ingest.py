@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Executable, Table, bindparam, delete, exists, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from archimage.index import names, patterns
 from archimage.index.dialect import Dialect
 from archimage.index.frames import encode_frames
 from archimage.index.matching import clean
@@ -34,6 +33,7 @@ from archimage.index.schema import (
     study,
 )
 from archimage.index.statements import STORED
+from archimage.model import names, patterns
 from archimage.model.attributes import Level
 from archimage.model.records import InstanceRecord
 
@@ -47,6 +47,9 @@ Values = Mapping[str, str]
 
 class Cursor(Protocol):
     """What is used of a DBAPI cursor."""
+
+    @property
+    def rowcount(self) -> int: ...
 
     def execute(self, statement: str, parameters: Mapping[str, object], /) -> object: ...
 

@@ -14,9 +14,10 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true, union
 
 from archimage.errors import InvalidQueryError
-from archimage.index import derived, names, patterns
+from archimage.index import derived
 from archimage.index.dialect import Dialect, Text
 from archimage.index.schema import TABLES, instance, name_key
+from archimage.model import names, patterns
 from archimage.model.attributes import Attribute
 from archimage.model.query import Condition, DateTimeRange, Empty, Exact, Match, Range, UIDList, Universal, Wildcard
 

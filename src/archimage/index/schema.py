@@ -5,7 +5,7 @@ levels of the Query/Retrieve information model. Two more are derived:
 
 - `series_content` counts the instances of each SOP class in each series, so that counts, SOP Classes in Study and
   emptied parents cost nothing per instance; `change` is a number drawn anew whenever one of them comes or goes;
-- `name_key` gives the search keys of every distinct person name (see `names`).
+- `name_key` gives the search keys of every distinct person name (see `model.names`).
 
 `removal` has a row for each instance that was removed on request, in their order: what the ingest journals still hold
 of it from before is void, and its file is to be deleted. It is kept until neither is true any more.
@@ -19,6 +19,8 @@ migration alone makes them, as each database has its own kind.
 `change_study` who had which patients and studies corrected, merged and moved; of these nothing is ever deleted.
 `user_account`, `session`, `api_token` and `share` have who may prove who he is, with hashes of all secrets,
 `failed_login` who has failed to. They are not derived: no file tells what stands in them.
+
+The tables of worklist, work items, deliveries and the like stand in `schema_department`.
 """
 
 from typing import Final
@@ -40,7 +42,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0011"
+REVISION: Final = "0012"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(

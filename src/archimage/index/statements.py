@@ -30,9 +30,9 @@ from sqlalchemy import (
 from archimage.errors import InvalidQueryError
 from archimage.index import derived, extents, freetext, matching
 from archimage.index.dialect import Dialect
-from archimage.index.patterns import literal_prefix
 from archimage.index.schema import TABLES, instance, patient, series, study
 from archimage.model.attributes import UNIQUE_KEYS, Attribute, Level
+from archimage.model.patterns import literal_prefix
 from archimage.model.query import Condition, DateTimeRange, Empty, OrderBy, Query, Wildcard
 
 _LEVELS: Final = tuple(Level)

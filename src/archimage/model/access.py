@@ -17,6 +17,7 @@ class Operation(StrEnum):
     RETRIEVE = "retrieve"
     MOVE_TO = "move-to"
     WORKLIST = "worklist"
+    PRINT = "print"
     DELETE = "delete"
     MODIFY = "modify"
     ADMINISTER = "administer"

@@ -4,7 +4,8 @@ Ref: PS3.7 §9.1; PS3.4 §A.4 (Verification), §B (Storage), §C (Query/Retrieve
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -20,12 +21,12 @@ from archimage.errors import (
     TimerExpiredError,
 )
 from archimage.net import reasons
-from archimage.net.conversation import Conversation, Pieces, RemoteNode
+from archimage.net.conversation import Conversation, Message, Pieces, RemoteNode
 from archimage.net.operations import OnInstance, Operation, SubOperationProgress, progress_of
 from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
-from archimage.protocol.command import Command, c_echo_rq, c_find_rq, c_get_rq, c_move_rq, c_store_rq
-from archimage.protocol.events import AssociationAccepted, AssociationRejected
+from archimage.protocol.command import Command, c_echo_rq, c_find_rq, c_get_rq, c_move_rq, c_store_rq, command_name
+from archimage.protocol.events import AssociationAccepted, AssociationRejected, CommandReceived
 from archimage.protocol.items import RoleSelection, UserInformation
 from archimage.protocol.negotiation import NegotiatedContext, PresentationContext
 from archimage.protocol.pdu import AssociateRequest
@@ -151,6 +152,7 @@ class ClientAssociation:
         self._settings = settings
         self._turn = asyncio.Lock()
         self._message_id = 0
+        self._unanswered: deque[Message] = deque()
 
     async def __aenter__(self) -> Self:
         return self
@@ -282,6 +284,43 @@ class ClientAssociation:
                 await self._conversation.send(context.context_id, command, identifier)
                 while not operation.over:
                     yield progress_of(await operation.response())
+
+    async def request(
+        self, abstract_syntax_uid: str, make: Callable[[int], Command], dataset: bytes | None = None
+    ) -> Message:
+        """Send the request of a normalized service that make returns for a message id; return the response.
+
+        What the peer asks meanwhile is kept for `requested`.
+
+        Raises:
+            AssociationError: no answer came, or the abstract syntax was not accepted.
+        """
+        context = self.context(abstract_syntax_uid)
+        command = make(self._next_id())
+        async with self._operation(command_name(command.field)):
+            await self._conversation.send(context.context_id, command, dataset)
+            while (message := await self._conversation.message()).command.is_request:
+                self._unanswered.append(message)
+            return await self._conversation.checked(message, command.message_id or 0)
+
+    async def requested(self, timeout_s: float) -> Message:
+        """Return the next request of the peer, such as N-EVENT-REPORT; answer it by `respond`.
+
+        Raises:
+            TimerExpiredError: none came in time; the association is aborted.
+            AssociationError: the association ended.
+        """
+        if self._unanswered:
+            return self._unanswered.popleft()
+        async with self._turn:
+            event = await self._conversation.event(timeout_s)
+            if isinstance(event, CommandReceived) and event.command.is_request:
+                return await self._conversation.rest(event)
+            raise await self._conversation.failure(event)
+
+    async def respond(self, request: Message, status: int = 0, dataset: bytes | None = None) -> None:
+        """Answer a request of the peer."""
+        await self._conversation.send(request.context_id, request.command.response(status), dataset)
 
     async def release(self) -> None:
         """End in order."""

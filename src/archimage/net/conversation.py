@@ -146,7 +146,10 @@ class Conversation:
 
     async def response(self, message_id: int) -> Message:
         """Return the next message, which must answer the request of this id."""
-        message = await self.message()
+        return await self.checked(await self.message(), message_id)
+
+    async def checked(self, message: Message, message_id: int) -> Message:
+        """Return a message that must answer the request of this id."""
         if message.command.message_id_being_responded_to != message_id:
             raise await self.refusal(f"message {message.command.field:#06x} answers nothing that was asked")
         return message

@@ -6,10 +6,10 @@ piece as it arrives (`Operation`, for C-STORE).
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from archimage.errors import ArchimageError, ExcessiveDatasetError
+from archimage.errors import ArchimageError, ExcessiveDatasetError, RefusedOperationError
 from archimage.net.statuses import comment_of, status_of
 from archimage.protocol.command import Command
 from archimage.protocol.items import ExtendedNegotiation
@@ -23,7 +23,11 @@ Pieces = AsyncIterable[bytes | memoryview] | bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response to a request; counts are those of sub-operations."""
+    """One response to a request; counts are those of sub-operations.
+
+    sop_instance_uid is told where the request did not name it: of an instance that the performer has made.
+    attributes are the tags in question, of those that a normalized service does not know or did not take.
+    """
 
     status: int
     dataset: bytes | None = None
@@ -32,10 +36,17 @@ class Response:
     completed: int | None = None
     failed: int | None = None
     warning: int | None = None
+    sop_instance_uid: str | None = None
+    error_id: int | None = None
+    offending: tuple[int, ...] | None = None
+    attributes: tuple[int, ...] | None = None
 
 
 class SubOperations(Protocol):
-    """C-STORE requests from the server to the peer on the association of a C-GET (PS3.4 §C.4.3)."""
+    """Requests from the server to the peer on the association that the peer has opened.
+
+    C-STORE for a C-GET (PS3.4 §C.4.3), N-EVENT-REPORT of normalized services.
+    """
 
     @property
     def contexts(self) -> Mapping[int, NegotiatedContext]:
@@ -43,6 +54,9 @@ class SubOperations(Protocol):
 
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
         """Send an instance; return the peer's status."""
+
+    async def report(self, context_id: int, command: Command, dataset: bytes | None) -> int:
+        """Send an N-EVENT-REPORT request, whose message id is chosen here; return the peer's status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,7 @@ class ServiceClass:
 
     stream_handlers serve a command field whatever the abstract syntax; fallback is the context for abstract syntaxes
     that no service names; extended is the application information that is agreed to at most, by abstract syntax.
+    bounds are what data sets of requests may have at most, bytes, where that is not `MAX_IDENTIFIER_BYTES`.
     """
 
     contexts: tuple[SupportedContext, ...]
@@ -119,6 +134,7 @@ class ServiceClass:
     stream_handlers: Mapping[int, StreamHandler] = field(default_factory=dict)
     fallback: SupportedContext | None = None
     extended: Mapping[str, bytes] = field(default_factory=dict)
+    bounds: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
 
 class Registry:
@@ -128,6 +144,7 @@ class Registry:
         self.contexts = {context.abstract_syntax: context for service in services for context in service.contexts}
         self.handlers = {key: handler for service in services for key, handler in service.handlers.items()}
         self.stream_handlers = {key: made for service in services for key, made in service.stream_handlers.items()}
+        self.bounds = {key: most for service in services for key, most in service.bounds.items()}
         self._extended = {key: most for service in services for key, most in service.extended.items()}
         self.fallback = next((service.fallback for service in services if service.fallback is not None), None)
 
@@ -142,19 +159,26 @@ class Registry:
 
 def answer(command: Command, response: Response) -> Command:
     """Return the response command set to a request."""
-    counts = {
+    more = {
         "remaining_suboperations": response.remaining,
         "completed_suboperations": response.completed,
         "failed_suboperations": response.failed,
         "warning_suboperations": response.warning,
         "error_comment": response.error_comment,
+        "affected_sop_instance_uid": response.sop_instance_uid,
+        "error_id": response.error_id,
+        "offending_elements": response.offending,
+        "attribute_identifier_list": response.attributes,
     }
-    return command.response(response.status, **{key: value for key, value in counts.items() if value is not None})
+    return command.response(response.status, **{key: value for key, value in more.items() if value is not None})
 
 
 def refusal(error: ArchimageError, field_: int) -> Response:
     """Return the response that tells an error to the peer."""
-    return Response(status_of(error, field_), error_comment=comment_of(error))
+    response = Response(status_of(error, field_), error_comment=comment_of(error))
+    if isinstance(error, RefusedOperationError):
+        return replace(response, error_id=error.error_id, offending=error.offending or None)
+    return response
 
 
 class Refused:
@@ -177,22 +201,23 @@ class Refused:
 
 
 class WholeRequest:
-    """Gathers a small data set, then starts its handler."""
+    """Gathers a data set of at most so many bytes, then starts its handler."""
 
-    def __init__(self, start: Callable[[bytes], None], reply: Reply, field_: int) -> None:
+    def __init__(self, start: Callable[[bytes], None], reply: Reply, field_: int, most_bytes: int) -> None:
         self._start = start
         self._reply = reply
         self._field = field_
+        self._most_bytes = most_bytes
         self._identifier = bytearray()
 
     def add(self, data: memoryview, *, last: bool) -> None:
         """Keep a copy of the piece, within bounds."""
-        if len(self._identifier) <= MAX_IDENTIFIER_BYTES:
+        if len(self._identifier) <= self._most_bytes:
             self._identifier += data
         if not last:
             return
-        if len(self._identifier) > MAX_IDENTIFIER_BYTES:
-            error = ExcessiveDatasetError(f"the identifier is longer than {MAX_IDENTIFIER_BYTES} bytes")
+        if len(self._identifier) > self._most_bytes:
+            error = ExcessiveDatasetError(f"the data set is longer than {self._most_bytes} bytes")
             self._reply(refusal(error, self._field))
         else:
             self._start(bytes(self._identifier))

@@ -17,6 +17,7 @@ from archimage.model.callers import Caller
 from archimage.model.events import InstanceRefused
 from archimage.net import dispatch
 from archimage.net.dispatch import Handler, Incoming, Refused, Request, Response, ServiceClass, StreamHandler, refusal
+from archimage.protocol import uids
 from archimage.protocol.command import CommandField
 from archimage.protocol.status import Status
 from archimage.services.access import AccessService
@@ -32,6 +33,28 @@ OPERATIONS: Final[Mapping[int, Operation]] = MappingProxyType(
     }
 )
 """What whoever sends a command must be allowed to do; C-MOVE needs move-to as well, for its destination."""
+DEPARTMENT: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        uids.MODALITY_WORKLIST_FIND: Operation.WORKLIST,
+        uids.MPPS: Operation.WORKLIST,
+        uids.MPPS_RETRIEVE: Operation.WORKLIST,
+        uids.MPPS_NOTIFICATION: Operation.WORKLIST,
+        uids.UPS_PUSH: Operation.WORKLIST,
+        uids.UPS_WATCH: Operation.WORKLIST,
+        uids.UPS_PULL: Operation.WORKLIST,
+        uids.UPS_EVENT: Operation.WORKLIST,
+        uids.UPS_QUERY: Operation.WORKLIST,
+        uids.STORAGE_COMMITMENT_PUSH: Operation.STORE,
+        uids.INSTANCE_AVAILABILITY_NOTIFICATION: Operation.STORE,
+        uids.BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: Operation.PRINT,
+        uids.BASIC_COLOR_PRINT_MANAGEMENT_META: Operation.PRINT,
+        uids.PRINT_JOB: Operation.PRINT,
+        uids.PRINTER: Operation.PRINT,
+        uids.PRESENTATION_LUT: Operation.PRINT,
+        uids.BASIC_ANNOTATION_BOX: Operation.PRINT,
+    }
+)
+"""The same by SOP class, whatever the command: of services that are about no stored objects."""
 
 Denied = Callable[[Caller, str], None]
 """Hears that somebody was not let do what he asked for, and why."""
@@ -56,7 +79,10 @@ class Permitted:
         Raises:
             KeyError: nobody has said what one of its commands needs.
         """
-        handlers = {key: self._around(handler, OPERATIONS[key[1]]) for key, handler in service.handlers.items()}
+        handlers = {
+            (uid, field): self._around(handler, DEPARTMENT.get(uid) or OPERATIONS[field])
+            for (uid, field), handler in service.handlers.items()
+        }
         streams = {
             field: self._before(handler, OPERATIONS[field]) for field, handler in service.stream_handlers.items()
         }

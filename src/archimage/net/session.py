@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ from archimage.errors import ArchimageError, ConnectionFailedError, LocalProtoco
 from archimage.logger import is_detailed, logger
 from archimage.meter_ports import Ending, Meter
 from archimage.net.dispatch import (
+    MAX_IDENTIFIER_BYTES,
     Handler,
     Incoming,
     Operation,
@@ -49,6 +51,7 @@ from archimage.spans import Attributes, Span
 
 SUB_OPERATION_TIMEOUT_S: Final = 60.0
 MAX_RUNNING: Final = 16
+_LAST_MESSAGE_ID: Final = 0xFFFF
 _log = logger("association")
 _error = logger("error")
 _dimse = logger("dimse")
@@ -93,6 +96,7 @@ class Session:
         self._cancels: dict[int, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sub_operations: dict[int, asyncio.Future[int]] = {}
+        self._last_report_id = 0
         self._storing = 0
         self._most_stored = most_stored(self.association.settings.max_operations_performed)
         self._answered = asyncio.Event()
@@ -167,6 +171,22 @@ class Session:
                 raise ConnectionFailedError(f"{self.peer} did not take an instance") from error
             finally:
                 del self._sub_operations[command.message_id or 0]
+
+    async def report(self, context_id: int, command: Command, dataset: bytes | None) -> int:
+        """Send an N-EVENT-REPORT request to the peer on this association; return the peer's status."""
+        async with self._sub_operation_turn:
+            self._last_report_id = self._last_report_id % _LAST_MESSAGE_ID + 1
+            answered: asyncio.Future[int] = self._loop.create_future()
+            self._sub_operations[self._last_report_id] = answered
+            try:
+                with spans.leaf("N-EVENT-REPORT", kind="client"):
+                    self._outbox.send(context_id, replace(command, message_id=self._last_report_id), dataset)
+                    async with asyncio.timeout(SUB_OPERATION_TIMEOUT_S):
+                        return await answered
+            except TimeoutError as error:
+                raise ConnectionFailedError(f"{self.peer} did not answer an event report") from error
+            finally:
+                del self._sub_operations[self._last_report_id]
 
     def _on(self, event: Event) -> None:
         match event:
@@ -257,7 +277,10 @@ class Session:
         handler = self._registry.handlers.get((context.abstract_syntax, command.field))
         if handler is None:
             return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))
-        return WholeRequest(lambda identifier: self._start(handler, event, identifier, span), reply, command.field)
+        most_bytes = self._registry.bounds.get((context.abstract_syntax, command.field), MAX_IDENTIFIER_BYTES)
+        return WholeRequest(
+            lambda identifier: self._start(handler, event, identifier, span), reply, command.field, most_bytes
+        )
 
     def _replier(self, event: CommandReceived, span: Span | None) -> Reply:
         began = time.monotonic()

@@ -63,11 +63,13 @@ _TABLES: Final[Mapping[int, _Table]] = MappingProxyType(
 )
 
 
-def status_of(error: ArchimageError, field: int) -> Status:
+def status_of(error: ArchimageError, field: int) -> int:
     """Return the status that answers a request of this command field which failed with error.
 
-    The entry of the nearest class in the error tree decides.
+    The error tells it itself, or the entry of the nearest class in the error tree decides.
     """
+    if isinstance(error, errors.RefusedOperationError):
+        return error.status
     table = _TABLES.get(field, _COMMON)
     return next(table[kind] for kind in type(error).__mro__ if kind in table)
 

@@ -58,11 +58,16 @@ def decode_identifier(data: bytes, transfer_syntax_uid: str) -> Identifier:
         ExcessiveDatasetError: it has more keys or deeper sequences than any query needs.
         InvalidQueryError: the level is missing or unknown.
     """
+    keys = decode_keys(data, transfer_syntax_uid)
+    level = _level(next((key for key in keys if key.tag == QUERY_RETRIEVE_LEVEL), None))
+    return Identifier(level, tuple(key for key in keys if key.tag != QUERY_RETRIEVE_LEVEL))
+
+
+def decode_keys(data: bytes, transfer_syntax_uid: str) -> tuple[Key, ...]:
+    """Decode the keys of an identifier that has no level, in the order of their tags; raises as `decode_identifier`."""
     keys = _Reader(data).keys(layout_of(transfer_syntax_uid))
-    by_tag = {key.tag: key for key in keys if key.tag & 0xFFFF}
-    level = _level(by_tag.pop(QUERY_RETRIEVE_LEVEL, None))
-    by_tag.pop(SPECIFIC_CHARACTER_SET, None)
-    return Identifier(level, tuple(by_tag[tag] for tag in sorted(by_tag)))
+    by_tag = {key.tag: key for key in keys if key.tag & 0xFFFF and key.tag != SPECIFIC_CHARACTER_SET}
+    return tuple(by_tag[tag] for tag in sorted(by_tag))
 
 
 def _level(key: Key | None) -> Level:

@@ -12,6 +12,7 @@ from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
 from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
+from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.identity import IdentityService
 from archimage.services.labels import LabelService
@@ -32,6 +33,13 @@ UPLOAD: Final = "/upload"
 """Address below it that takes bodies of any length."""
 MAX_BODY_BYTES: Final = 1 << 20
 """What a request may bring, unless it is an upload: its body is held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentServices:
+    """The use cases of the department: worklist, performed steps, what others are to be told."""
+
+    deliveries: DeliveryService
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +66,6 @@ class ApiServices:
     visible: VisibleIndex
     identity: IdentityService
     oidc: OidcClient | None
+    department: DepartmentServices
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

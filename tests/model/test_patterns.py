@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archimage.index.patterns import date_time_floor, has_offset, literal_prefix, successor, time_floor, to_utc
+from archimage.model.patterns import date_time_floor, has_offset, literal_prefix, successor, time_floor, to_utc
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 

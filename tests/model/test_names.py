@@ -2,7 +2,7 @@
 
 import pytest
 
-from archimage.index.names import FORM, SOUND, WORD, fold, keys, query_forms, query_words, sound
+from archimage.model.names import FORM, SOUND, WORD, fold, keys, query_forms, query_words, sound
 
 
 def of_kind(kind: str, name: str) -> set[str]:

@@ -1,0 +1,108 @@
+"""What every adapter of `department_ports.Deliveries` does; a test module derives and gives it an empty table."""
+
+from collections.abc import Sequence
+
+from archimage.department_ports import Deliveries
+from archimage.model.deliveries import Delivery, DeliveryState
+from archimage.services.deliveries import made
+
+KINDS = ("one", "two")
+
+
+def _taken(deliveries: Deliveries, now: float, until: float = 1_000) -> Sequence[str]:
+    return [found.about for found in deliveries.take(KINDS, now, until, 10)]
+
+
+def _add(deliveries: Deliveries, *about: str, lane: str = "", kind: str = "one", now: float = 0) -> None:
+    deliveries.add([made(kind, "AE", one, f"payload of {one}", now, lane=lane) for one in about])
+
+
+def _ids(deliveries: Deliveries) -> dict[str, int]:
+    return {found.about: found.id for found in deliveries.find(limit=100)}
+
+
+class DeliveriesContract:
+    """The tests."""
+
+    def test_what_was_added_is_found_the_newest_first(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", "b")
+        newest, oldest = deliveries.find(limit=10)
+        assert (newest.about, oldest.about) == ("b", "a")
+        assert oldest == Delivery("one", "AE", "a", "payload of a", "one AE", 0, 0, id=oldest.id)
+        assert deliveries.get(oldest.id) == oldest
+        assert deliveries.find(limit=10, before=newest.id) == [oldest]
+
+    def test_it_is_found_by_kind_and_state(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        _add(deliveries, "b", kind="two")
+        deliveries.settle(_ids(deliveries)["a"], 5)
+        assert [one.about for one in deliveries.find(kind="two", limit=10)] == ["b"]
+        assert [one.about for one in deliveries.find(state=DeliveryState.DONE, limit=10)] == ["a"]
+        assert set(deliveries.counts()) == {("one", DeliveryState.DONE, 1), ("two", DeliveryState.WAITING, 1)}
+
+    def test_a_lane_is_delivered_in_order_one_after_the_other(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", "b")
+        _add(deliveries, "c", lane="other")
+        assert sorted(_taken(deliveries, 1)) == ["a", "c"]
+        assert _taken(deliveries, 1) == []
+        deliveries.settle(_ids(deliveries)["a"], 2)
+        assert _taken(deliveries, 2) == ["b"]
+
+    def test_who_does_not_answer_for_what_he_has_taken_loses_it(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        assert _taken(deliveries, 1, until=10) == ["a"]
+        assert deliveries.next_due(KINDS) == 10
+        assert _taken(deliveries, 9) == []
+        assert _taken(deliveries, 10) == ["a"]
+
+    def test_what_failed_for_now_is_due_later_and_its_lane_waits(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", "b")
+        _taken(deliveries, 1)
+        deliveries.postpone(_ids(deliveries)["a"], 50, "nobody there")
+        assert (_taken(deliveries, 49), deliveries.next_due(KINDS)) == ([], 50)
+        (again,) = deliveries.take(KINDS, 50, 60, 10)
+        assert (again.about, again.attempts, again.error) == ("a", 1, "nobody there")
+
+    def test_what_failed_for_good_lets_the_next_pass(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", "b")
+        _taken(deliveries, 1)
+        first = _ids(deliveries)["a"]
+        deliveries.give_up(first, 3, "no")
+        found = deliveries.get(first)
+        assert found is not None
+        assert (found.state, found.ended_at, found.error) == (DeliveryState.FAILED, 3, "no")
+        assert _taken(deliveries, 4) == ["b"]
+
+    def test_only_what_failed_is_tried_again(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        first = _ids(deliveries)["a"]
+        assert not deliveries.retry(first, 1)
+        deliveries.give_up(first, 3, "no")
+        assert deliveries.retry(first, 9)
+        (again,) = deliveries.take(KINDS, 9, 20, 10)
+        assert (again.about, again.attempts, again.due_at) == ("a", 0, 9)
+        assert not deliveries.retry(first + 1, 1)
+
+    def test_kinds_that_nobody_asks_for_wait(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", kind="unknown")
+        assert (_taken(deliveries, 1), deliveries.next_due(KINDS)) == ([], None)
+
+    def test_what_was_delivered_is_forgotten_after_a_while_and_nothing_else(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", lane="1")
+        _add(deliveries, "b", lane="2")
+        _add(deliveries, "c", lane="3")
+        deliveries.settle(_ids(deliveries)["a"], 5)
+        deliveries.give_up(_ids(deliveries)["b"], 5, "no")
+        assert (deliveries.forget(5), deliveries.forget(6)) == (0, 1)
+        assert sorted(_ids(deliveries)) == ["b", "c"]
+
+    def test_what_is_removed_is_gone(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        first = _ids(deliveries)["a"]
+        assert (deliveries.remove(first), deliveries.remove(first), deliveries.get(first)) == (True, False, None)
+
+    def test_no_text_is_a_danger(self, deliveries: Deliveries) -> None:
+        nasty = "'; DROP TABLE delivery; --\0 \ud800 \N{SNOWMAN}"
+        deliveries.add([made("one", nasty, nasty, nasty, 0)])
+        (found,) = deliveries.find(limit=1)
+        assert found.payload == "'; DROP TABLE delivery; -- ? \N{SNOWMAN}"
