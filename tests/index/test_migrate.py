@@ -14,7 +14,8 @@ from sqlalchemy import UniqueConstraint, create_engine, inspect
 
 from archimage.errors import IndexUnavailableError
 from archimage.index.migrate import upgrade
-from archimage.index.schema import REVISION, metadata
+from archimage.index.schema import REVISION
+from archimage.index.schema_department import delivery
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.attributes import Level
 from archimage.model.query import Query
@@ -53,9 +54,9 @@ def test_an_index_of_any_revision_is_brought_up_to_the_schema(tmp_path: Path, re
     index.close()
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": is_ours})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, delivery.metadata) == []
         inspector = inspect(connection)
-        for table in metadata.tables.values():
+        for table in delivery.metadata.tables.values():
             unique = {tuple(found["column_names"]) for found in inspector.get_unique_constraints(table.name)}
             wanted = [found for found in table.constraints if isinstance(found, UniqueConstraint)]
             assert unique == {tuple(found.columns.keys()) for found in wanted}
