@@ -5,14 +5,20 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 
 from archimage.config import Config
+from archimage.index.availability import GrownStudyTable
 from archimage.index.deliveries import DeliveryTable
+from archimage.index.mpps import PerformedStepTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
 from archimage.net.looping import LoopThread
 from archimage.net.remote import TlsContext
+from archimage.net.scp import mpps as mpps_scp
+from archimage.net.telling import Telling
+from archimage.services.availability import AVAILABLE, AvailabilityService
 from archimage.services.deliveries import DeliveryService
+from archimage.services.mpps import CREATE, NOTIFY, SET, MppsService, Receivers
 from archimage.threads import Pool
 from archimage.use_cases import Services
 from archimage.web.management import DepartmentServices
@@ -30,12 +36,27 @@ class Department:
             self.deliveries = DeliveryService(DeliveryTable(index))
             opened.callback(self.deliveries.close)
             self._nodes = services.nodes
+            self._steps(opened, index)
             self._held = opened.pop_all()
+
+    def _steps(self, opened: ExitStack, index: SqliteIndex) -> None:
+        """Make performed procedure steps, and what tells of them and of instances that are here."""
+        config, table, wake = self.config, PerformedStepTable(index), self.deliveries.wake
+        receivers = Receivers(config.mpps.forward, config.mpps.notify, config.availability.notify)
+        self.mpps = MppsService(table, receivers, wake)
+        studies, ae_title = GrownStudyTable(index), config.dicom.ae_title
+        self.availability = AvailabilityService(studies, table, config.availability, wake, ae_title)
+        opened.callback(self.availability.close)
+        telling = Telling(self.calls, self._nodes.get, self.availability)
+        self.deliveries.register(CREATE, telling.created)
+        self.deliveries.register(SET, telling.changed)
+        self.deliveries.register(NOTIFY, telling.event)
+        self.deliveries.register(AVAILABLE, telling.available)
 
     @property
     def services(self) -> DepartmentServices:
         """The use cases, as the web side needs them."""
-        return DepartmentServices(deliveries=self.deliveries)
+        return DepartmentServices(deliveries=self.deliveries, mpps=self.mpps)
 
     @property
     def pools(self) -> dict[str, Pool]:
@@ -44,8 +65,7 @@ class Department:
 
     def dicom(self, executor: Executor) -> Sequence[ServiceClass]:
         """Return the DICOM services; executor runs what blocks."""
-        del executor
-        return ()
+        return (mpps_scp.service(self.mpps, executor),)
 
     def hear(self, event: InstanceStored) -> None:
         """Hear of an object that was stored, on the thread of the intake: nothing here may block."""
@@ -55,6 +75,7 @@ class Department:
     def start(self) -> None:
         """Begin what is done without being asked."""
         self.deliveries.start()
+        self.availability.start()
 
     def close(self) -> None:
         """End all of it."""

@@ -5,9 +5,9 @@ others have heard may be forgotten as soon as nothing of it is noted twice.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.compiled import Compiled
@@ -38,10 +38,8 @@ class GrownStudyTable:
         came = came.group_by(study.c.study_instance_uid).order_by(func.max(instance.c.received_at))
         self._came = Compiled(came.limit(bindparam("most")), database)
         this = grown.study_instance_uid == bindparam("this")
-        values = {"grown_at": bindparam("grown_at")}
-        self._grow = Compiled(
-            update(grown_study).where(this, grown.grown_at < bindparam("grown_at")).values(values), database
-        )
+        grow = update(grown_study).where(this, grown.grown_at < bindparam("grown_at"))
+        self._grow = Compiled(grow.values(grown_at=bindparam("grown_at")), database)
         self._insert = Compiled(database.dialect.insert_once(grown_study), database)
         self._since = Compiled(select(grown.grown_at).where(this), database)
         due = (grown.told_at < grown.grown_at, grown.grown_at <= bindparam("before"), grown.study_instance_uid != _MARK)
@@ -54,7 +52,8 @@ class GrownStudyTable:
         rows = select(study.c.study_instance_uid, series.c.series_instance_uid)
         rows = rows.add_columns(instance.c.sop_class_uid, instance.c.sop_instance_uid).select_from(above)
         order = (study.c.study_instance_uid, series.c.series_instance_uid, instance.c.pk)
-        self._of_study = Compiled(_of_study(rows).order_by(*order).limit(bindparam("most")), database)
+        of_study = rows.where(study.c.study_instance_uid == bindparam("this"))
+        self._of_study = Compiled(of_study.order_by(*order).limit(bindparam("most")), database)
         uids = database.dialect.among(instance.c.sop_instance_uid, "uids")
         self._kept = Compiled(rows.where(uids).order_by(*order), database)
 
@@ -99,7 +98,3 @@ class GrownStudyTable:
     def _set(self, cursor: Cursor, uid: str, grown_at: float, told_at: float) -> None:
         if not self._grow.run(cursor, this=uid, grown_at=grown_at):
             self._insert.run(cursor, study_instance_uid=uid, grown_at=grown_at, told_at=told_at)
-
-
-def _of_study(rows: Select[Any]) -> Select[Any]:
-    return rows.where(study.c.study_instance_uid == bindparam("this"))

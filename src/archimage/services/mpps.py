@@ -141,9 +141,16 @@ class MppsService:
 
     def find(self, wanted: StepFilter) -> Sequence[StepSummary]:
         """Return the newest steps that are looked for and may be seen; of those that may not, none."""
-        steps = self._table.find(replace(wanted, limit=min(wanted.limit, MAX_SHOWN)))
-        shown = [step for step in steps if scoped.is_shown(_about(step.dataset))]
-        arrived = {uid: (count, kept) for uid, count, kept in self._table.arrived([one.sop_instance_uid for one in shown])}
+        most, shown, before = min(wanted.limit, MAX_SHOWN), list[PerformedStep](), wanted.before
+        while len(shown) < most:
+            steps = self._table.find(replace(wanted, before=before, limit=most))
+            shown += [step for step in steps if scoped.is_shown(_about(step.dataset))]
+            if len(steps) < most:
+                break
+            before = steps[-1].id
+        shown = shown[:most]
+        counts = self._table.arrived([one.sop_instance_uid for one in shown])
+        arrived = {uid: (count, kept) for uid, count, kept in counts}
         return [_summary(step, *arrived.get(step.sop_instance_uid, (0, 0))) for step in shown]
 
     def summary(self, uid: str) -> StepSummary:
@@ -179,7 +186,7 @@ class MppsService:
         )
 
     def _forwarded(self, kind: str, step: PerformedStep, dataset: Model) -> Sequence[Delivery]:
-        """Return what nodes hear as if from the modality, in order for each step; the one that it came from does not."""
+        """Return what nodes hear as from the modality, in order for each step; the one that it came from does not."""
         uid, payload, now = step.sop_instance_uid, orjson.dumps(dataset).decode(), self._now()
         receivers = [one for one in self._receivers.forward if one != step.source_ae_title]
         return [made(kind, one, uid, payload, now, lane=f"mpps {one} {uid}") for one in receivers]

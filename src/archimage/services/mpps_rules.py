@@ -104,7 +104,9 @@ def changed(model: Model, changes: Model) -> Model:
     changes = {name: attribute for name, attribute in changes.items() if name not in _OF_OBJECT}
     rules = [rule for name, rule in _BY_NAME.items() if name in changes]
     changes = _checked(changes, rules)
-    wrong = [rule.tag for rule in rules if not rule.settable and changes[(name := f"{rule.tag:08X}")] != model.get(name)]
+    wrong = [
+        rule.tag for rule in rules if not rule.settable and changes[(name := f"{rule.tag:08X}")] != model.get(name)
+    ]
     if wrong:
         raise _refused(Status.NO_SUCH_ATTRIBUTE, "N-SET may not change this", *wrong)
     model = model | changes

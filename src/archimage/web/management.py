@@ -16,6 +16,7 @@ from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.identity import IdentityService
 from archimage.services.labels import LabelService
+from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
@@ -40,6 +41,7 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+    mpps: MppsService
 
 
 @dataclass(frozen=True, slots=True)
