@@ -18,6 +18,9 @@ class Commitments(Protocol):
     def get(self, direction: Direction, transaction_uid: str) -> Commitment | None:
         """Return one, or None."""
 
+    def one(self, commitment_id: int) -> Commitment | None:
+        """Return that of an id, or None."""
+
     def references(self, commitment_id: int) -> Sequence[Reference]:
         """Return what a transaction is about."""
 
@@ -49,7 +52,7 @@ class Commitments(Protocol):
     def advance(self, commitment_id: int, before: CommitmentState, state: CommitmentState) -> bool:
         """Keep that it is in a state that is not over, where it was in the other before."""
 
-    def remove(self, direction: Direction, transaction_uid: str) -> bool:
+    def remove(self, commitment_id: int) -> bool:
         """Forget one; False where it is not kept."""
 
     def forget(self, ended_before: float) -> int:

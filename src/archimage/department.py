@@ -18,6 +18,7 @@ from archimage.net.remote import TlsContext
 from archimage.net.scp import commitment as commitment_scp
 from archimage.ports import BlobStore
 from archimage.services.commitment_checks import Verification
+from archimage.services.commitment_records import CommitmentRecords
 from archimage.services.commitment_requests import CommitmentRequestService
 from archimage.services.commitments import CommitmentService, CommitmentTools
 from archimage.services.deliveries import DeliveryService
@@ -59,14 +60,15 @@ class Department:
         peers = CommitmentCalls(self.calls)
         verification = Verification(kept.index, kept.blobs, digests=settings.verify == "digest")
         tools = CommitmentTools(table, kept.visible, verification, self.deliveries, peers, services.nodes.known)
-        self.commitments = CommitmentService(tools, ae_title, settings.same_association_s)
+        self.commitments = CommitmentService(tools, ae_title, settings)
         wait_s = settings.same_association_s
         self.requests = CommitmentRequestService(table, self.deliveries, peers, services.nodes, wait_s=wait_s)
+        self.records = CommitmentRecords(table, self.commitments, self.requests, services.retrieve)
 
     @property
     def services(self) -> DepartmentServices:
         """The use cases, as the web side needs them."""
-        return DepartmentServices(deliveries=self.deliveries)
+        return DepartmentServices(deliveries=self.deliveries, commitments=self.records)
 
     @property
     def pools(self) -> dict[str, Pool]:

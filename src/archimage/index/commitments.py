@@ -36,6 +36,7 @@ class CommitmentTable:
         kept = database.dialect.insert_once(commitment).values(_named(*_FIELDS, "referenced"))
         self._insert = Compiled(kept, database)
         self._one = Compiled(_ROWS.where(_ONE), database)
+        self._numbered = Compiled(_ROWS.where(_THIS), database)
         self._referenced = Compiled(select(commitment.c.referenced).where(_THIS), database)
         self._failures = Compiled(select(commitment.c.failures).where(_THIS), database)
         wanted = (
@@ -60,7 +61,7 @@ class CommitmentTable:
         from_state = and_(_THIS, commitment.c.state == bindparam("before"))
         advanced = {**_named("state", "ended_at"), "note": ""}
         self._advance = Compiled(update(commitment).where(from_state).values(advanced), database)
-        self._remove = Compiled(delete(commitment).where(_ONE), database)
+        self._remove = Compiled(delete(commitment).where(_THIS), database)
         old = and_(_is_one_of(_OVER), commitment.c.ended_at < bindparam("before"))
         self._forget = Compiled(delete(commitment).where(old), database)
 
@@ -77,6 +78,11 @@ class CommitmentTable:
     def get(self, direction: Direction, transaction_uid: str) -> Commitment | None:
         """Return one, or None."""
         rows = self._one.rows(one_way=direction.value, transaction=transaction_uid)
+        return _commitment(rows[0]) if rows else None
+
+    def one(self, commitment_id: int) -> Commitment | None:
+        """Return that of an id, or None."""
+        rows = self._numbered.rows(this=commitment_id)
         return _commitment(rows[0]) if rows else None
 
     def references(self, commitment_id: int) -> Sequence[Reference]:
@@ -131,9 +137,9 @@ class CommitmentTable:
         """Keep that it is in a state that is not over, where it was in the other before."""
         return self._advance.change(this=commitment_id, before=before.value, state=state.value, ended_at=None) == 1
 
-    def remove(self, direction: Direction, transaction_uid: str) -> bool:
+    def remove(self, commitment_id: int) -> bool:
         """Forget one; False where it is not kept."""
-        return self._remove.change(one_way=direction.value, transaction=transaction_uid) == 1
+        return self._remove.change(this=commitment_id) == 1
 
     def forget(self, ended_before: float) -> int:
         """Forget what was over before a time; return how many these were."""

@@ -9,10 +9,16 @@ from functools import partial
 from typing import Final
 
 from archimage.commitment_ports import Waiting
-from archimage.errors import ArchimageError, AssociationError, RefusedOperationError
+from archimage.errors import (
+    ArchimageError,
+    AssociationError,
+    OperationFailedError,
+    PeerFailedError,
+    RefusedOperationError,
+)
 from archimage.model.commitments import Outcome, Reference, Result
 from archimage.model.nodes import Node
-from archimage.net.calls import NodeCalls, check
+from archimage.net.calls import NodeCalls, Work, check
 from archimage.net.client import ClientAssociation
 from archimage.net.statuses import status_of
 from archimage.protocol.command import Command, CommandField, n_action_rq, n_event_report_rq
@@ -42,7 +48,7 @@ class CommitmentCalls:
             make = partial(event, event_type)
             check(node, await association.request(STORAGE_COMMITMENT_PUSH, make, encoded), "the result of a commitment")
 
-        self._calls.run(node, (STORAGE_COMMITMENT_PUSH,), work, _AS_SCP)
+        self._run(node, work, _AS_SCP)
 
     def ask(self, node: Node, transaction_uid: str, references: Sequence[Reference], waiting: Waiting) -> None:
         """Ask a node for commitment, and wait a while for what it tells on the same association."""
@@ -54,7 +60,16 @@ class CommitmentCalls:
             check(node, await association.request(STORAGE_COMMITMENT_PUSH, _action, encoded), "storage commitment")
             await _listen(association, waiting)
 
-        self._calls.run(node, (STORAGE_COMMITMENT_PUSH,), work)
+        self._run(node, work)
+
+    def _run(self, node: Node, work: Work[None], roles: Sequence[RoleSelection] = ()) -> None:
+        """Call a node; a refusal is told apart from what may work later."""
+        try:
+            self._calls.run(node, (STORAGE_COMMITMENT_PUSH,), work, roles)
+        except PeerFailedError as error:
+            if isinstance(error.__cause__, OperationFailedError):
+                raise error.__cause__ from None
+            raise
 
 
 async def _listen(association: ClientAssociation, waiting: Waiting) -> None:

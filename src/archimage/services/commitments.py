@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from archimage.commitment_ports import CommitmentPeers, Commitments
+from archimage.config_commitment import CommitmentConfig
 from archimage.errors import (
     ArchimageError,
     DeliveryRefusedError,
@@ -26,7 +27,6 @@ from archimage.errors import (
     RefusedOperationError,
     UnavailableError,
 )
-from archimage.logger import logger
 from archimage.model import callers
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Outcome, Reference
 from archimage.model.deliveries import Delivery
@@ -46,8 +46,9 @@ MAX_WAITING: Final = 1_000_000
 REPORT_S: Final = 60.0
 """How long a peer may take to answer a report on its association."""
 _PATIENCE_S: Final = 1.0
+_FORGET_EVERY_S: Final = 3_600.0
+_DAY_S: Final = 86_400.0
 _NO_NODE: Final = "Enter the node with its address, and it is told."
-_log = logger("dimse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ class CommitmentTools:
 class CommitmentService:
     """Takes requests, looks at what they are about, and tells the results; safe from any thread. `close` it."""
 
-    def __init__(self, tools: CommitmentTools, ae_title: str, same_association_s: float) -> None:
-        """Commit as ae_title; results are told on the association that asked for same_association_s."""
-        self.same_association_s = same_association_s
+    def __init__(self, tools: CommitmentTools, ae_title: str, settings: CommitmentConfig) -> None:
+        """Commit under our AE title."""
+        self.same_association_s = settings.same_association_s
+        self._settings = settings
+        self._forgotten_at = 0.0
         self._tools = tools
         self._ae_title = ae_title
         self._closing = False
@@ -90,6 +93,7 @@ class CommitmentService:
             RefusedOperationError: its UID was used before, or too much waits for that AE title already.
         """
         table, now = self._tools.table, self._tools.now()
+        self._forget_old(now)
         if table.waiting(ae_title) + len(references) > MAX_WAITING:
             raise too_many(f"over {MAX_WAITING} objects wait for their results")
         seen = self._seen(references)
@@ -97,6 +101,12 @@ class CommitmentService:
         kept = Commitment(transaction_uid, of_us, ae_title, state, len(seen), now)
         if not table.add(kept, seen, self._delivery(kept, now + self.same_association_s + REPORT_S)):
             raise RefusedOperationError("this transaction UID was used before", status=Status.DUPLICATE_TRANSACTION_UID)
+
+    def _forget_old(self, now: float) -> None:
+        """Forget now and then what was over long ago."""
+        if now - self._forgotten_at > _FORGET_EVERY_S:
+            self._forgotten_at = now
+            self._tools.table.forget(now - self._settings.keep_days * _DAY_S)
 
     def _seen(self, references: Sequence[Reference]) -> Sequence[Reference]:
         """Mark what is not within what the asker was granted: to him it is not there."""
@@ -148,10 +158,6 @@ class CommitmentService:
             raise NotFoundError("no transaction of this UID is kept")
         return found
 
-    def references(self, transaction_uid: str) -> Sequence[Reference]:
-        """Return what a transaction is about."""
-        return self._tools.table.references(self._get(transaction_uid).id)
-
     def heard(self, transaction_uid: str) -> None:
         """Keep that the asker has heard the result."""
         self._tools.table.end(self._get(transaction_uid).id, CommitmentState.REPORTED, self._tools.now())
@@ -160,13 +166,11 @@ class CommitmentService:
         """Have the result told on another association; of one that was heard nothing happens."""
         self._tools.deliveries.hasten(KIND, transaction_uid)
 
-    def report_again(self, transaction_uid: str) -> None:
-        """Tell a result anew, whatever became of it before."""
-        kept = self._get(transaction_uid)
-        now = self._tools.now()
+    def report_again(self, kept: Commitment) -> None:
+        """Tell the result of what was asked of us anew, whatever became of it before."""
         state = CommitmentState.VERIFYING if kept.verified_at is None else CommitmentState.VERIFIED
         self._tools.table.advance(kept.id, kept.state, state)
-        self._tools.deliveries.add_all([self._delivery(kept, now)])
+        self._tools.deliveries.add_all([self._delivery(kept, self._tools.now())])
 
     def _deliver(self, delivery: Delivery) -> None:
         """Tell a result to the node of the AE title that asked, and to nobody else."""

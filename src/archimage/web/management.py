@@ -10,6 +10,7 @@ from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
+from archimage.services.commitment_records import CommitmentRecords
 from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
@@ -40,6 +41,7 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+    commitments: CommitmentRecords
 
 
 @dataclass(frozen=True, slots=True)
