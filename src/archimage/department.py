@@ -45,13 +45,13 @@ class Department:
         self._heard: list[Callable[[InstanceStored], None]] = []
         with ExitStack() as opened:
             self.calls = NodeCalls(config.dicom.ae_title, LoopThread("department"), tls)
-            opened.callback(self.calls.close)
             deliveries = DeliveryTable(kept.index)
             self.deliveries = DeliveryService(deliveries)
-            opened.callback(self.deliveries.close)
             self._nodes = services.nodes
             self._commit(kept, CommitmentTable(kept.index, deliveries), services)
             opened.callback(self.commitments.close)
+            opened.callback(self.deliveries.close)
+            opened.callback(self.calls.close)  # before what waits for calls
             self._held = opened.pop_all()
 
     def _commit(self, kept: Kept, table: CommitmentTable, services: Services) -> None:
@@ -83,6 +83,10 @@ class Department:
         """Hear of an object that was stored, on the thread of the intake: nothing here may block."""
         for listener in self._heard:
             listener(event)
+
+    def take_over(self) -> None:
+        """Go on with what processes that are no more were at; for one that is alone in using the archive."""
+        self.deliveries.release()
 
     def start(self) -> None:
         """Begin what is done without being asked."""

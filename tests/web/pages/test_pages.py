@@ -45,6 +45,7 @@ PAGES = (
     "/users",
     "/me",
     "/login",
+    "/department",
     "/docs",
 )
 
