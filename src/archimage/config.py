@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archimage.config_access import AccessConfig
+from archimage.config_commitment import CommitmentConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
@@ -289,6 +290,7 @@ class Config(BaseSettings):
     audit: AuditConfig = AuditConfig()
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
+    commitment: CommitmentConfig = CommitmentConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()

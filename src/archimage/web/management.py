@@ -10,6 +10,7 @@ from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
+from archimage.services.commitment_records import CommitmentRecords
 from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
@@ -44,6 +45,7 @@ class DepartmentServices:
     deliveries: DeliveryService
     worklist: WorklistService
     mpps: MppsService
+    commitments: CommitmentRecords
 
 
 @dataclass(frozen=True, slots=True)

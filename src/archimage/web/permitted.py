@@ -69,6 +69,10 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/associations"): _ADMINISTER,
     ("GET", "/associations/ended"): _ADMINISTER,
     ("DELETE", "/associations/{association_id}"): _ADMINISTER,
+    ("GET", "/commitments"): _ADMINISTER,
+    ("GET", "/commitments/{number}"): _ADMINISTER,
+    ("POST", "/commitments/{number}/report"): _ADMINISTER,
+    ("DELETE", "/commitments/{number}"): _ADMINISTER,
     ("GET", "/system"): "known",
     ("GET", "/system/growth"): "known",
     ("GET", "/concurrency"): _ADMINISTER,
@@ -114,6 +118,7 @@ _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", f"{_NODE}/query"): _QUERY,
     ("POST", f"{_NODE}/retrieve"): Operation.STORE,
     ("POST", f"{_NODE}/send"): Operation.MOVE_TO,
+    ("POST", f"{_NODE}/commitment"): Operation.MOVE_TO,
 }
 _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/": _QUERY,
@@ -124,6 +129,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/query": _QUERY,
     "/activity": "known",
     "/changes": Operation.MODIFY,
+    "/commitments": _ADMINISTER,
     "/system": "known",
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,

@@ -11,7 +11,9 @@ class Place(NamedTuple):
     about: str
 
 
-DEPARTMENT: Final[tuple[Place, ...]] = ()
+DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
+)
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
     "/upload",
