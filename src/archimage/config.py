@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from archimage.config_access import AccessConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_print import PrintConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
 LOOPBACK: Final = "127.0.0.1"
@@ -408,6 +409,7 @@ class Config(BaseSettings):
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
+    print: PrintConfig = PrintConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

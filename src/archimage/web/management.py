@@ -20,6 +20,7 @@ from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.printing import PrintService
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -40,6 +41,7 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+    printing: PrintService
 
 
 @dataclass(frozen=True, slots=True)
