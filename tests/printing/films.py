@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -86,7 +87,7 @@ class Modality:
 
     def get(self, sop_class: str, uid: str, tags: list[int], context: str = "") -> tuple[int, Dataset | None]:
         """Ask for attributes."""
-        status, told = self.association.send_n_get(tags, sop_class, uid, meta_uid=self._meta(context))
+        status, told = self.association.send_n_get([Tag(tag) for tag in tags], sop_class, uid, meta_uid=self._meta(context))
         return status.Status, told
 
     def begin(self, **values: Any) -> int:
@@ -133,7 +134,7 @@ def modality(node: RemoteNode, context: str = GREY, *, watched: bool = True) -> 
     found: list[Modality] = []
 
     def heard(event: evt.Event) -> tuple[int, None]:
-        found[0].reports.append((event.event_type, event.event_information))
+        found[0].reports.append((event.event_type or 0, event.event_information))
         return 0x0000, None
 
     association = ae.associate(
