@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
-from archimage.department import Department
+from archimage.department.department import Department
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -147,6 +147,8 @@ class App:
         self.auditing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
+        if lone:
+            self.department.take_over()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""

@@ -87,7 +87,9 @@ class Modality:
 
     def get(self, sop_class: str, uid: str, tags: list[int], context: str = "") -> tuple[int, Dataset | None]:
         """Ask for attributes."""
-        status, told = self.association.send_n_get([Tag(tag) for tag in tags], sop_class, uid, meta_uid=self._meta(context))
+        status, told = self.association.send_n_get(
+            [Tag(tag) for tag in tags], sop_class, uid, meta_uid=self._meta(context)
+        )
         return status.Status, told
 
     def begin(self, **values: Any) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from archimage.index.compiled import Compiled
+from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
 from archimage.index.schema_department import delivery
 from archimage.model.deliveries import Delivery, DeliveryState
@@ -41,6 +42,10 @@ class DeliveryTable:
         due = and_(first, delivery.c.due_at <= bindparam("now"), delivery.c.taken_until <= bindparam("now"))
         self._due = Compiled(_ROWS.where(due).order_by(delivery.c.due_at).limit(bindparam("most")), database)
         self._taken = Compiled(_THIS.values(_named("taken_until")), database)
+        of_these = database.dialect.among(delivery.c.pk, "these")
+        taken = and_(_WAITING, delivery.c.taken_until > 0)
+        self._renewed = Compiled(update(delivery).where(of_these, taken).values(_named("taken_until")), database)
+        self._released = Compiled(update(delivery).where(taken).values(taken_until=0), database)
         later = case((delivery.c.due_at > delivery.c.taken_until, delivery.c.due_at), else_=delivery.c.taken_until)
         self._next = Compiled(select(func.min(later)).where(first), database)
         self._end = Compiled(_THIS.values({**_named("state", "ended_at", "error"), **_TRIED}), database)
@@ -65,9 +70,13 @@ class DeliveryTable:
     def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keep deliveries; their ids are given here."""
         with self._database.transaction() as cursor:
-            for added in deliveries:
-                self._insert.run(cursor, **_row(added))
+            self.add_within(cursor, deliveries)
         self._database.sync()
+
+    def add_within(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries in the transaction of what they tell of."""
+        for added in deliveries:
+            self._insert.run(cursor, **_row(added))
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time."""
@@ -77,6 +86,14 @@ class DeliveryTable:
             for one in found:
                 self._taken.run(cursor, this=one.id, taken_until=until)
         return found
+
+    def renew(self, delivery_ids: Sequence[int], until: float) -> None:
+        """Keep what is taken until another time; what was let go of meanwhile stays so."""
+        self._renewed.change(these=str(self._database.dialect.pack(delivery_ids)), taken_until=until)
+
+    def release(self) -> None:
+        """Let go of all that was taken: whoever took it is no more."""
+        self._released.change()
 
     def next_due(self, kinds: Sequence[str]) -> float | None:
         """Return when the next one is due, None where nothing waits."""

@@ -16,6 +16,7 @@ from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.identity import IdentityService
 from archimage.services.labels import LabelService
+from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
@@ -27,6 +28,7 @@ from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
+from archimage.services.worklist import WorklistService
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
@@ -41,6 +43,8 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+    worklist: WorklistService
+    mpps: MppsService
     printing: PrintService
 
 
