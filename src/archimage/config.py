@@ -22,6 +22,7 @@ from archimage.config_commitment import CommitmentConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_worklist import WorklistConfig
 
@@ -295,6 +296,7 @@ class Config(BaseSettings):
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
+    print: PrintConfig = PrintConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

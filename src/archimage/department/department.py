@@ -8,6 +8,7 @@ from archimage.config import Config
 from archimage.department.commitment import CommitmentPart
 from archimage.department.part import Ground, Kept, Part
 from archimage.department.performed import PerformedPart
+from archimage.department.printing import PrintPart
 from archimage.department.worklist import WorklistPart
 from archimage.index.deliveries import DeliveryTable
 from archimage.model.events import InstanceStored
@@ -35,12 +36,14 @@ class Department:
             self.worklist = WorklistPart(ground)
             self.performed = PerformedPart(ground)
             self.commitment = CommitmentPart(ground)
+            self.printing = PrintPart(ground)
             self._held = opened.pop_all()
 
     def _parts(self) -> Iterator[Part]:
         yield self.worklist
         yield self.performed
         yield self.commitment
+        yield self.printing
 
     @property
     def services(self) -> DepartmentServices:
@@ -50,6 +53,7 @@ class Department:
             worklist=self.worklist.service,
             mpps=self.performed.service,
             commitments=self.commitment.records,
+            printing=self.printing.service,
         )
 
     @property

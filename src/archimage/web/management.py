@@ -22,6 +22,7 @@ from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.printing import PrintService
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -46,6 +47,7 @@ class DepartmentServices:
     worklist: WorklistService
     mpps: MppsService
     commitments: CommitmentRecords
+    printing: PrintService
 
 
 @dataclass(frozen=True, slots=True)
