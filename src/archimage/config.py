@@ -21,6 +21,7 @@ from archimage.config_access import AccessConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
+from archimage.config_ups import UpsConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
 LOOPBACK: Final = "127.0.0.1"
@@ -288,6 +289,7 @@ class Config(BaseSettings):
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
+    ups: UpsConfig = UpsConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

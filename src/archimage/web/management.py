@@ -25,6 +25,7 @@ from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
+from archimage.services.ups_keeping import Procedures
 from archimage.services.visible import VisibleIndex
 
 ROOT: Final = "/api/v1"
@@ -40,6 +41,7 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+    procedures: Procedures
 
 
 @dataclass(frozen=True, slots=True)
