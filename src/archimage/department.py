@@ -34,10 +34,10 @@ class Department:
         self._heard: list[Callable[[InstanceStored], None]] = []
         with ExitStack() as opened:
             self.calls = NodeCalls(config.dicom.ae_title, LoopThread("department"), tls)
-            opened.callback(self.calls.close)
             table = DeliveryTable(index)
             self.deliveries = DeliveryService(table)
             opened.callback(self.deliveries.close)
+            opened.callback(self.calls.close)  # before what waits for calls
             self._nodes = services.nodes
             self.procedures = self._procedures(WorkitemTable(index, table))
             self._keeper = UpsKeeper(self.procedures, _keeping(config.ups))
@@ -70,6 +70,10 @@ class Department:
         """Hear of an object that was stored, on the thread of the intake: nothing here may block."""
         for listener in self._heard:
             listener(event)
+
+    def take_over(self) -> None:
+        """Go on with what processes that are no more were at; for one that is alone in using the archive."""
+        self.deliveries.release()
 
     def start(self) -> None:
         """Begin what is done without being asked."""
