@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from pynetdicom.association import Association
 
 from archimage.model.ids import new_uid
 from archimage.protocol.uids import (
@@ -26,7 +25,7 @@ _MINE = "1.2.3.4"
 
 
 @pytest.fixture
-def scu(archive: Archive) -> Iterator[Association]:
+def scu(archive: Archive) -> Iterator[Any]:
     """Return an association for all that is done with work items."""
     ae = AE("SCU")
     for uid in (UPS_PUSH, UPS_WATCH, UPS_PULL, UPS_QUERY):
@@ -47,13 +46,13 @@ class Receiver:
         ae = AE(archive.destination.ae_title)
         ae.add_supported_context(UPS_EVENT, scu_role=False, scp_role=True)
         place = (archive.destination.host, archive.destination.port)
-        handlers = [(evt.EVT_N_EVENT_REPORT, self._hear)]
+        handlers: Any = [(evt.EVT_N_EVENT_REPORT, self._hear)]
         self._server: Any = ae.start_server(place, block=False, evt_handlers=handlers)
 
     def _hear(self, event: evt.Event) -> tuple[int, None]:
         request: Any = event.request
         assert request.AffectedSOPClassUID == UPS_PUSH
-        self.heard.append((str(request.AffectedSOPInstanceUID), int(event.event_type), event.event_information))
+        self.heard.append((str(request.AffectedSOPInstanceUID), int(event.event_type or 0), event.event_information))
         return 0, None
 
     def states(self, uid: str) -> list[str]:
@@ -81,14 +80,14 @@ def _dataset(model: Any) -> Dataset:
     return Dataset.from_json(model)
 
 
-def _create(scu: Association, **more: str) -> str:
+def _create(scu: Any, **more: str) -> str:
     uid = new_uid()
     status, _ = scu.send_n_create(_dataset(new_item(**more)), UPS_PUSH, uid)
     assert status.Status == 0
     return uid
 
 
-def _act(scu: Association, through: str, uid: str, action: int, **told: str) -> int:
+def _act(scu: Any, through: str, uid: str, action: int, **told: str) -> int:
     information = Dataset()
     for keyword, value in told.items():
         setattr(information, keyword, value)
@@ -96,18 +95,18 @@ def _act(scu: Association, through: str, uid: str, action: int, **told: str) -> 
     return int(status.Status)
 
 
-def _state(scu: Association, uid: str, state: str, transaction: str = _MINE) -> int:
+def _state(scu: Any, uid: str, state: str, transaction: str = _MINE) -> int:
     return _act(scu, UPS_PULL, uid, 1, ProcedureStepState=state, TransactionUID=transaction)
 
 
-def _set(scu: Association, uid: str, model: Any, transaction: str = _MINE) -> int:
+def _set(scu: Any, uid: str, model: Any, transaction: str = _MINE) -> int:
     changes = _dataset(model)
     changes.TransactionUID = transaction
     status, _ = scu.send_n_set(changes, UPS_PUSH, uid, meta_uid=UPS_PULL)
     return int(status.Status)
 
 
-def test_a_work_item_goes_its_way(scu: Association) -> None:
+def test_a_work_item_goes_its_way(scu: Any) -> None:
     uid = _create(scu)
     assert _state(scu, uid, "COMPLETED") == 0xC310
     assert _state(scu, uid, "IN PROGRESS") == 0
@@ -122,7 +121,7 @@ def test_a_work_item_goes_its_way(scu: Association) -> None:
     assert (status.Status, got.ProcedureStepState, got.PatientName) == (0, "COMPLETED", "Demo^CT")
 
 
-def test_the_transaction_uid_is_told_to_nobody(scu: Association) -> None:
+def test_the_transaction_uid_is_told_to_nobody(scu: Any) -> None:
     uid = _create(scu)
     _state(scu, uid, "IN PROGRESS")
     status, got = scu.send_n_get([0x00081195, 0x00741000], UPS_PUSH, uid, meta_uid=UPS_PULL)
@@ -131,7 +130,7 @@ def test_the_transaction_uid_is_told_to_nobody(scu: Association) -> None:
     assert (status.Status, "TransactionUID" in got) == (0, False)
 
 
-def test_work_items_are_found_through_each_sop_class(scu: Association) -> None:
+def test_work_items_are_found_through_each_sop_class(scu: Any) -> None:
     uid = _create(scu, patient_id="FOUND-1")
     query = Dataset()
     query.PatientID = "FOUND-1"
@@ -146,7 +145,7 @@ def test_work_items_are_found_through_each_sop_class(scu: Association) -> None:
         assert (found.SOPInstanceUID, found.ScheduledStationNameCodeSequence[0].CodeValue) == (uid, "READING1")
 
 
-def test_what_a_sop_class_does_not_have_is_refused(scu: Association) -> None:
+def test_what_a_sop_class_does_not_have_is_refused(scu: Any) -> None:
     uid = _create(scu)
     assert _act(scu, UPS_PUSH, uid, 1, ProcedureStepState="IN PROGRESS", TransactionUID=_MINE) == 0x0123
     assert _act(scu, UPS_PULL, uid, 3, ReceivingAE="DESTINATION") == 0x0123
@@ -154,7 +153,7 @@ def test_what_a_sop_class_does_not_have_is_refused(scu: Association) -> None:
     assert _state(scu, "1.2.9", "IN PROGRESS") == 0xC307
 
 
-def test_a_subscriber_hears_of_each_step(scu: Association, receiver: Receiver) -> None:
+def test_a_subscriber_hears_of_each_step(scu: Any, receiver: Receiver) -> None:
     uid = _create(scu)
     assert _act(scu, UPS_WATCH, uid, 3, ReceivingAE="NOBODY", DeletionLock="FALSE") == 0xC308
     assert _act(scu, UPS_WATCH, uid, 3, ReceivingAE="DESTINATION", DeletionLock="FALSE") == 0
@@ -171,7 +170,7 @@ def test_a_subscriber_hears_of_each_step(scu: Association, receiver: Receiver) -
     assert ended.ProcedureStepDiscontinuationReasonCodeSequence[0].CodeValue == "110513"
 
 
-def test_who_subscribes_to_all_hears_until_it_is_suspended(scu: Association, receiver: Receiver) -> None:
+def test_who_subscribes_to_all_hears_until_it_is_suspended(scu: Any, receiver: Receiver) -> None:
     assert _act(scu, UPS_WATCH, UPS_GLOBAL_SUBSCRIPTION, 3, ReceivingAE="DESTINATION", DeletionLock="TRUE") == 0
     first = _create(scu)
     assert wait_until(lambda: receiver.kinds(first) == [1, 5], 15), receiver.heard
@@ -184,7 +183,7 @@ def test_who_subscribes_to_all_hears_until_it_is_suspended(scu: Association, rec
     assert _act(scu, UPS_WATCH, first, 5, ReceivingAE="DESTINATION") == 0xC314
 
 
-def test_who_has_a_filter_hears_of_what_fits_it(scu: Association, receiver: Receiver) -> None:
+def test_who_has_a_filter_hears_of_what_fits_it(scu: Any, receiver: Receiver) -> None:
     told = {"ReceivingAE": "DESTINATION", "DeletionLock": "FALSE", "PatientID": "FILTER-1"}
     assert _act(scu, UPS_WATCH, UPS_FILTERED_GLOBAL_SUBSCRIPTION, 3, **told) == 0
     other, fitting = _create(scu), _create(scu, patient_id="FILTER-1")
