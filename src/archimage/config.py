@@ -24,6 +24,7 @@ from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
+from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
@@ -297,6 +298,7 @@ class Config(BaseSettings):
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
     print: PrintConfig = PrintConfig()
+    ups: UpsConfig = UpsConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -9,6 +9,7 @@ from archimage.department.commitment import CommitmentPart
 from archimage.department.part import Ground, Kept, Part
 from archimage.department.performed import PerformedPart
 from archimage.department.printing import PrintPart
+from archimage.department.procedures import ProceduresPart
 from archimage.department.worklist import WorklistPart
 from archimage.index.deliveries import DeliveryTable
 from archimage.model.events import InstanceStored
@@ -37,6 +38,7 @@ class Department:
             self.performed = PerformedPart(ground)
             self.commitment = CommitmentPart(ground)
             self.printing = PrintPart(ground)
+            self.procedures = ProceduresPart(ground)
             self._held = opened.pop_all()
 
     def _parts(self) -> Iterator[Part]:
@@ -44,6 +46,7 @@ class Department:
         yield self.performed
         yield self.commitment
         yield self.printing
+        yield self.procedures
 
     @property
     def services(self) -> DepartmentServices:
@@ -54,6 +57,7 @@ class Department:
             mpps=self.performed.service,
             commitments=self.commitment.records,
             printing=self.printing.service,
+            procedures=self.procedures.service,
         )
 
     @property

@@ -28,6 +28,7 @@ from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
+from archimage.services.ups_keeping import Procedures
 from archimage.services.visible import VisibleIndex
 from archimage.services.worklist import WorklistService
 
@@ -48,6 +49,7 @@ class DepartmentServices:
     mpps: MppsService
     commitments: CommitmentRecords
     printing: PrintService
+    procedures: Procedures
 
 
 @dataclass(frozen=True, slots=True)

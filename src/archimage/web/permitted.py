@@ -199,6 +199,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
 def _of_dicomweb(name: str) -> Operation | Free:
     if "Capabilities" in name:
         return "known"
+    if "Workitem" in name:
+        return Operation.WORKLIST
     kinds = {"Search": _QUERY, "Count": _QUERY, "Store": Operation.STORE, "Delete": Operation.DELETE}
     return next((kind for start, kind in kinds.items() if name.startswith(start)), Operation.RETRIEVE)
 
