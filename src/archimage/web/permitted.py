@@ -118,6 +118,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/system": "known",
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
+    "/department": "known",
     "/docs": "known",
     "/static/{version}/{name}": "free",
     "/ohif": "free",
