@@ -137,7 +137,7 @@ class Message:
 
     def optional(self, name: str) -> Segment:
         """Return the first segment of a name, an empty one where there is none."""
-        return next(self.all(name), Segment([name], _Escapes("|", "^", "~", "&")))
+        return next(self.all(name), empty(name))
 
 
 def parse(data: bytes, default_character_set: str) -> Message:
@@ -204,6 +204,11 @@ class _Escapes:
         if encoded := _ENCODED.fullmatch(inside):
             return bytes.fromhex(encoded[1]).decode("latin-1")
         return "" if inside in {"H", "N"} or inside.startswith(".") else found[0]
+
+
+def empty(name: str) -> Segment:
+    """Return a segment that says nothing."""
+    return Segment([name], _Escapes("|", "^", "~", "&"))
 
 
 def _at(found: Any, index: int) -> Any:
