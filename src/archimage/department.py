@@ -26,9 +26,9 @@ class Department:
         self._heard: list[Callable[[InstanceStored], None]] = []
         with ExitStack() as opened:
             self.calls = NodeCalls(config.dicom.ae_title, LoopThread("department"), tls)
-            opened.callback(self.calls.close)
             self.deliveries = DeliveryService(DeliveryTable(index))
             opened.callback(self.deliveries.close)
+            opened.callback(self.calls.close)  # before what waits for calls
             self._nodes = services.nodes
             self._held = opened.pop_all()
 
@@ -51,6 +51,10 @@ class Department:
         """Hear of an object that was stored, on the thread of the intake: nothing here may block."""
         for listener in self._heard:
             listener(event)
+
+    def take_over(self) -> None:
+        """Go on with what processes that are no more were at; for one that is alone in using the archive."""
+        self.deliveries.release()
 
     def start(self) -> None:
         """Begin what is done without being asked."""

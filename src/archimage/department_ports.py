@@ -15,6 +15,12 @@ class Deliveries(Protocol):
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time."""
 
+    def renew(self, delivery_ids: Sequence[int], until: float) -> None:
+        """Keep what is taken until another time; what was let go of meanwhile stays so."""
+
+    def release(self) -> None:
+        """Let go of all that was taken: whoever took it is no more."""
+
     def next_due(self, kinds: Sequence[str]) -> float | None:
         """Return when the next one is due, None where nothing waits."""
 
