@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.department import Department
+from archimage.messaging import Messaging, Told
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -149,6 +150,7 @@ class App:
         self.services.removal.resume(alone=lone)
         if lone:
             self.department.take_over()
+            self.messaging.inbox.release()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
@@ -226,6 +228,9 @@ class App:
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
         self.department = Department(self.config, self.index, services, self.tls.requestor)
         opened.callback(self.department.close)
+        telling = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
+        self.messaging = Messaging(self.config.hl7, self.index, self.changes, telling)
+        opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -332,6 +337,7 @@ class App:
             self.compression.start()
         self.changes.start()
         self.department.start()
+        self.messaging.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).

@@ -22,6 +22,9 @@ class Messages(Protocol):
     def claim(self, states: Sequence[MessageState], now: float, until: float, *, message_id: int = 0) -> Hl7Message | None:
         """Return the oldest in one of these states that is nobody's, or that of an id, for the caller to apply."""
 
+    def release(self) -> None:
+        """Have no message be anybody's."""
+
     def get(self, message_id: int) -> Hl7Message | None:
         """Return one, or None."""
 

@@ -16,6 +16,7 @@ from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
 from archimage.listeners import Addresses, bind_all, check_closed
+from archimage.hl7.server import Hl7Server
 from archimage.logger import logger
 from archimage.model.audit import Result
 from archimage.model.concurrency import ConcurrencyReport
@@ -87,17 +88,18 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
             loop.add_signal_handler(signal.SIGHUP, _reload, app, read, dicom)
         served = web_side(app, web, uses)
         http = _http_server(app, served)
-        uses.listeners(dicom, http)
+        hl7 = app.messaging.listener(app.services.access)
+        uses.listeners(dicom, http, hl7)
         app.metering.watch_threads({"pages": http.framework_threads})
         try:
-            await _listen(app, dicom, http, on_ready)
+            await _listen(app, dicom, http, on_ready, hl7)
             web.quick.run(_finish, served)
             await stopped.wait()
         finally:
             app.health.end()
             calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
             grace_s = app.config.dicom.grace_s
-            await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
+            await asyncio.gather(dicom.close(grace_s), http.close(grace_s), hl7.close(grace_s), calls)
             app.auditing.service.listening(attached=False)
 
 
@@ -118,7 +120,7 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
         _log.warning("settings were changed that hold from the next start on", settings=", ".join(waiting))
 
 
-async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
+async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady, hl7: Hl7Server) -> None:
     """Take the ports, last of all, and tell."""
     config = app.config
     check_closed(config, has_users=app.services.access.has_users)
@@ -129,6 +131,10 @@ async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnRe
     if bound.dicom_tls is not None:
         dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"), failed)
     await http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None, failed)
+    if bound.hl7 is not None and config.hl7.tls:
+        hl7.listen_tls(bound.hl7, partial(app.tls.acceptor, "hl7"), failed)
+    elif bound.hl7 is not None:
+        await hl7.listen(bound.hl7)
     app.auditing.service.started()
     app.auditing.service.listening(attached=True)
     app.services.status.listening(bound.addresses.ports)
@@ -188,6 +194,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         oidc=app.oidc,
         concurrency=partial(_report, app, uses),
         department=app.department.services,
+        messaging=app.messaging.services,
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(

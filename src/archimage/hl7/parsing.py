@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import hl7
-
 from archimage.errors import ArchimageError
 from archimage.hl7 import charsets
 from archimage.model.messages import Ack, Fault
@@ -172,6 +170,8 @@ def _segments(text: str) -> Sequence[Segment]:
         raise Hl7Error("its separators (MSH-1, MSH-2) are not five characters", Fault.DATA_TYPE, "MSH^1^2", Ack.REJECT)
     if sum(text.count(one) for one in separators) > MAX_SEPARATORS:
         raise Hl7Error(f"it has more than {MAX_SEPARATORS} separators", Fault.DATA_TYPE, "", Ack.REJECT)
+    import hl7  # takes a while, and only who takes messages needs it
+
     try:
         parsed = hl7.parse("\r".join(lines))
     except (hl7.HL7Exception, LookupError, ValueError) as error:

@@ -33,6 +33,7 @@ class MessageTable:
         self._same = Compiled(_ROWS.where(same).order_by(columns.pk).limit(1), database)
         taken = _named("taken_until")
         self._take = Compiled(update(hl7_message).where(_THIS, free).values(taken), database)
+        self._release = Compiled(update(hl7_message).where(columns.taken_until > 0).values(taken_until=0.0), database)
         ended = _named(*_OUTCOME, "attempts", "ended_at")
         self._settle = Compiled(update(hl7_message).where(_THIS).values({**ended, "taken_until": 0.0}), database)
         in_states = database.dialect.among(columns.state, "states")
@@ -87,6 +88,10 @@ class MessageTable:
             found = _message(rows[0])
             self._take.run(cursor, this=found.id, now=now, taken_until=until)
         return found
+
+    def release(self) -> None:
+        """Have no message be anybody's."""
+        self._release.change()
 
     def get(self, message_id: int) -> Hl7Message | None:
         """Return one, or None."""

@@ -56,6 +56,10 @@ class Inbox:
         """Begin, with what was left from before."""
         self._thread.start()
 
+    def release(self) -> None:
+        """Have what other processes were at be anybody's; for one that is alone in using the archive."""
+        self._table.release()
+
     def close(self) -> None:
         """Finish what was submitted, and end."""
         self._arrivals.put(None)

@@ -14,7 +14,7 @@ from archimage.config_trust import TlsConfig, TlsProfile
 from archimage.errors import ConfigError, UnavailableError
 from archimage.tls.certificates import days_left, valid_until
 
-Door = Literal["dicom", "http"]
+Door = Literal["dicom", "http", "hl7"]
 DOORS: Final[tuple[Door, ...]] = get_args(Door)
 SUITES: Final[Mapping[TlsProfile, str]] = MappingProxyType(
     {
@@ -73,7 +73,7 @@ def acceptor(config: Config, door: Door) -> ssl.SSLContext:
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, config.tls)
     _load_certificate(context, config)
-    section = config.dicom if door == "dicom" else config.http
+    section = {"dicom": config.dicom, "http": config.http, "hl7": config.hl7}[door]
     if section.client_certificates != "none":
         if not config.tls.authorities:
             raise ConfigError(

@@ -15,11 +15,14 @@ from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.identity import IdentityService
+from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
 from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
+from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.reports import ReportService
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -40,6 +43,15 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+
+
+@dataclass(frozen=True, slots=True)
+class MessagingServices:
+    """The use cases of HL7: messages, and what they told."""
+
+    inbox: Inbox
+    reports: ReportService
+    patients: PatientService
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +79,6 @@ class ApiServices:
     identity: IdentityService
     oidc: OidcClient | None
     department: DepartmentServices
+    messaging: MessagingServices
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""
