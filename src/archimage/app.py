@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.department import Department
-from archimage.messaging import Messaging, Told
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -26,6 +25,7 @@ from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
+from archimage.messaging import Messaging, Told
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.net.associations import AssociationTable
@@ -229,7 +229,7 @@ class App:
         self.department = Department(self.config, self.index, services, self.tls.requestor)
         opened.callback(self.department.close)
         telling = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
-        self.messaging = Messaging(self.config.hl7, self.index, self.changes, telling)
+        self.messaging = Messaging(self.config.hl7, self.index, self.changes, self.department.worklist, telling)
         opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:

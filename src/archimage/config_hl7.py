@@ -66,7 +66,7 @@ class Hl7Config(Section):
     max_connections: Count = Field(
         default=64, description="Connections at once; for one more, that which was silent longest is closed."
     )
-    message_timeout_s: Seconds = Field(default=30.0, description="Time for a message, from first to last byte, seconds.")
+    message_timeout_s: Seconds = Field(default=30.0, description="Time for a message, first to last byte, seconds.")
     idle_timeout_s: Seconds = Field(default=3_600.0, description="Time a connection may stay silent, seconds.")
     keep_days: Count = Field(
         default=30, description="Days that messages are kept after they were applied; those that failed stay."

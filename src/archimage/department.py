@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from archimage.config import Config
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.worklist import WorklistTable
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
 from archimage.net.looping import LoopThread
 from archimage.net.remote import TlsContext
 from archimage.services.deliveries import DeliveryService
+from archimage.services.worklist import WorklistService
 from archimage.threads import Pool
 from archimage.use_cases import Services
 from archimage.web.management import DepartmentServices
@@ -29,13 +31,14 @@ class Department:
             self.deliveries = DeliveryService(DeliveryTable(index))
             opened.callback(self.deliveries.close)
             opened.callback(self.calls.close)  # before what waits for calls
+            self.worklist = WorklistService(WorklistTable(index))
             self._nodes = services.nodes
             self._held = opened.pop_all()
 
     @property
     def services(self) -> DepartmentServices:
         """The use cases, as the web side needs them."""
-        return DepartmentServices(deliveries=self.deliveries)
+        return DepartmentServices(deliveries=self.deliveries, worklist=self.worklist)
 
     @property
     def pools(self) -> dict[str, Pool]:

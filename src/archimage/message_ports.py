@@ -19,7 +19,9 @@ class Messages(Protocol):
     def settle(self, messages: Sequence[Hl7Message]) -> None:
         """Note what became of messages, by their ids."""
 
-    def claim(self, states: Sequence[MessageState], now: float, until: float, *, message_id: int = 0) -> Hl7Message | None:
+    def claim(
+        self, states: Sequence[MessageState], now: float, until: float, *, message_id: int = 0
+    ) -> Hl7Message | None:
         """Return the oldest in one of these states that is nobody's, or that of an id, for the caller to apply."""
 
     def release(self) -> None:

@@ -1,15 +1,14 @@
 """HL7, wired: messages that come, the services that they go to, and what is handed on."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from archimage.config_hl7 import Hl7Config
 from archimage.errors import UnavailableError
 from archimage.hl7 import client
-from archimage.hl7.handling import FORWARD, LATER, Handler, Orders, Rules, Targets
+from archimage.hl7.handling import FORWARD, LATER, Handler, Rules, Targets
+from archimage.hl7.scheduling import Scheduling
 from archimage.hl7.server import Access, Gate, Hl7Server
 from archimage.index.changes import ChangeTable
 from archimage.index.messages import MessageTable
@@ -23,6 +22,7 @@ from archimage.services.deliveries import DeliveryService, Patience
 from archimage.services.inbox import Inbox
 from archimage.services.patients import PatientService
 from archimage.services.reports import ReportService
+from archimage.services.worklist import WorklistService
 from archimage.web.management import MessagingServices
 
 _SOON: Final = Patience(first_s=0.1, most_s=5.0)
@@ -41,14 +41,14 @@ class Messaging:
     """The parts; `start` it once the ports are open, and `close` it."""
 
     def __init__(
-        self, settings: Hl7Config, index: SqliteIndex, changes: ChangeService, told: Told
+        self, settings: Hl7Config, index: SqliteIndex, changes: ChangeService, worklist: WorklistService, told: Told
     ) -> None:
         self._settings = settings
         self._told = told
         self.reports = ReportService(ReportTable(index))
         self.patients = PatientService(changes, ChangeTable(index), PatientLinkTable(index), settings.issuer)
         rules = Rules(settings.character_set, settings.forward, frozenset(settings.forward_kinds))
-        targets = Targets(self.patients, orders, self.reports, told.deliveries)
+        targets = Targets(self.patients, Scheduling(worklist), self.reports, told.deliveries)
         self._handler = Handler(rules, targets)
         self.inbox = Inbox(MessageTable(index), self._handler.apply, keep_days=settings.keep_days)
         told.deliveries.register(LATER, self._apply_later, _SOON)

@@ -15,8 +15,8 @@ from archimage.concurrency import sizes
 from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
-from archimage.listeners import Addresses, bind_all, check_closed
 from archimage.hl7.server import Hl7Server
+from archimage.listeners import Addresses, bind_all, check_closed
 from archimage.logger import logger
 from archimage.model.audit import Result
 from archimage.model.concurrency import ConcurrencyReport

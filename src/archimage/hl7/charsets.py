@@ -10,7 +10,16 @@ from typing import Final
 
 _PARTS: Final = {f"8859/{part}": f"iso8859-{part}" for part in (*range(1, 10), 15)}
 _REGISTERED: Final = {
-    **{"100": 1, "101": 2, "109": 3, "110": 4, "144": 5, "127": 6, "126": 7, "138": 8, "148": 9, "203": 15}
+    "100": 1,
+    "101": 2,
+    "109": 3,
+    "110": 4,
+    "144": 5,
+    "127": 6,
+    "126": 7,
+    "138": 8,
+    "148": 9,
+    "203": 15,
 }
 CODECS: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from archimage.errors import (
     ArchimageError,
@@ -17,12 +17,12 @@ from archimage.errors import (
 from archimage.hl7 import orders, patients, results
 from archimage.hl7.orders import Order, Task
 from archimage.hl7.parsing import Hl7Error, Message, parse
+from archimage.hl7.scheduling import Scheduling
 from archimage.model.access import Operation, Principal
 from archimage.model.callers import Caller, DoneFor
 from archimage.model.changes import Asker
 from archimage.model.deliveries import DeliveryState
 from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome, Report
-from archimage.services.datasets import Model
 from archimage.services.deliveries import DeliveryService, made
 from archimage.services.patients import NOTHING_KEPT, NOTHING_NEW, PatientService
 from archimage.services.reports import ReportService
@@ -50,16 +50,6 @@ _IGNORED: Final = frozenset({NOTHING_KEPT, NOTHING_NEW})
 _WAITING: Final = Outcome(MessageState.WAITING, text="kept; it is applied once the change before it has ended")
 
 
-class Orders(Protocol):
-    """Where orders go: the worklist."""
-
-    def put(self, order: Order) -> str:
-        """Keep or change an entry; return what was done."""
-
-    def close(self, order: Order) -> str:
-        """Say where an entry stands; NotFoundError where there is none."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the settings say: the encoding of messages that tell none, and to whom what is handed on."""
@@ -74,7 +64,7 @@ class Targets:
     """The services that messages go to."""
 
     patients: PatientService
-    orders: Orders
+    orders: Scheduling
     reports: ReportService
     deliveries: DeliveryService
 
@@ -168,9 +158,7 @@ class Handler:
         if not pairs:
             raise Hl7Error("it has no segment MRG", Fault.SEGMENT_SEQUENCE, "MRG")
         for number, (before, after, values) in enumerate(pairs, 1):
-            done.append(
-                self._targets.patients.merge(before, after, values, _asker(message), _reason(message, number))
-            )
+            done.append(self._targets.patients.merge(before, after, values, _asker(message), _reason(message, number)))
         return done
 
     def _linked(self, parsed: Message, message: Hl7Message) -> Outcome:
@@ -200,12 +188,6 @@ class Handler:
         now = self._now()
         to = self._rules.receivers
         self._targets.deliveries.add_all([made(FORWARD, one, str(message.id), "", now) for one in to])
-
-
-def text_of(model: Model, tag: int) -> str:
-    """Return a value of an order."""
-    values = model.get(f"{tag:08X}", {}).get("Value")
-    return str(values[0]) if values else ""
 
 
 def _asker(message: Hl7Message) -> Asker:

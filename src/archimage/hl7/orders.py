@@ -151,7 +151,9 @@ def _entry(group: _Group, ipc: Segment | None, person: Model) -> Model:
         attribute(0x00380500, obr.text(12, 2) or obr.text(12)),
         attribute(0x00401001, _first(step.text(2), obr.text(19))),
         attribute(0x00401002, _first(obr.text(31, 2), obr.text(31))),
-        attribute(0x00401003, _PRIORITIES.get(_first(group.tq1.text(9), obr.text(27, 6), obr.text(5), orc.text(7, 6)), "")),
+        attribute(
+            0x00401003, _PRIORITIES.get(_first(group.tq1.text(9), obr.text(27, 6), obr.text(5), orc.text(7, 6)), "")
+        ),
         attribute(0x00401004, obr.text(30)),
         attribute(0x00402016, _first(orc.text(2), obr.text(2))),
         attribute(0x00402017, _first(orc.text(3), obr.text(3))),
@@ -194,7 +196,7 @@ def _code(segment: Segment, field: int, first: int) -> Sequence[Model]:
 
 def _moment(text: str) -> tuple[str, str]:
     """Return date and time; a time zone is left aside: modalities are told local time."""
-    digits = text.split("+")[0].split("-")[0].split(".")[0]
+    digits = text.split("+", maxsplit=1)[0].split("-", maxsplit=1)[0].split(".", maxsplit=1)[0]
     if not digits:
         return "", ""
     if not (digits.isascii() and digits.isdigit()) or len(digits) < 8:

@@ -255,9 +255,7 @@ class _Session:
         else:
             await self._send(self._server.answer(header, await done))
 
-    async def _enhanced(
-        self, header: Header, kept: "asyncio.Future[None]", done: "asyncio.Future[Outcome]"
-    ) -> None:
+    async def _enhanced(self, header: Header, kept: "asyncio.Future[None]", done: "asyncio.Future[Outcome]") -> None:
         """Tell that a message was kept, and what became of it, as far as its sender wants to hear either."""
         await asyncio.wait([kept, done], return_when=asyncio.FIRST_COMPLETED)
         outcome = _KEPT if kept.done() else await done

@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 from archimage.index.compiled import Compiled
 from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
-from archimage.index.schema_department import hl7_message
+from archimage.index.schema_messages import hl7_message
 from archimage.model.messages import Ack, Fault, Hl7Message, KeptMessage, MessageState, Outcome
 
 _PLAIN: Final = ("raw", "sender", "control_id", "kind", "address", "received_at", "attempts", "ended_at")

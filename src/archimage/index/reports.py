@@ -7,7 +7,7 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select
 
 from archimage.index.compiled import Compiled
 from archimage.index.nodes import Database
-from archimage.index.schema_department import patient_link, report
+from archimage.index.schema_messages import patient_link, report
 from archimage.model.messages import PatientIdentifier, PatientLink, Report
 
 _FIELDS: Final = (
@@ -25,9 +25,7 @@ class ReportTable:
     def __init__(self, database: Database) -> None:
         self._database = database
         columns = report.c
-        there = exists().where(
-            columns.message_id == bindparam("message"), columns.position == bindparam("place")
-        )
+        there = exists().where(columns.message_id == bindparam("message"), columns.position == bindparam("place"))
         self._there = Compiled(select(there), database)
         self._insert = Compiled(insert(report).values({name: bindparam(name) for name in _FIELDS}), database)
         study, accession, patient = bindparam("study"), bindparam("accession"), bindparam("patient")

@@ -1,14 +1,16 @@
 """The tables of the department's services, beside those of `schema`; none is derived from stored objects.
 
-`delivery` has what others are to be told, until they have heard it. Data sets stand as DICOM JSON Model, beside the
-columns that are searched. `hl7_message` has the messages of HL7 as they came, `report` and `patient_link` what they told.
+`delivery` has what others are to be told, until they have heard it. `worklist` has the scheduled procedure steps, with
+the values that are searched, empty where they are absent; each station and each search key of a name (`model.names`)
+has a row of `worklist_key`. Data sets stand as DICOM JSON Model, beside the columns that are searched.
 """
 
 from typing import Final
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text
 
 from archimage.index.schema import metadata
+from archimage.model.worklist import SEARCHED
 
 delivery: Final = Table(
     "delivery",
@@ -31,58 +33,35 @@ delivery: Final = Table(
     sqlite_autoincrement=True,
 )
 
-hl7_message: Final = Table(
-    "hl7_message",
+worklist: Final = Table(
+    "worklist",
     metadata,
     Column("pk", Integer, primary_key=True),
-    Column("raw", LargeBinary, nullable=False),
-    Column("sender", Text, nullable=False),
-    Column("control_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("received_at", Float, nullable=False),
+    Column("key", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("ack", Text, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("fault", Text, nullable=False),
-    Column("location", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("taken_until", Float, nullable=False),
-    Column("ended_at", Float),
-    Index(None, "control_id", "sender"),
-    Index(None, "state", "pk"),
+    Column("source", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    *(Column(searched.column, Text, nullable=False) for searched in SEARCHED),
+    Column("description", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Index(None, "key", unique=True),
+    Index(None, "start_date", "start_time"),
+    Index(None, "patient_id"),
+    Index(None, "accession_number"),
+    Index(None, "study_uid"),
+    Index(None, "requested_procedure_id"),
+    Index(None, "step_id"),
+    Index(None, "expires_at"),
     sqlite_autoincrement=True,
 )
-
-report: Final = Table(
-    "report",
+worklist_key: Final = Table(
+    "worklist_key",
     metadata,
-    Column("pk", Integer, primary_key=True),
-    Column("message_id", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("report_id", Text, nullable=False),
-    Column("study_instance_uid", Text, nullable=False, index=True),
-    Column("accession_number", Text, nullable=False, index=True),
-    Column("patient_id", Text, nullable=False, index=True),
-    Column("issuer_of_patient_id", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("observed_at", Text, nullable=False),
-    Column("received_at", Float, nullable=False),
-    Column("text", Text, nullable=False),
-    Index(None, "message_id", "position", unique=True),
-    sqlite_autoincrement=True,
-)
-
-patient_link: Final = Table(
-    "patient_link",
-    metadata,
-    Column("pk", Integer, primary_key=True),
-    Column("one_id", Text, nullable=False),
-    Column("one_issuer", Text, nullable=False),
-    Column("other_id", Text, nullable=False, index=True),
-    Column("other_issuer", Text, nullable=False),
-    Column("linked_at", Float, nullable=False),
-    Index(None, "one_id", "one_issuer", "other_id", "other_issuer", unique=True),
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("item", Integer, ForeignKey(worklist.c.pk, ondelete="CASCADE"), primary_key=True),
+    Index(None, "item"),
+    sqlite_with_rowid=False,
 )

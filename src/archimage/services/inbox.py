@@ -41,7 +41,13 @@ class Inbox:
     """Takes messages from any thread. `start` it, and `close` it."""
 
     def __init__(
-        self, table: Messages, apply: Apply, *, keep_days: int, taken_s: float = TAKEN_S, now: Callable[[], float] = time.time
+        self,
+        table: Messages,
+        apply: Apply,
+        *,
+        keep_days: int,
+        taken_s: float = TAKEN_S,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
         self._apply = apply

@@ -128,7 +128,9 @@ class PatientService:
             return f"change {begun.number} was begun"
         if self._table.running():
             raise UnavailableError("another change is at work")
-        request = ChangeRequest(kind, _ref(key), into=into, attributes=attributes or {}, reason=reason, code=ChangeCode.COERCE)
+        request = ChangeRequest(
+            kind, _ref(key), into=into, attributes=attributes or {}, reason=reason, code=ChangeCode.COERCE
+        )
         return f"change {self._changes.begin(request, asker).change.number} was begun"
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0019"
-down_revision: str | None = "0012"
+down_revision: str | None = "0013"
 branch_labels: None = None
 depends_on: None = None
 
@@ -67,7 +67,12 @@ def upgrade() -> None:
         sa.Column("linked_at", sa.Float, nullable=False),
     )
     op.create_index("ix_patient_link_other_id", "patient_link", ["other_id"])
-    op.create_index("ix_patient_link_one_id_one_issuer_other_id_other_issuer", "patient_link", ["one_id", "one_issuer", "other_id", "other_issuer"], unique=True)
+    op.create_index(
+        "ix_patient_link_one_id_one_issuer_other_id_other_issuer",
+        "patient_link",
+        ["one_id", "one_issuer", "other_id", "other_issuer"],
+        unique=True,
+    )
 
 
 def downgrade() -> None:
