@@ -165,10 +165,11 @@ class Handler:
         found = [patients.identifiers(one, 3)[0] for one in parsed.all("PID")]
         if len(found) != 2 or found[0] == found[1]:
             raise Hl7Error("it names no two patients", Fault.REQUIRED_FIELD_MISSING, "PID^2^3")
+        one, other = found
         if message.kind in LINKS:
-            self._targets.patients.link(*found, self._now())
+            self._targets.patients.link(one, other, self._now())
             return Outcome(text="linked")
-        self._targets.patients.unlink(*found)
+        self._targets.patients.unlink(one, other)
         return Outcome(text="unlinked")
 
     # Orders and results

@@ -105,7 +105,7 @@ def _groups(message: Message) -> Iterator[_Group]:
 
 def _orders(group: _Group, person: Model) -> Iterator[Order]:
     task = _task(group.orc)
-    for step in group.steps or [None]:
+    for step in group.steps or [empty("IPC")]:
         yield Order(task, _entry(group, step, person))
 
 
@@ -136,20 +136,19 @@ def _patient(message: Message, pid: Segment) -> Model:
     )
 
 
-def _entry(group: _Group, ipc: Segment | None, person: Model) -> Model:
+def _entry(group: _Group, ipc: Segment, person: Model) -> Model:
     """Return the entry of a step; what IPC says goes before what OBR does."""
     orc, obr = group.orc, group.obr
-    step = ipc or empty("IPC")
     referring = patients.provider_name(obr, 16) or patients.provider_name(orc, 12)
-    procedure, protocol = _codes(obr, step)
+    procedure, protocol = _codes(obr, ipc)
     found = made(
-        attribute(0x00080050, _first(step.text(1), obr.text(18), obr.text(3), orc.text(3))),
-        attribute(0x0020000D, _first(step.text(3), group.zds.text(1))),
+        attribute(0x00080050, _first(ipc.text(1), obr.text(18), obr.text(3), orc.text(3))),
+        attribute(0x0020000D, _first(ipc.text(3), group.zds.text(1))),
         attribute(0x00321032, referring),
         attribute(0x00321060, _first(obr.text(44, 2), obr.text(4, 2), obr.text(4))),
         attribute(0x00321064, *procedure),
         attribute(0x00380500, obr.text(12, 2) or obr.text(12)),
-        attribute(0x00401001, _first(step.text(2), obr.text(19))),
+        attribute(0x00401001, _first(ipc.text(2), obr.text(19))),
         attribute(0x00401002, _first(obr.text(31, 2), obr.text(31))),
         attribute(
             0x00401003, _PRIORITIES.get(_first(group.tq1.text(9), obr.text(27, 6), obr.text(5), orc.text(7, 6)), "")
@@ -157,7 +156,7 @@ def _entry(group: _Group, ipc: Segment | None, person: Model) -> Model:
         attribute(0x00401004, obr.text(30)),
         attribute(0x00402016, _first(orc.text(2), obr.text(2))),
         attribute(0x00402017, _first(orc.text(3), obr.text(3))),
-        attribute(0x00400100, _step(group, step, protocol)),
+        attribute(0x00400100, _step(group, ipc, protocol)),
     )
     return {**person, **found}
 

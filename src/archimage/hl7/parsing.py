@@ -164,19 +164,19 @@ def parse(data: bytes, default_character_set: str) -> Message:
 
 def _segments(text: str) -> Sequence[Segment]:
     lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
-    field, component, repetition, escape, *rest = (*lines[0][3:8], "", "", "", "", "")
-    separators = (field, component, repetition, rest[0] if rest else "")
-    if len({*separators, escape}) < 5 or any(one.isalnum() for one in separators):
+    field, component, repetition, escape, subcomponent = tuple(lines[0][3:8].ljust(5))
+    separators = (field, component, repetition, subcomponent)
+    if len({*separators, escape}) < 5 or any(one.isalnum() or one.isspace() for one in separators):
         raise Hl7Error("its separators (MSH-1, MSH-2) are not five characters", Fault.DATA_TYPE, "MSH^1^2", Ack.REJECT)
     if sum(text.count(one) for one in separators) > MAX_SEPARATORS:
         raise Hl7Error(f"it has more than {MAX_SEPARATORS} separators", Fault.DATA_TYPE, "", Ack.REJECT)
     import hl7  # takes a while, and only who takes messages needs it
 
     try:
-        parsed = hl7.parse("\r".join(lines))
+        parsed = hl7.parse("\r".join(lines))  # type: ignore[no-untyped-call]
     except (hl7.HL7Exception, LookupError, ValueError) as error:
         raise Hl7Error("it cannot be taken apart", Fault.DATA_TYPE, "MSH", Ack.REJECT) from error
-    escapes = _Escapes(field, component, repetition, rest[0], escape)
+    escapes = _Escapes(field, component, repetition, subcomponent, escape)
     return [Segment(one, escapes) for one in parsed if str(one[0])]
 
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from archimage.config_hl7 import Hl7Config
 from archimage.errors import NotAuthorisedError
@@ -28,6 +28,7 @@ _READ_BYTES: Final = 64 << 10
 _SEND_TIMEOUT_S: Final = 30.0
 _KEPT: Final = Outcome(MessageState.RECEIVED)
 _log = logger("dimse")
+Settled = TypeVar("Settled")
 
 
 class Access(Protocol):
@@ -158,11 +159,14 @@ class Hl7Server:
         loop = asyncio.get_running_loop()
         kept: asyncio.Future[None] = loop.create_future()
         done: asyncio.Future[Outcome] = loop.create_future()
-        self._inbox.submit(
-            message,
-            lambda _: loop.call_soon_threadsafe(_settle, kept, None),
-            lambda ended: loop.call_soon_threadsafe(_settle, done, ended.outcome),
-        )
+
+        def on_kept(_message: Hl7Message) -> None:
+            loop.call_soon_threadsafe(_settle, kept, None)
+
+        def on_done(ended: Hl7Message) -> None:
+            loop.call_soon_threadsafe(_settle, done, ended.outcome)
+
+        self._inbox.submit(message, on_kept, on_done)
         return kept, done
 
     def now(self) -> float:
@@ -257,7 +261,7 @@ class _Session:
 
     async def _enhanced(self, header: Header, kept: "asyncio.Future[None]", done: "asyncio.Future[Outcome]") -> None:
         """Tell that a message was kept, and what became of it, as far as its sender wants to hear either."""
-        await asyncio.wait([kept, done], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((kept, done), return_when=asyncio.FIRST_COMPLETED)
         outcome = _KEPT if kept.done() else await done
         if is_wanted(header.accept_ack, outcome.ack):
             await self._send(self._server.answer(header, outcome, accept=True))
@@ -278,6 +282,6 @@ class _Session:
             await self._writer.drain()
 
 
-def _settle(future: "asyncio.Future[object]", result: object) -> None:
+def _settle(future: "asyncio.Future[Settled]", result: Settled) -> None:
     if not future.done():
         future.set_result(result)

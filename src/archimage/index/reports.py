@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, delete, exists, insert, or_, select
 
 from archimage.index.compiled import Compiled
 from archimage.index.nodes import Database
@@ -28,7 +28,9 @@ class ReportTable:
         there = exists().where(columns.message_id == bindparam("message"), columns.position == bindparam("place"))
         self._there = Compiled(select(there), database)
         self._insert = Compiled(insert(report).values({name: bindparam(name) for name in _FIELDS}), database)
-        study, accession, patient = bindparam("study"), bindparam("accession"), bindparam("patient")
+        study: BindParameter[str] = bindparam("study")
+        accession: BindParameter[str] = bindparam("accession")
+        patient: BindParameter[str] = bindparam("patient")
         named = and_(study == "", accession == "")
         of_study = and_(study != "", columns.study_instance_uid == study)
         of_accession = and_(accession != "", columns.accession_number == accession)
@@ -66,7 +68,7 @@ class PatientLinkTable:
         columns = patient_link.c
         pair = and_(*(columns[name] == bindparam(f"b_{name}") for name in _LINKED))
         self._there = Compiled(select(exists().where(pair)), database)
-        values = {name: bindparam(name) for name in (*_LINKED, "linked_at")}
+        values: dict[str, Any] = {name: bindparam(name) for name in (*_LINKED, "linked_at")}
         self._insert = Compiled(insert(patient_link).values(values), database)
         self._delete = Compiled(delete(patient_link).where(pair), database)
         first = and_(columns.one_id == bindparam("number"), columns.one_issuer == bindparam("issuer"))

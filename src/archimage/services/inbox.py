@@ -45,14 +45,12 @@ class Inbox:
         table: Messages,
         apply: Apply,
         *,
-        keep_days: int,
-        taken_s: float = TAKEN_S,
+        keep_days: int = 30,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
         self._apply = apply
         self._keep_s = keep_days * _DAY_S
-        self._taken_s = taken_s
         self._now = now
         self._forgotten_at = 0.0
         self._arrivals: SimpleQueue[_Arrival | None] = SimpleQueue()
@@ -120,7 +118,7 @@ class Inbox:
 
     def _claimed(self, message_id: int, state: MessageState) -> Hl7Message:
         now = self._now()
-        found = self._table.claim([state], now, now + self._taken_s, message_id=message_id)
+        found = self._table.claim([state], now, now + TAKEN_S, message_id=message_id)
         if found is None:
             there = self.get(message_id)
             raise ConflictError(f"message {message_id} is {there.state}, and not {state} and at rest")
@@ -146,7 +144,7 @@ class Inbox:
     def _group(self, arrivals: Sequence[_Arrival]) -> None:
         now = self._now()
         try:
-            kept = self._table.keep([one.message for one in arrivals], now, now + self._taken_s)
+            kept = self._table.keep([one.message for one in arrivals], now, now + TAKEN_S)
         except ArchimageError as error:
             _log.error("messages could not be kept", messages=len(arrivals), reason=str(error))
             for one in arrivals:
@@ -188,10 +186,10 @@ class Inbox:
         """Apply what a crash has left, and forget what is old; nothing waits meanwhile."""
         try:
             now = self._now()
-            left = self._table.claim([MessageState.RECEIVED], now, now + self._taken_s)
+            left = self._table.claim([MessageState.RECEIVED], now, now + TAKEN_S)
             while left is not None:
                 self._table.settle([self._applied(left)])
-                left = self._table.claim([MessageState.RECEIVED], now, now + self._taken_s)
+                left = self._table.claim([MessageState.RECEIVED], now, now + TAKEN_S)
             if now - self._forgotten_at > _FORGET_EVERY_S:
                 self._forgotten_at = now
                 self._table.forget(now - self._keep_s)
