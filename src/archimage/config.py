@@ -22,6 +22,7 @@ from archimage.config_hl7 import Hl7Config
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
+from archimage.config_worklist import WorklistConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
 LOOPBACK: Final = "127.0.0.1"
@@ -290,6 +291,7 @@ class Config(BaseSettings):
     access: AccessConfig = AccessConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     hl7: Hl7Config = Hl7Config()
+    worklist: WorklistConfig = WorklistConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -71,6 +71,9 @@ class Worklist(Protocol):
     def remove(self, key: str) -> bool:
         """Forget one; False where it is not there."""
 
+    def keys(self, source: str) -> Sequence[str]:
+        """Return the keys of all that came from somewhere."""
+
     def set_state(self, key: str, state: StepState, changed_at: float) -> bool:
         """Note where an item stands; False where it is not there."""
 

@@ -64,6 +64,8 @@ class WorklistTable:
         self._add_key = Compiled(insert(worklist_key).values(key_values), database)
         self._one = Compiled(select(*_ITEM).where(keyed), database)
         self._remove = Compiled(delete(worklist).where(keyed), database)
+        of_source = select(worklist.c.key).where(worklist.c.source == bindparam("sought"))
+        self._keys = Compiled(of_source.order_by(worklist.c.pk), database)
         state = _named(("state", "changed_at"))
         self._state = Compiled(update(worklist).where(keyed).values(state), database)
         self._forget = Compiled(delete(worklist).where(worklist.c.expires_at < bindparam("before")), database)
@@ -97,6 +99,10 @@ class WorklistTable:
     def remove(self, key: str) -> bool:
         """Forget one; False where it is not there."""
         return self._remove.change(sought=key) == 1
+
+    def keys(self, source: str) -> Sequence[str]:
+        """Return the keys of all that came from somewhere."""
+        return [key for (key,) in self._keys.rows(sought=source)]
 
     def set_state(self, key: str, state: StepState, changed_at: float) -> bool:
         """Note where an item stands; False where it is not there."""

@@ -26,6 +26,8 @@ class StepState(StrEnum):
         return self not in {StepState.COMPLETED, StepState.DISCONTINUED}
 
 
+WORKLIST_LEVEL: Final = "WORKLIST"
+"""What queries of the worklist are counted under, beside the levels of the archive's."""
 OPEN: Final = tuple(state for state in StepState if state.is_open)
 
 
@@ -101,3 +103,51 @@ class WorklistRow:
     item: WorklistItem
     columns: Mapping[str, str]
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistFields:
+    """An entry in plain fields, as people enter and read it: the values are those of DICOM.
+
+    Dates are YYYYMMDD, times HHMM or HHMMSS, names FAMILY^GIVEN.
+    """
+
+    patient_name: str = ""
+    patient_id: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    accession_number: str = ""
+    study_instance_uid: str = ""
+    requested_procedure_id: str = ""
+    requested_procedure_description: str = ""
+    referring_physician: str = ""
+    step_id: str = ""
+    step_description: str = ""
+    modality: str = ""
+    station_ae_titles: tuple[str, ...] = ()
+    station_name: str = ""
+    start_date: str = ""
+    start_time: str = ""
+    performing_physician: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistEntry:
+    """An entry as it is listed; is_told says whether modalities are told of it now."""
+
+    key: str
+    state: StepState
+    is_told: bool
+    source: str
+    created_at: float
+    changed_at: float
+    expires_at: float
+    fields: WorklistFields
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistPage:
+    """A part of the entries, and how many there are in all."""
+
+    items: tuple[WorklistEntry, ...]
+    total: int

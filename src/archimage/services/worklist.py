@@ -24,6 +24,7 @@ from archimage.services.worklist_entries import ACCESSION_NUMBER, PROCEDURE_ID, 
 
 MAX_SHOWN: Final = 1_000
 _PAGE: Final = 100
+_NEVER: Final = 253_402_300_799.0  # the last second of the year 9999
 _COUNT_EVERY: Final = 100
 _FORGET_EVERY_S: Final = 3_600.0
 _BY_COLUMN: Final = {one.column: one for one in SEARCHED}
@@ -78,12 +79,13 @@ class WorklistService:
         self._puts = 0
         self._forgotten_at = 0.0
 
-    def put(self, model: Model, *, source: str, key: str = "") -> WorklistItem:
+    def put(self, model: Model, *, source: str, key: str = "", lasting: bool = False) -> WorklistItem:
         """Keep an entry, in the place of the one of its key; durable when this returns.
 
         Without a key it is that of its accession number, requested procedure and step, so that an order that comes
         again is one entry. Identifiers that are missing are made, or are those of the entry that was there. The status
-        of its step says where it stands; an entry that has gone on is not set back by that.
+        of its step says where it stands; an entry that has gone on is not set back by that. One that is lasting does
+        not expire.
 
         Raises:
             InvalidRequestError: it lacks what modalities must be told, or a value does not fit its VR.
@@ -100,8 +102,11 @@ class WorklistService:
             worklist_entries.check(kept)
             scoped.check(kept)
             item = self._item(key, kept, source, before)
-            columns, description = worklist_entries.columns_of(kept), worklist_entries.description_of(kept)
-            self._table.put(WorklistRow(item, columns, description))
+            if lasting:
+                item = replace(item, expires_at=_NEVER)
+            if before is None or replace(item, changed_at=before.changed_at) != before:
+                columns, description = worklist_entries.columns_of(kept), worklist_entries.description_of(kept)
+                self._table.put(WorklistRow(item, columns, description))
         return _shown(item)
 
     def _item(self, key: str, model: Model, source: str, before: WorklistItem | None) -> WorklistItem:
@@ -129,6 +134,10 @@ class WorklistService:
         self.get(key)
         self._table.set_state(key, state, self._now())
         return self.get(key)
+
+    def keys_of(self, source: str) -> Sequence[str]:
+        """Return the keys of all that came from somewhere."""
+        return self._table.keys(source)
 
     def find(
         self, wanted: Sequence[Wanted], *, fuzzy: bool = False, combined: bool = False
