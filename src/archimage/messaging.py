@@ -8,16 +8,20 @@ from archimage.config_hl7 import Hl7Config
 from archimage.errors import UnavailableError
 from archimage.hl7 import client
 from archimage.hl7.handling import FORWARD, LATER, Handler, Rules, Targets
+from archimage.hl7.orders import Order, Task
 from archimage.hl7.scheduling import Scheduling
 from archimage.hl7.server import Access, Gate, Hl7Server
 from archimage.index.changes import ChangeTable
 from archimage.index.messages import MessageTable
 from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.model.audit import Action
 from archimage.model.deliveries import Delivery
 from archimage.model.messages import MessageState
 from archimage.services.audit import AuditService
+from archimage.services.audit_messages import Subject
 from archimage.services.changes import ChangeService
+from archimage.services.datasets import text
 from archimage.services.deliveries import DeliveryService, Patience
 from archimage.services.inbox import Inbox
 from archimage.services.patients import PatientService
@@ -49,7 +53,9 @@ class Messaging:
         self.patients = PatientService(changes, ChangeTable(index), PatientLinkTable(index), settings.issuer)
         rules = Rules(settings.character_set, settings.forward, frozenset(settings.forward_kinds))
         targets = Targets(self.patients, Scheduling(worklist), self.reports, told.deliveries)
+        self.patients.told = told.audit.linked
         self._handler = Handler(rules, targets)
+        self._handler.ordered = self._ordered
         self.inbox = Inbox(MessageTable(index), self._handler.apply, keep_days=settings.keep_days)
         told.deliveries.register(LATER, self._apply_later, _SOON)
         told.deliveries.register(FORWARD, self._forward)
@@ -70,6 +76,13 @@ class Messaging:
     def close(self) -> None:
         """End."""
         self.inbox.close()
+
+    def _ordered(self, order: Order, done: str) -> None:
+        """Tell the audit trail of an order."""
+        patient_id, name, accession = (text(order.model, tag) for tag in (0x00100020, 0x00100010, 0x00080050))
+        action = Action.DELETE if order.task is Task.DISCONTINUE else Action.UPDATE
+        what = f"order {accession}: {done}" if accession else done
+        self._told.audit.ordered(Subject("", patient_id, name, accession), action, what)
 
     def _apply_later(self, one: Delivery) -> None:
         """Apply a message whose turn it is; UnavailableError where it is still another's."""

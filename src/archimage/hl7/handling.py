@@ -22,7 +22,7 @@ from archimage.model.access import Operation, Principal
 from archimage.model.callers import Caller, DoneFor
 from archimage.model.changes import Asker
 from archimage.model.deliveries import DeliveryState
-from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome, Report
+from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome
 from archimage.services.deliveries import DeliveryService, made
 from archimage.services.patients import NOTHING_KEPT, NOTHING_NEW, PatientService
 from archimage.services.reports import ReportService
@@ -78,8 +78,6 @@ class Handler:
         self._now = now
         self.ordered: Callable[[Order, str], None] = lambda _order, _done: None
         """Hears of orders that were taken."""
-        self.reported: Callable[[Report], None] = lambda _report: None
-        """Hears of reports that were kept."""
 
     def apply(self, message: Hl7Message) -> Outcome:
         """Do what a message says; return what became of it.
@@ -113,8 +111,6 @@ class Handler:
         if kind in results.KINDS:
             found = results.reports_of(parsed, message.id, message.received_at)
             self._targets.reports.add(found)
-            for one in found:
-                self.reported(one)
             return Outcome(text=f"{len(found)} kept")
         told = f"messages of type {kind or 'none'} are not taken"
         raise Hl7Error(told, Fault.UNSUPPORTED_TYPE, "MSH^1^9", Ack.REJECT)

@@ -10,6 +10,7 @@ from typing import Final
 from archimage.hl7 import patients
 from archimage.hl7.parsing import DELETED, Hl7Error, Message, Segment
 from archimage.model.messages import Fault, Report
+from archimage.services.reports import STATUSES
 
 KINDS: Final = frozenset({"ORU^R01"})
 MAX_TEXT: Final = 200_000
@@ -17,7 +18,6 @@ MAX_TEXT: Final = 200_000
 _TEXTS: Final = frozenset({"TX", "FT", "ST", "CE", "CWE", "NM", "DT", "TM", "TS", ""})
 _STUDY: Final = frozenset({"113014", "110180"})
 """Codes of DICOM for a study and its UID, as OBX-3 has them."""
-_STATUSES: Final = frozenset("OISAPCRFXYZ")
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
 
 
@@ -96,7 +96,7 @@ def _text_of(observations: Sequence[Segment]) -> str:
 
 def _status(obr: Segment, position: int) -> str:
     status = obr.text(25).upper() or "F"
-    if status not in _STATUSES:
+    if status not in STATUSES:
         raise Hl7Error(f"result status {status[:8]!r} is not known", Fault.DATA_TYPE, f"OBR^{position}^25")
     return status
 

@@ -11,7 +11,9 @@ class Place(NamedTuple):
     about: str
 
 
-DEPARTMENT: Final[tuple[Place, ...]] = ()
+DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
+)
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
     "/upload",
