@@ -12,7 +12,7 @@ from archimage.hl7.acks import ACCEPTED, read_answer
 from archimage.hl7.framing import END, START, Frame, Misframed, Reader, TooLong
 from archimage.hl7.parsing import Hl7Error, parse, read_header
 
-_MAX_ANSWER: Final = 1 << 20
+MAX_ANSWER: Final = 1 << 20
 _REJECTED: Final = frozenset({"AR", "CR"})
 TlsContext = Callable[[], ssl.SSLContext]
 
@@ -78,7 +78,7 @@ def _exchanged(receiver: Receiver, framed: bytes) -> bytes:
 
 def _answer(connection: socket.socket, framed: bytes, due: float) -> bytes:
     connection.sendall(framed)
-    reader = Reader(_MAX_ANSWER)
+    reader = Reader(MAX_ANSWER)
     while True:
         connection.settimeout(max(0.001, due - time.monotonic()))
         data = connection.recv(64 << 10)

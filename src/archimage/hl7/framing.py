@@ -12,7 +12,7 @@ START: Final = b"\x0b"
 END: Final = b"\x1c\x0d"
 HEAD_BYTES: Final = 4_096
 """So much of a message that is too long is kept, for its answer."""
-_SKIPPED: Final = 64
+MAX_SKIPPED: Final = 64
 """A message that is so many times as long as any may be is not waited for."""
 
 
@@ -118,6 +118,6 @@ class Reader:
         self._skipped += len(self._held)
         self._held.clear()
         self._looked_at = 0
-        if self._skipped > _SKIPPED * self._max_bytes:
+        if self._skipped > MAX_SKIPPED * self._max_bytes:
             return Misframed("it does not end", self._head)
         return None

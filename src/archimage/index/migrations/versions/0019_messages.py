@@ -14,6 +14,12 @@ depends_on: None = None
 
 def upgrade() -> None:
     """Create the tables."""
+    _create_messages()
+    _create_reports()
+    _create_links()
+
+
+def _create_messages() -> None:
     op.create_table(
         "hl7_message",
         sa.Column("pk", sa.Integer, primary_key=True),
@@ -35,6 +41,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_hl7_message_control_id_sender", "hl7_message", ["control_id", "sender"])
     op.create_index("ix_hl7_message_state_pk", "hl7_message", ["state", "pk"])
+
+
+def _create_reports() -> None:
     op.create_table(
         "report",
         sa.Column("pk", sa.Integer, primary_key=True),
@@ -57,6 +66,9 @@ def upgrade() -> None:
     op.create_index("ix_report_accession_number", "report", ["accession_number"])
     op.create_index("ix_report_patient_id", "report", ["patient_id"])
     op.create_index("ix_report_message_id_position", "report", ["message_id", "position"], unique=True)
+
+
+def _create_links() -> None:
     op.create_table(
         "patient_link",
         sa.Column("pk", sa.Integer, primary_key=True),
