@@ -17,6 +17,7 @@ from archimage.cli import (
     echo,
     find,
     get,
+    hl7,
     import_,
     index,
     move,
@@ -51,6 +52,7 @@ app.command()(move.move)
 app.command()(get.get)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
+app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
