@@ -45,6 +45,7 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/worklist",
     "/docs",
 )
 

@@ -11,7 +11,9 @@ class Place(NamedTuple):
     about: str
 
 
-DEPARTMENT: Final[tuple[Place, ...]] = ()
+DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place("Worklist", "/worklist", "Who is to be examined, when and where; modalities ask for it."),
+)
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
     "/upload",
