@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
-from archimage.department import Department
+from archimage.department.department import Department
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from archimage.config_access import AccessConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_worklist import WorklistConfig
@@ -290,6 +291,8 @@ class Config(BaseSettings):
     access: AccessConfig = AccessConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     worklist: WorklistConfig = WorklistConfig()
+    mpps: MppsConfig = MppsConfig()
+    availability: AvailabilityConfig = AvailabilityConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from archimage.index.compiled import Compiled
+from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
 from archimage.index.schema_department import delivery
 from archimage.model.deliveries import Delivery, DeliveryState
@@ -69,9 +70,13 @@ class DeliveryTable:
     def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keep deliveries; their ids are given here."""
         with self._database.transaction() as cursor:
-            for added in deliveries:
-                self._insert.run(cursor, **_row(added))
+            self.add_within(cursor, deliveries)
         self._database.sync()
+
+    def add_within(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries in the transaction of what they tell of."""
+        for added in deliveries:
+            self._insert.run(cursor, **_row(added))
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time."""

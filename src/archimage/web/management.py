@@ -16,6 +16,7 @@ from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.identity import IdentityService
 from archimage.services.labels import LabelService
+from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
 from archimage.services.peers import PeerService
@@ -42,6 +43,7 @@ class DepartmentServices:
 
     deliveries: DeliveryService
     worklist: WorklistService
+    mpps: MppsService
 
 
 @dataclass(frozen=True, slots=True)
