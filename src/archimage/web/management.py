@@ -27,6 +27,7 @@ from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
+from archimage.services.worklist import WorklistService
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
@@ -42,6 +43,7 @@ class DepartmentServices:
 
     deliveries: DeliveryService
     mpps: MppsService
+    worklist: WorklistService
 
 
 @dataclass(frozen=True, slots=True)
