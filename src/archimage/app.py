@@ -225,6 +225,7 @@ class App:
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
         self.department = Department(self.config, self.index, services, self.tls.requestor)
+        self.department.mpps.told = self.auditing.service.performed
         opened.callback(self.department.close)
 
     def _identity_service(self) -> IdentityService:

@@ -1,9 +1,11 @@
 """The services of the department, wired: what is done beside storing, finding and giving objects."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 from archimage.config import Config
 from archimage.config_worklist import WorklistConfig
@@ -13,6 +15,8 @@ from archimage.index.mpps import PerformedStepTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.worklist import WorklistTable
 from archimage.model.events import InstanceStored
+from archimage.model.mpps import PerformedStep, StepState
+from archimage.model.worklist import StepState as WorklistState
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
 from archimage.net.looping import LoopThread
@@ -22,13 +26,22 @@ from archimage.net.scp import worklist as worklist_scp
 from archimage.net.scp.worklist import WorklistAnswers
 from archimage.net.telling import Telling
 from archimage.services.availability import AVAILABLE, AvailabilityService
+from archimage.services.datasets import items
 from archimage.services.deliveries import DeliveryService
 from archimage.services.mpps import CREATE, NOTIFY, SET, MppsService, Receivers
+from archimage.services.mpps_rules import SCHEDULED_STEPS
 from archimage.services.worklist import WorklistRules, WorklistService
 from archimage.services.worklist_files import WorklistDirectory
 from archimage.threads import Pool
 from archimage.use_cases import Services
 from archimage.web.management import DepartmentServices
+
+_IN_WORKLIST: Final[Mapping[StepState, WorklistState]] = {
+    StepState.IN_PROGRESS: WorklistState.STARTED,
+    StepState.COMPLETED: WorklistState.COMPLETED,
+    StepState.DISCONTINUED: WorklistState.DISCONTINUED,
+}
+_REMINDED_S: Final = 600.0
 
 
 class Department:
@@ -63,6 +76,7 @@ class Department:
         config, table, wake = self.config, PerformedStepTable(index), self.deliveries.wake
         receivers = Receivers(config.mpps.forward, config.mpps.notify, config.availability.notify)
         self.mpps = MppsService(table, receivers, wake)
+        self.mpps.listeners.append(self._mark)
         studies, ae_title = GrownStudyTable(index), config.dicom.ae_title
         self.availability = AvailabilityService(studies, table, config.availability, wake, ae_title)
         opened.callback(self.availability.close)
@@ -71,6 +85,11 @@ class Department:
         self.deliveries.register(SET, telling.changed)
         self.deliveries.register(NOTIFY, telling.event)
         self.deliveries.register(AVAILABLE, telling.available)
+
+    def _mark(self, step: PerformedStep) -> None:
+        """Say in the worklist where the entries stand that a step names."""
+        for scheduled in items(step.dataset, SCHEDULED_STEPS):
+            self.worklist.mark(scheduled, _IN_WORKLIST[step.state])
 
     @property
     def services(self) -> DepartmentServices:
@@ -101,6 +120,7 @@ class Department:
         """Begin what is done without being asked."""
         self.deliveries.start()
         self.availability.start()
+        self.deliveries.threads.submit(self.mpps.remind, time.time() - _REMINDED_S)
         if self._worklist_files is not None:
             self._worklist_files.start()
 

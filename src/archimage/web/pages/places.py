@@ -11,7 +11,14 @@ class Place(NamedTuple):
     about: str
 
 
-DEPARTMENT: Final[tuple[Place, ...]] = ()
+DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place(
+        "Performed steps",
+        "/performed-steps",
+        "What modalities say that they do and have done, and which of the images they have made are here.",
+    ),
+    Place("Deliveries", "/deliveries", "What other nodes are to be told: what waits, and what failed, and why."),
+)
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
     "/upload",
