@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
-from archimage.department import Department
+from archimage.department.department import Department
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -225,7 +225,7 @@ class App:
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
         self.department = Department(self.config, self.index, services, self.tls.requestor)
-        self.department.mpps.told = self.auditing.service.performed
+        self.department.performed.service.told = self.auditing.service.performed
         opened.callback(self.department.close)
 
     def _identity_service(self) -> IdentityService:

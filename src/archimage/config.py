@@ -290,9 +290,9 @@ class Config(BaseSettings):
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
+    worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
-    worklist: WorklistConfig = WorklistConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -1,5 +1,7 @@
 """The migrations lead to the schema that the statements are made for."""
 
+import importlib
+import pkgutil
 import re
 import sqlite3
 from contextlib import closing
@@ -12,14 +14,18 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import UniqueConstraint, create_engine, inspect
 
+from archimage import index
 from archimage.errors import IndexUnavailableError
 from archimage.index.migrate import upgrade
-from archimage.index.schema import REVISION
-from archimage.index.schema_department import delivery
+from archimage.index.schema import REVISION, metadata
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.attributes import Level
 from archimage.model.query import Query
 from tests.contract.index_contract import record
+
+for _found in pkgutil.iter_modules(index.__path__, "archimage.index."):
+    if _found.name.startswith("archimage.index.schema_"):
+        importlib.import_module(_found.name)
 
 
 def scripts() -> ScriptDirectory:
@@ -54,9 +60,9 @@ def test_an_index_of_any_revision_is_brought_up_to_the_schema(tmp_path: Path, re
     index.close()
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": is_ours})
-        assert compare_metadata(context, delivery.metadata) == []
+        assert compare_metadata(context, metadata) == []
         inspector = inspect(connection)
-        for table in delivery.metadata.tables.values():
+        for table in metadata.tables.values():
             unique = {tuple(found["column_names"]) for found in inspector.get_unique_constraints(table.name)}
             wanted = [found for found in table.constraints if isinstance(found, UniqueConstraint)]
             assert unique == {tuple(found.columns.keys()) for found in wanted}

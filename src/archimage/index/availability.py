@@ -15,7 +15,7 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
 from archimage.index.schema import instance, series, study
-from archimage.index.schema_department import grown_study
+from archimage.index.schema_performed import grown_study
 from archimage.model.availability import GrownStudy, KeptInstance
 from archimage.model.deliveries import Delivery
 

@@ -11,7 +11,7 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
 from archimage.index.schema import instance
-from archimage.index.schema_department import performed_instance, performed_step
+from archimage.index.schema_performed import performed_instance, performed_step
 from archimage.model.deliveries import Delivery
 from archimage.model.mpps import Arrival, Awaited, PerformedStep, Reference, StepFilter, StepKeys, StepState
 

@@ -42,8 +42,8 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
-    mpps: MppsService
     worklist: WorklistService
+    mpps: MppsService
 
 
 @dataclass(frozen=True, slots=True)
