@@ -11,6 +11,7 @@ from archimage.cli import (
     audit,
     config,
     deidentify,
+    deliveries,
     demo,
     doctor,
     echo,
@@ -19,6 +20,7 @@ from archimage.cli import (
     import_,
     index,
     move,
+    mpps,
     openapi,
     serve,
     share,
@@ -65,6 +67,8 @@ app.add_typer(worklist.app, name="worklist")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
+app.add_typer(mpps.app, name="mpps")
+app.add_typer(deliveries.app, name="deliveries")
 
 
 def _version(asked: bool) -> None:
