@@ -9,6 +9,7 @@ from archimage import __version__
 from archimage.cli import (
     access,
     audit,
+    commit,
     config,
     deidentify,
     deliveries,
@@ -17,6 +18,7 @@ from archimage.cli import (
     echo,
     find,
     get,
+    hl7,
     import_,
     index,
     move,
@@ -52,6 +54,7 @@ app.command()(move.move)
 app.command()(get.get)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
+app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
@@ -69,6 +72,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
 app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(commit.app, name="commit")
 
 
 def _version(asked: bool) -> None:

@@ -33,11 +33,11 @@ class PerformedPart(Part):
     def __init__(self, ground: Ground, worklist: WorklistService) -> None:
         self._worklist = worklist
         self._threads = ground.deliveries.threads
-        config, table, wake = ground.config, PerformedStepTable(ground.index), ground.deliveries.wake
+        config, table, wake = ground.config, PerformedStepTable(ground.kept.index), ground.deliveries.wake
         receivers = Receivers(config.mpps.forward, config.mpps.notify, config.availability.notify)
         self.service = MppsService(table, receivers, wake)
         self.service.listeners.append(self._mark)
-        studies, ae_title = GrownStudyTable(ground.index), config.dicom.ae_title
+        studies, ae_title = GrownStudyTable(ground.kept.index), config.dicom.ae_title
         self._availability = AvailabilityService(studies, table, config.availability, wake, ae_title)
         ground.opened.callback(self._availability.close)
         telling = Telling(ground.calls, ground.services.nodes.get, self._availability)

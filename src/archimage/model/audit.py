@@ -54,6 +54,7 @@ STUDY_DELETED: Final = _dcm("110105", "DICOM Study Deleted")
 EXPORT: Final = _dcm("110106", "Export")
 IMPORT: Final = _dcm("110107", "Import")
 NETWORK_ENTRY: Final = _dcm("110108", "Network Entry")
+ORDER_RECORD: Final = _dcm("110109", "Order Record")
 PATIENT_RECORD: Final = _dcm("110110", "Patient Record")
 PROCEDURE_RECORD: Final = _dcm("110111", "Procedure Record")
 QUERY: Final = _dcm("110112", "Query")
@@ -70,6 +71,7 @@ EVENTS: Final = (
     EXPORT,
     IMPORT,
     NETWORK_ENTRY,
+    ORDER_RECORD,
     PATIENT_RECORD,
     PROCEDURE_RECORD,
     QUERY,

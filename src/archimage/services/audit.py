@@ -33,6 +33,7 @@ from archimage.model.events import (
     StudyRemoved,
 )
 from archimage.model.hashed import Named
+from archimage.model.messages import PatientIdentifier
 from archimage.model.mpps import PerformedStep
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
@@ -257,6 +258,15 @@ class AuditService:
         action = Action.CREATE if step.revision == 1 else Action.UPDATE
         event = self.messages.procedure(who, subject, step.sop_instance_uid, action)
         self._tell(replace(event, description=f"performed procedure step {step.state.value}"))
+
+    def linked(self, patients: Sequence[PatientIdentifier], what: str) -> None:
+        """Tell that patients were said to be one person, or not to be."""
+        subjects = [Subject("", one.patient_id) for one in patients]
+        self._tell(self.messages.patient_record(person(callers.current()), subjects, what))
+
+    def ordered(self, subject: Subject, action: Action, what: str) -> None:
+        """Tell that an order was entered, changed or ended."""
+        self._tell(self.messages.order_record(person(callers.current()), subject, action, what))
 
     # What comes, and what goes
 

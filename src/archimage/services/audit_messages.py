@@ -194,6 +194,11 @@ class Messages:
         both = who, self.here()
         return self._event(audit.PROCEDURE_RECORD, action, both, (replace(study, mpps_uids=(mpps_uid,)), patient))
 
+    def order_record(self, who: Participant, subject: Subject, action: Action, what: str) -> AuditEvent:
+        """Tell that an order was entered, changed or ended (§A.5.3.10)."""
+        event = self._event(audit.ORDER_RECORD, action, (who, self.here()), (_patient(subject),))
+        return replace(event, description=what)
+
     def alert(
         self,
         kind: Code,

@@ -18,6 +18,8 @@ DEPARTMENT: Final[tuple[Place, ...]] = (
         "What modalities say that they do and have done, and which of the images they have made are here.",
     ),
     Place("Deliveries", "/deliveries", "What other nodes are to be told: what waits, and what failed, and why."),
+    Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
+    Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
 )
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
