@@ -12,6 +12,7 @@ from archimage.cli import (
     commit,
     config,
     deidentify,
+    deliveries,
     demo,
     doctor,
     echo,
@@ -21,6 +22,7 @@ from archimage.cli import (
     import_,
     index,
     move,
+    mpps,
     openapi,
     serve,
     share,
@@ -68,6 +70,8 @@ app.add_typer(worklist.app, name="worklist")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
+app.add_typer(mpps.app, name="mpps")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
 
 
