@@ -1,0 +1,34 @@
+"""Films that are printed here."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from archimage.department.part import Ground, Part
+from archimage.index.printjobs import PrintJobTable
+from archimage.net.dispatch import ServiceClass
+from archimage.net.scp import printing as scp
+from archimage.services.deliveries import Patience
+from archimage.services.printing import KIND, PrintService, PrintTools
+from archimage.storage import cups
+from archimage.storage.films import FilmDirectory
+
+
+class PrintPart(Part):
+    """Print management: film sessions, print jobs and their films."""
+
+    def __init__(self, ground: Ground) -> None:
+        storage = ground.config.storage
+        files = FilmDirectory(storage.directory / "print", durable=storage.durability == "full")
+        jobs, store = PrintJobTable(ground.index), ground.services.store
+        tools = PrintTools(jobs, files, ground.pixels, store, ground.deliveries, cups.to_paper, cups.fault)
+        self.service = PrintService(tools, ground.config.print)
+        self._is_printer = ground.config.print.enabled
+        ground.deliveries.register(KIND, self.service.make, Patience(first_s=1.0, most_s=60.0))
+
+    def dicom(self, executor: Executor) -> Sequence[ServiceClass]:
+        """Return the SCP of print management."""
+        return (scp.service(self.service, executor),) if self._is_printer else ()
+
+    def start(self) -> None:
+        """Forget what is too old."""
+        self.service.start()
