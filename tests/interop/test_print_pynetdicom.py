@@ -1,6 +1,7 @@
 """pynetdicom as a modality that prints on us: every service of print management, in grey and in colour."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_twelve_bits_go_through_a_presentation_lut(served: Served, films: Films)
         status, _ = printing.create(uids.PRESENTATION_LUT, "2.25.7", item(PresentationLUTSequence=[lut]), "own")
         assert status == 0
         reference = item(ReferencedSOPClassUID=uids.PRESENTATION_LUT, ReferencedSOPInstanceUID="2.25.7")
-        more = {"MagnificationType": "NONE", "ReferencedPresentationLUTSequence": [reference]}
+        more: dict[str, Any] = {"MagnificationType": "NONE", "ReferencedPresentationLUTSequence": [reference]}
         _, boxes = printing.film(**more)
         assert printing.put(boxes[0], 1, image(pixels, 12)) == 0
         _, job = printing.print()

@@ -20,6 +20,7 @@ from archimage.cli import (
     index,
     move,
     openapi,
+    print_,
     serve,
     share,
     signatures,
@@ -48,6 +49,7 @@ app.command()(store.store)
 app.command()(find.find)
 app.command()(move.move)
 app.command()(get.get)
+app.command("print")(print_.print_)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
 app.add_typer(index.app, name="index")
