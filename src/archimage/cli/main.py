@@ -24,6 +24,7 @@ from archimage.cli import (
     move,
     mpps,
     openapi,
+    print_,
     serve,
     share,
     signatures,
@@ -52,6 +53,7 @@ app.command()(store.store)
 app.command()(find.find)
 app.command()(move.move)
 app.command()(get.get)
+app.command("print")(print_.print_)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")

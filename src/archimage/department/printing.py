@@ -1,4 +1,5 @@
 """Print management."""
+"""Films that are printed here."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -31,4 +32,18 @@ class PrintPart(Part):
 
     def start(self) -> None:
         """Sweep what is left of sessions that ended with their process."""
+    """Print management: film sessions, print jobs and their films."""
+
+        storage = ground.config.storage
+        files = FilmDirectory(storage.directory / "print", durable=storage.durability == "full")
+        jobs, store = PrintJobTable(ground.index), ground.services.store
+        tools = PrintTools(jobs, files, ground.pixels, store, ground.deliveries, cups.to_paper, cups.fault)
+        self.service = PrintService(tools, ground.config.print)
+        self._is_printer = ground.config.print.enabled
+        ground.deliveries.register(KIND, self.service.make, Patience(first_s=1.0, most_s=60.0))
+
+        """Return the SCP of print management."""
+        return (scp.service(self.service, executor),) if self._is_printer else ()
+
+        """Forget what is too old."""
         self.service.start()
