@@ -77,7 +77,8 @@ class Resource:
     path is a template below root; `{study}`, `{series}`, `{instance}` and `{workitem}` are checked to be UIDs,
     `{name:path}` at the end takes all that is left, slashes too, and any other variable one segment. GET answers HEAD
     as well. produces and consumes are media types, `multipart/related; type="..."` where parts are; the first is the
-    default. max_body_bytes None leaves the limit to the handler. reports_failures says that what it produces may come with a
+    default. max_body_bytes None leaves the limit to the handler. reports_failures says that what it produces may come
+    with a
     status of failure too.
     """
 
