@@ -12,7 +12,7 @@ from archimage.index.compiled import Compiled
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
-from archimage.index.schema_department import workitem, workitem_event, workitem_subscription
+from archimage.index.schema_ups import workitem, workitem_event, workitem_subscription
 from archimage.model.deliveries import Delivery
 from archimage.model.ups import Door, EventType, KeptEvent, Reach, StepState, Subscription, UpsEvent, Workitem
 from archimage.services.datasets import text

@@ -78,8 +78,7 @@ class Resource:
     `{name:path}` at the end takes all that is left, slashes too, and any other variable one segment. GET answers HEAD
     as well. produces and consumes are media types, `multipart/related; type="..."` where parts are; the first is the
     default. max_body_bytes None leaves the limit to the handler. reports_failures says that what it produces may come
-    with a
-    status of failure too.
+    with a status of failure too.
     """
 
     name: str
