@@ -156,9 +156,10 @@ def test_an_order_is_what_a_modality_is_told(hl7_server: Server) -> None:
         pytest.skip("DCMTK is missing: apt-get install dcmtk")
     with connected(hl7_server) as client:
         assert code(tell(client, order("OR-1", accession="ACC71", patient="OR1^^^HOSP"))) == "AA"
-    steps = "(0040,0100)[0]."
+    steps = "ScheduledProcedureStepSequence[0].Scheduled"
     asked = ["0010,0010", "0010,0020", "0010,0021", "0020,000d", "0032,1032", "0032,1060", "0040,1001"]
-    asked += [f"{steps}{tag}" for tag in ("Modality", "0040,0001=CT1", "0040,0002=20261201", "0040,0003", "0040,0009")]
+    asked += [f"{steps}StationAETitle=CT1", f"{steps}ProcedureStepStartDate=20261201"]
+    asked += [f"{steps}ProcedureStepStartTime", f"{steps}ProcedureStepID"]
     command = ["findscu", "-v", "-W", "-k", "0008,0050=ACC71"]
     command += [part for key in asked for part in ("-k", key)]
     printed = subprocess.run(
