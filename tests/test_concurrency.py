@@ -32,7 +32,7 @@ _MAKERS: Final = frozenset(
 _OF_COMMANDS: Final = "not of a server"
 _MADE: Final = {
     "app.py": {"peer-read", "peer-write", "transcode", "deidentify", "peers"},
-    "department.py": {"peers"},
+    "department/department.py": {"peers"},
     "cli/deidentifying.py": {_OF_COMMANDS},
     "cli/network_checks.py": {_OF_COMMANDS},
     "cli/sending.py": {_OF_COMMANDS},

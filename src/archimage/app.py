@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
-from archimage.department import Department
+from archimage.department.department import Department
+from archimage.department.part import Kept
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -226,10 +227,11 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        self.department = Department(self.config, self.index, services, self.tls.requestor)
+        kept = Kept(self.index, self.blobs, self.visible, self.pixels)
+        self.department = Department(self.config, kept, services, self.tls.requestor)
         opened.callback(self.department.close)
         telling = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
-        self.messaging = Messaging(self.config.hl7, self.index, self.changes, self.department.worklist, telling)
+        self.messaging = Messaging(self.config.hl7, self.index, self.changes, self.department.worklist.service, telling)
         opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:

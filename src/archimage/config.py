@@ -18,10 +18,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archimage.config_access import AccessConfig
+from archimage.config_commitment import CommitmentConfig
 from archimage.config_hl7 import Hl7Config
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
+from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
@@ -289,9 +293,14 @@ class Config(BaseSettings):
     audit: AuditConfig = AuditConfig()
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
+    commitment: CommitmentConfig = CommitmentConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     hl7: Hl7Config = Hl7Config()
     worklist: WorklistConfig = WorklistConfig()
+    mpps: MppsConfig = MppsConfig()
+    availability: AvailabilityConfig = AvailabilityConfig()
+    print: PrintConfig = PrintConfig()
+    ups: UpsConfig = UpsConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -183,6 +183,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         rendering=services.rendering,
         transcoding=services.transcoding,
         signatures=app.signatures,
+        procedures=app.department.procedures.service,
     )
     management = ApiServices(
         status=services.status,

@@ -9,6 +9,7 @@ from archimage import __version__
 from archimage.cli import (
     access,
     audit,
+    commit,
     config,
     deidentify,
     demo,
@@ -67,6 +68,7 @@ app.add_typer(worklist.app, name="worklist")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
+app.add_typer(commit.app, name="commit")
 
 
 def _version(asked: bool) -> None:

@@ -76,10 +76,22 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/associations"): _ADMINISTER,
     ("GET", "/associations/ended"): _ADMINISTER,
     ("DELETE", "/associations/{association_id}"): _ADMINISTER,
+    ("GET", "/commitments"): _ADMINISTER,
+    ("GET", "/commitments/{number}"): _ADMINISTER,
+    ("POST", "/commitments/{number}/report"): _ADMINISTER,
+    ("DELETE", "/commitments/{number}"): _ADMINISTER,
     ("GET", "/system"): "known",
     ("GET", "/system/growth"): "known",
     ("GET", "/concurrency"): _ADMINISTER,
     ("GET", "/settings"): _ADMINISTER,
+    ("GET", "/print/jobs"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}"): Operation.PRINT,
+    ("DELETE", "/print/jobs/{uid}"): Operation.PRINT,
+    ("POST", "/print/jobs/{uid}/reprint"): Operation.PRINT,
+    ("POST", "/print/jobs/{uid}/cancel"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/pdf"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/films/{number}/png"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/films/{number}/pdf"): Operation.PRINT,
     ("GET", "/tasks"): "known",
     ("GET", "/tasks/{task_id}"): "known",
     ("POST", "/tasks/{task_id}/cancel"): "known",
@@ -121,6 +133,7 @@ _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", f"{_NODE}/query"): _QUERY,
     ("POST", f"{_NODE}/retrieve"): Operation.STORE,
     ("POST", f"{_NODE}/send"): Operation.MOVE_TO,
+    ("POST", f"{_NODE}/commitment"): Operation.MOVE_TO,
 }
 _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/": _QUERY,
@@ -131,6 +144,8 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/query": _QUERY,
     "/activity": "known",
     "/changes": Operation.MODIFY,
+    "/commitments": _ADMINISTER,
+    "/print": Operation.PRINT,
     "/messages": Operation.MODIFY,
     "/system": "known",
     "/concurrency": _ADMINISTER,
@@ -197,6 +212,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
 def _of_dicomweb(name: str) -> Operation | Free:
     if "Capabilities" in name:
         return "known"
+    if "Workitem" in name:
+        return Operation.WORKLIST
     kinds = {"Search": _QUERY, "Count": _QUERY, "Store": Operation.STORE, "Delete": Operation.DELETE}
     return next((kind for start, kind in kinds.items() if name.startswith(start)), Operation.RETRIEVE)
 
