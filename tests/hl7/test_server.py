@@ -160,7 +160,7 @@ def test_an_order_is_what_a_modality_is_told(hl7_server: Server) -> None:
     asked = ["0010,0010", "0010,0020", "0010,0021", "0020,000d", "0032,1032", "0032,1060", "0040,1001"]
     asked += [f"{steps}StationAETitle=CT1", f"{steps}ProcedureStepStartDate=20261201"]
     asked += [f"{steps}ProcedureStepStartTime", f"{steps}ProcedureStepID"]
-    command = ["findscu", "-v", "-W", "-k", "0008,0050=ACC71"]
+    command = ["findscu", "-v", "-W", "-aec", "PACS_SCP", "-k", "0008,0050=ACC71"]
     command += [part for key in asked for part in ("-k", key)]
     printed = subprocess.run(
         [*command, "127.0.0.1", str(hl7_server.port)], capture_output=True, text=True, timeout=20, check=True
