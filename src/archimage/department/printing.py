@@ -1,5 +1,4 @@
 """Print management."""
-"""Films that are printed here."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -31,19 +30,5 @@ class PrintPart(Part):
         return (scp.service(self.service, executor),) if self._enabled else ()
 
     def start(self) -> None:
-        """Sweep what is left of sessions that ended with their process."""
-    """Print management: film sessions, print jobs and their films."""
-
-        storage = ground.config.storage
-        files = FilmDirectory(storage.directory / "print", durable=storage.durability == "full")
-        jobs, store = PrintJobTable(ground.index), ground.services.store
-        tools = PrintTools(jobs, files, ground.pixels, store, ground.deliveries, cups.to_paper, cups.fault)
-        self.service = PrintService(tools, ground.config.print)
-        self._is_printer = ground.config.print.enabled
-        ground.deliveries.register(KIND, self.service.make, Patience(first_s=1.0, most_s=60.0))
-
-        """Return the SCP of print management."""
-        return (scp.service(self.service, executor),) if self._is_printer else ()
-
-        """Forget what is too old."""
+        """Forget films that are too old, or of which a crash has left no job."""
         self.service.start()
