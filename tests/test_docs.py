@@ -1,4 +1,4 @@
-"""The examples of docs/dicomweb.md, orthanc.md, changes.md and the README are run in order, and give what they show."""
+"""The examples of the README and of pages of docs are run in order, and give what they show."""
 
 import contextlib
 import io
@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
+COMMITMENT: Final = ROOT / "docs" / "commitment.md"
 ADDRESS: Final = "127.0.0.1:8042"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -123,7 +124,7 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, COMMITMENT], ids=lambda page: page.name)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)

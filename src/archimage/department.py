@@ -87,6 +87,7 @@ class Department:
     def take_over(self) -> None:
         """Go on with what processes that are no more were at; for one that is alone in using the archive."""
         self.deliveries.release()
+        self.commitments.resume()
 
     def start(self) -> None:
         """Begin what is done without being asked."""

@@ -81,6 +81,10 @@ class CommitmentService:
         """Look at objects, one transaction each."""
         tools.deliveries.register(KIND, self._deliver)
 
+    def resume(self) -> None:
+        """Tell now what nobody waits for on an association any more; for a process that is alone."""
+        self._tools.deliveries.hasten(KIND)
+
     def close(self) -> None:
         """End; what was not told is told after the next start."""
         self._closing = True
