@@ -32,7 +32,7 @@ _MAKERS: Final = frozenset(
 _OF_COMMANDS: Final = "not of a server"
 _MADE: Final = {
     "app.py": {"peer-read", "peer-write", "transcode", "deidentify", "peers"},
-    "department.py": {"peers"},
+    "department/department.py": {"peers"},
     "cli/deidentifying.py": {_OF_COMMANDS},
     "cli/network_checks.py": {_OF_COMMANDS},
     "cli/sending.py": {_OF_COMMANDS},
@@ -49,6 +49,7 @@ _MADE: Final = {
     "services/commitments.py": {"commit"},
     "services/deliveries.py": {"deliver"},
     "services/importing.py": {"import"},
+    "services/inbox.py": {"HL7", "HL7 messages"},
     "services/intake.py": {"intake", "intake queue"},
     "services/preparing.py": {"prepare", "studies to prepare"},
     "services/removal.py": {"removal"},
@@ -95,7 +96,10 @@ _NOT_TOLD: Final = {
     "services/commitment_records.py": _TOLD,
     "services/deliveries.py": _TOLD,
     "services/faces.py": "a series of more slices is refused",
+    "services/inbox.py": _TOLD,
     "services/leaving.py": _COMMAND,
+    "services/patients.py": _TOLD,
+    "services/reports.py": _TOLD,
     "services/nodes.py": _FIELD,
     "services/oidc.py": "further roles count for nothing",
     "services/preparing.py": "further studies are not made ready",

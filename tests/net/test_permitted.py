@@ -35,6 +35,9 @@ class _Nobody:
 
     contexts: Final[dict[int, NegotiatedContext]] = {}
 
+    def at_end(self, *_: object) -> None:
+        """Never end."""
+
     async def store(self, *_: object) -> int:
         """Take nothing."""
         raise AssertionError("an object was sent")

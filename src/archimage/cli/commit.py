@@ -53,7 +53,7 @@ def request(
     The result comes on the association that asks, or later to the listener of the archive, which has to run then.
     """
     with opened(data, config) as archive:
-        requests = archive.department.requests
+        requests = archive.department.commitment.requests
         kept = requests.ask(node, list(_references(archive, targets)), after_s=wait + _GRACE_S)
         requests.ask_now(kept.transaction_uid)
         kept = _answer(archive, kept.transaction_uid, wait)
@@ -71,7 +71,7 @@ def list_(
 ) -> None:
     """List transactions, the newest first: asked of this archive, and by it."""
     with opened(data, config) as archive:
-        found = archive.department.records.list(limit=limit)
+        found = archive.department.commitment.records.list(limit=limit)
     rows = [_row(one) for one in found]
     if json:
         print_json([asdict(one) for one in found])
@@ -87,7 +87,7 @@ def show(number: Number, data: Data = None, json: Json = False, config: ConfigFi
 
 
 def _show(archive: "App", number: int, *, as_json: bool) -> None:
-    details = archive.department.records.get(number)
+    details = archive.department.commitment.records.get(number)
     if as_json:
         print_json(asdict(details))
         return
@@ -113,7 +113,7 @@ def _row(one: "Commitment") -> dict[str, object]:
 def _answer(archive: "App", transaction_uid: str, wait_s: float) -> "Commitment":
     """Return a transaction once it is over, or the time is."""
     deadline, pause = time.monotonic() + wait_s, threading.Event()
-    while (kept := archive.department.requests.get(transaction_uid)).ended_at is None:
+    while (kept := archive.department.commitment.requests.get(transaction_uid)).ended_at is None:
         if time.monotonic() > deadline:
             break
         pause.wait(_LOOK_EVERY_S)

@@ -17,6 +17,7 @@ from archimage.cli import (
     echo,
     find,
     get,
+    hl7,
     import_,
     index,
     move,
@@ -30,6 +31,7 @@ from archimage.cli import (
     user,
     viewer,
     watch,
+    worklist,
 )
 from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
@@ -50,6 +52,7 @@ app.command()(move.move)
 app.command()(get.get)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
+app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
@@ -61,6 +64,7 @@ app.add_typer(viewer.app, name="viewer")
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.app, name="access")
+app.add_typer(worklist.app, name="worklist")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select
 from archimage.index.compiled import Compiled
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.nodes import Database
-from archimage.index.schema_department import commitment
+from archimage.index.schema_commitment import commitment
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Failure, Outcome, Reference
 from archimage.model.deliveries import Delivery
 
@@ -71,7 +71,7 @@ class CommitmentTable:
         with self._database.transaction() as cursor:
             added = self._insert.run(cursor, **_row(commitment), referenced=packed) == 1
             if added:
-                self._deliveries.put(cursor, delivery)
+                self._deliveries.add_within(cursor, [delivery])
         self._database.sync()
         return added
 

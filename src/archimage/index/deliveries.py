@@ -73,13 +73,13 @@ class DeliveryTable:
     def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keep deliveries; their ids are given here."""
         with self._database.transaction() as cursor:
-            for added in deliveries:
-                self.put(cursor, added)
+            self.add_within(cursor, deliveries)
         self._database.sync()
 
-    def put(self, cursor: Cursor, added: Delivery) -> None:
-        """Keep a delivery within a transaction that keeps what it tells of."""
-        self._insert.run(cursor, **_row(added))
+    def add_within(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries in the transaction of what they tell of."""
+        for added in deliveries:
+            self._insert.run(cursor, **_row(added))
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time."""

@@ -54,6 +54,7 @@ STUDY_DELETED: Final = _dcm("110105", "DICOM Study Deleted")
 EXPORT: Final = _dcm("110106", "Export")
 IMPORT: Final = _dcm("110107", "Import")
 NETWORK_ENTRY: Final = _dcm("110108", "Network Entry")
+ORDER_RECORD: Final = _dcm("110109", "Order Record")
 PATIENT_RECORD: Final = _dcm("110110", "Patient Record")
 QUERY: Final = _dcm("110112", "Query")
 SECURITY_ALERT: Final = _dcm("110113", "Security Alert")
@@ -69,6 +70,7 @@ EVENTS: Final = (
     EXPORT,
     IMPORT,
     NETWORK_ENTRY,
+    ORDER_RECORD,
     PATIENT_RECORD,
     QUERY,
     SECURITY_ALERT,

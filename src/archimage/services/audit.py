@@ -33,6 +33,7 @@ from archimage.model.events import (
     StudyRemoved,
 )
 from archimage.model.hashed import Named
+from archimage.model.messages import PatientIdentifier
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
@@ -245,6 +246,15 @@ class AuditService:
         event = self.messages.patient_record(who, [subject], told)
         done = change.state is ChangeState.DONE
         self._tell(event if done else replace(event, result=Result.MINOR_FAILURE))
+
+    def linked(self, patients: Sequence[PatientIdentifier], what: str) -> None:
+        """Tell that patients were said to be one person, or not to be."""
+        subjects = [Subject("", one.patient_id) for one in patients]
+        self._tell(self.messages.patient_record(person(callers.current()), subjects, what))
+
+    def ordered(self, subject: Subject, action: Action, what: str) -> None:
+        """Tell that an order was entered, changed or ended."""
+        self._tell(self.messages.order_record(person(callers.current()), subject, action, what))
 
     # What comes, and what goes
 

@@ -188,6 +188,11 @@ class Messages:
         event = self._event(audit.PATIENT_RECORD, Action.UPDATE, (who, self.here()), tuple(patients.values()))
         return replace(event, description=reason)
 
+    def order_record(self, who: Participant, subject: Subject, action: Action, what: str) -> AuditEvent:
+        """Tell that an order was entered, changed or ended (§A.5.3.10)."""
+        event = self._event(audit.ORDER_RECORD, action, (who, self.here()), (_patient(subject),))
+        return replace(event, description=what)
+
     def alert(
         self,
         kind: Code,

@@ -31,6 +31,14 @@ _NOTHING: Final = Grant(within=((),))
 
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
+_WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/worklist"): Operation.WORKLIST,
+    ("POST", "/worklist"): Operation.WORKLIST,
+    ("GET", "/worklist/{key}"): Operation.WORKLIST,
+    ("PATCH", "/worklist/{key}"): Operation.WORKLIST,
+    ("DELETE", "/worklist/{key}"): Operation.WORKLIST,
+    ("PUT", "/worklist/{key}/state"): Operation.WORKLIST,
+}
 _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/patients"): _QUERY,
     ("GET", "/studies"): _QUERY,
@@ -49,6 +57,13 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/studies/{study_uid}/deidentified/archive"): Operation.RETRIEVE,
     ("PUT", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
     ("DELETE", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
+    ("GET", "/messages"): Operation.MODIFY,
+    ("GET", "/messages/{number}"): Operation.MODIFY,
+    ("POST", "/messages/{number}/retry"): Operation.MODIFY,
+    ("POST", "/messages/{number}/discard"): Operation.MODIFY,
+    ("GET", "/patient-links"): _QUERY,
+    ("GET", "/reports"): _QUERY,
+    ("GET", "/reports/{number}"): _QUERY,
     ("POST", "/changes/preview"): Operation.MODIFY,
     ("POST", "/changes"): Operation.MODIFY,
     ("GET", "/changes"): Operation.MODIFY,
@@ -69,6 +84,14 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/system/growth"): "known",
     ("GET", "/concurrency"): _ADMINISTER,
     ("GET", "/settings"): _ADMINISTER,
+    ("GET", "/print/jobs"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}"): Operation.PRINT,
+    ("DELETE", "/print/jobs/{uid}"): Operation.PRINT,
+    ("POST", "/print/jobs/{uid}/reprint"): Operation.PRINT,
+    ("POST", "/print/jobs/{uid}/cancel"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/pdf"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/films/{number}/png"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/films/{number}/pdf"): Operation.PRINT,
     ("GET", "/tasks"): "known",
     ("GET", "/tasks/{task_id}"): "known",
     ("POST", "/tasks/{task_id}/cancel"): "known",
@@ -100,6 +123,7 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("DELETE", "/shares/{share_id}"): _ADMINISTER,
     ("GET", "/sessions"): _ADMINISTER,
     ("DELETE", "/sessions/{session_id}"): _ADMINISTER,
+    **_WORKLIST,
 }
 _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", _NODE): "known",
@@ -121,6 +145,8 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/activity": "known",
     "/changes": Operation.MODIFY,
     "/commitments": _ADMINISTER,
+    "/print": Operation.PRINT,
+    "/messages": Operation.MODIFY,
     "/system": "known",
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
@@ -157,6 +183,11 @@ _WHOLE: Final = frozenset(
         ("GET", f"{ROOT}/changes/{{number}}"),
         ("POST", f"{ROOT}/changes/{{number}}/cancel"),
         ("POST", f"{ROOT}/changes/{{number}}/resume"),
+        ("GET", f"{ROOT}/messages"),
+        ("GET", f"{ROOT}/messages/{{number}}"),
+        ("POST", f"{ROOT}/messages/{{number}}/retry"),
+        ("POST", f"{ROOT}/messages/{{number}}/discard"),
+        ("GET", f"{ROOT}/patient-links"),
         ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
         ("POST", f"{_NODE}/query"),
         ("POST", f"{_NODE}/retrieve"),
@@ -181,6 +212,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
 def _of_dicomweb(name: str) -> Operation | Free:
     if "Capabilities" in name:
         return "known"
+    if "Workitem" in name:
+        return Operation.WORKLIST
     kinds = {"Search": _QUERY, "Count": _QUERY, "Store": Operation.STORE, "Delete": Operation.DELETE}
     return next((kind for start, kind in kinds.items() if name.startswith(start)), Operation.RETRIEVE)
 

@@ -13,6 +13,7 @@ class Place(NamedTuple):
 
 DEPARTMENT: Final[tuple[Place, ...]] = (
     Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
+    Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
 )
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
