@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.harness import Bench
 from bench.scenarios import (
+    commitment,
     find,
     full_index,
     idle,
@@ -47,14 +48,19 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
     "ohif": ohif.ohif,
+    "commitment": commitment.commitment,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
+_OF_DEPARTMENT = ("commitment",)
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS))],
+    "dimse": [
+        name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))
+    ],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
+    "department": list(_OF_DEPARTMENT),
     "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
 }

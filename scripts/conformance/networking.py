@@ -34,6 +34,7 @@ from archimage.protocol.uids import (
     PRESENTATION_LUT,
     PRINT_JOB,
     PRINTER,
+    STORAGE_COMMITMENT_PUSH,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
@@ -41,6 +42,7 @@ from archimage.protocol.uids import (
     TRANSFER_SYNTAXES,
     VERIFICATION,
 )
+from scripts.conformance import commitment
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -62,6 +64,7 @@ _NAMES: Mapping[str, str] = {
     PRESENTATION_LUT: "Presentation LUT",
     PRINT_JOB: "Print Job",
     PRINTER: "Printer",
+    STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
 """What the commands of `archimage` ask peers for, beside storage."""
@@ -133,6 +136,7 @@ _SERVICES = (
     ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
+    ("Storage Commitment (N-ACTION)", None, CommandField.N_ACTION_RQ, commitment.CAUSES),
 )
 
 
@@ -230,7 +234,10 @@ def _negotiation(registry: Registry, association: AssociationSettings) -> Iterat
                 f"**FIND (SOP Class Extended Negotiation)**: {', '.join(kept)} are agreed to when proposed; "
                 f"{', '.join(refused)} is not. Queries are answered as relational ones in any case."
             ),
-            "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs it.",
+            (
+                "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs "
+                "it, and of Storage Commitment, to tell results."
+            ),
             (
                 f"**Asynchronous operations window**: answered with at most {association.max_operations_performed} "
                 f"operations performed and {association.max_operations_invoked} invoked; without a proposal it is "
@@ -297,6 +304,7 @@ _BEHAVIOUR: Mapping[str, str] = {
         ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
+    "Storage Commitment (N-ACTION)": commitment.BEHAVIOUR,
 }
 
 

@@ -80,6 +80,8 @@ class Department:
     def take_over(self) -> None:
         """Go on with what processes that are no more were at; for one that is alone in using the archive."""
         self.deliveries.release()
+        for part in self._parts():
+            part.take_over()
 
     def start(self) -> None:
         """Begin what is done without being asked."""
