@@ -1,4 +1,4 @@
-"""The examples of the pages of docs that have some, and those of the README, are run in order and give what they show."""
+"""The examples of pages of docs, and those of the README, are run in order and give what they show."""
 
 import contextlib
 import io
