@@ -73,6 +73,11 @@ def _changes(page: Page) -> None:
     page.locator(".before-after").wait_for()
 
 
+def _commitments(page: Page) -> None:
+    page.goto("/commitments")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -128,6 +133,7 @@ SHOWN: Final = {
     "query": ("query", _query),
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
+    "commitments": ("commitments", _commitments),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
     "access": ("access", _access),

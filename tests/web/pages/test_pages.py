@@ -38,6 +38,7 @@ PAGES = (
     "/query",
     "/activity",
     "/changes",
+    "/commitments",
     "/system",
     "/concurrency",
     "/access",
