@@ -164,6 +164,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
     "/department": "known",
+    "/worklist": Operation.WORKLIST,
     "/docs": "known",
     "/static/{version}/{name}": "free",
     "/ohif": "free",
