@@ -20,8 +20,12 @@ from archimage.protocol.uids import (
     APPLICATION_CONTEXT,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    INSTANCE_AVAILABILITY_NOTIFICATION,
     JPEG_2000_LOSSLESS,
     MODALITY_WORKLIST_FIND,
+    MPPS,
+    MPPS_NOTIFICATION,
+    MPPS_RETRIEVE,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -35,6 +39,7 @@ from archimage.protocol.uids import (
     TRANSFER_SYNTAXES,
     VERIFICATION,
 )
+from scripts.conformance import performed
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -49,10 +54,20 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    MPPS: "Modality Performed Procedure Step",
+    MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
+    MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
+    INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
 """What the commands of `archimage` ask peers for, beside storage."""
+
+_ONLY_TOLD: Mapping[str, tuple[str, str]] = {
+    MPPS_NOTIFICATION: ("no", "yes, as requestor"),
+    INSTANCE_AVAILABILITY_NOTIFICATION: ("yes", "no"),
+}
+"""What is told to nodes and not asked of this archive, with the roles of SCU and SCP."""
 
 _REFUSALS: Mapping[str, admission.Refusal] = {
     "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
@@ -121,6 +136,7 @@ _SERVICES = (
     ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
+    ("MPPS (N-CREATE, N-SET, N-GET)", None, CommandField.N_SET_RQ, performed.CAUSES),
 )
 
 
@@ -128,6 +144,7 @@ def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
     others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
+    rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
     stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
@@ -285,6 +302,7 @@ _BEHAVIOUR: Mapping[str, str] = {
         ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
+    "MPPS (N-CREATE, N-SET, N-GET)": performed.BEHAVIOUR,
 }
 
 
