@@ -18,6 +18,9 @@ from archimage.protocol.settings import AssociationSettings
 from archimage.protocol.status import Category, Service, Status, category, describe
 from archimage.protocol.uids import (
     APPLICATION_CONTEXT,
+    BASIC_ANNOTATION_BOX,
+    BASIC_COLOR_PRINT_MANAGEMENT_META,
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     INSTANCE_AVAILABILITY_NOTIFICATION,
@@ -32,6 +35,9 @@ from archimage.protocol.uids import (
     PATIENT_STUDY_ONLY_FIND,
     PATIENT_STUDY_ONLY_GET,
     PATIENT_STUDY_ONLY_MOVE,
+    PRESENTATION_LUT,
+    PRINT_JOB,
+    PRINTER,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
@@ -59,6 +65,12 @@ _NAMES: Mapping[str, str] = {
     MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
     INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
+    BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
+    BASIC_ANNOTATION_BOX: "Basic Annotation Box",
+    PRESENTATION_LUT: "Presentation LUT",
+    PRINT_JOB: "Print Job",
+    PRINTER: "Printer",
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
 """What the commands of `archimage` ask peers for, beside storage."""

@@ -24,12 +24,14 @@ from archimage.cli import (
     move,
     mpps,
     openapi,
+    print_,
     serve,
     share,
     signatures,
     store,
     tls,
     token,
+    ups,
     user,
     viewer,
     watch,
@@ -52,6 +54,7 @@ app.command()(store.store)
 app.command()(find.find)
 app.command()(move.move)
 app.command()(get.get)
+app.command("print")(print_.print_)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")
@@ -67,6 +70,7 @@ app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.app, name="access")
 app.add_typer(worklist.app, name="worklist")
+app.add_typer(ups.app, name="ups")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
