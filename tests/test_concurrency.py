@@ -44,6 +44,7 @@ _MADE: Final = {
     "observe/audit/trail.py": {"audit"},
     "observe/tracing.py": {"spans"},
     "server.py": {"web", "image", "read", "ingest", "default"},
+    "services/availability.py": {"availability"},
     "services/checkpoint.py": {"checkpoint"},
     "services/compression.py": {"compression"},
     "services/commitments.py": {"commit"},

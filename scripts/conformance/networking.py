@@ -23,8 +23,12 @@ from archimage.protocol.uids import (
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    INSTANCE_AVAILABILITY_NOTIFICATION,
     JPEG_2000_LOSSLESS,
     MODALITY_WORKLIST_FIND,
+    MPPS,
+    MPPS_NOTIFICATION,
+    MPPS_RETRIEVE,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -42,7 +46,7 @@ from archimage.protocol.uids import (
     TRANSFER_SYNTAXES,
     VERIFICATION,
 )
-from scripts.conformance import commitment
+from scripts.conformance import commitment, performed
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -57,6 +61,10 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    MPPS: "Modality Performed Procedure Step",
+    MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
+    MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
+    INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
     BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
@@ -68,6 +76,12 @@ _NAMES: Mapping[str, str] = {
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
 """What the commands of `archimage` ask peers for, beside storage."""
+
+_ONLY_TOLD: Mapping[str, tuple[str, str]] = {
+    MPPS_NOTIFICATION: ("no", "yes, as requestor"),
+    INSTANCE_AVAILABILITY_NOTIFICATION: ("yes", "no"),
+}
+"""What is told to nodes and not asked of this archive, with the roles of SCU and SCP."""
 
 _REFUSALS: Mapping[str, admission.Refusal] = {
     "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
@@ -137,6 +151,7 @@ _SERVICES = (
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
     ("Storage Commitment (N-ACTION)", None, CommandField.N_ACTION_RQ, commitment.CAUSES),
+    ("MPPS (N-CREATE, N-SET, N-GET)", None, CommandField.N_SET_RQ, performed.CAUSES),
 )
 
 
@@ -144,6 +159,7 @@ def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
     others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
+    rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
     stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
@@ -305,6 +321,7 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
     "Storage Commitment (N-ACTION)": commitment.BEHAVIOUR,
+    "MPPS (N-CREATE, N-SET, N-GET)": performed.BEHAVIOUR,
 }
 
 
