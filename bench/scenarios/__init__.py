@@ -6,6 +6,7 @@ from bench.harness import Bench
 from bench.scenarios import (
     find,
     full_index,
+    hl7,
     idle,
     observing_cost,
     ohif,
@@ -46,14 +47,16 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_wado": web_transfer.web_wado,
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
+    "hl7": hl7.hl7,
     "ohif": ohif.ohif,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS))],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "hl7", "ohif", "pages_", *_OF_OPERATIONS))],
     "web": [name for name in ALL if name.startswith("web_")],
+    "department": ["hl7"],
     "viewer": ["ohif"],
     "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
