@@ -7,6 +7,7 @@ from bench.scenarios import (
     commitment,
     find,
     full_index,
+    hl7,
     idle,
     observing_cost,
     ohif,
@@ -47,6 +48,7 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_wado": web_transfer.web_wado,
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
+    "hl7": hl7.hl7,
     "ohif": ohif.ohif,
     "commitment": commitment.commitment,
     "pages_list": pages.pages_list,
@@ -58,7 +60,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "dimse": [
         name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))
     ],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "hl7", "ohif", "pages_", *_OF_OPERATIONS))],
     "web": [name for name in ALL if name.startswith("web_")],
+    "department": ["hl7"],
     "viewer": ["ohif"],
     "department": list(_OF_DEPARTMENT),
     "operations": list(_OF_OPERATIONS),
