@@ -55,14 +55,15 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "pages_viewer": pages.pages_viewer,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
-_OF_DEPARTMENT = ("commitment",)
+_OF_DEPARTMENT = (
+    "commitment",
+    "hl7",
+)
 GROUPS: Mapping[str, Sequence[str]] = {
     "dimse": [
         name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))
     ],
-    "dimse": [name for name in ALL if not name.startswith(("web_", "hl7", "ohif", "pages_", *_OF_OPERATIONS))],
     "web": [name for name in ALL if name.startswith("web_")],
-    "department": ["hl7"],
     "viewer": ["ohif"],
     "department": list(_OF_DEPARTMENT),
     "operations": list(_OF_OPERATIONS),

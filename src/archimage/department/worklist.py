@@ -19,12 +19,8 @@ class WorklistPart(Part):
     def __init__(self, ground: Ground) -> None:
         settings = ground.config.worklist
         rules = WorklistRules(settings.expire_days, settings.forget_days, settings.max_entries, settings.stations)
-        self.service = WorklistService(WorklistTable(ground.kept.index), rules)
-        self._ground = ground
         self.service = WorklistService(WorklistTable(ground.kept.grouped), rules)
-        self._answers = WorklistAnswers(
-            ground.config.query.max_results, settings.own_station, ground.services.query.meter
-        )
+        self._ground = ground
         self._files: WorklistDirectory | None = None
         if settings.directory:
             self._files = WorklistDirectory(self.service, Path(settings.directory), settings.look_every_s)
