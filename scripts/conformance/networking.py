@@ -32,6 +32,10 @@ from archimage.protocol.uids import (
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     TRANSFER_SYNTAXES,
+    UPS_PULL,
+    UPS_PUSH,
+    UPS_QUERY,
+    UPS_WATCH,
     VERIFICATION,
 )
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
@@ -48,8 +52,12 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    UPS_PUSH: "Unified Procedure Step - Push",
+    UPS_WATCH: "Unified Procedure Step - Watch",
+    UPS_PULL: "Unified Procedure Step - Pull",
+    UPS_QUERY: "Unified Procedure Step - Query",
 }
-_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
+_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
 
 _REFUSALS: Mapping[str, admission.Refusal] = {
