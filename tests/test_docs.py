@@ -1,4 +1,4 @@
-"""The examples of docs/dicomweb.md, orthanc.md, changes.md and the README are run in order, and give what they show."""
+"""The examples of the pages of docs that have some, and of the README, are run in order and give what they show."""
 
 import contextlib
 import io
@@ -24,6 +24,7 @@ DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
 UPS: Final = ROOT / "docs" / "ups.md"
+WORKLIST: Final = ROOT / "docs" / "worklist.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
@@ -53,7 +54,7 @@ def examples(page: Path) -> list[Example]:
         language, content = block.groups()
         if language == "text":
             found[-1] = replace(found[-1], shown=content)
-        else:
+        elif language in {"sh", "python"}:
             found.append(Example(text[: block.start()].count("\n") + 1, language, content))
     return found
 
@@ -129,7 +130,7 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work, dicom_port)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, UPS], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, UPS, WORKLIST], ids=lambda page: page.name)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)

@@ -18,15 +18,22 @@ from archimage.protocol.settings import AssociationSettings
 from archimage.protocol.status import Category, Service, Status, category, describe
 from archimage.protocol.uids import (
     APPLICATION_CONTEXT,
+    BASIC_ANNOTATION_BOX,
+    BASIC_COLOR_PRINT_MANAGEMENT_META,
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     JPEG_2000_LOSSLESS,
+    MODALITY_WORKLIST_FIND,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
     PATIENT_STUDY_ONLY_FIND,
     PATIENT_STUDY_ONLY_GET,
     PATIENT_STUDY_ONLY_MOVE,
+    PRESENTATION_LUT,
+    PRINT_JOB,
+    PRINTER,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
@@ -52,10 +59,20 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+<<<<<<< HEAD
     UPS_PUSH: "Unified Procedure Step - Push",
     UPS_WATCH: "Unified Procedure Step - Watch",
     UPS_PULL: "Unified Procedure Step - Pull",
     UPS_QUERY: "Unified Procedure Step - Query",
+=======
+    MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
+    BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
+    BASIC_ANNOTATION_BOX: "Basic Annotation Box",
+    PRESENTATION_LUT: "Presentation LUT",
+    PRINT_JOB: "Print Job",
+    PRINTER: "Printer",
+>>>>>>> main
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
@@ -275,7 +292,12 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
-        ONLINE. Priority is not heeded.""",
+        ONLINE. Priority is not heeded.
+
+        Of the modality worklist entries are kept whole, and each public attribute, at whatever depth, is matched and
+        returned (PS3.4 Table K.6-1); keys of a sequence are met by one and the same item. Steps that are completed,
+        discontinued or past (`worklist.expire_days`) are not told. With `worklist.own_station` a query that names no
+        station is for the calling AE title.""",
     "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to nodes that
         stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
         associations that the archive opens. An object goes out as it is stored; where the

@@ -117,6 +117,12 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _worklist(page: Page) -> None:
+    page.goto("/worklist")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".facts").wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -136,6 +142,7 @@ SHOWN: Final = {
     "login": ("login", _login),
     "docs": ("docs", _docs),
     "department": ("department", _department),
+    "worklist": ("worklist", _worklist),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

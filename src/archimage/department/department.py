@@ -35,7 +35,7 @@ class Department:
             opened.callback(calls.close)  # before what waits for calls
             ground = Ground(config, kept, services, calls, table, self.deliveries, opened)
             self.worklist = WorklistPart(ground)
-            self.performed = PerformedPart(ground)
+            self.performed = PerformedPart(ground, self.worklist.service)
             self.commitment = CommitmentPart(ground)
             self.printing = PrintPart(ground)
             self.procedures = ProceduresPart(ground)

@@ -32,6 +32,17 @@ _NOTHING: Final = Grant(within=((),))
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
 _WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/performed-steps"): Operation.WORKLIST,
+    ("POST", "/performed-steps"): Operation.WORKLIST,
+    ("GET", "/performed-steps/counts"): Operation.WORKLIST,
+    ("GET", "/performed-steps/{uid}"): Operation.WORKLIST,
+    ("PATCH", "/performed-steps/{uid}"): Operation.WORKLIST,
+    ("POST", "/performed-steps/{uid}/discontinue"): Operation.WORKLIST,
+    ("GET", "/deliveries"): _ADMINISTER,
+    ("GET", "/deliveries/counts"): _ADMINISTER,
+    ("GET", "/deliveries/{number}"): _ADMINISTER,
+    ("POST", "/deliveries/{number}/retry"): _ADMINISTER,
+    ("DELETE", "/deliveries/{number}"): _ADMINISTER,
     ("GET", "/worklist"): Operation.WORKLIST,
     ("POST", "/worklist"): Operation.WORKLIST,
     ("GET", "/worklist/{key}"): Operation.WORKLIST,
@@ -144,6 +155,8 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/query": _QUERY,
     "/activity": "known",
     "/changes": Operation.MODIFY,
+    "/performed-steps": Operation.WORKLIST,
+    "/deliveries": _ADMINISTER,
     "/commitments": _ADMINISTER,
     "/print": Operation.PRINT,
     "/messages": Operation.MODIFY,
@@ -151,6 +164,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
     "/department": "known",
+    "/worklist": Operation.WORKLIST,
     "/docs": "known",
     "/static/{version}/{name}": "free",
     "/ohif": "free",
@@ -179,6 +193,7 @@ _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
+        ("GET", f"{ROOT}/performed-steps/counts"),
         ("GET", f"{ROOT}/changes"),
         ("GET", f"{ROOT}/changes/{{number}}"),
         ("POST", f"{ROOT}/changes/{{number}}/cancel"),
