@@ -1,4 +1,4 @@
-"""The examples of docs/dicomweb.md, orthanc.md, changes.md and the README are run in order, and give what they show."""
+"""The examples of the pages of docs that have some, and of the README, are run in order and give what they show."""
 
 import contextlib
 import io
@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
+WORKLIST: Final = ROOT / "docs" / "worklist.md"
 ADDRESS: Final = "127.0.0.1:8042"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,7 +52,7 @@ def examples(page: Path) -> list[Example]:
         language, content = block.groups()
         if language == "text":
             found[-1] = replace(found[-1], shown=content)
-        else:
+        elif language in {"sh", "python"}:
             found.append(Example(text[: block.start()].count("\n") + 1, language, content))
     return found
 
@@ -123,7 +124,7 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST], ids=lambda page: page.name)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)

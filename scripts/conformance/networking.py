@@ -24,6 +24,7 @@ from archimage.protocol.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     JPEG_2000_LOSSLESS,
+    MODALITY_WORKLIST_FIND,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -54,6 +55,7 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
     BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
     BASIC_ANNOTATION_BOX: "Basic Annotation Box",
@@ -279,7 +281,12 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
-        ONLINE. Priority is not heeded.""",
+        ONLINE. Priority is not heeded.
+
+        Of the modality worklist entries are kept whole, and each public attribute, at whatever depth, is matched and
+        returned (PS3.4 Table K.6-1); keys of a sequence are met by one and the same item. Steps that are completed,
+        discontinued or past (`worklist.expire_days`) are not told. With `worklist.own_station` a query that names no
+        station is for the calling AE title.""",
     "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to nodes that
         stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
         associations that the archive opens. An object goes out as it is stored; where the

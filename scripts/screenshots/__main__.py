@@ -73,6 +73,11 @@ def _changes(page: Page) -> None:
     page.locator(".before-after").wait_for()
 
 
+def _commitments(page: Page) -> None:
+    page.goto("/commitments")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -112,6 +117,12 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _worklist(page: Page) -> None:
+    page.goto("/worklist")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".facts").wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -122,6 +133,7 @@ SHOWN: Final = {
     "query": ("query", _query),
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
+    "commitments": ("commitments", _commitments),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
     "access": ("access", _access),
@@ -130,6 +142,7 @@ SHOWN: Final = {
     "login": ("login", _login),
     "docs": ("docs", _docs),
     "department": ("department", _department),
+    "worklist": ("worklist", _worklist),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.department.department import Department
+from archimage.department.part import Kept
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -25,6 +26,7 @@ from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
+from archimage.messaging import Messaging, Told
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.net.associations import AssociationTable
@@ -149,6 +151,7 @@ class App:
         self.services.removal.resume(alone=lone)
         if lone:
             self.department.take_over()
+            self.messaging.inbox.release()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
@@ -224,8 +227,13 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        self.department = Department(self.config, self.index, services, self.tls.requestor, self.pixels)
+        kept = Kept(self.index, self.blobs, self.visible, self.pixels)
+        self.department = Department(self.config, kept, services, self.tls.requestor)
+        self.department.performed.service.told = self.auditing.service.performed
         opened.callback(self.department.close)
+        telling = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
+        self.messaging = Messaging(self.config.hl7, self.index, self.changes, self.department.worklist.service, telling)
+        opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -332,6 +340,7 @@ class App:
             self.compression.start()
         self.changes.start()
         self.department.start()
+        self.messaging.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).

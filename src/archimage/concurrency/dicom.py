@@ -10,7 +10,7 @@ from archimage.dicom.render import options
 from archimage.imaging.process import WorkerSettings
 from archimage.net import dispatch, peers, session
 from archimage.protocol.settings import AssociationSettings
-from archimage.services import attributes, identifiers, matching
+from archimage.services import attributes, identifiers, matching, worklist_entries, worklist_files
 from archimage.services import peers as asking
 
 _OWN: Final = AssociationSettings("")
@@ -159,6 +159,28 @@ QUERIES: Final = (
         "matches that one query may return",
         "C-FIND sends so many, then 0xA700; DICOMweb answers so many, and a Warning says how many more there are.",
         setting="query.max_results",
+    ),
+    Entry(
+        "entries of the worklist",
+        "limit",
+        "scheduled steps that are kept",
+        "Further ones are refused, to people with 507; what has long expired makes room every hour.",
+        setting="worklist.max_entries",
+    ),
+    Entry(
+        "entry of the worklist",
+        "limit",
+        "length of one scheduled step",
+        "It is refused.",
+        worklist_entries.MAX_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "files of the worklist",
+        "limit",
+        "worklist files of `worklist.directory`",
+        "Further ones, by name, are not looked at.",
+        worklist_files.MAX_FILES,
     ),
     Entry(
         "identifier",

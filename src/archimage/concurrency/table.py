@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, printing, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, hl7, printing, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -18,6 +18,7 @@ _ALL: Final = (
     *dicom.OBJECTS,
     *caches.CACHES,
     *access.ACCESS,
+    *hl7.MESSAGES,
     *printing.PRINTING,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

@@ -5,18 +5,18 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 
 from archimage.config import Config
-from archimage.department.part import Ground, Part
+from archimage.department.commitment import CommitmentPart
+from archimage.department.part import Ground, Kept, Part
 from archimage.department.performed import PerformedPart
 from archimage.department.printing import PrintPart
+from archimage.department.procedures import ProceduresPart
 from archimage.department.worklist import WorklistPart
 from archimage.index.deliveries import DeliveryTable
-from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
 from archimage.net.looping import LoopThread
 from archimage.net.remote import TlsContext
-from archimage.ports import PixelWork
 from archimage.services.deliveries import DeliveryService
 from archimage.threads import Pool
 from archimage.use_cases import Services
@@ -26,24 +26,27 @@ from archimage.web.management import DepartmentServices
 class Department:
     """The parts; `start` it once the ports are open, and `close` it."""
 
-    def __init__(
-        self, config: Config, index: SqliteIndex, services: Services, tls: TlsContext, pixels: PixelWork
-    ) -> None:
+    def __init__(self, config: Config, kept: Kept, services: Services, tls: TlsContext) -> None:
         with ExitStack() as opened:
             calls = NodeCalls(config.dicom.ae_title, LoopThread("department"), tls)
-            self.deliveries = DeliveryService(DeliveryTable(index))
+            table = DeliveryTable(kept.index)
+            self.deliveries = DeliveryService(table)
             opened.callback(self.deliveries.close)
             opened.callback(calls.close)  # before what waits for calls
-            ground = Ground(config, index, services, pixels, calls, self.deliveries, opened)
+            ground = Ground(config, kept, services, calls, table, self.deliveries, opened)
             self.worklist = WorklistPart(ground)
-            self.performed = PerformedPart(ground)
+            self.performed = PerformedPart(ground, self.worklist.service)
+            self.commitment = CommitmentPart(ground)
             self.printing = PrintPart(ground)
+            self.procedures = ProceduresPart(ground)
             self._held = opened.pop_all()
 
     def _parts(self) -> Iterator[Part]:
         yield self.worklist
         yield self.performed
+        yield self.commitment
         yield self.printing
+        yield self.procedures
 
     @property
     def services(self) -> DepartmentServices:
@@ -52,7 +55,9 @@ class Department:
             deliveries=self.deliveries,
             worklist=self.worklist.service,
             mpps=self.performed.service,
+            commitments=self.commitment.records,
             printing=self.printing.service,
+            procedures=self.procedures.service,
         )
 
     @property

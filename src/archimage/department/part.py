@@ -6,14 +6,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from archimage.config import Config
+from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
-from archimage.ports import PixelWork
+from archimage.ports import BlobStore, PixelWork
 from archimage.services.deliveries import DeliveryService
+from archimage.services.visible import VisibleIndex
 from archimage.threads import Pool
 from archimage.use_cases import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where everything is kept; visible is the index as far as whoever asks may see it, pixels work on frames."""
+
+    index: SqliteIndex
+    blobs: BlobStore
+    visible: VisibleIndex
+    pixels: PixelWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +33,10 @@ class Ground:
     """What is there already; opened closes, in the opposite order, what a part has opened."""
 
     config: Config
-    index: SqliteIndex
+    kept: Kept
     services: Services
-    pixels: PixelWork
     calls: NodeCalls
+    delivery_table: DeliveryTable
     deliveries: DeliveryService
     opened: ExitStack
 

@@ -1,4 +1,4 @@
-"""Films that are printed here."""
+"""Print management."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -14,21 +14,21 @@ from archimage.storage.films import FilmDirectory
 
 
 class PrintPart(Part):
-    """Print management: film sessions, print jobs and their films."""
+    """Film sessions of modalities, and the jobs that they make."""
 
     def __init__(self, ground: Ground) -> None:
-        storage = ground.config.storage
+        storage, kept = ground.config.storage, ground.kept
         files = FilmDirectory(storage.directory / "print", durable=storage.durability == "full")
-        jobs, store = PrintJobTable(ground.index), ground.services.store
-        tools = PrintTools(jobs, files, ground.pixels, store, ground.deliveries, cups.to_paper, cups.fault)
+        jobs, store = PrintJobTable(kept.index), ground.services.store
+        tools = PrintTools(jobs, files, kept.pixels, store, ground.deliveries, cups.to_paper, cups.fault)
         self.service = PrintService(tools, ground.config.print)
-        self._is_printer = ground.config.print.enabled
+        self._enabled = ground.config.print.enabled
         ground.deliveries.register(KIND, self.service.make, Patience(first_s=1.0, most_s=60.0))
 
     def dicom(self, executor: Executor) -> Sequence[ServiceClass]:
-        """Return the SCP of print management."""
-        return (scp.service(self.service, executor),) if self._is_printer else ()
+        """Return the SCP of the print management meta SOP classes, where there is to be one."""
+        return (scp.service(self.service, executor),) if self._enabled else ()
 
     def start(self) -> None:
-        """Forget what is too old."""
+        """Forget films that are too old, or of which a crash has left no job."""
         self.service.start()

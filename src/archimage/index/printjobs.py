@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from archimage.index.compiled import Compiled
 from archimage.index.nodes import Database
-from archimage.index.schema_department import print_job
+from archimage.index.schema_printing import print_job
 from archimage.model.printing import JobState, PrintJob
 
 _FIELDS: Final = (

@@ -1,7 +1,7 @@
 """The tables of the department's services, beside those of `schema`; none is derived from stored objects.
 
-`delivery` has what others are to be told, until they have heard it; `print_job` what was printed here. Data sets stand
-as DICOM JSON Model, beside the columns that are searched.
+`delivery` has what others are to be told, until they have heard it. Data sets stand as DICOM JSON Model, beside the
+columns that are searched.
 """
 
 from typing import Final
@@ -29,24 +29,4 @@ delivery: Final = Table(
     Index(None, "state", "lane", "pk"),
     Index(None, "kind", "state"),
     sqlite_autoincrement=True,
-)
-
-print_job: Final = Table(
-    "print_job",
-    metadata,
-    Column("uid", Text, primary_key=True),
-    Column("printer", Text, nullable=False),
-    Column("originator", Text, nullable=False),
-    Column("label", Text, nullable=False),
-    Column("priority", Text, nullable=False),
-    Column("copies", Integer, nullable=False),
-    Column("films", Integer, nullable=False),
-    Column("dpi", Integer, nullable=False),
-    Column("created_at", Float, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("ended_at", Float),
-    Column("error", Text, nullable=False),
-    Index(None, "created_at"),
-    Index(None, "state"),
-    Index(None, "ended_at"),
 )

@@ -92,6 +92,11 @@ class DeliveryService:
             self._table.add(deliveries)
             self.wake()
 
+    def hasten(self, kind: str, about: str) -> None:
+        """Deliver now what waits of a kind about something; nothing may."""
+        if self._table.hasten(kind, about, self._now()):
+            self.wake()
+
     def wake(self) -> None:
         """Look now for what is due."""
         self._woken.set()

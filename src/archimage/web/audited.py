@@ -36,7 +36,8 @@ _ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archi
 """What is read, and told by whoever gives it."""
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
-_QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS})
+_WORKLIST: Final = (f"{ROOT}/worklist", f"{ROOT}/worklist/{{key}}")
+_QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_WORKLIST, *_OF_OBJECTS})
 _ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
 _FILES: Final = ("/archive", "/file")
 _NAMES: Final[Mapping[str, str]] = {"study_uid": "study", "series_uid": "series", "sop_uid": "instance", "uid": "study"}

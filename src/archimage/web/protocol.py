@@ -29,6 +29,7 @@ from archimage.web.direct import DIRECT, DIRECT_BODY, DirectReceiver, DirectSend
 from archimage.web.errors import RETRY_AFTER_S, status_report
 from archimage.web.joining import JoiningTransport
 from archimage.web.refusals import last_answer
+from archimage.web.sockets import PREFIX as SOCKETS
 
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 96 << 10
@@ -145,6 +146,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._abandon()
         self.transport.write(_NO_HTTP)
         self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        """Let a connection become a WebSocket where there is one to be had, and nothing else is on its way."""
+        if not self.url.startswith(SOCKETS) or self.parser.get_method() != b"GET":
+            return False
+        return self._is_idle() and not self.pipeline and super()._should_upgrade()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, in bounded time."""

@@ -38,6 +38,7 @@ PAGES = (
     "/query",
     "/activity",
     "/changes",
+    "/commitments",
     "/system",
     "/concurrency",
     "/access",
@@ -45,6 +46,7 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/worklist",
     "/docs",
 )
 
