@@ -117,6 +117,12 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _print(page: Page) -> None:
+    page.goto("/print")
+    page.get_by_role("button", name="Films").first.click()
+    page.locator(".films img").first.wait_for()
+
+
 def _worklist(page: Page) -> None:
     page.goto("/worklist")
     page.get_by_role("button", name="Details").first.click()
@@ -143,6 +149,7 @@ SHOWN: Final = {
     "docs": ("docs", _docs),
     "department": ("department", _department),
     "worklist": ("worklist", _worklist),
+    "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

@@ -17,6 +17,7 @@ _PATHS = (
     *("/department", "/commitments"),
     "/department",
     "/worklist",
+    "/print",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),

@@ -47,6 +47,7 @@ PAGES = (
     "/login",
     "/department",
     "/worklist",
+    "/print",
     "/docs",
 )
 
