@@ -31,6 +31,7 @@ from archimage.cli import (
     store,
     tls,
     token,
+    ups,
     user,
     viewer,
     watch,
@@ -69,6 +70,7 @@ app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.app, name="access")
 app.add_typer(worklist.app, name="worklist")
+app.add_typer(ups.app, name="ups")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
