@@ -117,6 +117,12 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _print(page: Page) -> None:
+    page.goto("/print")
+    page.get_by_role("button", name="Films").first.click()
+    page.locator(".films img").first.wait_for()
+
+
 def _worklist(page: Page) -> None:
     page.goto("/worklist")
     page.get_by_role("button", name="Details").first.click()
@@ -156,6 +162,7 @@ SHOWN: Final = {
     "worklist": ("worklist", _worklist),
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
+    "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

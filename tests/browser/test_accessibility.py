@@ -18,6 +18,7 @@ _PATHS = (
     "/department",
     "/worklist",
     *("/performed-steps", "/deliveries"),
+    "/print",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),

@@ -49,6 +49,7 @@ PAGES = (
     "/worklist",
     "/performed-steps",
     "/deliveries",
+    "/print",
     "/docs",
 )
 
