@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archimage.config_access import AccessConfig
+from archimage.config_fhir import FhirConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
@@ -407,6 +408,7 @@ class Config(BaseSettings):
     audit: AuditConfig = AuditConfig()
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
+    fhir: FhirConfig = FhirConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."

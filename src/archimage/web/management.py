@@ -29,6 +29,8 @@ from archimage.services.visible import VisibleIndex
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
+FHIR: Final = "/fhir"
+"""Where FHIR stands."""
 UPLOAD: Final = "/upload"
 """Address below it that takes bodies of any length."""
 MAX_BODY_BYTES: Final = 1 << 20

@@ -20,7 +20,7 @@ from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import UNPROVED
-from archimage.web.management import ROOT
+from archimage.web.management import FHIR, ROOT
 from archimage.web.metrics import PATH as METRICS
 
 Free = Literal["free", "own", "known"]
@@ -142,6 +142,15 @@ _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", "/tools/find"): _QUERY,
     ("POST", "/tools/lookup"): _QUERY,
 }
+_FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/metadata"): "known",
+    ("GET", "/Patient"): _QUERY,
+    ("GET", "/Patient/{id}"): _QUERY,
+    ("GET", "/ImagingStudy"): _QUERY,
+    ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/Endpoint"): "known",
+    ("GET", "/Endpoint/{id}"): "known",
+}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
@@ -164,6 +173,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
     if route.startswith(ROOT):
         found = _API.get((method, route.removeprefix(ROOT)))
         return found or _NODES.get((method, route))
+    if route.startswith(FHIR):
+        return _FHIR.get((method, route.removeprefix(FHIR)))
     if (method, route) in _DICOMWEB:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:
