@@ -1,9 +1,12 @@
-"""`python -m scripts.screenshots ADDRESS USER`: write docs/images anew, of a server with the demo studies and OHIF.
+"""`python -m scripts.screenshots ADDRESS USER [NAME ...]`: write pictures of docs/images anew, all without a name.
+
+ADDRESS is that of a server with the demo studies and OHIF.
 
 USER is an administrator, whose password is read from standard input.
 """
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -105,6 +108,10 @@ def _docs(page: Page) -> None:
     page.goto("/docs")
 
 
+def _department(page: Page) -> None:
+    page.goto("/department")
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -122,16 +129,19 @@ SHOWN: Final = {
     "me": ("me", _me),
     "login": ("login", _login),
     "docs": ("docs", _docs),
+    "department": ("department", _department),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 
 
-def write(address: str, user: str, password: str) -> None:
-    """Write a picture of each page, as a user sees it."""
+def write(address: str, user: str, password: str, names: Collection[str]) -> None:
+    """Write the pictures of these names, or of each page, as a user sees it."""
     _IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_ARGUMENTS))
         for name, show in SHOWN.values():
+            if names and name not in names:
+                continue
             page = browser.new_page(base_url=address, color_scheme="dark", viewport={"width": 1280, "height": 720})
             if name != "login":
                 page.context.request.post("/login", form={"user": user, "password": password})
@@ -144,4 +154,4 @@ def write(address: str, user: str, password: str) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2], sys.stdin.readline().rstrip("\n"))
+    write(sys.argv[1], sys.argv[2], sys.stdin.readline().rstrip("\n"), sys.argv[3:])

@@ -147,6 +147,8 @@ class App:
         self.auditing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
+        if lone:
+            self.department.take_over()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""

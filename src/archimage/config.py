@@ -20,6 +20,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from archimage.config_access import AccessConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
+from archimage.config_worklist import WorklistConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
 LOOPBACK: Final = "127.0.0.1"
@@ -47,14 +50,6 @@ def _check_modality(text: str) -> str:
     return text.upper()
 
 
-def _check_file_name(text: str) -> str:
-    """Let through what may name a file: what is not even on one line is the file's content, or a key."""
-    if "\n" in text or "-----" in text:
-        raise ValueError("this is the name of a file, not what is in it")
-    return text
-
-
-FileName = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_file_name)]
 Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Compression = Literal[
     "htj2k-lossless",
@@ -67,10 +62,7 @@ Compression = Literal[
 ]
 
 
-TlsProfile = Literal["bcp195", "modified-bcp195"]
 ClientCertificates = Literal["none", "optional", "required"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogCategory = Literal["association", "dimse", "storage", "index", "web", "task", "error", "security"]
 
 
 class DicomConfig(Section):
@@ -229,117 +221,6 @@ class PixelsConfig(Section):
     )
 
 
-class LogConfig(Section):
-    """What is told on standard error."""
-
-    level: LogLevel = Field(default="info", description="Least severe event that is told.")
-    format: Literal["text", "json"] = Field(
-        default="text", description="`text`: key=value; `json`: one JSON object a line."
-    )
-    levels: Mapping[LogCategory, LogLevel] = Field(
-        default={}, description="Category to the least severe event of it that is told, where that is not `log.level`."
-    )
-    patient_data: bool = Field(
-        default=False, description="Tell of whom objects and queries are too: the log then holds patient data."
-    )
-
-
-class TlsConfig(Section):
-    """Certificates, and what of TLS is allowed (docs/security.md); a relative path is one in the data directory."""
-
-    certificate: FileName = Field(
-        default="",
-        description="PEM file of our certificate, followed by those of its issuers; empty: no TLS.",
-    )
-    key: FileName = Field(default="", description="PEM file of its key, without a password.")
-    authorities: FileName = Field(
-        default="",
-        description="PEM file of who may issue certificates of peers; empty: for calls, the system's.",
-    )
-    revoked: FileName = Field(default="", description="PEM file of what was revoked (CRLs), a list for each authority.")
-    profile: TlsProfile = Field(
-        default="bcp195", description="Of PS3.15: `bcp195` (B.12), or `modified-bcp195` (B.13), which allows less."
-    )
-    peers: Mapping[AETitle, str] = Field(
-        default={},
-        description="Calling AE title to the certificate that it must come with: a name in it, or `sha256:` and its "
-        "fingerprint.",
-    )
-
-    @model_validator(mode="after")
-    def _certificate_has_a_key(self) -> "TlsConfig":
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("tls.certificate and tls.key are set together, or neither is")
-        return self
-
-
-class TracingConfig(Section):
-    """Where a share of all that happens is told as spans (docs/tracing.md)."""
-
-    exporter: Literal["none", "otlp"] = Field(
-        default="none", description="`otlp`: tell a collector, over OTLP by HTTP; needs `archimage[tracing]`."
-    )
-    endpoint: str = Field(
-        default="http://127.0.0.1:4318",
-        pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$",
-        description="Address of the collector, without `/v1/traces`.",
-    )
-    sample: float = Field(
-        default=0.01, ge=0, le=1, description="Share of associations, web requests and tasks that are traced, 0 to 1."
-    )
-    follow: bool = Field(
-        default=True,
-        description="Trace what web clients trace (`traceparent`), and not what they do not; else `sample` decides.",
-    )
-    service: str = Field(
-        default="archimage", min_length=1, max_length=64, description="Name of the service that spans are told under."
-    )
-
-
-class AuditConfig(Section):
-    """The audit trail (docs/audit.md)."""
-
-    required: bool = Field(
-        default=False, description="Take, find and give nothing while the audit trail cannot be written."
-    )
-    repository: str = Field(
-        default="",
-        pattern=r"^([^\s:\[\]]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$|^$",
-        description="`host:port` of the audit repository, which takes syslog over TLS; empty: none.",
-    )
-    site: str = Field(default="", max_length=64, description="Name of the hospital, told with every audit message.")
-    file_bytes: int = Field(
-        default=64 * 1024 * 1024, ge=64 * 1024, description="Size after which a journal begins another file, bytes."
-    )
-
-
-class SignaturesConfig(Section):
-    """Digital signatures of objects (docs/signatures.md); a relative path is one in the data directory."""
-
-    authorities: FileName = Field(
-        default="", description="PEM file of who is trusted to certify signers; empty: nobody."
-    )
-    certificate: FileName = Field(
-        default="", description="PEM file of the certificate that signs what is exported; empty: nothing is signed."
-    )
-    key: FileName = Field(default="", description="PEM file of its RSA key, without a password.")
-
-    @model_validator(mode="after")
-    def _certificate_has_a_key(self) -> "SignaturesConfig":
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("signatures.certificate and signatures.key are set together, or neither is")
-        return self
-
-
-class DeidentificationConfig(Section):
-    """De-identification in the archive (docs/deidentification.md)."""
-
-    rules: str = Field(
-        default="",
-        description="TOML file of regions to blank by device; a relative path is one in the data directory.",
-    )
-
-
 class NodeConfig(Section):
     """A peer that this archive may call, beside those entered under `/api/v1/nodes`."""
 
@@ -410,6 +291,7 @@ class Config(BaseSettings):
     access: AccessConfig = AccessConfig()
     fhir: FhirConfig = FhirConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
+    worklist: WorklistConfig = WorklistConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from archimage.model.deliveries import Delivery, DeliveryState
+from archimage.model.worklist import StepState, WorklistItem, WorklistQuery, WorklistRow
 
 
 class Deliveries(Protocol):
@@ -14,6 +15,12 @@ class Deliveries(Protocol):
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time."""
+
+    def renew(self, delivery_ids: Sequence[int], until: float) -> None:
+        """Keep what is taken until another time; what was let go of meanwhile stays so."""
+
+    def release(self) -> None:
+        """Let go of all that was taken: whoever took it is no more."""
 
     def next_due(self, kinds: Sequence[str]) -> float | None:
         """Return when the next one is due, None where nothing waits."""
@@ -46,3 +53,40 @@ class Deliveries(Protocol):
 
     def forget(self, ended_before: float) -> int:
         """Forget what was delivered before a time; return how many these were."""
+
+
+Start = tuple[str, str, int]
+"""Where an item stands in the order of starts: date, time, number."""
+
+
+class Worklist(Protocol):
+    """Keeps scheduled procedure steps, for every process; what returns is durable."""
+
+    def put(self, row: WorklistRow) -> None:
+        """Keep an item, in the place of the one of its key; when that was created stays."""
+
+    def get(self, key: str) -> WorklistItem | None:
+        """Return one, or None."""
+
+    def remove(self, key: str) -> bool:
+        """Forget one; False where it is not there."""
+
+    def keys(self, source: str) -> Sequence[str]:
+        """Return the keys of all that came from somewhere."""
+
+    def set_state(self, key: str, state: StepState, changed_at: float) -> bool:
+        """Note where an item stands; False where it is not there."""
+
+    def find(
+        self, query: WorklistQuery, *, alive_at: float, after: Start | None = None, limit: int
+    ) -> Sequence[tuple[Start, WorklistItem]]:
+        """Return items in the order of their start, after one, that expire later than alive_at."""
+
+    def newest(self, query: WorklistQuery, *, offset: int, limit: int) -> Sequence[WorklistItem]:
+        """Return items of whatever age, the last to start first."""
+
+    def count(self, query: WorklistQuery) -> int:
+        """Count the items of whatever age."""
+
+    def forget(self, expired_before: float) -> int:
+        """Forget what expired before a time; return how many these were."""

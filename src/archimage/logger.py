@@ -10,7 +10,7 @@ from typing import Final, get_args
 import structlog
 from structlog.stdlib import BoundLogger
 
-from archimage.config import LogCategory
+from archimage.config_observing import LogCategory
 
 CATEGORIES: Final[tuple[LogCategory, ...]] = get_args(LogCategory)
 PREFIX: Final = "archimage."

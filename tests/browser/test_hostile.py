@@ -17,7 +17,7 @@ from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"}
 """First segments of the pages that the tests below look at."""
-_OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "static"}
+_OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
 
 

@@ -55,6 +55,25 @@ class DeliveriesContract:
         assert _taken(deliveries, 9) == []
         assert _taken(deliveries, 10) == ["a"]
 
+    def test_who_says_that_he_is_at_it_keeps_it(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", "b")
+        _taken(deliveries, 1, until=10)
+        deliveries.renew([_ids(deliveries)["a"]], 30)
+        assert (_taken(deliveries, 20), deliveries.next_due(KINDS)) == ([], 30)
+
+    def test_what_was_let_go_of_is_not_taken_by_saying_that_one_is_at_it(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        _taken(deliveries, 1, until=10)
+        deliveries.postpone(_ids(deliveries)["a"], 5, "not yet")
+        deliveries.renew([_ids(deliveries)["a"]], 30)
+        assert deliveries.next_due(KINDS) == 5
+
+    def test_what_nobody_is_at_any_more_is_due(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        _taken(deliveries, 1, until=1_000)
+        deliveries.release()
+        assert _taken(deliveries, 2) == ["a"]
+
     def test_what_failed_for_now_is_due_later_and_its_lane_waits(self, deliveries: Deliveries) -> None:
         _add(deliveries, "a", "b")
         _taken(deliveries, 1)

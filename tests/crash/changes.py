@@ -14,7 +14,8 @@ import numpy as np
 import pydicom
 
 from archimage.app import App, build
-from archimage.config import Config, LogConfig, StorageConfig
+from archimage.config import Config, StorageConfig
+from archimage.config_observing import LogConfig
 from archimage.dicom.encode import decode_identifier
 from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.pixels import PixelDescription, decode_frame

@@ -5,7 +5,8 @@ from contextlib import closing
 from pathlib import Path
 
 from archimage.app import build
-from archimage.config import Config, LogConfig, StorageConfig
+from archimage.config import Config, StorageConfig
+from archimage.config_observing import LogConfig
 
 
 def main() -> None:

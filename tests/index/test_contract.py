@@ -12,6 +12,7 @@ from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
+from archimage.index.worklist import WorklistTable
 from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.changes_contract import ChangesContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
@@ -25,6 +26,7 @@ from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.users_contract import UsersContract
+from tests.contract.worklist_contract import WorklistContract
 
 
 class TestSqliteIndex(IndexContract):
@@ -42,6 +44,15 @@ class TestSqliteDeliveries(DeliveriesContract):
     def deliveries(self, index: SqliteIndex) -> DeliveryTable:
         """Return the empty table."""
         return DeliveryTable(index)
+
+
+class TestSqliteWorklist(WorklistContract):
+    """Scheduled procedure steps."""
+
+    @pytest.fixture
+    def worklist(self, index: SqliteIndex) -> WorklistTable:
+        """Return the empty table."""
+        return WorklistTable(index)
 
 
 class TestSqliteNodes(NodesContract):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from archimage.config import LogCategory, LogConfig
+from archimage.config_observing import LogCategory, LogConfig
 from archimage.logger import is_detailed, logger
 from archimage.observe import logs
 from archimage.observe.text import LIMIT, escape

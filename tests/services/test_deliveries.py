@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archimage.errors import ConflictError, DeliveryRefusedError, NotFoundError, PeerFailedError
+from archimage.errors import CancelledError, ConflictError, DeliveryRefusedError, NotFoundError, PeerFailedError
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.deliveries import Delivery, DeliveryState
@@ -34,7 +34,7 @@ def test_what_is_added_is_delivered_in_order(tmp_path: Path) -> None:
     with _delivering(tmp_path, lambda one: heard.append(one.payload)) as service:
         for number in range(20):
             service.add("note", "AE", "1.2", str(number))
-        wait_until(_ended(service), 10)
+        assert wait_until(_ended(service), 10)
         assert service.counts() == {"note": {"done": 20}}
     assert heard == [str(number) for number in range(20)]
 
@@ -45,7 +45,7 @@ def test_what_was_not_delivered_is_after_a_restart(tmp_path: Path) -> None:
 
     with _delivering(tmp_path, fail, Patience(first_s=3_600, most_s=3_600)) as service:
         service.add("note", "AE", "1.2", "text")
-        wait_until(lambda: service.find()[0].error == "nobody there", 10)
+        assert wait_until(lambda: service.find()[0].error == "nobody there", 10)
         assert service.find()[0].state is DeliveryState.WAITING
         with pytest.raises(ConflictError, match="waiting"):
             service.retry(service.find()[0].id)
@@ -68,7 +68,7 @@ def test_it_is_tried_again_until_it_is_heard(tmp_path: Path) -> None:
 
     with _delivering(tmp_path, deliver, Patience(first_s=0.01, most_s=0.02)) as service:
         service.add("note", "AE", "1.2", "text")
-        wait_until(_ended(service), 10)
+        assert wait_until(_ended(service), 10)
         assert service.find()[0].state is DeliveryState.DONE
     assert tries == [0, 1, 2, 3]
 
@@ -83,11 +83,11 @@ def test_a_receiver_that_refuses_is_not_asked_again_unless_somebody_wants_it(tmp
 
     with _delivering(tmp_path, deliver) as service:
         service.add("note", "AE", "1.2", "text")
-        wait_until(_ended(service), 10)
+        assert wait_until(_ended(service), 10)
         failed = service.find()[0]
         assert (failed.state, failed.error) == (DeliveryState.FAILED, "never")
         assert service.retry(failed.id).state in {DeliveryState.WAITING, DeliveryState.DONE}
-        wait_until(_ended(service), 10)
+        assert wait_until(_ended(service), 10)
         assert service.get(failed.id).state is DeliveryState.DONE
 
 
@@ -99,7 +99,7 @@ def test_a_bug_in_the_telling_ends_no_thread(tmp_path: Path) -> None:
     with _delivering(tmp_path, deliver, Patience(give_up_s=0)) as service:
         service.add("note", "AE", "1.2", "bad")
         service.add("note", "AE", "1.2", "good")
-        wait_until(_ended(service), 10)
+        assert wait_until(_ended(service), 10)
         good, bad = service.find()
         assert (good.state, bad.state, bad.error) == (
             DeliveryState.DONE,
@@ -122,7 +122,30 @@ def test_many_lanes_do_not_wait_for_one(tmp_path: Path) -> None:
         service.add("note", "QUICK", "1.2", "")
         assert heard.wait(10)
         held.set()
-        wait_until(_ended(service), 10)
+        assert wait_until(_ended(service), 10)
+
+
+def test_what_the_end_of_the_process_cut_short_is_gone_on_with(tmp_path: Path) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def cut_short(_one: Delivery) -> None:
+        begun.set()
+        assert over.wait(10)
+        raise CancelledError("the archive closes")
+
+    with _delivering(tmp_path, cut_short) as service:
+        service.add("note", "AE", "1.2", "text")
+        assert begun.wait(10)
+        threading.Timer(0.1, over.set).start()
+    with closing(SqliteIndex(tmp_path / "index.db")) as index:
+        heard: list[Delivery] = []
+        later = DeliveryService(DeliveryTable(index))
+        later.register("note", heard.append)
+        later.release()
+        with closing(later):
+            later.start()
+            assert wait_until(_ended(later), 10)
+    assert [(one.payload, one.attempts) for one in heard] == [("text", 0)]
 
 
 def test_what_is_not_kept_is_not_found(tmp_path: Path) -> None:

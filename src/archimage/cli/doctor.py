@@ -53,7 +53,7 @@ def _found(data: Path | None, file: Path | None) -> Iterator[Finding]:
 
 def _examined(settings: "Config") -> Iterator[Finding]:
     from archimage.cli import local_checks, network_checks, peer
-    from archimage.config import LogConfig
+    from archimage.config_observing import LogConfig
     from archimage.model.nodes import Node
     from archimage.observe import logs
     from archimage.services.nodes import configured

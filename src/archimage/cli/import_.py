@@ -45,7 +45,7 @@ def import_files(
 def opened(data: Path | None, config: Path | None, *, alone: bool = False) -> "Iterator[App]":
     """Open the archive of a data directory, beside others or alone, and close it after the block."""
     from archimage.app import build
-    from archimage.config import LogConfig
+    from archimage.config_observing import LogConfig
     from archimage.observe import logs
 
     settings = load({"storage": {"directory": data}}, config)

@@ -29,6 +29,7 @@ from archimage.cli import (
     user,
     viewer,
     watch,
+    worklist,
 )
 from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
@@ -60,6 +61,7 @@ app.add_typer(viewer.app, name="viewer")
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.app, name="access")
+app.add_typer(worklist.app, name="worklist")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")

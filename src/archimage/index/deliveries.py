@@ -41,6 +41,10 @@ class DeliveryTable:
         due = and_(first, delivery.c.due_at <= bindparam("now"), delivery.c.taken_until <= bindparam("now"))
         self._due = Compiled(_ROWS.where(due).order_by(delivery.c.due_at).limit(bindparam("most")), database)
         self._taken = Compiled(_THIS.values(_named("taken_until")), database)
+        of_these = database.dialect.among(delivery.c.pk, "these")
+        taken = and_(_WAITING, delivery.c.taken_until > 0)
+        self._renewed = Compiled(update(delivery).where(of_these, taken).values(_named("taken_until")), database)
+        self._released = Compiled(update(delivery).where(taken).values(taken_until=0), database)
         later = case((delivery.c.due_at > delivery.c.taken_until, delivery.c.due_at), else_=delivery.c.taken_until)
         self._next = Compiled(select(func.min(later)).where(first), database)
         self._end = Compiled(_THIS.values({**_named("state", "ended_at", "error"), **_TRIED}), database)
@@ -77,6 +81,14 @@ class DeliveryTable:
             for one in found:
                 self._taken.run(cursor, this=one.id, taken_until=until)
         return found
+
+    def renew(self, delivery_ids: Sequence[int], until: float) -> None:
+        """Keep what is taken until another time; what was let go of meanwhile stays so."""
+        self._renewed.change(these=str(self._database.dialect.pack(delivery_ids)), taken_until=until)
+
+    def release(self) -> None:
+        """Let go of all that was taken: whoever took it is no more."""
+        self._released.change()
 
     def next_due(self, kinds: Sequence[str]) -> float | None:
         """Return when the next one is due, None where nothing waits."""

@@ -9,6 +9,7 @@ Ref: PS3.4 §C.2.2.2.
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true, union
@@ -33,6 +34,23 @@ Narrowing = Exact | Wildcard | Range | UIDList
 Term = Callable[[Text], ColumnElement[bool]]
 
 
+@dataclass(frozen=True, slots=True)
+class NameKeys:
+    """A table of the search keys of names: owner is what a key leads to, and kinds begin with prefix."""
+
+    owner: Text
+    kind: Text
+    key: Text
+    prefix: str = ""
+
+    def of(self, kind: str) -> ColumnElement[bool]:
+        """Choose the keys of a kind."""
+        return self.kind == f"{self.prefix}{kind}"
+
+
+_STORED_NAMES: Final = NameKeys(name_key.c.name, name_key.c.kind, name_key.c.key)
+
+
 def is_universal(match: Match) -> bool:
     """Tell whether everything matches, an absent value too."""
     return isinstance(match, Universal) or (isinstance(match, Wildcard) and not match.pattern.strip("*"))
@@ -53,7 +71,7 @@ def expression(condition: Condition | DateTimeRange, dialect: Dialect, *, fuzzy:
     if isinstance(match, Universal | Empty) or is_universal(match):
         return _without_value(attribute) if isinstance(match, Empty) else true()
     if attribute.vr == "PN":
-        return column_of(attribute).in_(_named(match, dialect, fuzzy))
+        return column_of(attribute).in_(named(match, dialect, fuzzy, _STORED_NAMES))
     term = _term(attribute, match, dialect)
     if attribute.column in derived.MEMBERS:
         inner, member = derived.MEMBERS[attribute.column]
@@ -95,10 +113,17 @@ def column_of(attribute: Attribute) -> ColumnElement[Any]:
 
 def _term(attribute: Attribute, match: Narrowing, dialect: Dialect) -> Term:
     """Choose the comparison of one value."""
-    if attribute.vr in NUMBERS:
+    if attribute.column == "acquisition_date_time":
+        return lambda text: _time(func.coalesce(instance.c.acquisition_utc, text), attribute.vr, match, dialect)
+    return term_of(attribute.vr, match, dialect)
+
+
+def term_of(vr: str, match: Narrowing, dialect: Dialect) -> Term:
+    """Choose the comparison of one value of a VR, but for names."""
+    if vr in NUMBERS:
         return lambda text: _number(dialect.number(text), match)
-    if attribute.vr in _TIMES:
-        return lambda text: _time(text, attribute, match, dialect)
+    if vr in _TIMES:
+        return lambda text: _time(text, vr, match, dialect)
     return lambda text: _text(text, match, dialect)
 
 
@@ -161,17 +186,15 @@ def _bound(value: str) -> float:
     return number
 
 
-def _time(text: Text, attribute: Attribute, match: Narrowing, dialect: Dialect) -> ColumnElement[bool]:
+def _time(text: Text, vr: str, match: Narrowing, dialect: Dialect) -> ColumnElement[bool]:
     """Compare a date, time or date-time."""
-    if attribute.column == "acquisition_date_time":
-        text = func.coalesce(instance.c.acquisition_utc, text)
     match match:
         case Exact(value):
-            return _span(text, attribute.vr, value, value)
+            return _span(text, vr, value, value)
         case Range(low, high):
-            return _span(text, attribute.vr, low or "", high or "")
+            return _span(text, vr, low or "", high or "")
         case UIDList(values):
-            return or_(false(), *(_span(text, attribute.vr, value, value) for value in values))
+            return or_(false(), *(_span(text, vr, value, value) for value in values))
         case Wildcard():
             return _text(text, match, dialect)
 
@@ -194,58 +217,53 @@ def _combined(condition: DateTimeRange) -> ColumnElement[bool]:
     return and_(between(date, low[:8], high[:8]), between(both, patterns.date_time_floor(low), high))
 
 
-def _named(match: Narrowing, dialect: Dialect, fuzzy: bool) -> Select[Any]:
-    """Select the names that match."""
+def named(match: Narrowing, dialect: Dialect, fuzzy: bool, keys: NameKeys) -> Select[Any]:
+    """Select the owners of names that match."""
     match match:
         case Exact(value) | Wildcard(value):
             wild = isinstance(match, Wildcard)
-            found = _groups(clean(value), dialect, wild=wild)
-            loose = _words(clean(value)) if fuzzy else None
+            found = _groups(clean(value), dialect, keys, wild=wild)
+            loose = _words(clean(value), keys) if fuzzy else None
             return found if loose is None else _either([found, loose])
         case UIDList(values):
-            return _either([_groups(clean(value), dialect, wild=False) for value in values])
+            return _either([_groups(clean(value), dialect, keys, wild=False) for value in values])
         case Range():
             raise InvalidQueryError("person names have no range")
 
 
-def _groups(value: str, dialect: Dialect, *, wild: bool) -> Select[Any]:
-    """Select the names of which each component group of value matches some form."""
+def _groups(value: str, dialect: Dialect, keys: NameKeys, *, wild: bool) -> Select[Any]:
+    """Select the owners of names of which each component group of value matches some form."""
 
     def fits(form: str) -> ColumnElement[bool]:
-        return _wildcard(name_key.c.key, form, dialect) if wild else name_key.c.key == form
+        return _wildcard(keys.key, form, dialect) if wild else keys.key == form
 
-    return _all_of(
-        or_(false(), *map(fits, sorted(forms))) & _kind(names.FORM) for forms in names.query_forms(value, wild=wild)
-    )
+    forms = names.query_forms(value, wild=wild)
+    return _all_of((or_(false(), *map(fits, sorted(one))) & keys.of(names.FORM) for one in forms), keys)
 
 
-def _words(value: str) -> Select[Any] | None:
-    """Select the names that for each word of value have one that begins or sounds so; None without words."""
+def _words(value: str, keys: NameKeys) -> Select[Any] | None:
+    """Select the owners of names that for each word of value have one that begins or sounds so; None without words."""
     words = names.query_words(value)
-    return _all_of(_word(sorted(spellings)) for spellings in words) if words else None
+    return _all_of((_word(sorted(spellings), keys) for spellings in words), keys) if words else None
 
 
-def _word(spellings: list[str]) -> ColumnElement[bool]:
+def _word(spellings: list[str], keys: NameKeys) -> ColumnElement[bool]:
     """Match a word in any of its spellings."""
-    begins = [_kind(names.WORD) & between(name_key.c.key, word, word) for word in spellings]
-    sounds = [_kind(names.SOUND) & (name_key.c.key == key) for word in spellings if (key := names.sound(word))]
+    begins = [keys.of(names.WORD) & between(keys.key, word, word) for word in spellings]
+    sounds = [keys.of(names.SOUND) & (keys.key == key) for word in spellings if (key := names.sound(word))]
     return or_(false(), *begins, *sounds)
 
 
-def _kind(kind: str) -> ColumnElement[bool]:
-    return name_key.c.kind == kind
-
-
-def _all_of(terms: Iterable[ColumnElement[bool]]) -> Select[Any]:
-    """Select the names that have a key for each term; none without terms."""
+def _all_of(terms: Iterable[ColumnElement[bool]], keys: NameKeys) -> Select[Any]:
+    """Select the owners that have a key for each term; none without terms."""
     found: Select[Any] | None = None
     for term in terms:
-        chosen = select(name_key.c.name).where(term).correlate(None)
-        found = chosen if found is None else chosen.where(name_key.c.name.in_(found))
-    return select(name_key.c.name).where(false()) if found is None else found
+        chosen = select(keys.owner).where(term).correlate(None)
+        found = chosen if found is None else chosen.where(keys.owner.in_(found))
+    return select(keys.owner).where(false()) if found is None else found
 
 
 def _either(selects: list[Select[Any]]) -> Select[Any]:
-    """Select the names of any of selects."""
+    """Select the owners of any of selects."""
     found = union(*selects).subquery()
-    return select(found.c.name)
+    return select(*found.c)

@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from archimage import spans
-from archimage.config import LogConfig
+from archimage.config_observing import LogConfig
 from archimage.logger import CATEGORIES, PATIENT, PREFIX
 from archimage.observe.text import LIMIT, escape
 

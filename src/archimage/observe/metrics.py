@@ -13,6 +13,7 @@ from typing import Final
 from archimage.errors import ArchimageError
 from archimage.meter_ports import Cache, Ending, LimitedDoor, Meter, Rejection, StoreOutcome, TaskOutcome
 from archimage.model.attributes import Level
+from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
 from archimage.observe.table import BY_NAME, METRICS, OTHER
@@ -26,7 +27,7 @@ _COMMANDS: Final = {int(field): field.name.removesuffix("_RQ").replace("_", "-")
 _STATUSES: Final = {int(status): f"{status:04X}" for status in Status}
 _HTTP_STATUSES: Final = {int(status): str(int(status)) for status in HTTPStatus}
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-_LEVELS: Final = frozenset(Level)
+_LEVELS: Final = frozenset({*Level, WORKLIST_LEVEL})
 _WIDTHS: Final = {metric.name: metric.width for metric in METRICS}
 _LASTING: Final = frozenset(metric.name for metric in METRICS if metric.kind != "gauge")
 _SHARED: Final = frozenset(metric.name for metric in METRICS if metric.shared)

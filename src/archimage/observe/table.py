@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from archimage.meter_ports import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
 from archimage.model.attributes import Level
+from archimage.model.worklist import WORKLIST_LEVEL
 
 Kind = Literal["counter", "gauge", "histogram"]
 Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Audit", "Machine"]
@@ -224,10 +225,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         "counter",
         "Queries",
         "Queries",
-        "C-FIND requests and QIDO-RS searches, by level; those that name none are `other`.",
+        "C-FIND requests and QIDO-RS searches, by level, or `WORKLIST`; those that name none are `other`.",
         ("level",),
-        most=5,
-        initial=tuple((level.value,) for level in Level),
+        most=6,
+        initial=tuple((level,) for level in (*Level, WORKLIST_LEVEL)),
     ),
     Metric(
         "pacs_query_latency_seconds",

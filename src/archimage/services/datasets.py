@@ -89,7 +89,8 @@ def items(model: Model, tag: int) -> Sequence[Model]:
 def is_empty(model: Model, tag: int) -> bool:
     """Tell whether an attribute is absent or has no value."""
     attribute = model.get(f"{tag:08X}", {})
-    return not (any(value is not None for value in attribute.get("Value", ())) or attribute.get("InlineBinary"))
+    nothing: Sequence[Any] = (None, "") if attribute.get("vr") == "SQ" else (None, "", {})
+    return not (any(value not in nothing for value in attribute.get("Value", ())) or attribute.get("InlineBinary"))
 
 
 def attribute(tag: int, *values: Any) -> tuple[str, Attribute]:
@@ -98,7 +99,7 @@ def attribute(tag: int, *values: Any) -> tuple[str, Attribute]:
     if vr in {"OB", "OW", "UN"}:
         return f"{tag:08X}", {"vr": vr, "InlineBinary": base64.b64encode(b"".join(values)).decode()}
     if vr == "PN":
-        values = tuple(name(value) for value in values)
+        values = tuple(name(value) for value in values if value)
     kept = [value for value in values if value not in ("", None)]
     return f"{tag:08X}", {"vr": vr, "Value": list(values)} if kept else {"vr": vr}
 

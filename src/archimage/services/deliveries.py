@@ -1,7 +1,7 @@
 """What others are to be told: kept before it is promised, tried until they have heard it, in order where that matters.
 
 Receivers may hear a thing twice, when a process dies after telling it and before noting that; never not at all. Of
-several processes each takes what is due; what one has taken is another's once that one does not answer for it.
+several processes each takes what is due; what one has taken is another's once that one no longer says that it is at it.
 """
 
 import threading
@@ -11,14 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from archimage.department_ports import Deliveries
-from archimage.errors import ArchimageError, ConflictError, DeliveryRefusedError, NotFoundError, StorageError
+from archimage.errors import (
+    ArchimageError,
+    CancelledError,
+    ConflictError,
+    DeliveryRefusedError,
+    NotFoundError,
+    StorageError,
+)
 from archimage.logger import logger
 from archimage.model.deliveries import Delivery, DeliveryState
 from archimage.threads import ContextThreads
 
 THREADS: Final = 4
 MAX_SHOWN: Final = 1_000
-_TAKEN_S: Final = 600.0
+_TAKEN_S: Final = 60.0
+_RENEW_EVERY_S: Final = 15.0
 _LOOK_EVERY_S: Final = 5.0
 _KEPT_S: Final = 7 * 86_400.0
 _FORGET_EVERY_S: Final = 3_600.0
@@ -53,6 +61,7 @@ class DeliveryService:
         self._busy: set[int] = set()
         self._lock = threading.Lock()
         self._forgotten_at = 0.0
+        self._renewed_at = 0.0
         self.threads = ContextThreads(THREADS, "deliver")
         """Do the telling."""
         self._looking = threading.Thread(target=self._look, name="deliveries", daemon=True)
@@ -60,6 +69,10 @@ class DeliveryService:
     def register(self, kind: str, deliver: Deliver, patience: Patience | None = None) -> None:
         """Say who delivers a kind; before `start`."""
         self._kinds[kind] = (deliver, patience or Patience())
+
+    def release(self) -> None:
+        """Take over what others were at; to be called by a process that is alone in using the index."""
+        self._table.release()
 
     def start(self) -> None:
         """Begin to deliver, with what is left from before."""
@@ -143,12 +156,19 @@ class DeliveryService:
         if now - self._forgotten_at > _FORGET_EVERY_S:
             self._forgotten_at = now
             self._table.forget(now - _KEPT_S)
+        if self._busy and now - self._renewed_at > _RENEW_EVERY_S:
+            self._renewed_at = now
+            with self._lock:
+                busy = tuple(self._busy)
+            self._table.renew(busy, now + _TAKEN_S)
         free = THREADS - len(self._busy)
         if free <= 0:
             return _LOOK_EVERY_S
         due = self._table.next_due(kinds)
         if due is None or due > now:
             return _LOOK_EVERY_S if due is None else min(_LOOK_EVERY_S, due - now)
+        if not self._busy:
+            self._renewed_at = now
         for one in self._table.take(kinds, now, now + _TAKEN_S, free):
             with self._lock:
                 self._busy.add(one.id)
@@ -175,6 +195,8 @@ class DeliveryService:
 
     def _note(self, one: Delivery, patience: Patience, failure: Exception | None) -> None:
         now = self._now()
+        if self._closing and isinstance(failure, CancelledError):
+            return  # it is gone on with by whoever comes next
         if failure is None:
             self._table.settle(one.id, now)
             return

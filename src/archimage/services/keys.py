@@ -34,13 +34,16 @@ SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
 def encode_keys(level: str, keys: Iterable[tuple[str, str]], transfer_syntax_uid: str) -> bytes:
     """Encode the identifier of a query; a key is a keyword, a tag `gggg,eeee` or a path, an empty value is asked for.
 
+    The worklist has no level: it is empty then.
+
     Raises:
         InvalidQueryError: a key is no attribute, or its value does not fit it; the message names it.
     """
     from archimage.dicom.paths import set_path  # with pydicom, which a server needs seldom
 
     ds = decode_identifier(b"", transfer_syntax_uid)
-    ds.QueryRetrieveLevel = level
+    if level:
+        ds.QueryRetrieveLevel = level
     for name, value in keys:
         try:
             set_path(ds, _TAG.sub(r"(\1,\2)", name.strip()), value)

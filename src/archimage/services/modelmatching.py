@@ -24,7 +24,8 @@ _FLOORS: Final[Mapping[str, Callable[[str], str]]] = {
     "TM": patterns.time_floor,
     "DT": patterns.date_time_floor,
 }
-_UNMATCHED: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+UNMATCHED: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+"""VRs of keys that everything matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _wanted(key: Key, empty_values: bool) -> Wanted:
     if key.vr == "SQ":
         inner = parse(key.items[0], empty_values=empty_values) if key.items else ()
         return Wanted(name, "SQ", Universal(), inner)
-    if key.vr in _UNMATCHED:
+    if key.vr in UNMATCHED:
         return Wanted(name, key.vr, Universal())
     return Wanted(name, key.vr, parse_match(key.value, key.vr, empty_values=empty_values))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from archimage.config import Config, TlsConfig, TlsProfile
+from archimage.config import Config
+from archimage.config_trust import TlsConfig, TlsProfile
 from archimage.errors import ConfigError, UnavailableError
 from archimage.tls.certificates import days_left, valid_until
 

@@ -26,6 +26,7 @@ from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
+from archimage.services.worklist import WorklistService
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
@@ -42,6 +43,7 @@ class DepartmentServices:
     """The use cases of the department: worklist, performed steps, what others are to be told."""
 
     deliveries: DeliveryService
+    worklist: WorklistService
 
 
 @dataclass(frozen=True, slots=True)

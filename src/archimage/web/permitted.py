@@ -31,6 +31,14 @@ _NOTHING: Final = Grant(within=((),))
 
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
+_WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/worklist"): Operation.WORKLIST,
+    ("POST", "/worklist"): Operation.WORKLIST,
+    ("GET", "/worklist/{key}"): Operation.WORKLIST,
+    ("PATCH", "/worklist/{key}"): Operation.WORKLIST,
+    ("DELETE", "/worklist/{key}"): Operation.WORKLIST,
+    ("PUT", "/worklist/{key}/state"): Operation.WORKLIST,
+}
 _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/patients"): _QUERY,
     ("GET", "/studies"): _QUERY,
@@ -96,6 +104,7 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("DELETE", "/shares/{share_id}"): _ADMINISTER,
     ("GET", "/sessions"): _ADMINISTER,
     ("DELETE", "/sessions/{session_id}"): _ADMINISTER,
+    **_WORKLIST,
 }
 _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", _NODE): "known",
@@ -118,6 +127,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/system": "known",
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
+    "/department": "known",
     "/docs": "known",
     "/static/{version}/{name}": "free",
     "/ohif": "free",

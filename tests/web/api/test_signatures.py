@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from archimage.config import SignaturesConfig
+from archimage.config_trust import SignaturesConfig
 from archimage.dicom import signatures
 from archimage.dicom.codecs.syntaxes import EXPLICIT_LITTLE_ENDIAN
 from archimage.dicom.part10 import decode_file_meta

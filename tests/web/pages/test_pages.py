@@ -44,6 +44,7 @@ PAGES = (
     "/users",
     "/me",
     "/login",
+    "/department",
     "/docs",
 )
 

@@ -5,7 +5,7 @@ Ref: PS3.4 §C.4.1, §C.6.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Final
@@ -38,25 +38,29 @@ _ROOTS: Final[Mapping[str, Root]] = MappingProxyType(
 )
 
 
-_EXTENDED: Final = b"\1\1\1\0"
+EXTENDED: Final = b"\1\1\1\0"
 """Relational queries, combined date and time, fuzzy names; no timezone adjustment. Ref: PS3.4 §C.5.1.1."""
+
+Answers = Callable[[Request], Generator[list[Response], None, None]]
 
 
 def service(queries: QueryService, executor: Executor) -> ServiceClass:
     """Make the service; executor runs what blocks."""
-    handler = _handler(queries, executor)
+    handler = paged(lambda request: _pages(queries, request), executor)
     return ServiceClass(
         tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in _ROOTS),
         {(uid, CommandField.C_FIND_RQ): handler for uid in _ROOTS},
-        extended=dict.fromkeys(_ROOTS, _EXTENDED),
+        extended=dict.fromkeys(_ROOTS, EXTENDED),
     )
 
 
-def _handler(queries: QueryService, executor: Executor) -> Handler:
+def paged(answers: Answers, executor: Executor) -> Handler:
+    """Make the handler of a C-FIND from what yields its pending responses in pages, and may block."""
+
     async def handle(request: Request) -> AsyncGenerator[Response, None]:
         """Yield a page's responses while the next page is being made."""
         loop = asyncio.get_running_loop()
-        pages = _pages(queries, request)
+        pages = answers(request)
         coming = loop.run_in_executor(executor, next, pages, ())
         try:
             while page := await asyncio.shield(coming):
@@ -89,7 +93,7 @@ def _pages(queries: QueryService, request: Request) -> Generator[list[Response],
 
 def _find(queries: QueryService, request: Request) -> Find:
     identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
-    return queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, _options(request.extended))
+    return queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, options_of(request.extended))
 
 
 def _found(queries: QueryService, find: Find, request: Request) -> Iterator[list[Response]]:
@@ -101,7 +105,7 @@ def _found(queries: QueryService, find: Find, request: Request) -> Iterator[list
             yield [Response(status, encoder.encode(row)) for row in page]
 
 
-def _options(extended: bytes) -> QueryOptions:
+def options_of(extended: bytes) -> QueryOptions:
     """Read the flags that were agreed on."""
-    flags = [bool(flag) for flag in extended.ljust(len(_EXTENDED), b"\0")]
+    flags = [bool(flag) for flag in extended.ljust(len(EXTENDED), b"\0")]
     return QueryOptions(combined_date_time=flags[1], fuzzy_names=flags[2])

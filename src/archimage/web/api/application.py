@@ -19,6 +19,7 @@ from archimage.web.api import (
     system,
     tasks,
     upload,
+    worklist,
 )
 from archimage.web.management import ROOT, ApiServices
 from archimage.web.measured import ROUTE
@@ -35,6 +36,7 @@ def routers() -> tuple[APIRouter, ...]:
         deidentified.router(),
         upload.router(),
         nodes.router(),
+        worklist.router(),
         associations.router(),
         system.router(),
         tasks.router(),

@@ -32,45 +32,11 @@ from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.pages import login, opening, studies, texts
 from archimage.web.pages.assets import ROOT, Assets
+from archimage.web.pages.places import ADDRESSES, DEPARTMENT, NAVIGATION, PLAIN, SEGMENTS
 from archimage.web.permitted import Permits
 
-SEGMENTS: Final = (
-    *(
-        "",
-        "studies",
-        "viewer",
-        "upload",
-        "nodes",
-        "query",
-        "activity",
-        "changes",
-        "system",
-        "concurrency",
-        "access",
-        "docs",
-        "static",
-        "login",
-        "me",
-        "users",
-    ),
-)
-"""First segments of the addresses that are pages or belong to them."""
-_PLAIN: Final = (
-    "/upload",
-    "/nodes",
-    "/query",
-    "/activity",
-    "/changes",
-    "/system",
-    "/concurrency",
-    "/access",
-    "/users",
-    "/me",
-    "/docs",
-)
-"""Addresses of pages whose scripts ask for all that they show."""
-ADDRESSES: Final = frozenset({"/", "/viewer", *_PLAIN})
-"""Addresses that are pages as they stand."""
+__all__ = ["ADDRESSES", "SEGMENTS", "Pages", "build"]
+
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 MAX_SERIES: Final = 1_000
 _HEADERS: Final = {
@@ -91,14 +57,6 @@ _THEME: Final = "archimage-theme"
 _THEMES: Final = frozenset({"light", "dark"})
 _PARTS: Final = {"list": "_studies.html", "totals": "_counted.html"}
 """What of the study list can be had alone: it while somebody types, and how long it is once that has been counted."""
-_NAVIGATION: Final = (
-    ("Studies", "/", "studies"),
-    ("Upload", "/upload", "upload"),
-    ("Nodes", "/nodes", "nodes"),
-    ("Activity", "/activity", "activity"),
-    ("System", "/system", "server"),
-)
-"""Name, address and icon of the pages that every page leads to."""
 _INSTALL: Final = (
     "Whoever runs this archive installs it with: archimage viewer install. The built-in viewer works without."
 )
@@ -126,7 +84,11 @@ class Pages:
         )
         self._templates.filters.update(texts.FILTERS)
         self._templates.globals.update(
-            asset=assets.address, version=__version__, has_picture=has_picture, navigation=_NAVIGATION
+            asset=assets.address,
+            version=__version__,
+            has_picture=has_picture,
+            navigation=NAVIGATION,
+            department=DEPARTMENT,
         )
         self._templates.globals.update(page_size=studies.PAGE_SIZE, few=FEW, uncounted=UNCOUNTED)
 
@@ -223,7 +185,7 @@ def build(services: ApiServices, permits: Permits, full_viewer: Installation, pu
             page("/", pages.study_list),
             page("/studies/{uid}", pages.study),
             page("/viewer", pages.viewer),
-            *(page(path, pages.plain) for path in _PLAIN),
+            *(page(path, pages.plain) for path in PLAIN),
             *(page(path, pages.without_viewer) for path in (VIEWER_ROOT, f"{VIEWER_ROOT}/{{path:path}}")),
             Route(f"{ROOT}/{{version}}/{{name}}", assets.serve, methods=["GET"]),
             *login.routes(services, pages.written, public_url),
