@@ -158,6 +158,10 @@ _FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/Patient/{id}"): _QUERY,
     ("GET", "/ImagingStudy"): _QUERY,
     ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/ServiceRequest"): Operation.WORKLIST,
+    ("POST", "/ServiceRequest"): Operation.WORKLIST,
+    ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("PUT", "/ServiceRequest/{id}"): Operation.WORKLIST,
     ("GET", "/Endpoint"): "known",
     ("GET", "/Endpoint/{id}"): "known",
 }

@@ -128,7 +128,8 @@ def test_studies_are_found_by_uid_accession_date_modality_and_status(client: Cli
 def test_a_search_is_sorted_and_comes_in_pages(client: Client) -> None:
     every = matches(client, "ImagingStudy?_sort=-started&_count=2")
     dates = [one["started"] for one in every]
-    assert dates == sorted(dates, reverse=True) and len({one["id"] for one in every}) == len(every) > 3
+    assert dates == sorted(dates, reverse=True)
+    assert len({one["id"] for one in every}) == len(every) > 3
     bundle = valid(client.ask("/fhir/ImagingStudy?_count=2&_sort=started&_offset=1&other=1"))
     assert link(bundle, "self").endswith("/fhir/ImagingStudy?_sort=started&_count=2&_offset=1")
     assert link(bundle, "next").endswith("_offset=3")
@@ -140,7 +141,8 @@ def test_the_number_alone_may_be_asked_for(client: Client) -> None:
     every = len(matches(client, "ImagingStudy"))
     for asked in ("ImagingStudy?_summary=count", "ImagingStudy?_count=0"):
         bundle = valid(client.ask(f"/fhir/{asked}"))
-        assert bundle["total"] == every and "entry" not in bundle
+        assert bundle["total"] == every
+        assert "entry" not in bundle
     assert valid(client.ask("/fhir/Patient?_summary=count"))["total"] == len(matches(client, "Patient"))
 
 
@@ -235,9 +237,7 @@ _NAMES = sorted({name for endpoint in ENDPOINTS for name in endpoint.parameters}
 _VALUES = st.one_of(
     st.text(max_size=40),
     st.text(string.punctuation + "0123456789T", max_size=20),
-    st.sampled_from(
-        ["ge2024-01-01", "0000", "9999-12-31", "gt9999", "lt0001-01-01", "a|b", "|", ",", "\\,", "urn:oid:"]
-    ),
+    st.sampled_from(["ge2024-01-01", "0000", "9999-12-31", "gt9999", "lt0001-01-01", "|", ",", "\\,", "urn:oid:"]),
 )
 
 

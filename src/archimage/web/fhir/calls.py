@@ -13,6 +13,7 @@ from starlette.responses import Response
 from archimage.errors import ExcessiveRequestError, InvalidRequestError
 from archimage.services.fhir.archive import FhirArchive
 from archimage.services.fhir.ids import Resource
+from archimage.services.fhir.ordering import FhirOrders
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.conditional import is_current
 from archimage.web.dicomweb.parameters import Parameters
@@ -34,6 +35,7 @@ class FhirServices:
     """The use cases that resources stand on; quick are the threads for what blocks."""
 
     archive: FhirArchive
+    orders: FhirOrders
     quick: WorkerThreads
     public_url: str
 
