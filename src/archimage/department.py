@@ -8,6 +8,8 @@ from pathlib import Path
 from archimage.config import Config
 from archimage.config_worklist import WorklistConfig
 from archimage.index.deliveries import DeliveryTable
+from archimage.index.fhir import FhirTable, StudyArrivalTable
+from archimage.index.hashed import HashedTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.worklist import WorklistTable
 from archimage.model.events import InstanceStored
@@ -18,10 +20,16 @@ from archimage.net.remote import TlsContext
 from archimage.net.scp import worklist as worklist_scp
 from archimage.net.scp.worklist import WorklistAnswers
 from archimage.services.deliveries import DeliveryService
+from archimage.services.fhir import use_cases
+from archimage.services.fhir.use_cases import FhirUseCases, Outside
+from archimage.services.fhir.watching import StudyWatch
+from archimage.services.orthanc import OrthancService
+from archimage.services.visible import VisibleIndex
 from archimage.services.worklist import WorklistRules, WorklistService
 from archimage.services.worklist_files import WorklistDirectory
 from archimage.threads import Pool
 from archimage.use_cases import Services
+from archimage.web.hooks import HookCalls
 from archimage.web.management import DepartmentServices
 
 
@@ -38,6 +46,8 @@ class Department:
             opened.callback(self.calls.close)  # before what waits for calls
             self.worklist = WorklistService(WorklistTable(index), _worklist_rules(config.worklist))
             self._worklist_files = self._watched(opened)
+            self.fhir = self._fhir(index, services, tls) if config.fhir.enabled else None
+            self._fhir_watch = self._watching(opened, index, services)
             self._nodes = services.nodes
             self._queries = services.query
             self._held = opened.pop_all()
@@ -51,10 +61,25 @@ class Department:
         opened.callback(directory.close)
         return directory
 
+    def _fhir(self, index: SqliteIndex, services: Services, tls: TlsContext) -> FhirUseCases:
+        named = OrthancService(HashedTable(index), services.query, services.removal, VisibleIndex(index))
+        outside = Outside(FhirTable(index), self.deliveries, HookCalls(tls), self.config.fhir.hooks)
+        return use_cases.made(services.query, named, self.worklist, outside)
+
+    def _watching(self, opened: ExitStack, index: SqliteIndex, services: Services) -> StudyWatch | None:
+        """Return what tells subscribers of studies, None without FHIR."""
+        if self.fhir is None:
+            return None
+        kept, arrivals = FhirTable(index), StudyArrivalTable(index)
+        told, quiet_s = self.fhir.subscriptions, self.config.fhir.quiet_s
+        watch = StudyWatch(kept, arrivals, self.deliveries, told, services.events, quiet_s)
+        opened.callback(watch.close)
+        return watch
+
     @property
     def services(self) -> DepartmentServices:
         """The use cases, as the web side needs them."""
-        return DepartmentServices(deliveries=self.deliveries, worklist=self.worklist)
+        return DepartmentServices(deliveries=self.deliveries, worklist=self.worklist, fhir=self.fhir)
 
     @property
     def pools(self) -> dict[str, Pool]:
@@ -79,6 +104,8 @@ class Department:
     def start(self) -> None:
         """Begin what is done without being asked."""
         self.deliveries.start()
+        if self._fhir_watch is not None:
+            self._fhir_watch.start()
         if self._worklist_files is not None:
             self._worklist_files.start()
 

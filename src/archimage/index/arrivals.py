@@ -31,11 +31,11 @@ class ArrivalTable:
 
     def since(self, moment: int) -> Arrived:
         """Count what came since a moment, in seconds since 1970, and is kept; looks at these rows alone."""
-        first = self._first(moment)
+        first = self.first(moment)
         rows = self._database.fetch(self._sum, {"pk": first, "since": moment})
         return Arrived(*rows[0])
 
-    def _first(self, moment: int) -> int:
+    def first(self, moment: int) -> int:
         """Return a number from which on the rows are those that came at a moment or later."""
         low, high = self._database.fetch(self._ends, {})[0]
         while low < high:

@@ -3,11 +3,12 @@
 `delivery` has what others are to be told, until they have heard it. `worklist` has the scheduled procedure steps, with
 the values that are searched, empty where they are absent; each station and each search key of a name (`model.names`)
 has a row of `worklist_key`. Data sets stand as DICOM JSON Model, beside the columns that are searched.
+`fhir_resource` has subscriptions and reports as they were sent to FHIR, and up to when subscribers were told.
 """
 
 from typing import Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
 from archimage.index.schema import metadata
 from archimage.model.worklist import SEARCHED
@@ -64,4 +65,19 @@ worklist_key: Final = Table(
     Column("item", Integer, ForeignKey(worklist.c.pk, ondelete="CASCADE"), primary_key=True),
     Index(None, "item"),
     sqlite_with_rowid=False,
+)
+
+fhir_resource: Final = Table(
+    "fhir_resource",
+    metadata,
+    Column("pk", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("kind", "id"),
+    Index(None, "kind", "status"),
 )

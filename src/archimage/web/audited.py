@@ -36,7 +36,8 @@ _ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archi
 """What is read, and told by whoever gives it."""
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
-_FHIR_SEARCHES: Final = tuple(f"{FHIR}/{kind}" for kind in ("Patient", "ImagingStudy", "ServiceRequest"))
+_FHIR_KINDS: Final = ("Patient", "ImagingStudy", "ServiceRequest", "DiagnosticReport")
+_FHIR_SEARCHES: Final = tuple(f"{FHIR}/{kind}" for kind in _FHIR_KINDS)
 _QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_OF_OBJECTS, *_FHIR_SEARCHES})
 _ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
 _FILES: Final = ("/archive", "/file")

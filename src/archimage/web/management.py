@@ -14,6 +14,7 @@ from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
+from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.identity import IdentityService
 from archimage.services.labels import LabelService
 from archimage.services.nodes import NodeService
@@ -44,6 +45,8 @@ class DepartmentServices:
 
     deliveries: DeliveryService
     worklist: WorklistService
+    fhir: FhirUseCases | None
+    """None where it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)

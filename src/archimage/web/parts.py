@@ -7,8 +7,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.config import Config
 from archimage.model.hashed import is_hashed_id
-from archimage.services.fhir.archive import FhirArchive
-from archimage.services.fhir.ordering import FhirOrders
 from archimage.web.api import application as api
 from archimage.web.fhir import application as fhir
 from archimage.web.fhir.calls import FhirServices
@@ -71,10 +69,8 @@ def build(services: OrthancServices, permits: Permits, config: Config, others: A
         **dict.fromkeys((*pages.SEGMENTS, *login.SEGMENTS), shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
-    if config.fhir.enabled:
-        archive = FhirArchive(services.web.query, services.orthanc)
-        orders = FhirOrders(management.department.worklist, archive)
-        found = FhirServices(archive, orders, services.threads.quick, settings.public_url)
+    if management.department.fhir is not None:
+        found = FhirServices(management.department.fhir, services.threads.quick, settings.public_url)
         parts[FHIR[1:]] = fhir.build(found, permits, body_timeout_s=settings.request_timeout_s)
     followed = None
     if settings.orthanc_api:

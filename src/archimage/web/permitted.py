@@ -162,6 +162,14 @@ _FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", "/ServiceRequest"): Operation.WORKLIST,
     ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
     ("PUT", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("GET", "/DiagnosticReport"): _QUERY,
+    ("POST", "/DiagnosticReport"): Operation.STORE,
+    ("GET", "/DiagnosticReport/{id}"): _QUERY,
+    ("GET", "/Subscription"): _ADMINISTER,
+    ("POST", "/Subscription"): _ADMINISTER,
+    ("GET", "/Subscription/{id}"): _ADMINISTER,
+    ("PUT", "/Subscription/{id}"): _ADMINISTER,
+    ("DELETE", "/Subscription/{id}"): _ADMINISTER,
     ("GET", "/Endpoint"): "known",
     ("GET", "/Endpoint/{id}"): "known",
 }
@@ -176,6 +184,7 @@ _WHOLE: Final = frozenset(
         ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
         ("POST", f"{_NODE}/query"),
         ("POST", f"{_NODE}/retrieve"),
+        *((method, f"{FHIR}{route}") for (method, route) in _FHIR if route.startswith("/Subscription")),
     }
 )
 """What is of no part of the archive, and so for nobody who was granted a part alone."""

@@ -158,6 +158,7 @@ def test_what_is_no_order_changes_nothing(client: Client) -> None:
         order(status="completed"),
         order(unknown=1),
         order(intent=7),
+        order(intent="plan"),
         order(code=[]),
         order(occurrenceDateTime=None),
         order(occurrenceDateTime="2026-13-01"),

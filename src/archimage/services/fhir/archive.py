@@ -7,6 +7,7 @@ from typing import Final
 
 from archimage.errors import NotFoundError
 from archimage.model.attributes import BY_COLUMN, Attribute, Level
+from archimage.model.callers import granted
 from archimage.model.hashed import is_hashed_id
 from archimage.model.ids import is_uid
 from archimage.model.query import Condition, Exact, Query, UIDList
@@ -18,6 +19,9 @@ from archimage.services.query import QueryService, Row
 
 MAX_INSTANCES: Final = 20_000
 """Instances that one page of studies tells of, unless a single study has more; the rest comes with the next page."""
+
+PATIENT_PARAMETERS: Final = ("_id", *patients.PARAMETERS)
+STUDY_PARAMETERS: Final = (*studies.PARAMETERS, "patient", "subject", "patient.identifier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,20 @@ class FhirArchive:
         query = Query(Level.PATIENT, conditions, patients.REQUESTED, order, asked.limit, asked.offset)
         return Found([patients.patient(row) for row in self._rows(query)], self._queries.count(query))
 
-    def study(self, uid: str) -> Resource:
-        """Return a study; NotFoundError where nothing of it is kept that may be seen."""
-        found = self._studies((Condition(BY_COLUMN["study_instance_uid"], Exact(uid)),)) if is_uid(uid) else ()
-        if not found:
+    def study(self, uid: str, *, whole: bool = True) -> Resource:
+        """Return a study, whole with its series; NotFoundError where nothing of it is kept that may be seen."""
+        only = (Condition(BY_COLUMN["study_instance_uid"], Exact(uid)),)
+        rows = self._rows(Query(Level.STUDY, only, studies.REQUESTED)) if is_uid(uid) else ()
+        if not rows:
             raise NotFoundError("no ImagingStudy of this id is kept", next_step="Search with GET /fhir/ImagingStudy.")
-        return found[0]
+        return self._told(rows)[0] if whole else studies.study(rows[0], (), {})
+
+    def sees(self, uids: Sequence[str]) -> bool:
+        """Tell whether one of these studies, or what is left of them, may be seen; all may by who may see all."""
+        if not granted().within:
+            return True
+        only = Condition(BY_COLUMN["study_instance_uid"], UIDList(tuple(uids)))
+        return bool(uids) and self._queries.count(Query(Level.STUDY, (only,))) > 0
 
     def studies(self, asked: Asked) -> Found:
         """Search for studies; a page may have fewer than it could where they have many instances."""
@@ -117,9 +129,6 @@ class FhirArchive:
         same = (Condition(BY_COLUMN["patient_id"], Exact(named.names[0])),)
         rows = self._rows(Query(Level.PATIENT, same, patients.REQUESTED))
         return next((row for row in rows if is_of_issuer(patient, row.get("issuer_of_patient_id", ""))), None)
-
-    def _studies(self, conditions: Conditions) -> Sequence[Resource]:
-        return self._told(self._rows(Query(Level.STUDY, conditions, studies.REQUESTED)))
 
     def _told(self, rows: Sequence[Row]) -> Sequence[Resource]:
         """Return studies with all that is below them."""

@@ -1,6 +1,7 @@
 """Orders kept in the worklist: made, changed, read and searched for, as far as whoever asks may see them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from archimage.errors import ConflictError, InvalidQueryError, InvalidRequestError, NotFoundError
@@ -79,17 +80,23 @@ class FhirOrders:
         if not tests:
             items, total = self._worklist.list(narrowed, offset=asked.offset, limit=asked.limit)
             return Found([orders.resource(item) for item in items], total)
-        found = [item for item in self._all(narrowed) if all(test(item) for test in tests)]
+        named = [value for name, value in asked.pairs if name == "_id"]
+        items: Iterable[WorklistItem] = self._named(named[0]) if named else self._all(narrowed)
+        found = [item for item in items if all(test(item) for test in tests)]
         page = found[asked.offset : asked.offset + asked.limit]
         return Found([orders.resource(item) for item in page], len(found))
 
     def _item(self, order: str) -> WorklistItem:
         for key in orders.keys_of(order):
-            try:
+            with suppress(NotFoundError):
                 return self._worklist.get(key)
-            except NotFoundError:
-                continue
         raise NotFoundError("no ServiceRequest of this id is kept", next_step="Search with GET /fhir/ServiceRequest.")
+
+    def _named(self, value: str) -> Iterator[WorklistItem]:
+        """Yield entries by their ids: whether one of many meets a search is asked again and again."""
+        for order in searching.split(value):
+            with suppress(NotFoundError):
+                yield self._item(order)
 
     def _is_kept(self, accession: str) -> bool:
         narrowed = WorklistFilter(text=accession)
@@ -165,10 +172,8 @@ class FhirOrders:
             name = {"text": subject.get("display", "")}
             return orders.patient_fields({"identifier": [{"value": value}], "name": [name]})
         if reference.startswith("Patient/"):
-            try:
+            with suppress(NotFoundError):
                 return orders.patient_fields(self._archive.patient(reference.removeprefix("Patient/")))
-            except NotFoundError:
-                pass
         raise InvalidRequestError(
             "subject must refer to a Patient who is kept here, contain one, or tell his identifier and name"
         )
@@ -176,8 +181,5 @@ class FhirOrders:
 
 def _dates(value: str) -> str:
     """Return days as the worklist searches for them."""
-    (condition,) = searching.day("study_date")(value) or (None,)
-    if condition is None:
-        raise InvalidQueryError("there is no date")
-    low, high = condition.match.low or "", condition.match.high or ""
-    return low if low == high else f"{low}-{high}"
+    days = searching.days(value)
+    return days.low or "" if days.low == days.high else f"{days.low or ''}-{days.high or ''}"

@@ -28,6 +28,7 @@ STATES: Final[Mapping[str, StepState]] = {
     "revoked": StepState.DISCONTINUED,
     "entered-in-error": StepState.DISCONTINUED,
 }
+INTENTS: Final = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order"})
 _SEXES: Final = {gender: sex for sex, gender in values.GENDERS.items()}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _LENGTHS: Final = {"accession_number": 16, "patient_id": 64, "modality": 16, "station_name": 16}
@@ -60,6 +61,8 @@ def entry(order: Resource, patient: Mapping[str, str], before: Model | None = No
     Raises:
         InvalidRequestError: it says not when, or what is too long for the worklist.
     """
+    if order.get("intent") not in INTENTS:
+        raise InvalidRequestError(f"an order is what is kept here: intent is one of {', '.join(sorted(INTENTS))}")
     described = _described(order.get("code", {}))
     given: dict[str, Any] = {
         **patient,

@@ -129,7 +129,13 @@ def name(value: str, pattern: str = "*{}*") -> Conditions:
 
 def day(column: str) -> Read:
     """Read a date with its prefix."""
-    return lambda value: _range(column, None, value)
+    return lambda value: (Condition(BY_COLUMN[column], days(value)),)
+
+
+def days(value: str) -> Range:
+    """Read a date with its prefix as a range of days."""
+    found = _read(value)
+    return _days_within(found[1] or "eq", *_days(found))
 
 
 def moment(date_column: str, time_column: str) -> Read:
@@ -137,16 +143,21 @@ def moment(date_column: str, time_column: str) -> Read:
     return lambda value: _range(date_column, time_column, value)
 
 
-def _range(date_column: str, time_column: str | None, value: str) -> Conditions:
+def _read(value: str) -> re.Match[str]:
     found = _DATE.fullmatch(value)
     if found is None or "," in value:
         raise InvalidQueryError(f"{value[:40]!r} is no date such as ge2024-01-31, after eq, ge, le, gt or lt")
-    prefix, first, last = found[1] or "eq", *_days(found)
-    if prefix in {"ne", "sa", "eb", "ap"}:
-        raise InvalidQueryError(f"the prefix {prefix!r} is not supported: eq, ge, le, gt, lt")
+    if found[1] in {"ne", "sa", "eb", "ap"}:
+        raise InvalidQueryError(f"the prefix {found[1]!r} is not supported: eq, ge, le, gt, lt")
+    return found
+
+
+def _range(date_column: str, time_column: str, value: str) -> Conditions:
+    found = _read(value)
     attribute = BY_COLUMN[date_column]
-    if found[5] is None or time_column is None:
-        return (Condition(attribute, _days_within(prefix, first, last)),)
+    if found[5] is None:
+        return (Condition(attribute, days(value)),)
+    prefix, (first, _) = found[1] or "eq", _days(found)
     at = f"{found[5]}{found[6]}"
     if int(found[5]) > 23 or int(found[6]) > 59 or int(found[7] or 0) > 59:
         raise InvalidQueryError(f"{value[:40]!r} is no time of day")

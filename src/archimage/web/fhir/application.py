@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from archimage.errors import ArchimageError
 from archimage.logger import logger
 from archimage.web.dicomweb.parameters import Parameters
-from archimage.web.fhir import capability, imaging, ordering, outcomes
+from archimage.web.fhir import capability, imaging, ordering, outcomes, reporting, subscribing
 from archimage.web.fhir.calls import Call, Endpoint, FhirServices
 from archimage.web.fhir.forms import check_accepted
 from archimage.web.guarding import Guarded
@@ -27,7 +27,13 @@ async def _metadata(call: Call) -> Response:
     return call.answer(capability.statement(call.base, ENDPOINTS, imaging.INCLUDES))
 
 
-ENDPOINTS: Final = (Endpoint("GET", "/metadata", _metadata), *imaging.ENDPOINTS, *ordering.ENDPOINTS)
+ENDPOINTS: Final = (
+    Endpoint("GET", "/metadata", _metadata),
+    *imaging.ENDPOINTS,
+    *ordering.ENDPOINTS,
+    *reporting.ENDPOINTS,
+    *subscribing.ENDPOINTS,
+)
 
 
 def build(services: FhirServices, permits: Permits, *, body_timeout_s: float) -> ASGIApp:

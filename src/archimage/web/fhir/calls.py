@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from archimage.errors import ExcessiveRequestError, InvalidRequestError
-from archimage.services.fhir.archive import FhirArchive
 from archimage.services.fhir.ids import Resource
-from archimage.services.fhir.ordering import FhirOrders
+from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.conditional import is_current
 from archimage.web.dicomweb.parameters import Parameters
@@ -34,8 +33,7 @@ Returned = TypeVar("Returned")
 class FhirServices:
     """The use cases that resources stand on; quick are the threads for what blocks."""
 
-    archive: FhirArchive
-    orders: FhirOrders
+    fhir: FhirUseCases
     quick: WorkerThreads
     public_url: str
 
@@ -123,14 +121,19 @@ def read(body: bytes, kind: str) -> Resource:
         raise InvalidRequestError(f"the body is no JSON: {error}") from None
     if not isinstance(found, dict) or found.get("resourceType") != kind:
         raise InvalidRequestError(f"the body must be a resource of type {kind}")
-    _check_depth(found)
+    _check_shape(found)
     return found
 
 
-def _check_depth(found: object) -> None:
-    """Raise InvalidRequestError where parts lie deeper within each other than any resource needs."""
+def _check_shape(found: object) -> None:
+    """Raise InvalidRequestError where parts lie deeper than any resource needs, or a property is null, as none may be.
+
+    What validates resources would take a null for a value.
+    """
     layer = [found]
     for _ in range(MAX_DEPTH):
+        if any(value is None for one in layer if isinstance(one, dict) for value in one.values()):
+            raise InvalidRequestError("a property of the resource is null")
         layer = [
             part
             for one in layer

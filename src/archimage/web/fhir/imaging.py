@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from archimage.errors import NotFoundError
 from archimage.model.hashed import Named
-from archimage.services.fhir import endpoints, patients, studies
-from archimage.services.fhir.archive import Found
+from archimage.services.fhir import endpoints
+from archimage.services.fhir.archive import PATIENT_PARAMETERS, STUDY_PARAMETERS, Found
 from archimage.services.fhir.ids import Resource
 from archimage.services.fhir.searching import split, token
 from archimage.web.dicomweb.resources import SERVICE_ROOT
@@ -17,33 +17,31 @@ from archimage.web.fhir.calls import Call, Endpoint
 from archimage.web.management import FHIR
 from archimage.web.marks import NAMED
 
-PATIENT_PARAMETERS: Final = ("_id", *patients.PARAMETERS)
-STUDY_PARAMETERS: Final = (*studies.PARAMETERS, "patient", "subject", "patient.identifier")
 ENDPOINT_PARAMETERS: Final = ("_id", "connection-type", "status")
 INCLUDES: Final = ("ImagingStudy:patient", "ImagingStudy:subject", "ImagingStudy:endpoint")
 
 
 async def _patient(call: Call) -> Response:
-    found = await call.run(call.services.archive.patient, call.variable("id"))
+    found = await call.run(call.services.fhir.archive.patient, call.variable("id"))
     call.request.scope[NAMED] = Named((found["identifier"][0]["value"],))
     return call.answer(found)
 
 
 async def _patients(call: Call) -> Response:
     searching = bundles.read(call, PATIENT_PARAMETERS)
-    found = await call.run(call.services.archive.patients, searching.asked)
+    found = await call.run(call.services.fhir.archive.patients, searching.asked)
     return bundles.bundle(call, "Patient", searching, Found((), found.total) if searching.only_count else found)
 
 
 async def _study(call: Call) -> Response:
-    found = await call.run(call.services.archive.study, call.variable("id"))
+    found = await call.run(call.services.fhir.archive.study, call.variable("id"))
     call.request.scope[NAMED] = Named(("", found["id"]))
     return call.answer(found)
 
 
 async def _studies(call: Call) -> Response:
     searching = bundles.read(call, STUDY_PARAMETERS, INCLUDES)
-    archive = call.services.archive
+    archive = call.services.fhir.archive
     if searching.only_count:
         total = await call.run(archive.count_studies, searching.asked)
         return bundles.bundle(call, "ImagingStudy", searching, Found((), total))
@@ -57,7 +55,7 @@ def _included(call: Call, include: frozenset[str], found: Found) -> list[Resourc
     beside: list[Resource | None] = []
     if include & {"ImagingStudy:patient", "ImagingStudy:subject"}:
         first = bundles.unique(found.resources, lambda study: study["subject"].get("reference", ""))
-        beside += map(call.services.archive.patient_of, first)
+        beside += map(call.services.fhir.archive.patient_of, first)
     if "ImagingStudy:endpoint" in include and found.resources:
         beside += (_made(call, name) for name in endpoints.OF_STUDIES)
     return bundles.unique(beside, lambda one: f"{one['resourceType']}/{one['id']}")

@@ -20,13 +20,13 @@ _EXISTING: Final = "if-none-exist"
 
 
 async def _get(call: Call) -> Response:
-    found, changed_at = await call.run(call.services.orders.get, call.variable("id"))
+    found, changed_at = await call.run(call.services.fhir.orders.get, call.variable("id"))
     return call.answer(found, changed_at=changed_at)
 
 
 async def _search(call: Call) -> Response:
     searching = bundles.read(call, PARAMETERS)
-    found = await call.run(call.services.orders.search, searching.asked)
+    found = await call.run(call.services.fhir.orders.search, searching.asked)
     return bundles.bundle(call, ordering.KIND, searching, Found((), found.total) if searching.only_count else found)
 
 
@@ -34,12 +34,12 @@ async def _add(call: Call) -> Response:
     order = await call.run(validation.validated, await call.resource(ordering.KIND), ordering.KIND)
     asked = call.request.headers.get(_EXISTING)
     if asked is not None:
-        there = await call.run(call.services.orders.search, _asked(asked))
+        there = await call.run(call.services.fhir.orders.search, _asked(asked))
         if there.total > 1:
             return failure(412, "more than one order meets If-None-Exist.", "Ask for fewer.")
         if there.total:
             return call.answer(there.resources[0])
-    return call.made(*await call.run(call.services.orders.add, order))
+    return call.made(*await call.run(call.services.fhir.orders.add, order))
 
 
 def _asked(condition: str) -> Asked:
@@ -54,7 +54,7 @@ async def _change(call: Call) -> Response:
     order, name = await call.resource(ordering.KIND), call.variable("id")
     check_id(order, name)
     order = await call.run(validation.validated, order, ordering.KIND)
-    changed, changed_at = await call.run(call.services.orders.change, name, order)
+    changed, changed_at = await call.run(call.services.fhir.orders.change, name, order)
     return call.answer(changed, changed_at=changed_at)
 
 
