@@ -69,12 +69,10 @@ _NAMES: Mapping[str, str] = {
     MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
     MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
     INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
-<<<<<<< HEAD
     UPS_PUSH: "Unified Procedure Step - Push",
     UPS_WATCH: "Unified Procedure Step - Watch",
     UPS_PULL: "Unified Procedure Step - Pull",
     UPS_QUERY: "Unified Procedure Step - Query",
-=======
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
     BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
@@ -83,7 +81,6 @@ _NAMES: Mapping[str, str] = {
     PRINT_JOB: "Print Job",
     PRINTER: "Printer",
     STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
->>>>>>> ups
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
