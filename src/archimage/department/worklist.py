@@ -19,7 +19,7 @@ class WorklistPart(Part):
     def __init__(self, ground: Ground) -> None:
         settings = ground.config.worklist
         rules = WorklistRules(settings.expire_days, settings.forget_days, settings.max_entries, settings.stations)
-        self.service = WorklistService(WorklistTable(ground.kept.index), rules)
+        self.service = WorklistService(WorklistTable(ground.kept.grouped), rules)
         self._ground = ground
         self._files: WorklistDirectory | None = None
         if settings.directory:
