@@ -23,6 +23,7 @@ from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
+from archimage.index.objects import ObjectTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
@@ -59,6 +60,7 @@ from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService, configured
+from archimage.services.objects import ObjectService
 from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
@@ -177,6 +179,7 @@ class App:
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
         nodes = NodeService(configured(config.nodes), NodeTable(self.index), events.publish)
+        self.objects = ObjectService(ObjectTable(self.index), replace=config.storage.duplicates == "replace")
         store = self._store_service(intake, labels)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
@@ -331,6 +334,7 @@ class App:
             self.metering.meter,
             self.auditing.trail.check,
             StoreBounds(self.index, labels).check,
+            self.objects.begin,
         )
 
     def begin(self) -> None:

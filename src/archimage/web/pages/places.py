@@ -12,6 +12,7 @@ class Place(NamedTuple):
 
 
 DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place("Objects without a patient", "/objects", "Hanging protocols, color palettes, protocols, implant templates."),
     Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
     Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
 )
