@@ -24,6 +24,7 @@ DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
 COMMITMENT: Final = ROOT / "docs" / "commitment.md"
+OBJECTS: Final = ROOT / "docs" / "objects-without-patient.md"
 ADDRESS: Final = "127.0.0.1:8042"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -124,7 +125,7 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, COMMITMENT], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, COMMITMENT, OBJECTS], ids=lambda page: page.name)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)

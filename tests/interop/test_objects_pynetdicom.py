@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
@@ -14,15 +15,20 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.dsutils import encode
 
 from archimage.protocol import uids
+from archimage.protocol.items import PresentationContext
 from archimage.protocol.roots import OBJECT_ROOTS, ObjectRoot
+from archimage.services.objects import MAX_OBJECT_BYTES
 from tests.attacks.server import Server, running
+from tests.attacks.wire import Peer, request
 from tests.interop.peers import free_port
 
 _HANGING: Final = "1.2.840.10008.5.1.4.38.1"
 _PALETTE: Final = "1.2.840.10008.5.1.4.39.1"
 _DESTINATION: Final = "DESTINATION"
+_CONTEXT: Final = 1
 
 
 @pytest.fixture(scope="module")
@@ -114,15 +120,16 @@ def test_an_object_is_kept_once_and_another_one_of_its_uid_is_refused(server: Se
 
 def test_an_object_that_is_none_is_refused(server: Server) -> None:
     made = _object()
-    del made.SOPClassUID
-    association = _associate(server, _HANGING)
-    made.SOPClassUID = _PALETTE
-    made.file_meta.MediaStorageSOPClassUID = _HANGING
-    association.release()
-    ordinary = _associate(server, _PALETTE)
-    made.SOPInstanceUID = generate_uid()
-    assert ordinary.send_c_store(made).Status == 0
-    ordinary.release()
+    data = encode(made, is_implicit_vr=False, is_little_endian=True)
+    assert data is not None
+    contexts = [PresentationContext(_CONTEXT, _HANGING, (uids.EXPLICIT_VR_LITTLE_ENDIAN,))]
+    with Peer.associated(server.port, request(contexts)) as peer:
+        store = partial(peer.store, sop_class_uid=_HANGING, context_id=_CONTEXT)
+        assert store("1.2.3", data) == 0xA900
+        assert store(made.SOPInstanceUID, data[:-3]) == 0xC000
+        assert store(made.SOPInstanceUID, bytes(MAX_OBJECT_BYTES + 1)) == 0xA700
+        assert store(made.SOPInstanceUID, data) == 0
+        peer.release()
 
 
 @pytest.mark.parametrize("root", OBJECT_ROOTS, ids=lambda root: root.name)
