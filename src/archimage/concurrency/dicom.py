@@ -11,7 +11,7 @@ from archimage.imaging.process import WorkerSettings
 from archimage.net import dispatch, peers, session
 from archimage.net.scp import commitment
 from archimage.protocol.settings import AssociationSettings
-from archimage.services import attributes, commitment_messages, commitments, identifiers, matching
+from archimage.services import attributes, commitment_messages, commitments, identifiers, matching, objects
 from archimage.services import peers as asking
 
 _OWN: Final = AssociationSettings("")
@@ -123,6 +123,14 @@ ASSOCIATIONS: Final = (
         _ABORTED,
         session.SUB_OPERATION_TIMEOUT_S,
         unit="seconds",
+    ),
+    Entry(
+        "object without a patient",
+        "limit",
+        "data set of a hanging protocol, a color palette and the like",
+        "Answered 0xA700; nothing of it is kept.",
+        objects.MAX_OBJECT_BYTES,
+        unit="bytes",
     ),
     Entry(
         "objects of a commitment",

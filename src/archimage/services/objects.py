@@ -36,7 +36,7 @@ from archimage.services.modelmatching import Wanted, matches
 from archimage.services.store import Expected, Pieces
 
 MAX_OBJECT_BYTES: Final = 64 << 20
-MAX_SHOWN: Final = 1_000
+_MOST_SHOWN: Final = 1_000
 _LONGEST_VALUE: Final = 4_096
 _PAGE: Final = 100
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
@@ -121,7 +121,7 @@ class ObjectService:
         self, sop_class_uids: Sequence[str] = (), before: int | None = None, limit: int = 100
     ) -> Sequence[KeptObject]:
         """Return the newest, of some SOP classes and before an id where these are given."""
-        return self._table.find(sop_class_uids, before=before, limit=min(limit, MAX_SHOWN))
+        return self._table.find(sop_class_uids, before=before, limit=min(limit, _MOST_SHOWN))
 
     def get(self, sop_instance_uid: str) -> KeptObject:
         """Return one; NotFoundError where it is not kept."""
