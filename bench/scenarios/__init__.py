@@ -7,6 +7,7 @@ from bench.scenarios import (
     commitment,
     find,
     full_index,
+    hl7,
     idle,
     observing_cost,
     ohif,
@@ -47,13 +48,17 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_wado": web_transfer.web_wado,
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
+    "hl7": hl7.hl7,
     "ohif": ohif.ohif,
     "commitment": commitment.commitment,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
-_OF_DEPARTMENT = ("commitment",)
+_OF_DEPARTMENT = (
+    "commitment",
+    "hl7",
+)
 GROUPS: Mapping[str, Sequence[str]] = {
     "dimse": [
         name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))

@@ -14,28 +14,45 @@ from archimage.protocol.command import CommandField
 from archimage.protocol.items import ExtendedNegotiation
 from archimage.protocol.machine import State
 from archimage.protocol.negotiation import ANY, SupportedContext
+from archimage.protocol.roots import OBJECT_ROOTS
 from archimage.protocol.settings import AssociationSettings
 from archimage.protocol.status import Category, Service, Status, category, describe
 from archimage.protocol.uids import (
     APPLICATION_CONTEXT,
+    BASIC_ANNOTATION_BOX,
+    BASIC_COLOR_PRINT_MANAGEMENT_META,
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    INSTANCE_AVAILABILITY_NOTIFICATION,
     JPEG_2000_LOSSLESS,
+    MODALITY_WORKLIST_FIND,
+    MPPS,
+    MPPS_NOTIFICATION,
+    MPPS_RETRIEVE,
+    NON_PATIENT_STORAGE_SOP_CLASSES,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
     PATIENT_STUDY_ONLY_FIND,
     PATIENT_STUDY_ONLY_GET,
     PATIENT_STUDY_ONLY_MOVE,
+    PRESENTATION_LUT,
+    PRINT_JOB,
+    PRINTER,
     STORAGE_COMMITMENT_PUSH,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     TRANSFER_SYNTAXES,
+    UPS_PULL,
+    UPS_PUSH,
+    UPS_QUERY,
+    UPS_WATCH,
     VERIFICATION,
 )
-from scripts.conformance import commitment
+from scripts.conformance import commitment, performed
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -50,10 +67,38 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    MPPS: "Modality Performed Procedure Step",
+    MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
+    MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
+    INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
+    UPS_PUSH: "Unified Procedure Step - Push",
+    UPS_WATCH: "Unified Procedure Step - Watch",
+    UPS_PULL: "Unified Procedure Step - Pull",
+    UPS_QUERY: "Unified Procedure Step - Query",
+    MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
+    BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
+    BASIC_ANNOTATION_BOX: "Basic Annotation Box",
+    PRESENTATION_LUT: "Presentation LUT",
+    PRINT_JOB: "Print Job",
+    PRINTER: "Printer",
     STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
-_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
+_OF_OBJECTS: Mapping[str, str] = {
+    uid: f"{root.name.replace('-', ' ').title()} Information Model - {service}"
+    for root in OBJECT_ROOTS
+    for uid, service in ((root.find, "FIND"), (root.move, "MOVE"), (root.get, "GET"))
+}
+STORED: Mapping[str, str] = {**STORAGE_SOP_CLASSES, **NON_PATIENT_STORAGE_SOP_CLASSES}
+"""SOP classes of the Storage and Non-Patient Object Storage Service Classes."""
+_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
+
+_ONLY_TOLD: Mapping[str, tuple[str, str]] = {
+    MPPS_NOTIFICATION: ("no", "yes, as requestor"),
+    INSTANCE_AVAILABILITY_NOTIFICATION: ("yes", "no"),
+}
+"""What is told to nodes and not asked of this archive, with the roles of SCU and SCP."""
 
 _REFUSALS: Mapping[str, admission.Refusal] = {
     "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
@@ -123,21 +168,23 @@ _SERVICES = (
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
     ("Storage Commitment (N-ACTION)", None, CommandField.N_ACTION_RQ, commitment.CAUSES),
+    ("MPPS (N-CREATE, N-SET, N-GET)", None, CommandField.N_SET_RQ, performed.CAUSES),
 )
 
 
 def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
-    others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
+    others = [uid for uid in registry.contexts if uid not in STORED]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
-    stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
+    rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
+    stored = sum(uid in STORED for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
 
 
 def name(uid: str) -> str:
     """Return the name of a SOP class."""
-    return _NAMES.get(uid) or STORAGE_SOP_CLASSES[uid]
+    return _NAMES.get(uid) or _OF_OBJECTS.get(uid) or STORED[uid]
 
 
 def acceptor(registry: Registry, config: Config, association: AssociationSettings) -> Iterator[str]:
@@ -189,9 +236,9 @@ def _association_table(config: Config, association: AssociationSettings) -> str:
 
 
 def _contexts(registry: Registry) -> Iterator[tuple[str, ...]]:
-    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORAGE_SOP_CLASSES]
+    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORED]
     for context in registry.contexts.values():
-        if context.abstract_syntax not in STORAGE_SOP_CLASSES:
+        if context.abstract_syntax not in STORED:
             yield code(context.abstract_syntax), name(context.abstract_syntax), _syntaxes(context), _roles(context)
     kinds = {(_syntaxes(context), _roles(context)) for context in stored}
     yield from (("every SOP class of Annex A", "Storage", *kind) for kind in sorted(kinds))
@@ -274,7 +321,12 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
-        ONLINE. Priority is not heeded.""",
+        ONLINE. Priority is not heeded.
+
+        Of the modality worklist entries are kept whole, and each public attribute, at whatever depth, is matched and
+        returned (PS3.4 Table K.6-1); keys of a sequence are met by one and the same item. Steps that are completed,
+        discontinued or past (`worklist.expire_days`) are not told. With `worklist.own_station` a query that names no
+        station is for the calling AE title.""",
     "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to nodes that
         stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
         associations that the archive opens. An object goes out as it is stored; where the
@@ -286,6 +338,7 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
     "Storage Commitment (N-ACTION)": commitment.BEHAVIOUR,
+    "MPPS (N-CREATE, N-SET, N-GET)": performed.BEHAVIOUR,
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
@@ -136,9 +137,11 @@ def test_pynetdicom_reports_what_it_does_and_reads_it_back(tmp_path: Path) -> No
         status, _ = association.send_n_set(_dataset(ended(["1.2"])), MPPS, "1.2.3.10")
         assert status.Status == 0x0112
         status, found = association.send_n_get([], MPPS_RETRIEVE, "1.2.3.9")
+        assert found is not None
         assert (status.Status, found.PerformedProcedureStepStatus, found.PatientName) == (0, "COMPLETED", "Demo^MR")
         assert found.PerformedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSOPInstanceUID == "1.2.3.4.1.1"
-        status, found = association.send_n_get([0x00400252, 0x00080018], MPPS_RETRIEVE, "1.2.3.9")
+        status, found = association.send_n_get([Tag(0x00400252), Tag(0x00080018)], MPPS_RETRIEVE, "1.2.3.9")
+        assert found is not None
         assert (status.Status, len(found), found.PerformedProcedureStepStatus) == (0x0107, 1, "COMPLETED")
         status, _ = association.send_n_get([], MPPS_RETRIEVE, "1.2.3.10")
         assert status.Status == 0x0112

@@ -5,11 +5,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
@@ -66,7 +68,9 @@ class Modality:
         self.context = context
         self.reports: list[tuple[int, Dataset]] = []
 
-    def create(self, sop_class: str, uid: str | None, ds: Dataset, context: str = "") -> tuple[int, Dataset | None]:
+    def create(
+        self, sop_class: str, uid: str | None, ds: Dataset | None, context: str = ""
+    ) -> tuple[int, Dataset | None]:
         """Make an instance."""
         status, told = self.association.send_n_create(ds, sop_class, uid, meta_uid=self._meta(context))
         return status.Status, told
@@ -94,7 +98,7 @@ class Modality:
 
     def begin(self, **values: Any) -> int:
         """Make the film session."""
-        return self.create(uids.BASIC_FILM_SESSION, SESSION_UID, item(**values))[0]
+        return self.create(uids.BASIC_FILM_SESSION, SESSION_UID, item(**values) if values else None)[0]
 
     def film(self, display_format: str = r"STANDARD\1,1", **more: Any) -> tuple[int, list[str]]:
         """Make a film box; return the status, and the image boxes."""
@@ -181,6 +185,17 @@ class Films:
         with urlopen(request, timeout=20) as answer:  # noqa: S310
             found: dict[str, Any] = orjson.loads(answer.read())
             return found
+
+    def refusal(self, uid: str, deed: str) -> int:
+        """Return the status with which something is refused."""
+        with pytest.raises(HTTPError) as refused:
+            self.post(uid, deed)
+        refused.value.close()
+        return refused.value.code
+
+    def remove(self, uid: str) -> None:
+        """Forget a print job."""
+        urlopen(Request(f"{self._url}/{uid}", method="DELETE"), timeout=20).close()  # noqa: S310 - ours
 
     def _get(self, path: str) -> bytes:
         with urlopen(self._url + path, timeout=20) as answer:  # noqa: S310

@@ -210,13 +210,13 @@ def test_of_two_who_change_it_at_once_both_are_heard(index: SqliteIndex) -> None
             found = super().get(sop_instance_uid)
             if found is not None and not self.raced:
                 self.raced = True
-                steps.change(UID, made(attribute(0x00400255, "by another")))
+                other.change(UID, made(attribute(0x00400255, "by another")))
             return found
 
-    steps = MppsService(PerformedStepTable(index), Receivers(), lambda: None)
-    steps.create(UID, step())
+    other = MppsService(PerformedStepTable(index), Receivers(), lambda: None)
+    other.create(UID, step())
     MppsService(Racing(index), Receivers(), lambda: None).change(UID, made(attribute(0x00400254, "by one")))
-    kept = steps.get(UID)
+    kept = other.get(UID)
     assert (text(kept.dataset, 0x00400254), text(kept.dataset, 0x00400255), kept.revision) == (
         "by one",
         "by another",

@@ -28,7 +28,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 def listen(client: Client, ae_title: str, **more: Any) -> ClientConnection:
     """Open the connection of a subscriber."""
-    return connect(f"ws://127.0.0.1:{client.port}/dicom-web/subscribers/{ae_title}", open_timeout=10, **more)
+    address = f"ws://127.0.0.1:{client.port}/dicom-web/subscribers/{ae_title}"
+    connection: ClientConnection = connect(address, open_timeout=10, **more)
+    return connection
 
 
 def heard(connection: ClientConnection) -> tuple[str, int, str]:

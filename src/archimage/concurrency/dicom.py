@@ -11,7 +11,16 @@ from archimage.imaging.process import WorkerSettings
 from archimage.net import dispatch, peers, session
 from archimage.net.scp import commitment
 from archimage.protocol.settings import AssociationSettings
-from archimage.services import attributes, commitment_messages, commitments, identifiers, matching, objects
+from archimage.services import (
+    attributes,
+    commitment_messages,
+    commitments,
+    identifiers,
+    matching,
+    objects,
+    worklist_entries,
+    worklist_files,
+)
 from archimage.services import peers as asking
 
 _OWN: Final = AssociationSettings("")
@@ -190,6 +199,28 @@ QUERIES: Final = (
         "matches that one query may return",
         "C-FIND sends so many, then 0xA700; DICOMweb answers so many, and a Warning says how many more there are.",
         setting="query.max_results",
+    ),
+    Entry(
+        "entries of the worklist",
+        "limit",
+        "scheduled steps that are kept",
+        "Further ones are refused, to people with 507; what has long expired makes room every hour.",
+        setting="worklist.max_entries",
+    ),
+    Entry(
+        "entry of the worklist",
+        "limit",
+        "length of one scheduled step",
+        "It is refused.",
+        worklist_entries.MAX_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "files of the worklist",
+        "limit",
+        "worklist files of `worklist.directory`",
+        "Further ones, by name, are not looked at.",
+        worklist_files.MAX_FILES,
     ),
     Entry(
         "identifier",

@@ -69,6 +69,13 @@ THREADS: Final = (
         deliveries.THREADS,
     ),
     Entry(
+        "worklist files",
+        "threads",
+        "looks at the files of `worklist.directory`, where one is set",
+        "New files are taken a little later.",
+        1,
+    ),
+    Entry(
         "commit",
         "threads",
         "look at objects that storage commitment is asked for, a transaction each",

@@ -29,13 +29,13 @@ class Department:
     def __init__(self, config: Config, kept: Kept, services: Services, tls: TlsContext) -> None:
         with ExitStack() as opened:
             calls = NodeCalls(config.dicom.ae_title, LoopThread("department"), tls)
-            table = DeliveryTable(kept.index)
+            table = DeliveryTable(kept.grouped)
             self.deliveries = DeliveryService(table)
             opened.callback(self.deliveries.close)
             opened.callback(calls.close)  # before what waits for calls
             ground = Ground(config, kept, services, calls, table, self.deliveries, opened)
             self.worklist = WorklistPart(ground)
-            self.performed = PerformedPart(ground)
+            self.performed = PerformedPart(ground, self.worklist.service)
             self.commitment = CommitmentPart(ground)
             self.printing = PrintPart(ground)
             self.procedures = ProceduresPart(ground)

@@ -30,5 +30,5 @@ class PrintPart(Part):
         return (scp.service(self.service, executor),) if self._enabled else ()
 
     def start(self) -> None:
-        """Sweep what is left of sessions that ended with their process."""
+        """Forget films that are too old, or of which a crash has left no job."""
         self.service.start()

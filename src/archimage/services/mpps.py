@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 import orjson
 
-from archimage.errors import NotFoundError, OutOfResourcesError, RefusedOperationError
+from archimage.errors import ArchimageError, NotFoundError, OutOfResourcesError, RefusedOperationError
+from archimage.logger import logger
 from archimage.model.deliveries import Delivery
 from archimage.model.ids import check_uid
 from archimage.model.mpps import (
@@ -48,6 +49,7 @@ _EVENTS: Final[Mapping[StepState, int]] = {
 }
 _UPDATED: Final = 4
 _TRIES: Final = 10
+_log = logger("dimse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class MppsService:
         self._wake = wake
         self._now = now
         self.listeners: list[Listener] = []
+        self.told: Listener = lambda _: None
+        """Hears of each change once: the audit trail."""
 
     def create(self, uid: str, dataset: Model, source_ae_title: str = "") -> PerformedStep:
         """Make a step that is in progress; without a UID it gets one here.
@@ -173,6 +177,13 @@ class MppsService:
         """Count steps by state."""
         return {state.value: count for state, count in self._table.counts()}
 
+    def remind(self, since: float) -> None:
+        """Have those hear again who hear of changes, of what changed since a time: a process may have died before."""
+        steps = self._table.find(StepFilter(limit=MAX_SHOWN))
+        for step in sorted(steps, key=lambda one: one.changed_at):
+            if step.changed_at >= since:
+                self._hear(step)
+
     def _changed(self, known: PerformedStep, model: Model, references: Sequence[Reference]) -> PerformedStep:
         state = rules.state_of(model)
         is_awaited = state.is_final and references and self._receivers.availability
@@ -197,8 +208,16 @@ class MppsService:
 
     def _told(self, step: PerformedStep) -> None:
         self._wake()
+        self._hear(step)
+        self.told(step)
+
+    def _hear(self, step: PerformedStep) -> None:
+        """Tell those who hear of changes; what goes wrong there takes nothing back."""
         for listener in self.listeners:
-            listener(step)
+            try:
+                listener(step)
+            except ArchimageError as error:
+                _log.warning("a step was not heard of", sop_instance_uid=step.sop_instance_uid, reason=str(error))
 
 
 def keys_of(model: Model) -> StepKeys:

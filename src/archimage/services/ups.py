@@ -19,11 +19,12 @@ from archimage.model.ups import StepState, UpsEvent, Workitem
 from archimage.protocol.status import Status
 from archimage.protocol.uids import UPS_FILTERED_GLOBAL_SUBSCRIPTION, UPS_GLOBAL_SUBSCRIPTION
 from archimage.services import modelmatching, scoped, ups_events
-from archimage.services.datasets import Model, attribute, is_empty, items, text
+from archimage.services.datasets import Model, attribute, is_empty, items, made, text
 from archimage.services.deliveries import DeliveryService
 from archimage.services.grouping import GroupCommit
 from archimage.services.modelmatching import Wanted
 from archimage.services.ups_events import ASSIGNING, Listening, Told
+from archimage.services.ups_making import DISCONTINUED, code
 from archimage.services.ups_rules import (
     CANCELLED_AT,
     PROGRESS,
@@ -49,7 +50,6 @@ UNKNOWN: Final = 0xC307
 NOT_APPROPRIATE: Final = 0xC314
 _GLOBAL: Final = frozenset({UPS_GLOBAL_SUBSCRIPTION, UPS_FILTERED_GLOBAL_SUBSCRIPTION})
 _SEARCHED: Final = {"00741000": "states", "00080018": "uids", "00100020": "patient_id", "00741202": "label"}
-_UNSPECIFIED: Final = ("110513", "DCM", "Discontinued for unspecified reason")
 Result = TypeVar("Result")
 
 
@@ -244,18 +244,10 @@ class UpsService:
     def _cancelled(self, item: Workitem, asked: Model) -> Model:
         """Return the data set of a work item that the archive itself cancels, as somebody has asked."""
         before = items(dict(item.model), PROGRESS)
-        code = dict(
-            attribute(tag, value) for tag, value in zip((0x00080100, 0x00080102, 0x00080104), _UNSPECIFIED, strict=True)
-        )
         given = {f"{tag:08X}": asked[f"{tag:08X}"] for tag in (REASON, REASON_CODES) if not is_empty(asked, tag)}
-        reasons = dict([attribute(REASON_CODES, code)])
-        progress = {
-            **(before[0] if before else {}),
-            **dict([attribute(CANCELLED_AT, self.date_time())]),
-            **reasons,
-            **given,
-        }
-        return {**item.model, **dict([attribute(PROGRESS, progress)])}
+        why = made(attribute(CANCELLED_AT, self.date_time()), attribute(REASON_CODES, code(*DISCONTINUED)))
+        progress = {**(before[0] if before else {}), **why, **given}
+        return {**item.model, **made(attribute(PROGRESS, progress))}
 
     def kept(self, writer: WorkitemWriter, uid: str) -> Workitem:
         """Return a work item within a change; RefusedOperationError where there is none."""

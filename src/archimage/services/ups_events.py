@@ -90,6 +90,19 @@ def _key(name: str, found: Mapping[str, Any]) -> Key:
     return Key(tag, found["vr"], "\\".join(texts({name: dict(found)}, tag)))
 
 
+def keys_model(keys: Sequence[Key]) -> Model:
+    """Return the keys of a query as a data set: the other way round."""
+    model: Model = {}
+    for key in keys:
+        values: list[object] = list(key.value.split("\\"))
+        if key.vr == "SQ":
+            values = list(map(keys_model, key.items))
+        elif key.vr == "PN":
+            values = [{"Alphabetic": value} for value in key.value.split("\\")]
+        model[f"{key.tag:08X}"] = {"vr": key.vr, "Value": values} if any(values) else {"vr": key.vr}
+    return model
+
+
 def fits(item: Workitem, keys: str) -> bool:
     """Tell whether a work item is of those that a filter asks for."""
     try:

@@ -35,7 +35,7 @@ DEFAULT_LABEL: Final = "Default"
 """The Worklist Label of what comes without one."""
 
 _TYPE_1: Final = (PRIORITY, 0x00741204, 0x00404005, READINESS)
-_TYPE_2: Final = (
+TYPE_2: Final = (
     WORKLIST_LABEL, 0x00741210, STATIONS, 0x00404026, 0x00404027, 0x00404018, 0x00400400, 0x00404021,
     0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x00380010, 0x00380014, 0x00081080, 0x00081084,
     0x0040A370, PROGRESS, PERFORMED,
@@ -82,7 +82,7 @@ def created(model: Model, uid: str, now: str) -> tuple[Model, bool]:
     if full:
         raise refused(Status.INVALID_ATTRIBUTE_VALUE, f"a new work item has no value of {_named(full)}", *full)
     _check_values(model)
-    missing = [tag for tag in _TYPE_2 if f"{tag:08X}" not in model]
+    missing = [tag for tag in TYPE_2 if f"{tag:08X}" not in model]
     kept = {**model, **{f"{tag:08X}": {"vr": dictionary_vr(tag)} for tag in missing}}
     for tag in (STATE, TRANSACTION_UID):
         kept.pop(f"{tag:08X}", None)

@@ -15,6 +15,7 @@ from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
+from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
@@ -38,6 +39,8 @@ from archimage.services.worklist import WorklistService
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
+FHIR: Final = "/fhir"
+"""Where FHIR stands."""
 UPLOAD: Final = "/upload"
 """Address below it that takes bodies of any length."""
 MAX_BODY_BYTES: Final = 1 << 20
@@ -63,6 +66,8 @@ class MessagingServices:
     inbox: Inbox
     reports: ReportService
     patients: PatientService
+    fhir: FhirUseCases | None
+    """None where it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)

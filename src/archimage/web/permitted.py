@@ -20,7 +20,7 @@ from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import UNPROVED
-from archimage.web.management import ROOT
+from archimage.web.management import FHIR, ROOT
 from archimage.web.metrics import PATH as METRICS
 
 Free = Literal["free", "own", "known"]
@@ -32,6 +32,17 @@ _NOTHING: Final = Grant(within=((),))
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
 _WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/performed-steps"): Operation.WORKLIST,
+    ("POST", "/performed-steps"): Operation.WORKLIST,
+    ("GET", "/performed-steps/counts"): Operation.WORKLIST,
+    ("GET", "/performed-steps/{step_uid}"): Operation.WORKLIST,
+    ("PATCH", "/performed-steps/{step_uid}"): Operation.WORKLIST,
+    ("POST", "/performed-steps/{step_uid}/discontinue"): Operation.WORKLIST,
+    ("GET", "/deliveries"): _ADMINISTER,
+    ("GET", "/deliveries/counts"): _ADMINISTER,
+    ("GET", "/deliveries/{number}"): _ADMINISTER,
+    ("POST", "/deliveries/{number}/retry"): _ADMINISTER,
+    ("DELETE", "/deliveries/{number}"): _ADMINISTER,
     ("GET", "/worklist"): Operation.WORKLIST,
     ("POST", "/worklist"): Operation.WORKLIST,
     ("GET", "/worklist/{key}"): Operation.WORKLIST,
@@ -147,6 +158,8 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/query": _QUERY,
     "/activity": "known",
     "/changes": Operation.MODIFY,
+    "/performed-steps": Operation.WORKLIST,
+    "/deliveries": _ADMINISTER,
     "/commitments": _ADMINISTER,
     "/objects": _QUERY,
     "/print": Operation.PRINT,
@@ -155,6 +168,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
     "/department": "known",
+    "/worklist": Operation.WORKLIST,
     "/docs": "known",
     "/static/{version}/{name}": "free",
     "/ohif": "free",
@@ -179,6 +193,27 @@ _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", "/tools/find"): _QUERY,
     ("POST", "/tools/lookup"): _QUERY,
 }
+_FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/metadata"): "known",
+    ("GET", "/Patient"): _QUERY,
+    ("GET", "/Patient/{id}"): _QUERY,
+    ("GET", "/ImagingStudy"): _QUERY,
+    ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/ServiceRequest"): Operation.WORKLIST,
+    ("POST", "/ServiceRequest"): Operation.WORKLIST,
+    ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("PUT", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("GET", "/DiagnosticReport"): _QUERY,
+    ("POST", "/DiagnosticReport"): Operation.STORE,
+    ("GET", "/DiagnosticReport/{id}"): _QUERY,
+    ("GET", "/Subscription"): _ADMINISTER,
+    ("POST", "/Subscription"): _ADMINISTER,
+    ("GET", "/Subscription/{id}"): _ADMINISTER,
+    ("PUT", "/Subscription/{id}"): _ADMINISTER,
+    ("DELETE", "/Subscription/{id}"): _ADMINISTER,
+    ("GET", "/Endpoint"): "known",
+    ("GET", "/Endpoint/{id}"): "known",
+}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
@@ -186,6 +221,7 @@ _WHOLE: Final = frozenset(
         ("GET", f"{ROOT}/objects"),
         ("GET", f"{ROOT}/objects/{{sop_uid}}"),
         ("DELETE", f"{ROOT}/objects/{{sop_uid}}"),
+        ("GET", f"{ROOT}/performed-steps/counts"),
         ("GET", f"{ROOT}/changes"),
         ("GET", f"{ROOT}/changes/{{number}}"),
         ("POST", f"{ROOT}/changes/{{number}}/cancel"),
@@ -198,6 +234,7 @@ _WHOLE: Final = frozenset(
         ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
         ("POST", f"{_NODE}/query"),
         ("POST", f"{_NODE}/retrieve"),
+        *((method, f"{FHIR}{route}") for (method, route) in _FHIR if route.startswith("/Subscription")),
     }
 )
 """What is of no part of the archive, and so for nobody who was granted a part alone."""
@@ -209,6 +246,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
     if route.startswith(ROOT):
         found = _API.get((method, route.removeprefix(ROOT)))
         return found or _NODES.get((method, route))
+    if route.startswith(FHIR):
+        return _FHIR.get((method, route.removeprefix(FHIR)))
     if (method, route) in _DICOMWEB:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:

@@ -47,6 +47,10 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/worklist",
+    "/performed-steps",
+    "/deliveries",
+    "/print",
     "/docs",
 )
 

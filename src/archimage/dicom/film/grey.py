@@ -22,8 +22,8 @@ _STEPS: Final = (
     71.498068, 94.593053, 41.912053, 9.8247004, 0.28175407, -1.1878455, -0.18014349, 0.14710899, -0.017046845,
 )  # fmt: skip
 """Just noticeable differences by the common logarithm of a luminance, from the constant term on (PS3.14 §7.1)."""
-_LEAST_CD: Final = 0.05
-_MOST_CD: Final = 3_993.4
+_DIMMEST_CD: Final = 0.05
+_BRIGHTEST_CD: Final = 3_993.4
 
 
 class Paper:
@@ -54,7 +54,7 @@ class Paper:
 
     def _steps(self, densities: Reals) -> Reals:
         luminances = self._film.reflected + self._film.illumination * 10 ** (-densities / 100)
-        logarithms = np.log10(np.clip(luminances, _LEAST_CD, _MOST_CD))
+        logarithms = np.log10(np.clip(luminances, _DIMMEST_CD, _BRIGHTEST_CD))
         return np.asarray(np.polynomial.polynomial.polyval(logarithms, _STEPS), np.float64)
 
     def _shades(self, steps: Reals) -> Shades:

@@ -27,6 +27,14 @@ def bind_films(options: dict[str, Any], data: Sequence[memoryview]) -> tuple[dic
     return {}, encode_pdf([Image.open(io.BytesIO(film)) for film in data], options["dpi"])
 
 
+def film_pixels(options: dict[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
+    """Return the pixels of a picture for an image box: a byte each or, with `colour`, three."""
+    (png,) = data
+    with Image.open(io.BytesIO(png)) as opened:
+        picture = opened.convert("RGB" if options["colour"] else "L")
+    return {"rows": picture.height, "columns": picture.width}, picture.tobytes()
+
+
 def film_object(options: dict[str, Any], data: Sequence[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Make a DICOM object, without file meta information, of a film; options are those of `Identity` and `dpi`."""
     (film,) = data

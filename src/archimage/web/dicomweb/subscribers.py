@@ -8,7 +8,6 @@ Ref: PS3.18 §11.10 to §11.13, §8.10.4 (sending events), §8.10.5 (their form)
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -24,8 +23,8 @@ from archimage.model.ids import is_ae_title
 from archimage.model.ups import Door, KeptEvent
 from archimage.protocol.uids import UPS_PUSH
 from archimage.services.datasets import Model
-from archimage.services.identifiers import Key
 from archimage.services.qido import keys_of, parse_path
+from archimage.services.ups_events import keys_model
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter, Resource
 from archimage.web.dicomweb.workitems import answering, headers
 from archimage.web.errors import status_report
@@ -76,19 +75,7 @@ def _filter(request: DicomWebRequest) -> Model:
     for part in request.query.split("filter"):
         name, _, value = part.partition("=")
         pairs.append((name, value))
-    return _as_model(keys_of([(parse_path(name), value) for name, value in pairs], ()))
-
-
-def _as_model(keys: Sequence[Key]) -> Model:
-    model: Model = {}
-    for key in keys:
-        values: list[object] = list(key.value.split("\\"))
-        if key.items:
-            values = list(map(_as_model, key.items))
-        elif key.vr == "PN":
-            values = [{"Alphabetic": value} for value in key.value.split("\\")]
-        model[f"{key.tag:08X}"] = {"vr": key.vr, "Value": values}
-    return model
+    return keys_model(keys_of([(parse_path(name), value) for name, value in pairs], ()))
 
 
 # Events
