@@ -57,6 +57,8 @@ class DepartmentServices:
     commitments: CommitmentRecords
     printing: PrintService
     procedures: Procedures
+    fhir: FhirUseCases | None
+    """None where it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,6 @@ class MessagingServices:
     inbox: Inbox
     reports: ReportService
     patients: PatientService
-    fhir: FhirUseCases | None
-    """None where it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)
