@@ -231,7 +231,7 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels)
+        kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels, self.objects)
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
         opened.callback(self.department.close)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import encode
@@ -23,6 +23,7 @@ from archimage.protocol.roots import OBJECT_ROOTS, ObjectRoot
 from archimage.services.objects import MAX_OBJECT_BYTES
 from tests.attacks.server import Server, running
 from tests.attacks.wire import Peer, request
+from tests.interop.committing import Asker, ask, asking
 from tests.interop.peers import free_port
 
 _HANGING: Final = "1.2.840.10008.5.1.4.38.1"
@@ -181,10 +182,21 @@ def test_an_object_is_listed_and_deleted(server: Server) -> None:
     assert _call(server, f"/objects/{made.SOPInstanceUID}")[0] == 404
 
 
+def test_they_are_committed_to(server: Server) -> None:
+    made, asker = _object(name="To rely on"), Asker("WORKSTATION")
+    assert _store(server, made) == [0]
+    with asker.associated(server.port) as association:
+        assert ask(association, asking((_HANGING, made.SOPInstanceUID), (_PALETTE, "1.2.3"))) == 0
+        event, told = asker.told()
+    assert (event, [one.ReferencedSOPInstanceUID for one in told.ReferencedSOPSequence]) == (2, [made.SOPInstanceUID])
+    assert [one.FailureReason for one in told.FailedSOPSequence] == [0x0112]
+
+
 def test_our_commands_store_and_find_them(server: Server, tmp_path: Path) -> None:
     made = _object(name="By command")
     file = tmp_path / "hanging.dcm"
-    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = _HANGING, made.SOPInstanceUID
+    made.file_meta.MediaStorageSOPClassUID = UID(_HANGING)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     made.save_as(file, enforce_file_format=True)
     where = ["127.0.0.1", str(server.port), "--json"]
     command = [sys.executable, "-m", "archimage"]

@@ -130,6 +130,14 @@ class ObjectService:
             raise _absent()
         return found
 
+    def verified(self, sop_instance_uid: str) -> tuple[str, bool] | None:
+        """Return the SOP class of an object that is kept, and whether its bytes are those that came; else None."""
+        kept = self._table.get(sop_instance_uid)
+        data = None if kept is None else self._table.data(sop_instance_uid)
+        if kept is None or data is None:
+            return None
+        return kept.sop_class_uid, xxhash.xxh3_128(data).digest() == kept.digest
+
     def remove(self, sop_instance_uid: str) -> None:
         """Forget one; NotFoundError where it is not kept."""
         if not self._table.remove(sop_instance_uid):
