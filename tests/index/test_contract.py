@@ -11,6 +11,7 @@ from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
+from archimage.index.objects import ObjectTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -27,6 +28,7 @@ from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
+from tests.contract.objects_contract import ObjectsContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.worklist_contract import WorklistContract
 
@@ -69,6 +71,15 @@ class TestSqliteWorklist(WorklistContract):
     def worklist(self, index: SqliteIndex) -> WorklistTable:
         """Return the empty table."""
         return WorklistTable(index)
+
+
+class TestSqliteObjects(ObjectsContract):
+    """Objects without a patient."""
+
+    @pytest.fixture
+    def objects(self, index: SqliteIndex) -> ObjectTable:
+        """Return the empty table."""
+        return ObjectTable(index)
 
 
 class TestSqliteNodes(NodesContract):

@@ -39,6 +39,7 @@ PAGES = (
     "/activity",
     "/changes",
     "/commitments",
+    "/objects",
     "/system",
     "/concurrency",
     "/access",
