@@ -10,6 +10,7 @@ from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
+from archimage.index.printjobs import PrintJobTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -25,6 +26,7 @@ from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
+from tests.contract.printjobs_contract import PrintJobsContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.worklist_contract import WorklistContract
 
@@ -53,6 +55,15 @@ class TestSqliteWorklist(WorklistContract):
     def worklist(self, index: SqliteIndex) -> WorklistTable:
         """Return the empty table."""
         return WorklistTable(index)
+
+
+class TestSqlitePrintJobs(PrintJobsContract):
+    """Print jobs."""
+
+    @pytest.fixture
+    def jobs(self, index: SqliteIndex) -> PrintJobTable:
+        """Return the empty table."""
+        return PrintJobTable(index)
 
 
 class TestSqliteNodes(NodesContract):
