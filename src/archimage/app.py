@@ -230,6 +230,7 @@ class App:
         kept = Kept(self.index, self.blobs, self.visible, self.pixels)
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
+        self.department.printing.service.told = self.auditing.service.printed
         opened.callback(self.department.close)
         telling = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         self.messaging = Messaging(self.config.hl7, self.index, self.changes, self.department.worklist.service, telling)

@@ -9,10 +9,12 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
+from archimage.net.conversation import RemoteNode
 from archimage.web.pages.application import SEGMENTS
-from tests.attacks.server import Server
+from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.printing.films import Films, modality
 
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
@@ -147,3 +149,16 @@ def test_peers_and_events(page: Page, server: Server) -> None:
         Peer.associated(server.port, request(calling="<img src=x>"))
     expect(page.locator("#events")).to_contain_text("<img src=x>")
     expect_text(page, "<img src=x>")
+
+
+def test_prints(page: Page, origin: str, server: Server) -> None:
+    with modality(RemoteNode("PACS_SCP", "127.0.0.1", server.port)) as printing:
+        printing.begin(FilmSessionLabel=HOSTILE)
+        printing.film()
+        _, job = printing.print()
+    assert wait_until(lambda: Films(origin).job(job)["state"] == "done", 30)
+    page.goto("/print")
+    expect_text(page)
+    page.get_by_role("button", name="Films").first.click()
+    expect(page.locator(".films img")).to_have_count(1)
+    expect_text(page)

@@ -71,8 +71,10 @@ def _ended(app: App, job: PrintJob) -> PrintJob:
 
 def test_a_job_that_was_not_made_is_made_by_the_next_start(tmp_path: Path) -> None:
     with _archive(tmp_path, begun=False) as app:
+        told: list[PrintJob] = []
+        _printing(app).told = told.append
         job = _printed(app)
-        assert _printing(app).get(job.uid) == job
+        assert [_printing(app).get(job.uid)] == told == [job]
         with pytest.raises(NotFoundError):
             _printing(app).picture(job.uid, 1)
     with _archive(tmp_path) as app:
