@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 
 from archimage.dicom.film.description import MAX_DENSITY, BoxImage, Film, PresentationLut
@@ -95,7 +94,7 @@ def test_an_image_fills_its_box_by_its_aspect(magnification: str) -> None:
 def test_an_image_of_a_requested_size_has_it_or_is_cut() -> None:
     image, pixels = _flat(255, requested_mm=50.8)
     rows, columns = np.nonzero(_painted(Film(_SHEET, images=(image,)), pixels))
-    assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (100, 100)
+    assert (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1) == (100, 100)
     cut = replace(image, requested_mm=10_000.0, behaviour="CROP")
     picture = _painted(Film(_SHEET, images=(cut,)), pixels)
     (box,) = _SHEET.boxes()
@@ -122,6 +121,6 @@ def test_a_film_goes_through_json_into_png_pdf_and_an_object() -> None:
     identity = {"sop_instance_uid": "2.25.1", "study_instance_uid": "2.25.2", "series_instance_uid": "2.25.3"}
     more = {"number": 1, "date": "20260101", "time": "120000", "label": "Demo", "station": "PRINTER", "dpi": 50}
     _, data = film_object(identity | more, [memoryview(png)])
-    ds = read_dataset(DicomBytesIO(data), is_implicit_VR=False, is_little_endian=True)
+    ds = read_dataset(io.BytesIO(data), is_implicit_VR=False, is_little_endian=True)
     assert (ds.Rows, ds.Columns, ds.SOPInstanceUID) == (*shown.shape, "2.25.1")
     assert ds.PixelData == shown.tobytes()
