@@ -129,6 +129,17 @@ def _worklist(page: Page) -> None:
     page.locator(".facts").wait_for()
 
 
+def _performed_steps(page: Page) -> None:
+    page.goto("/performed-steps")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".below .changed").first.wait_for()
+
+
+def _deliveries(page: Page) -> None:
+    page.goto("/deliveries")
+    page.locator("#rows tr").first.wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -149,6 +160,8 @@ SHOWN: Final = {
     "docs": ("docs", _docs),
     "department": ("department", _department),
     "worklist": ("worklist", _worklist),
+    "performed-steps": ("performed-steps", _performed_steps),
+    "deliveries": ("deliveries", _deliveries),
     "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

@@ -17,6 +17,7 @@ _PATHS = (
     *("/department", "/commitments"),
     "/department",
     "/worklist",
+    *("/performed-steps", "/deliveries"),
     "/print",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),

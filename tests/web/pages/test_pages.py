@@ -47,6 +47,8 @@ PAGES = (
     "/login",
     "/department",
     "/worklist",
+    "/performed-steps",
+    "/deliveries",
     "/print",
     "/docs",
 )
