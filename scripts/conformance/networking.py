@@ -82,7 +82,10 @@ _NAMES: Mapping[str, str] = {
     PRINTER: "Printer",
     STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
-_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
+_ASKED_FOR = frozenset(_NAMES) - {
+    *(PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY),
+    *(BASIC_ANNOTATION_BOX, PRESENTATION_LUT, PRINTER),
+}
 """What the commands of `archimage` ask peers for, beside storage."""
 
 _ONLY_TOLD: Mapping[str, tuple[str, str]] = {
