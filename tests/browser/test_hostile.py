@@ -13,14 +13,16 @@ from playwright.sync_api import Page, expect
 from archimage.dicom.encode import encode_elements
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import PresentationContext
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.datasets import attribute, made
 from archimage.services.deliveries import made as sent
 from archimage.web.pages.application import SEGMENTS
-from tests.attacks.server import Server
+from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
@@ -215,3 +217,16 @@ def test_peers_and_events(page: Page, server: Server) -> None:
         Peer.associated(server.port, request(calling="<img src=x>"))
     expect(page.locator("#events")).to_contain_text("<img src=x>")
     expect_text(page, "<img src=x>")
+
+
+def test_prints(page: Page, origin: str, server: Server) -> None:
+    with modality(RemoteNode("PACS_SCP", "127.0.0.1", server.port)) as printing:
+        printing.begin(FilmSessionLabel=HOSTILE)
+        printing.film()
+        _, job = printing.print()
+    assert wait_until(lambda: Films(origin).job(job)["state"] == "done", 30)
+    page.goto("/print")
+    expect_text(page)
+    page.get_by_role("button", name="Films").first.click()
+    expect(page.locator(".films img")).to_have_count(1)
+    expect_text(page)

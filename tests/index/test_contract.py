@@ -12,6 +12,7 @@ from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
+from archimage.index.printjobs import PrintJobTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -29,6 +30,7 @@ from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
+from tests.contract.printjobs_contract import PrintJobsContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.worklist_contract import WorklistContract
 
@@ -80,6 +82,14 @@ class TestSqliteObjects(ObjectsContract):
     def objects(self, index: SqliteIndex) -> ObjectTable:
         """Return the empty table."""
         return ObjectTable(index)
+
+
+class TestSqlitePrintJobs(PrintJobsContract):
+    """Print jobs."""
+
+    def jobs(self, index: SqliteIndex) -> PrintJobTable:
+        """Return the empty table."""
+        return PrintJobTable(index)
 
 
 class TestSqliteNodes(NodesContract):
