@@ -233,9 +233,8 @@ class App:
         self.department.performed.service.told = self.auditing.service.performed
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
-        self.messaging = Messaging(
-            self.config.hl7, kept.grouped, self.changes, self.department.worklist.service, telling
-        )
+        worklist = self.department.worklist.service
+        self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:
