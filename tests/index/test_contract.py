@@ -9,7 +9,9 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
+from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
+from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -24,6 +26,7 @@ from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
+from tests.contract.messages_contract import MessagesContract, PatientLinksContract, ReportsContract
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.worklist_contract import WorklistContract
@@ -53,6 +56,33 @@ class TestSqliteWorklist(WorklistContract):
     def worklist(self, index: SqliteIndex) -> WorklistTable:
         """Return the empty table."""
         return WorklistTable(index)
+
+
+class TestSqliteMessages(MessagesContract):
+    """HL7 messages."""
+
+    @pytest.fixture
+    def messages(self, index: SqliteIndex) -> MessageTable:
+        """Return the empty table."""
+        return MessageTable(index)
+
+
+class TestSqliteReports(ReportsContract):
+    """Reports."""
+
+    @pytest.fixture
+    def reports(self, index: SqliteIndex) -> ReportTable:
+        """Return the empty table."""
+        return ReportTable(index)
+
+
+class TestSqlitePatientLinks(PatientLinksContract):
+    """Links of patients."""
+
+    @pytest.fixture
+    def links(self, index: SqliteIndex) -> PatientLinkTable:
+        """Return the empty table."""
+        return PatientLinkTable(index)
 
 
 class TestSqliteNodes(NodesContract):
