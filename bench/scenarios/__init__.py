@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.harness import Bench
 from bench.scenarios import (
+    commitment,
     find,
     full_index,
     hl7,
@@ -49,15 +50,22 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_memory": web_transfer.web_memory,
     "hl7": hl7.hl7,
     "ohif": ohif.ohif,
+    "commitment": commitment.commitment,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
+_OF_DEPARTMENT = (
+    "commitment",
+    "hl7",
+)
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "hl7", "ohif", "pages_", *_OF_OPERATIONS))],
+    "dimse": [
+        name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))
+    ],
     "web": [name for name in ALL if name.startswith("web_")],
-    "department": ["hl7"],
     "viewer": ["ohif"],
+    "department": list(_OF_DEPARTMENT),
     "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
 }

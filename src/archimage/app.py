@@ -286,6 +286,7 @@ class App:
             **self.department.pools,
         }
         metering.watch_threads(self.pools)
+        metering.watch_deliveries(self.department.deliveries)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""

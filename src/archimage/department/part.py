@@ -61,5 +61,8 @@ class Part:
     def hear(self, event: InstanceStored) -> None:
         """Hear of an object that was stored, on the thread of the intake: nothing here may block."""
 
+    def take_over(self) -> None:
+        """Go on with what processes that are no more were at; called where this one is alone."""
+
     def start(self) -> None:
         """Begin what is done without being asked."""
