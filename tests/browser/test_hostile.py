@@ -13,10 +13,23 @@ from archimage.web.pages.application import SEGMENTS
 from tests.attacks.server import Server
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.hl7.sending import code, connected, message, pid, result, tell
 
 _SHOWN = "<script>alert(1)</script>"
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
+_SEEN = {
+    "",
+    "studies",
+    "viewer",
+    "upload",
+    "nodes",
+    "query",
+    "activity",
+    "changes",
+    "worklist",
+    "commitments",
+    "print",
+    "messages",
+}
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
@@ -112,6 +125,24 @@ def test_changes_and_the_dialogs_that_ask_for_them(page: Page, origin: str) -> N
     page.get_by_text("Correct…").click()
     page.get_by_role("button", name="Move to another patient").click()
     expect(page.locator(".choices").first).to_contain_text(_SHOWN)
+    expect_text(page)
+
+
+def test_messages_and_reports(page: Page, server: Server) -> None:
+    hostile = HOSTILE.replace("^", "")
+    with connected(server) as client:
+        tell(client, message("ADT^A08", hostile, pid("", hostile)))
+        about = result("HOSTILE", accession="HOSTILE", patient="HOSTILE")
+        assert code(tell(client, about.replace("Head CT", hostile).replace("Normal.", hostile))) == "AA"
+    page.goto("/messages")
+    expect_text(page)
+    page.get_by_role("button", name="Text").click()
+    expect(page.locator("pre")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#rows")).to_contain_text("2 tries")
+    page.goto(f"/studies/{HOSTILE_STUDY}")
+    expect(page.locator(".report")).to_contain_text(_SHOWN)
     expect_text(page)
 
 

@@ -46,6 +46,7 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/messages",
     "/worklist",
     "/performed-steps",
     "/deliveries",
