@@ -10,9 +10,11 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
+from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
 from archimage.index.printjobs import PrintJobTable
+from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -28,6 +30,7 @@ from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
+from tests.contract.messages_contract import MessagesContract, PatientLinksContract, ReportsContract
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
@@ -90,6 +93,30 @@ class TestSqlitePrintJobs(PrintJobsContract):
     def jobs(self, index: SqliteIndex) -> PrintJobTable:
         """Return the empty table."""
         return PrintJobTable(index)
+
+
+class TestSqliteMessages(MessagesContract):
+    """HL7 messages."""
+
+    def messages(self, index: SqliteIndex) -> MessageTable:
+        """Return the empty table."""
+        return MessageTable(index)
+
+
+class TestSqliteReports(ReportsContract):
+    """Reports."""
+
+    def reports(self, index: SqliteIndex) -> ReportTable:
+        """Return the empty table."""
+        return ReportTable(index)
+
+
+class TestSqlitePatientLinks(PatientLinksContract):
+    """Links of patients."""
+
+    def links(self, index: SqliteIndex) -> PatientLinkTable:
+        """Return the empty table."""
+        return PatientLinkTable(index)
 
 
 class TestSqliteNodes(NodesContract):
