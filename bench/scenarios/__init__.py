@@ -20,6 +20,7 @@ from bench.scenarios import (
     web_metadata,
     web_query,
     web_transfer,
+    workitems,
 )
 
 ALL: Mapping[str, Callable[[Bench], None]] = {
@@ -49,13 +50,15 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "ohif": ohif.ohif,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
+    "ups_claims": workitems.claims,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS))],
+    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", "ups_", *_OF_OPERATIONS))],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
     "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
+    "ups": ["ups_claims"],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""

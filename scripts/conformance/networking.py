@@ -59,12 +59,10 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
-<<<<<<< HEAD
     UPS_PUSH: "Unified Procedure Step - Push",
     UPS_WATCH: "Unified Procedure Step - Watch",
     UPS_PULL: "Unified Procedure Step - Pull",
     UPS_QUERY: "Unified Procedure Step - Query",
-=======
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
     BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
@@ -72,7 +70,6 @@ _NAMES: Mapping[str, str] = {
     PRESENTATION_LUT: "Presentation LUT",
     PRINT_JOB: "Print Job",
     PRINTER: "Printer",
->>>>>>> main
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
