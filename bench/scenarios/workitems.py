@@ -20,8 +20,8 @@ from bench.figures import OURS, Sample, Target
 from bench.harness import Bench
 
 CLAIMED = "UPS: work items claimed over {} associations"
-WORKERS = 16
-ITEMS = 8_000
+WORKERS = 32
+ITEMS = 4_000
 _PUSH, _PULL = "1.2.840.10008.5.1.4.34.6.1", "1.2.840.10008.5.1.4.34.6.3"
 _SUCCESS, _TAKEN = 0x0000, 0xC302
 
