@@ -220,7 +220,7 @@ class SqliteIndex:
             self._checkpoint()
 
     def flush(self) -> None:
-        """Make what was added survive a crash of the machine, and leave the log as it is: `sync` is to come at times."""
+        """Make what was added survive a crash of the machine, and leave the log as it is; `sync` comes at times."""
         with self._syncing_lock, self._answering():
             self._check_file()
             if self._durable and not self._doubtful:
