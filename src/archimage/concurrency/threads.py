@@ -76,6 +76,13 @@ THREADS: Final = (
         ups.THREADS,
     ),
     Entry(
+        "forgetting work items",
+        "threads",
+        "looks each minute for work items and their events that are due to be forgotten",
+        "They are forgotten a little later.",
+        1,
+    ),
+    Entry(
         "worklist files",
         "threads",
         "looks at the files of `worklist.directory`, where one is set",
