@@ -44,9 +44,11 @@ _MADE: Final = {
     "observe/audit/trail.py": {"audit"},
     "observe/tracing.py": {"spans"},
     "server.py": {"web", "image", "read", "ingest", "default"},
+    "services/availability.py": {"availability"},
     "services/checkpoint.py": {"checkpoint"},
     "services/compression.py": {"compression"},
     "department/procedures.py": {"workitems"},
+    "services/commitments.py": {"commit"},
     "services/deliveries.py": {"deliver"},
     "services/grouping.py": {"group commit of work items"},
     "services/ups_keeping.py": {"forgetting work items"},
@@ -72,6 +74,7 @@ _TOLD: Final = "what is told of many"
 _COMMAND: Final = "of a command that is no server"
 _NOT_TOLD: Final = {
     "cli/network_checks.py": _COMMAND,
+    "cli/print_.py": _COMMAND,
     "cli/user.py": _COMMAND,
     "cli/watch.py": _COMMAND,
     "dicom/deidentify/faces.py": "what is a face",
@@ -98,6 +101,7 @@ _NOT_TOLD: Final = {
     "services/accounts.py": _FIELD,
     "services/attributes.py": _FIELD,
     "services/bulk.py": "further values are found in another way",
+    "services/commitment_records.py": _TOLD,
     "services/deliveries.py": _TOLD,
     "services/faces.py": "a series of more slices is refused",
     "services/inbox.py": _TOLD,

@@ -25,6 +25,8 @@ ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
 UPS: Final = ROOT / "docs" / "ups.md"
 WORKLIST: Final = ROOT / "docs" / "worklist.md"
+COMMITMENT: Final = ROOT / "docs" / "commitment.md"
+PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
@@ -130,7 +132,9 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
         yield Reader(f"127.0.0.1:{port}", work, dicom_port)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, UPS, WORKLIST], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, UPS, PRINTING], ids=lambda page: page.name
+)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)

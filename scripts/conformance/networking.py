@@ -23,8 +23,12 @@ from archimage.protocol.uids import (
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    INSTANCE_AVAILABILITY_NOTIFICATION,
     JPEG_2000_LOSSLESS,
     MODALITY_WORKLIST_FIND,
+    MPPS,
+    MPPS_NOTIFICATION,
+    MPPS_RETRIEVE,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -34,6 +38,7 @@ from archimage.protocol.uids import (
     PRESENTATION_LUT,
     PRINT_JOB,
     PRINTER,
+    STORAGE_COMMITMENT_PUSH,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
@@ -45,6 +50,7 @@ from archimage.protocol.uids import (
     UPS_WATCH,
     VERIFICATION,
 )
+from scripts.conformance import commitment, performed
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -59,6 +65,10 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    MPPS: "Modality Performed Procedure Step",
+    MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
+    MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
+    INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
     UPS_PUSH: "Unified Procedure Step - Push",
     UPS_WATCH: "Unified Procedure Step - Watch",
     UPS_PULL: "Unified Procedure Step - Pull",
@@ -70,9 +80,16 @@ _NAMES: Mapping[str, str] = {
     PRESENTATION_LUT: "Presentation LUT",
     PRINT_JOB: "Print Job",
     PRINTER: "Printer",
+    STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
+
+_ONLY_TOLD: Mapping[str, tuple[str, str]] = {
+    MPPS_NOTIFICATION: ("no", "yes, as requestor"),
+    INSTANCE_AVAILABILITY_NOTIFICATION: ("yes", "no"),
+}
+"""What is told to nodes and not asked of this archive, with the roles of SCU and SCP."""
 
 _REFUSALS: Mapping[str, admission.Refusal] = {
     "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
@@ -141,6 +158,8 @@ _SERVICES = (
     ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
+    ("Storage Commitment (N-ACTION)", None, CommandField.N_ACTION_RQ, commitment.CAUSES),
+    ("MPPS (N-CREATE, N-SET, N-GET)", None, CommandField.N_SET_RQ, performed.CAUSES),
 )
 
 
@@ -148,6 +167,7 @@ def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
     others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
+    rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
     stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
@@ -238,7 +258,10 @@ def _negotiation(registry: Registry, association: AssociationSettings) -> Iterat
                 f"**FIND (SOP Class Extended Negotiation)**: {', '.join(kept)} are agreed to when proposed; "
                 f"{', '.join(refused)} is not. Queries are answered as relational ones in any case."
             ),
-            "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs it.",
+            (
+                "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs "
+                "it, and of Storage Commitment, to tell results."
+            ),
             (
                 f"**Asynchronous operations window**: answered with at most {association.max_operations_performed} "
                 f"operations performed and {association.max_operations_invoked} invoked; without a proposal it is "
@@ -305,6 +328,8 @@ _BEHAVIOUR: Mapping[str, str] = {
         ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
+    "Storage Commitment (N-ACTION)": commitment.BEHAVIOUR,
+    "MPPS (N-CREATE, N-SET, N-GET)": performed.BEHAVIOUR,
 }
 
 

@@ -117,10 +117,27 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _print(page: Page) -> None:
+    page.goto("/print")
+    page.get_by_role("button", name="Films").first.click()
+    page.locator(".films img").first.wait_for()
+
+
 def _worklist(page: Page) -> None:
     page.goto("/worklist")
     page.get_by_role("button", name="Details").first.click()
     page.locator(".facts").wait_for()
+
+
+def _performed_steps(page: Page) -> None:
+    page.goto("/performed-steps")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".below .changed").first.wait_for()
+
+
+def _deliveries(page: Page) -> None:
+    page.goto("/deliveries")
+    page.locator("#rows tr").first.wait_for()
 
 
 SHOWN: Final = {
@@ -143,6 +160,9 @@ SHOWN: Final = {
     "docs": ("docs", _docs),
     "department": ("department", _department),
     "worklist": ("worklist", _worklist),
+    "performed-steps": ("performed-steps", _performed_steps),
+    "deliveries": ("deliveries", _deliveries),
+    "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

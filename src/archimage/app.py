@@ -20,6 +20,7 @@ from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.failures import FailureTable
+from archimage.index.grouped import GroupedDatabase
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
@@ -227,12 +228,13 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        kept = Kept(self.index, self.blobs, self.visible, self.pixels)
+        kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels)
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
         opened.callback(self.department.close)
-        telling = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
-        self.messaging = Messaging(self.config.hl7, self.index, self.changes, self.department.worklist.service, telling)
+        told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
+        worklist = self.department.worklist.service
+        self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:
@@ -284,6 +286,7 @@ class App:
             **self.department.pools,
         }
         metering.watch_threads(self.pools)
+        metering.watch_deliveries(self.department.deliveries)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""

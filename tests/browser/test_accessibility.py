@@ -17,6 +17,8 @@ _PATHS = (
     *("/department", "/commitments"),
     "/department",
     "/worklist",
+    *("/performed-steps", "/deliveries"),
+    "/print",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),

@@ -16,7 +16,7 @@ from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
 
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist"}
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""

@@ -85,7 +85,7 @@ class Committer:
 
     def report(self, port: int, event_type: int, result: Dataset) -> int:
         """Tell a result on an association of its own, as the SCP; return the status."""
-        roles = [build_role(STORAGE_COMMITMENT_PUSH, scp_role=True)]
+        roles: Any = [build_role(STORAGE_COMMITMENT_PUSH, scp_role=True)]
         association = self.ae.associate("127.0.0.1", port, ae_title="PACS_SCP", ext_neg=roles)
         assert association.is_established
         try:

@@ -1,5 +1,6 @@
 """`archimage mpps`: report performed procedure steps to a peer, or look at those of an archive on this machine."""
 
+import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -202,9 +203,8 @@ def _made(file: Path) -> "MadeInstance":
 
     tags = (0x0020000E, 0x00080016, 0x00080018, 0x0008103E, 0x00181030)
     meta, offset, size = open_part10(file)
-    with file.open("rb") as opened:
-        opened.seek(offset)
-        header = scan(opened.read(min(size, 1 << 20)), meta.transfer_syntax_uid, frozenset(tags))
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        header = scan(mapped[offset : offset + size], meta.transfer_syntax_uid, frozenset(tags))
     return MadeInstance(*(header.text(tag) or "" for tag in tags))
 
 

@@ -225,7 +225,7 @@ def watch(
 ) -> None:
     """Print events of work items as a peer tells them to --calling, at this port."""
     from archimage.cli import peer
-    from archimage.config import LogConfig
+    from archimage.config_observing import LogConfig
     from archimage.observe import logs
 
     logs.configure(LogConfig(level="error"))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, hl7, printing, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, hl7, performed, printing, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -19,6 +19,7 @@ _ALL: Final = (
     *caches.CACHES,
     *access.ACCESS,
     *hl7.MESSAGES,
+    *performed.PERFORMED,
     *printing.PRINTING,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

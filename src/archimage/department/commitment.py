@@ -36,6 +36,10 @@ class CommitmentPart(Part):
         """The threads that verify."""
         return {"commit": self._committing.threads}
 
+    def take_over(self) -> None:
+        """Tell results that nobody waits for on an association any more."""
+        self._committing.resume()
+
     def dicom(self, executor: Executor) -> Sequence[ServiceClass]:
         """Return the SCP, and what hears results of what we asked for."""
         return (scp.service(self._committing, self.requests, executor),)

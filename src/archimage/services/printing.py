@@ -201,7 +201,7 @@ class PrintService:
             for number in range(1, job.films + 1):
                 self._store(job, number)
         elif self.config.output == "cups":
-            queue = self.config.queues.get(job.printer) or self.config.queue or ""
+            queue = self.config.queues.get(job.printer) or self.config.queue
             self._tools.to_paper(queue, self._pdf(job, range(1, job.films + 1)), job)
 
     def _paint(self, job: PrintJob, number: int) -> None:

@@ -15,6 +15,7 @@ from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
+from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
@@ -37,6 +38,8 @@ from archimage.services.worklist import WorklistService
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
+FHIR: Final = "/fhir"
+"""Where FHIR stands."""
 UPLOAD: Final = "/upload"
 """Address below it that takes bodies of any length."""
 MAX_BODY_BYTES: Final = 1 << 20
@@ -53,6 +56,8 @@ class DepartmentServices:
     commitments: CommitmentRecords
     printing: PrintService
     procedures: Procedures
+    fhir: FhirUseCases | None
+    """None where it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)

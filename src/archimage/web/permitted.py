@@ -20,7 +20,7 @@ from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import UNPROVED
-from archimage.web.management import ROOT
+from archimage.web.management import FHIR, ROOT
 from archimage.web.metrics import PATH as METRICS
 
 Free = Literal["free", "own", "known"]
@@ -35,9 +35,9 @@ _WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/performed-steps"): Operation.WORKLIST,
     ("POST", "/performed-steps"): Operation.WORKLIST,
     ("GET", "/performed-steps/counts"): Operation.WORKLIST,
-    ("GET", "/performed-steps/{uid}"): Operation.WORKLIST,
-    ("PATCH", "/performed-steps/{uid}"): Operation.WORKLIST,
-    ("POST", "/performed-steps/{uid}/discontinue"): Operation.WORKLIST,
+    ("GET", "/performed-steps/{step_uid}"): Operation.WORKLIST,
+    ("PATCH", "/performed-steps/{step_uid}"): Operation.WORKLIST,
+    ("POST", "/performed-steps/{step_uid}/discontinue"): Operation.WORKLIST,
     ("GET", "/deliveries"): _ADMINISTER,
     ("GET", "/deliveries/counts"): _ADMINISTER,
     ("GET", "/deliveries/{number}"): _ADMINISTER,
@@ -189,6 +189,27 @@ _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", "/tools/find"): _QUERY,
     ("POST", "/tools/lookup"): _QUERY,
 }
+_FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/metadata"): "known",
+    ("GET", "/Patient"): _QUERY,
+    ("GET", "/Patient/{id}"): _QUERY,
+    ("GET", "/ImagingStudy"): _QUERY,
+    ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/ServiceRequest"): Operation.WORKLIST,
+    ("POST", "/ServiceRequest"): Operation.WORKLIST,
+    ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("PUT", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("GET", "/DiagnosticReport"): _QUERY,
+    ("POST", "/DiagnosticReport"): Operation.STORE,
+    ("GET", "/DiagnosticReport/{id}"): _QUERY,
+    ("GET", "/Subscription"): _ADMINISTER,
+    ("POST", "/Subscription"): _ADMINISTER,
+    ("GET", "/Subscription/{id}"): _ADMINISTER,
+    ("PUT", "/Subscription/{id}"): _ADMINISTER,
+    ("DELETE", "/Subscription/{id}"): _ADMINISTER,
+    ("GET", "/Endpoint"): "known",
+    ("GET", "/Endpoint/{id}"): "known",
+}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
@@ -206,6 +227,7 @@ _WHOLE: Final = frozenset(
         ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
         ("POST", f"{_NODE}/query"),
         ("POST", f"{_NODE}/retrieve"),
+        *((method, f"{FHIR}{route}") for (method, route) in _FHIR if route.startswith("/Subscription")),
     }
 )
 """What is of no part of the archive, and so for nobody who was granted a part alone."""
@@ -217,6 +239,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
     if route.startswith(ROOT):
         found = _API.get((method, route.removeprefix(ROOT)))
         return found or _NODES.get((method, route))
+    if route.startswith(FHIR):
+        return _FHIR.get((method, route.removeprefix(FHIR)))
     if (method, route) in _DICOMWEB:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:

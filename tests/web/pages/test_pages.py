@@ -47,6 +47,9 @@ PAGES = (
     "/login",
     "/department",
     "/worklist",
+    "/performed-steps",
+    "/deliveries",
+    "/print",
     "/docs",
 )
 

@@ -75,9 +75,9 @@ def count_steps(services: Services) -> Mapping[str, int]:
     return services.department.mpps.counts()
 
 
-def get_step(uid: Uid, services: Services) -> StepDetail:
+def get_step(step_uid: Uid, services: Services) -> StepDetail:
     """Tell one step, and which of the instances that it has made are here."""
-    return _detail(uid, services)
+    return _detail(step_uid, services)
 
 
 def begin_step(body: NewStepBody, services: Services, response: Response) -> StepDetail:
@@ -89,16 +89,16 @@ def begin_step(body: NewStepBody, services: Services, response: Response) -> Ste
     return _detail(step.sop_instance_uid, services)
 
 
-def change_step(uid: Uid, body: StepBody, services: Services) -> StepDetail:
+def change_step(step_uid: Uid, body: StepBody, services: Services) -> StepDetail:
     """Change a step that is in progress, or end it, as N-SET does, by the same rules."""
-    services.department.mpps.change(uid, _checked(body.dataset))
-    return _detail(uid, services)
+    services.department.mpps.change(step_uid, _checked(body.dataset))
+    return _detail(step_uid, services)
 
 
-def discontinue_step(uid: Uid, services: Services) -> StepDetail:
+def discontinue_step(step_uid: Uid, services: Services) -> StepDetail:
     """End a step now that its modality does not end."""
-    services.department.mpps.change(uid, stopped(StepState.DISCONTINUED, datetime.now().astimezone()))
-    return _detail(uid, services)
+    services.department.mpps.change(step_uid, stopped(StepState.DISCONTINUED, datetime.now().astimezone()))
+    return _detail(step_uid, services)
 
 
 def _checked(dataset: dict[str, Any]) -> Model:
@@ -116,7 +116,7 @@ def _detail(uid: str, services: Services) -> StepDetail:
 def router() -> APIRouter:
     """Return the resources."""
     found = APIRouter(tags=["performed steps"], responses=failing(400, 403, 503))
-    all_, one = "/performed-steps", "/performed-steps/{uid}"
+    all_, one = "/performed-steps", "/performed-steps/{step_uid}"
     changing = failing(404, 409, 413, 507)
     found.add_api_route(all_, list_steps, methods=["GET"])
     found.add_api_route(all_, begin_step, methods=["POST"], status_code=201, responses=changing)
