@@ -12,6 +12,7 @@ from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
 from tests.contract.arrivals_contract import ArrivalsContract
@@ -28,6 +29,7 @@ from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.users_contract import UsersContract
+from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
 
 
@@ -187,3 +189,12 @@ class TestSqliteFailures(FailuresContract):
     def failures(self, index: SqliteIndex) -> FailureTable:
         """Return the empty table."""
         return FailureTable(index)
+
+
+class TestSqliteWorkitems(WorkitemsContract):
+    """Work items, subscriptions and their events."""
+
+    @pytest.fixture
+    def items(self, index: SqliteIndex) -> WorkitemTable:
+        """Return the empty tables."""
+        return WorkitemTable(index, DeliveryTable(index))

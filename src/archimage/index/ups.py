@@ -169,7 +169,11 @@ class _Statements:
     def _deletions(self, database: Database) -> None:
         item, row, other = workitem.c, workitem_subscription.c, workitem_subscription.alias().c
         locked = exists().where(row.uid == item.uid, row.lock == 1, row.wanted == 1)
-        own = exists().where(other.ae_title == row.ae_title, other.uid == item.uid)
+        own = (
+            exists()
+            .where(other.ae_title == row.ae_title, other.uid == item.uid)
+            .correlate(workitem, workitem_subscription)
+        )
         covers = or_(row.until.is_(None), item.pk <= row.until)
         all_locked = exists().where(row.reach == Reach.ALL.value, row.uid == "", row.lock == 1, covers, ~own)
         done = and_(item.ended_at < bindparam("before"), ~locked, ~all_locked)
