@@ -16,6 +16,7 @@ from archimage.index.objects import ObjectTable
 from archimage.index.printjobs import PrintJobTable
 from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
 from tests.contract.arrivals_contract import ArrivalsContract
@@ -35,6 +36,7 @@ from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
 from tests.contract.users_contract import UsersContract
+from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
 
 
@@ -235,3 +237,12 @@ class TestSqliteFailures(FailuresContract):
     def failures(self, index: SqliteIndex) -> FailureTable:
         """Return the empty table."""
         return FailureTable(index)
+
+
+class TestSqliteWorkitems(WorkitemsContract):
+    """Work items, subscriptions and their events."""
+
+    @pytest.fixture
+    def items(self, index: SqliteIndex) -> WorkitemTable:
+        """Return the empty tables."""
+        return WorkitemTable(index, DeliveryTable(index))
