@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, fhir, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -18,5 +18,7 @@ _ALL: Final = (
     *dicom.OBJECTS,
     *caches.CACHES,
     *access.ACCESS,
+    *fhir.FHIR,
+    fhir.WATCH,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))
