@@ -18,22 +18,39 @@ from archimage.protocol.settings import AssociationSettings
 from archimage.protocol.status import Category, Service, Status, category, describe
 from archimage.protocol.uids import (
     APPLICATION_CONTEXT,
+    BASIC_ANNOTATION_BOX,
+    BASIC_COLOR_PRINT_MANAGEMENT_META,
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    INSTANCE_AVAILABILITY_NOTIFICATION,
     JPEG_2000_LOSSLESS,
+    MODALITY_WORKLIST_FIND,
+    MPPS,
+    MPPS_NOTIFICATION,
+    MPPS_RETRIEVE,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
     PATIENT_STUDY_ONLY_FIND,
     PATIENT_STUDY_ONLY_GET,
     PATIENT_STUDY_ONLY_MOVE,
+    PRESENTATION_LUT,
+    PRINT_JOB,
+    PRINTER,
+    STORAGE_COMMITMENT_PUSH,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     TRANSFER_SYNTAXES,
+    UPS_PULL,
+    UPS_PUSH,
+    UPS_QUERY,
+    UPS_WATCH,
     VERIFICATION,
 )
+from scripts.conformance import commitment, performed
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -48,9 +65,31 @@ _NAMES: Mapping[str, str] = {
     PATIENT_STUDY_ONLY_FIND: "Patient/Study Only Query/Retrieve - FIND (Retired)",
     PATIENT_STUDY_ONLY_MOVE: "Patient/Study Only Query/Retrieve - MOVE (Retired)",
     PATIENT_STUDY_ONLY_GET: "Patient/Study Only Query/Retrieve - GET (Retired)",
+    MPPS: "Modality Performed Procedure Step",
+    MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
+    MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
+    INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
+    UPS_PUSH: "Unified Procedure Step - Push",
+    UPS_WATCH: "Unified Procedure Step - Watch",
+    UPS_PULL: "Unified Procedure Step - Pull",
+    UPS_QUERY: "Unified Procedure Step - Query",
+    MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
+    BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
+    BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
+    BASIC_ANNOTATION_BOX: "Basic Annotation Box",
+    PRESENTATION_LUT: "Presentation LUT",
+    PRINT_JOB: "Print Job",
+    PRINTER: "Printer",
+    STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
-_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
+_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
 """What the commands of `archimage` ask peers for, beside storage."""
+
+_ONLY_TOLD: Mapping[str, tuple[str, str]] = {
+    MPPS_NOTIFICATION: ("no", "yes, as requestor"),
+    INSTANCE_AVAILABILITY_NOTIFICATION: ("yes", "no"),
+}
+"""What is told to nodes and not asked of this archive, with the roles of SCU and SCP."""
 
 _REFUSALS: Mapping[str, admission.Refusal] = {
     "the calling AE title is not in `dicom.allowed_calling_ae_titles`, or, where that is empty, holds a character "
@@ -119,6 +158,8 @@ _SERVICES = (
     ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
+    ("Storage Commitment (N-ACTION)", None, CommandField.N_ACTION_RQ, commitment.CAUSES),
+    ("MPPS (N-CREATE, N-SET, N-GET)", None, CommandField.N_SET_RQ, performed.CAUSES),
 )
 
 
@@ -126,6 +167,7 @@ def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
     others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
+    rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
     stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
@@ -216,7 +258,10 @@ def _negotiation(registry: Registry, association: AssociationSettings) -> Iterat
                 f"**FIND (SOP Class Extended Negotiation)**: {', '.join(kept)} are agreed to when proposed; "
                 f"{', '.join(refused)} is not. Queries are answered as relational ones in any case."
             ),
-            "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs it.",
+            (
+                "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs "
+                "it, and of Storage Commitment, to tell results."
+            ),
             (
                 f"**Asynchronous operations window**: answered with at most {association.max_operations_performed} "
                 f"operations performed and {association.max_operations_invoked} invoked; without a proposal it is "
@@ -267,7 +312,12 @@ _BEHAVIOUR: Mapping[str, str] = {
     "C-FIND": """Keys of every level are matched at every level, and the unique keys of the levels above may be missing
         (relational queries). Single value, list, wildcard, range, universal and sequence matching are done as Annex B
         says. Responses hold every key that was asked for, empty where nothing is known, and Instance Availability
-        ONLINE. Priority is not heeded.""",
+        ONLINE. Priority is not heeded.
+
+        Of the modality worklist entries are kept whole, and each public attribute, at whatever depth, is matched and
+        returned (PS3.4 Table K.6-1); keys of a sequence are met by one and the same item. Steps that are completed,
+        discontinued or past (`worklist.expire_days`) are not told. With `worklist.own_station` a query that names no
+        station is for the calling AE title.""",
     "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to nodes that
         stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
         associations that the archive opens. An object goes out as it is stored; where the
@@ -278,6 +328,8 @@ _BEHAVIOUR: Mapping[str, str] = {
         ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
+    "Storage Commitment (N-ACTION)": commitment.BEHAVIOUR,
+    "MPPS (N-CREATE, N-SET, N-GET)": performed.BEHAVIOUR,
 }
 
 

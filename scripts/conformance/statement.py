@@ -94,6 +94,8 @@ def _model() -> Iterator[str]:
             ("A peer checks the connection", "Verification"),
             ("A modality or archive sends objects", "Storage"),
             ("A workstation looks for studies, series or images", "Query (C-FIND)"),
+            ("A modality asks who is scheduled", "Modality Worklist (C-FIND)"),
+            ("A modality reports what it does and has done", "Modality Performed Procedure Step"),
             ("A workstation has objects sent to itself or to a third", "Retrieve (C-GET, C-MOVE)"),
             ("A person has this archive ask another node, or send to it", "All of these, as SCU"),
         ),

@@ -73,6 +73,11 @@ def _changes(page: Page) -> None:
     page.locator(".before-after").wait_for()
 
 
+def _commitments(page: Page) -> None:
+    page.goto("/commitments")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -112,6 +117,29 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _print(page: Page) -> None:
+    page.goto("/print")
+    page.get_by_role("button", name="Films").first.click()
+    page.locator(".films img").first.wait_for()
+
+
+def _worklist(page: Page) -> None:
+    page.goto("/worklist")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".facts").wait_for()
+
+
+def _performed_steps(page: Page) -> None:
+    page.goto("/performed-steps")
+    page.get_by_role("button", name="Details").first.click()
+    page.locator(".below .changed").first.wait_for()
+
+
+def _deliveries(page: Page) -> None:
+    page.goto("/deliveries")
+    page.locator("#rows tr").first.wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -122,6 +150,7 @@ SHOWN: Final = {
     "query": ("query", _query),
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
+    "commitments": ("commitments", _commitments),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
     "access": ("access", _access),
@@ -130,6 +159,10 @@ SHOWN: Final = {
     "login": ("login", _login),
     "docs": ("docs", _docs),
     "department": ("department", _department),
+    "worklist": ("worklist", _worklist),
+    "performed-steps": ("performed-steps", _performed_steps),
+    "deliveries": ("deliveries", _deliveries),
+    "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.config import Config
-from archimage.department import Department
+from archimage.department.department import Department
+from archimage.department.part import Kept
 from archimage.dicom.scan import ScanLimits
 from archimage.errors import ConfigError
 from archimage.imaging.pool import WorkerPool
@@ -19,12 +20,14 @@ from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.failures import FailureTable
+from archimage.index.grouped import GroupedDatabase
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
+from archimage.messaging import Messaging, Told
 from archimage.metering import Metering
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.net.associations import AssociationTable
@@ -149,6 +152,7 @@ class App:
         self.services.removal.resume(alone=lone)
         if lone:
             self.department.take_over()
+            self.messaging.inbox.release()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
@@ -224,8 +228,14 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        self.department = Department(self.config, self.index, services, self.tls.requestor)
+        kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels)
+        self.department = Department(self.config, kept, services, self.tls.requestor)
+        self.department.performed.service.told = self.auditing.service.performed
         opened.callback(self.department.close)
+        told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
+        worklist = self.department.worklist.service
+        self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
+        opened.callback(self.messaging.close)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -276,6 +286,7 @@ class App:
             **self.department.pools,
         }
         metering.watch_threads(self.pools)
+        metering.watch_deliveries(self.department.deliveries)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -332,6 +343,7 @@ class App:
             self.compression.start()
         self.changes.start()
         self.department.start()
+        self.messaging.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).

@@ -18,10 +18,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archimage.config_access import AccessConfig
+from archimage.config_commitment import CommitmentConfig
 from archimage.config_fhir import FhirConfig
+from archimage.config_hl7 import Hl7Config
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
+from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
 
 ENVIRONMENT_PREFIX: Final = "ARCHIMAGE__"
@@ -289,9 +294,15 @@ class Config(BaseSettings):
     audit: AuditConfig = AuditConfig()
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
+    commitment: CommitmentConfig = CommitmentConfig()
     fhir: FhirConfig = FhirConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
+    hl7: Hl7Config = Hl7Config()
     worklist: WorklistConfig = WorklistConfig()
+    mpps: MppsConfig = MppsConfig()
+    availability: AvailabilityConfig = AvailabilityConfig()
+    print: PrintConfig = PrintConfig()
+    ups: UpsConfig = UpsConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )
@@ -314,10 +325,14 @@ class Config(BaseSettings):
         """The settings as they were given, ports that are to be chosen still 0."""
         return self._given or self
 
-    def with_ports(self, dicom: int, dicom_tls: int, http: int) -> Self:
+    def with_ports(self, dicom: int, dicom_tls: int, http: int, hl7: int = 0) -> Self:
         """Return the settings with the ports that were taken, 0 for one that was not."""
         ports = {"port": dicom or self.dicom.port, "tls_port": dicom_tls or self.dicom.tls_port}
-        taken = {"dicom": self.dicom.model_copy(update=ports), "http": self.http.model_copy(update={"port": http})}
+        taken = {
+            "dicom": self.dicom.model_copy(update=ports),
+            "http": self.http.model_copy(update={"port": http}),
+            "hl7": self.hl7.model_copy(update={"port": hl7 or self.hl7.port}),
+        }
         copy = self.model_copy(update=taken)
         copy._given = self.given
         return copy
@@ -350,8 +365,9 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _some_port_is_open(self) -> "Config":
-        if not self.tls.certificate and (self.http.tls or not self.dicom.plain):
-            setting = "http.tls = true" if self.http.tls else "dicom.plain = false"
+        if not self.tls.certificate and (self.http.tls or self.hl7.tls or not self.dicom.plain):
+            doors = {"http.tls = true": self.http.tls, "hl7.tls = true": self.hl7.tls}
+            setting = next((told for told, is_set in doors.items() if is_set), "dicom.plain = false")
             raise ValueError(f"{setting} needs a certificate: set tls.certificate and tls.key")
         return self
 

@@ -31,6 +31,12 @@ class Deliveries(Protocol):
     def postpone(self, delivery_id: int, due_at: float, error: str) -> None:
         """Note that a try failed, and when the next one is due."""
 
+    def hasten(self, kind: str, about: str, now: float) -> bool:
+        """Have what waits of a kind, about something where that is given, be due now; False where nothing does.
+
+        What is being tried is left alone.
+        """
+
     def give_up(self, delivery_id: int, ended_at: float, error: str) -> None:
         """Note that it is not tried again; the next of its lane is due."""
 

@@ -20,12 +20,14 @@ class Addresses:
     dicom: Address | None
     dicom_tls: Address | None
     http: Address
+    hl7: Address | None = None
 
     @property
     def ports(self) -> Ports:
         """The ports alone, 0 for one that it has not."""
-        dicom, dicom_tls = (0 if address is None else address[1] for address in (self.dicom, self.dicom_tls))
-        return Ports(dicom, dicom_tls, self.http[1])
+        others = (self.dicom, self.dicom_tls, self.hl7)
+        dicom, dicom_tls, hl7 = (0 if address is None else address[1] for address in others)
+        return Ports(dicom, dicom_tls, self.http[1], hl7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,17 @@ class Listeners:
     dicom: socket.socket | None
     dicom_tls: socket.socket | None
     http: socket.socket
+    hl7: socket.socket | None = None
 
     @property
     def addresses(self) -> Addresses:
         """Where they are bound."""
-        return Addresses(_address(self.dicom), _address(self.dicom_tls), self.http.getsockname()[:2])
+        dicom, dicom_tls, hl7 = map(_address, (self.dicom, self.dicom_tls, self.hl7))
+        return Addresses(dicom, dicom_tls, self.http.getsockname()[:2], hl7)
 
     def close(self) -> None:
         """Let go of the ports."""
-        for listener in (self.dicom, self.dicom_tls, self.http):
+        for listener in (self.dicom, self.dicom_tls, self.http, self.hl7):
             if listener is not None:
                 listener.close()
 
@@ -58,7 +62,7 @@ def bind_all(config: Config, *, shared: bool) -> Listeners:
     Raises:
         ConfigError: one cannot be had.
     """
-    dicom, http = config.dicom, config.http
+    dicom, http, hl7 = config.dicom, config.http, config.hl7
     with ExitStack() as bound:
 
         def take(setting: str, host: str, port: int) -> socket.socket:
@@ -68,6 +72,7 @@ def bind_all(config: Config, *, shared: bool) -> Listeners:
             take("dicom.port", dicom.host, dicom.port) if dicom.plain else None,
             take("dicom.tls_port", dicom.host, dicom.tls_port) if config.tls.certificate else None,
             take("http.port", http.host, http.port),
+            take("hl7.port", hl7.host, hl7.port) if hl7.enabled else None,
         )
         bound.pop_all()
         return listeners
@@ -89,6 +94,8 @@ def check_closed(config: Config, *, has_users: bool) -> None:
         ConfigError: there are no users, and an address is not one of loopback.
     """
     hosts = {"dicom.host": config.dicom.host, "http.host": config.http.host}
+    if config.hl7.enabled:
+        hosts["hl7.host"] = config.hl7.host
     for setting, host in hosts.items():
         if not has_users and not is_loopback(host):
             raise ConfigError(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,16 @@ from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.imaging.pool import WorkerPool
 from archimage.meter_ports import Meter, Metered
+from archimage.model.deliveries import DeliveryState
 from archimage.observe.metrics import Metrics
 from archimage.observe.titles import Titles
 from archimage.ports import Index
+from archimage.services.deliveries import DeliveryService
 from archimage.services.intake import Intake
 from archimage.threads import Pool
 
 _LOOK_EVERY_S: Final = 2.0
+_COUNTED_S: Final = 1.0
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -81,6 +85,13 @@ class Metering:
             self._watch("pacs_threads_busy", partial(getattr, pool, "busy"), name)
             self._watch("pacs_queue_depth", partial(getattr, pool, "waiting"), name)
 
+    def watch_deliveries(self, deliveries: DeliveryService) -> None:
+        """Look at what others are to be told."""
+        counts = _Counts(deliveries)
+        for kind in deliveries.kinds:
+            for state in (DeliveryState.WAITING, DeliveryState.FAILED):
+                self._watch("pacs_deliveries", partial(counts.of, kind, state), kind, state.value)
+
     def begin(self) -> asyncio.Task[None]:
         """Look for the first time, which blocks, and then now and then, for other processes that are asked."""
         if self._metrics is not None:
@@ -95,6 +106,21 @@ class Metering:
     def _watch(self, name: str, read: Callable[[], float], *labels: str) -> None:
         if self._metrics is not None:
             self._metrics.watch(name, read, *labels)
+
+
+class _Counts:
+    """Counts deliveries once for all that ask at the same time."""
+
+    def __init__(self, deliveries: DeliveryService) -> None:
+        self._deliveries = deliveries
+        self._counted: Mapping[str, Mapping[str, int]] = {}
+        self._counted_at = -_COUNTED_S
+
+    def of(self, kind: str, state: DeliveryState) -> int:
+        """Return how many of a kind are in a state."""
+        if time.monotonic() - self._counted_at >= _COUNTED_S:
+            self._counted, self._counted_at = self._deliveries.counts(), time.monotonic()
+        return self._counted.get(kind, {}).get(state.value, 0)
 
 
 def _resident_bytes() -> int:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from archimage.concurrency import sizes
 from archimage.concurrency.uses import Uses
 from archimage.config import Config, DicomConfig
 from archimage.errors import ConfigError
+from archimage.hl7.server import Hl7Server
 from archimage.listeners import Addresses, bind_all, check_closed
 from archimage.logger import logger
 from archimage.model.audit import Result
@@ -47,6 +49,19 @@ _log = logger("security")
 ReadConfig = Callable[[], Config]
 OnReady = Callable[[Addresses], None]
 """Called once all ports are listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The listeners."""
+
+    dicom: DicomServer
+    http: HttpServer
+    hl7: Hl7Server
+
+    async def close(self, grace_s: float) -> None:
+        """Close all of them at once; what goes on has grace_s, seconds."""
+        await asyncio.gather(self.dicom.close(grace_s), self.http.close(grace_s), self.hl7.close(grace_s))
 
 
 async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> None:
@@ -87,17 +102,17 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
             loop.add_signal_handler(signal.SIGHUP, _reload, app, read, dicom)
         served = web_side(app, web, uses)
         http = _http_server(app, served)
-        uses.listeners(dicom, http)
+        doors = _Doors(dicom, http, app.messaging.listener(app.services.access))
+        uses.listeners(dicom, http, doors.hl7)
         app.metering.watch_threads({"pages": http.framework_threads})
         try:
-            await _listen(app, dicom, http, on_ready)
+            await _listen(app, doors, on_ready)
             web.quick.run(_finish, served)
             await stopped.wait()
         finally:
             app.health.end()
             calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
-            grace_s = app.config.dicom.grace_s
-            await asyncio.gather(dicom.close(grace_s), http.close(grace_s), calls)
+            await asyncio.gather(doors.close(app.config.dicom.grace_s), calls)
             app.auditing.service.listening(attached=False)
 
 
@@ -118,17 +133,21 @@ def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
         _log.warning("settings were changed that hold from the next start on", settings=", ".join(waiting))
 
 
-async def _listen(app: App, dicom: DicomServer, http: HttpServer, on_ready: OnReady) -> None:
+async def _listen(app: App, doors: _Doors, on_ready: OnReady) -> None:
     """Take the ports, last of all, and tell."""
     config = app.config
     check_closed(config, has_users=app.services.access.has_users)
     bound = bind_all(config, shared=config.dicom.workers > 1)
     failed = app.auditing.service.handshake_failed
     if bound.dicom is not None:
-        await dicom.listen(bound.dicom)
+        await doors.dicom.listen(bound.dicom)
     if bound.dicom_tls is not None:
-        dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"), failed)
-    await http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None, failed)
+        doors.dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"), failed)
+    await doors.http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None, failed)
+    if bound.hl7 is not None and config.hl7.tls:
+        doors.hl7.listen_tls(bound.hl7, partial(app.tls.acceptor, "hl7"), failed)
+    elif bound.hl7 is not None:
+        await doors.hl7.listen(bound.hl7)
     app.auditing.service.started()
     app.auditing.service.listening(attached=True)
     app.services.status.listening(bound.addresses.ports)
@@ -164,6 +183,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         rendering=services.rendering,
         transcoding=services.transcoding,
         signatures=app.signatures,
+        procedures=app.department.procedures.service,
     )
     management = ApiServices(
         status=services.status,
@@ -188,6 +208,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         oidc=app.oidc,
         concurrency=partial(_report, app, uses),
         department=app.department.services,
+        messaging=app.messaging.services,
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(

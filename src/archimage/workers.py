@@ -86,7 +86,7 @@ def serve(config: Config, on_ready: OnReady, read: ReadConfig | None = None) -> 
         addresses = _reserve(config, held)
         build(config).close()
         ports = addresses.ports
-        serving = _Serving(config.with_ports(ports.dicom, ports.dicom_tls, ports.http), read, counting)
+        serving = _Serving(config.with_ports(ports.dicom, ports.dicom_tls, ports.http, ports.hl7), read, counting)
         workers: list[_Worker] = []
         held.callback(_stop, workers)
         for _ in range(config.dicom.workers):

@@ -15,7 +15,8 @@ from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
 
 _SHOWN = "<script>alert(1)</script>"
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"}
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
@@ -122,6 +123,20 @@ def test_what_a_node_keeps(page: Page, node: str) -> None:
     expect_text(page)
     page.get_by_role("button", name="Series of").click()
     expect(page.locator(".brought")).to_contain_text(_SHOWN)
+    expect_text(page)
+
+
+def test_the_worklist(page: Page, origin: str) -> None:
+    when = {"modality": "CT", "station_ae_titles": ["CT1"], "start_date": "20261201", "start_time": "0900"}
+    entry = {"patient_name": HOSTILE, "patient_id": HOSTILE[:64], "accession_number": "<b>1</b>", **when}
+    ask(f"{origin}/api/v1/worklist", "POST", {**entry, "step_description": "<script>alert(1)</script>"})
+    page.goto("/worklist")
+    expect_text(page)
+    page.get_by_role("button", name="Details").click()
+    expect(page.locator("pre")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Change").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Change")
     expect_text(page)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
+from archimage.index.commitments import CommitmentTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
@@ -15,6 +16,7 @@ from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
 from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.changes_contract import ChangesContract
+from tests.contract.commitments_contract import CommitmentsContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
 from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
@@ -44,6 +46,20 @@ class TestSqliteDeliveries(DeliveriesContract):
     def deliveries(self, index: SqliteIndex) -> DeliveryTable:
         """Return the empty table."""
         return DeliveryTable(index)
+
+
+class TestSqliteCommitments(CommitmentsContract):
+    """Storage commitment."""
+
+    @pytest.fixture
+    def deliveries(self, index: SqliteIndex) -> DeliveryTable:
+        """Return the empty table of what is to be done about them."""
+        return DeliveryTable(index)
+
+    @pytest.fixture
+    def commitments(self, index: SqliteIndex, deliveries: DeliveryTable) -> CommitmentTable:
+        """Return the empty table."""
+        return CommitmentTable(index, deliveries)
 
 
 class TestSqliteWorklist(WorklistContract):

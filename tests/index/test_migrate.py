@@ -1,5 +1,7 @@
 """The migrations lead to the schema that the statements are made for."""
 
+import importlib
+import pkgutil
 import re
 import sqlite3
 from contextlib import closing
@@ -12,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import UniqueConstraint, create_engine, inspect
 
+from archimage import index
 from archimage.errors import IndexUnavailableError
 from archimage.index.migrate import upgrade
 from archimage.index.schema import REVISION, metadata
@@ -19,6 +22,10 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.model.attributes import Level
 from archimage.model.query import Query
 from tests.contract.index_contract import record
+
+for _found in pkgutil.iter_modules(index.__path__, "archimage.index."):
+    if _found.name.startswith("archimage.index.schema_"):
+        importlib.import_module(_found.name)
 
 
 def scripts() -> ScriptDirectory:

@@ -9,23 +9,29 @@ from archimage import __version__
 from archimage.cli import (
     access,
     audit,
+    commit,
     config,
     deidentify,
+    deliveries,
     demo,
     doctor,
     echo,
     find,
     get,
+    hl7,
     import_,
     index,
     move,
+    mpps,
     openapi,
+    print_,
     serve,
     share,
     signatures,
     store,
     tls,
     token,
+    ups,
     user,
     viewer,
     watch,
@@ -48,8 +54,10 @@ app.command()(store.store)
 app.command()(find.find)
 app.command()(move.move)
 app.command()(get.get)
+app.command("print")(print_.print_)
 app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
+app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
@@ -62,9 +70,13 @@ app.add_typer(signatures.app, name="signatures")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.app, name="access")
 app.add_typer(worklist.app, name="worklist")
+app.add_typer(ups.app, name="ups")
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(share.app, name="share")
+app.add_typer(mpps.app, name="mpps")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(commit.app, name="commit")
 
 
 def _version(asked: bool) -> None:

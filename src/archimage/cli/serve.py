@@ -77,7 +77,7 @@ def _join(address: tuple[str, int]) -> str:
 def _told(addresses: "Addresses", settings: "Config") -> str:
     """Write where is listened."""
     web = "https" if settings.http.tls else "http"
-    places = {"dicom": addresses.dicom, "dicom-tls": addresses.dicom_tls, web: addresses.http}
+    places = {"dicom": addresses.dicom, "dicom-tls": addresses.dicom_tls, web: addresses.http, "hl7": addresses.hl7}
     return " ".join(f"{name}={_join(address)}" for name, address in places.items() if address is not None)
 
 

@@ -63,7 +63,7 @@ def opened_worklist(command: str, data: Path | None, config: Path | None) -> "It
     from archimage.model.callers import DoneFor
 
     with DoneFor(this_user(command)), opened(data, config) as archive:
-        yield archive.department.worklist
+        yield archive.department.worklist.service
 
 
 @app.command("query")

@@ -9,8 +9,17 @@ from archimage.dicom.limits import DEFAULT_LIMITS, MAX_FRAME_BYTES
 from archimage.dicom.render import options
 from archimage.imaging.process import WorkerSettings
 from archimage.net import dispatch, peers, session
+from archimage.net.scp import commitment
 from archimage.protocol.settings import AssociationSettings
-from archimage.services import attributes, identifiers, matching
+from archimage.services import (
+    attributes,
+    commitment_messages,
+    commitments,
+    identifiers,
+    matching,
+    worklist_entries,
+    worklist_files,
+)
 from archimage.services import peers as asking
 
 _OWN: Final = AssociationSettings("")
@@ -124,6 +133,28 @@ ASSOCIATIONS: Final = (
         unit="seconds",
     ),
     Entry(
+        "objects of a commitment",
+        "limit",
+        "objects that one request for storage commitment names: fewer than these",
+        "Answered 0x0213; nothing of the request is kept.",
+        commitment_messages.MAX_REFERENCES,
+    ),
+    Entry(
+        "objects whose commitment waits",
+        "limit",
+        "objects that one AE title has asked about and was not told of",
+        "Answered 0x0213; nothing of the request is kept.",
+        commitments.MAX_WAITING,
+    ),
+    Entry(
+        "request for commitment",
+        "limit",
+        "data set of a request for storage commitment, or of its result",
+        "Answered 0xA700; nothing of it is kept.",
+        commitment.MAX_BYTES,
+        unit="bytes",
+    ),
+    Entry(
         "grace",
         "limit",
         "time that running C-STOREs and web requests have when the archive is stopped",
@@ -159,6 +190,28 @@ QUERIES: Final = (
         "matches that one query may return",
         "C-FIND sends so many, then 0xA700; DICOMweb answers so many, and a Warning says how many more there are.",
         setting="query.max_results",
+    ),
+    Entry(
+        "entries of the worklist",
+        "limit",
+        "scheduled steps that are kept",
+        "Further ones are refused, to people with 507; what has long expired makes room every hour.",
+        setting="worklist.max_entries",
+    ),
+    Entry(
+        "entry of the worklist",
+        "limit",
+        "length of one scheduled step",
+        "It is refused.",
+        worklist_entries.MAX_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "files of the worklist",
+        "limit",
+        "worklist files of `worklist.directory`",
+        "Further ones, by name, are not looked at.",
+        worklist_files.MAX_FILES,
     ),
     Entry(
         "identifier",

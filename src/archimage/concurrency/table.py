@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, fhir, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, fhir, hl7, performed, printing, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -20,5 +20,8 @@ _ALL: Final = (
     *access.ACCESS,
     *fhir.FHIR,
     fhir.WATCH,
+    *hl7.MESSAGES,
+    *performed.PERFORMED,
+    *printing.PRINTING,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

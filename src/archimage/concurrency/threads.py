@@ -5,7 +5,7 @@ from typing import Final
 from archimage import app
 from archimage.concurrency import sizes
 from archimage.concurrency.entry import Entry
-from archimage.services import deliveries, importing, tasks, uploads
+from archimage.services import commitments, deliveries, importing, tasks, uploads
 from archimage.storage import lanes
 from archimage.web import probes
 from archimage.web.server import FRAMEWORK_THREADS
@@ -67,6 +67,20 @@ THREADS: Final = (
         "tell others what they are to be told: nodes, subscribers",
         "Deliveries wait in the index, until they are due and a thread is free.",
         deliveries.THREADS,
+    ),
+    Entry(
+        "worklist files",
+        "threads",
+        "looks at the files of `worklist.directory`, where one is set",
+        "New files are taken a little later.",
+        1,
+    ),
+    Entry(
+        "commit",
+        "threads",
+        "look at objects that storage commitment is asked for, a transaction each",
+        "Transactions wait in the index, until a thread is free.",
+        commitments.THREADS,
     ),
     Entry(
         "transcode",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from archimage.app import App
+from archimage.hl7.server import Hl7Server
 from archimage.model.concurrency import Use
 from archimage.net.server import DicomServer
 from archimage.threads import Pool
@@ -32,6 +33,7 @@ class Uses:
             "event followers": lambda: Use(services.events.followers),
             "events remembered": lambda: Use(services.events.kept),
             "ended associations": lambda: Use(len(app.associations.ended_lately())),
+            "HL7 messages": lambda: Use(app.messaging.inbox.waiting),
             "disk": lambda: Use(_used_bytes(app)),
         }
         self.threads(app.pools)
@@ -41,7 +43,7 @@ class Uses:
         for name, pool in pools.items():
             self._reads[name] = partial(_of_pool, pool)
 
-    def listeners(self, dicom: DicomServer, http: HttpServer) -> None:
+    def listeners(self, dicom: DicomServer, http: HttpServer, hl7: Hl7Server) -> None:
         """Look at the listeners too."""
         admission = dicom.admission
         self._reads |= {
@@ -50,6 +52,7 @@ class Uses:
             "pending connections": lambda: Use(admission.pending),
             "pending connections of one address": lambda: Use(admission.most_pending_of_one),
             "HTTP connections": lambda: Use(http.connections),
+            "HL7 connections": lambda: Use(hl7.connections),
         }
         self.threads({"pages": http.framework_threads})
 

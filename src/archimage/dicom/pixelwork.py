@@ -16,6 +16,7 @@ from archimage.dicom.deidentify.coarse import coarsened, volume_of
 from archimage.dicom.deidentify.faces import shell_of
 from archimage.dicom.deidentify.frames import FrameCleaning
 from archimage.dicom.deidentify.placement import Placement
+from archimage.dicom.film.work import bind_films, film_object, film_pixels, paint_film
 from archimage.dicom.frametranscoding import FrameTranscoding
 from archimage.dicom.pixels import PixelDescription, decode_frame, stored_values
 from archimage.dicom.render.frames import icc_profile_of, render_frame
@@ -156,5 +157,9 @@ TASKS: Final[Mapping[str, Task]] = MappingProxyType(
         "coarsen": coarsen,
         "find_face": find_face,
         "selftest": selftest,
+        "paint_film": paint_film,
+        "bind_films": bind_films,
+        "film_object": film_object,
+        "film_pixels": film_pixels,
     }
 )

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from archimage.index.compiled import Compiled
+from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
 from archimage.index.schema_department import delivery
 from archimage.model.deliveries import Delivery, DeliveryState
@@ -50,6 +51,9 @@ class DeliveryTable:
         self._end = Compiled(_THIS.values({**_named("state", "ended_at", "error"), **_TRIED}), database)
         self._postpone = Compiled(_THIS.values({**_named("due_at", "error"), **_TRIED}), database)
         again = {"state": DeliveryState.WAITING.value, "ended_at": None, "attempts": 0, "taken_until": 0}
+        of_it = and_(_WAITING, delivery.c.kind == bindparam("of_kind"), _unless_given(delivery.c.about, "of_what"))
+        free = of_it & (delivery.c.taken_until <= bindparam("due_at"))
+        self._hasten = Compiled(update(delivery).where(free).values(_named("due_at")), database)
         failed = delivery.c.state == DeliveryState.FAILED.value
         self._retry = Compiled(_THIS.where(failed).values({**_named("due_at"), **again}), database)
         wanted = (
@@ -69,9 +73,13 @@ class DeliveryTable:
     def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keep deliveries; their ids are given here."""
         with self._database.transaction() as cursor:
-            for added in deliveries:
-                self._insert.run(cursor, **_row(added))
+            self.add_within(cursor, deliveries)
         self._database.sync()
+
+    def add_within(self, cursor: Cursor, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries in the transaction of what they tell of."""
+        for added in deliveries:
+            self._insert.run(cursor, **_row(added))
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time."""
@@ -102,6 +110,13 @@ class DeliveryTable:
     def postpone(self, delivery_id: int, due_at: float, error: str) -> None:
         """Note that a try failed, and when the next one is due."""
         self._postpone.change(this=delivery_id, due_at=due_at, error=error)
+
+    def hasten(self, kind: str, about: str, now: float) -> bool:
+        """Have what waits of a kind, about something where that is given, be due now; False where nothing does.
+
+        What is being tried is left alone.
+        """
+        return self._hasten.change(of_kind=kind, of_what=about, due_at=now) > 0
 
     def give_up(self, delivery_id: int, ended_at: float, error: str) -> None:
         """Note that it is not tried again; the next of its lane is due."""

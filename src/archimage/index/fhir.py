@@ -9,7 +9,7 @@ from archimage.index.arrivals import ArrivalTable
 from archimage.index.compiled import Compiled
 from archimage.index.nodes import Database
 from archimage.index.schema import instance, series, study
-from archimage.index.schema_department import fhir_resource
+from archimage.index.schema_fhir import fhir_resource
 from archimage.model.fhir import KeptResource
 
 _FIELDS: Final = ("kind", "id", "status", "about", "body", "created_at", "changed_at")

@@ -24,7 +24,7 @@ from archimage.index.compiled import Compiled
 from archimage.index.ingest import Cursor
 from archimage.index.matching import NameKeys, clean, is_universal, named, term_of
 from archimage.index.nodes import Database
-from archimage.index.schema_department import worklist, worklist_key
+from archimage.index.schema_worklist import worklist, worklist_key
 from archimage.model import names
 from archimage.model.query import Empty, Universal
 from archimage.model.worklist import SEARCHED, Sought, StepState, WorklistItem, WorklistQuery, WorklistRow

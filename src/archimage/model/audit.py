@@ -54,7 +54,9 @@ STUDY_DELETED: Final = _dcm("110105", "DICOM Study Deleted")
 EXPORT: Final = _dcm("110106", "Export")
 IMPORT: Final = _dcm("110107", "Import")
 NETWORK_ENTRY: Final = _dcm("110108", "Network Entry")
+ORDER_RECORD: Final = _dcm("110109", "Order Record")
 PATIENT_RECORD: Final = _dcm("110110", "Patient Record")
+PROCEDURE_RECORD: Final = _dcm("110111", "Procedure Record")
 QUERY: Final = _dcm("110112", "Query")
 SECURITY_ALERT: Final = _dcm("110113", "Security Alert")
 USER_AUTHENTICATION: Final = _dcm("110114", "User Authentication")
@@ -69,7 +71,9 @@ EVENTS: Final = (
     EXPORT,
     IMPORT,
     NETWORK_ENTRY,
+    ORDER_RECORD,
     PATIENT_RECORD,
+    PROCEDURE_RECORD,
     QUERY,
     SECURITY_ALERT,
     USER_AUTHENTICATION,
@@ -127,8 +131,8 @@ class AuditObject:
     """What an event is about.
 
     query stands in place of the name where the event is a query; details are names to bytes; sop_classes maps SOP
-    Class UIDs, empty where not known, to a number of instances. anonymized tells that identifiers were taken out of
-    what was given away; None where there is nothing to tell.
+    Class UIDs, empty where not known, to a number of instances; mpps_uids are those of performed procedure steps.
+    anonymized tells that identifiers were taken out of what was given away; None where there is nothing to tell.
     """
 
     id: str
@@ -139,6 +143,7 @@ class AuditObject:
     query: bytes | None = None
     details: tuple[tuple[str, bytes], ...] = ()
     sop_classes: Mapping[str, int] = field(default_factory=dict)
+    mpps_uids: tuple[str, ...] = ()
     accession_numbers: tuple[str, ...] = ()
     anonymized: bool | None = None
 

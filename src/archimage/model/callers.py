@@ -12,8 +12,8 @@ from typing import Literal
 
 from archimage.model.access import NOBODY, UNLIMITED, Grant, Principal
 
-Door = Literal["association", "web", "upload", "command"]
-"""By which way somebody comes: DICOM, DICOMweb and the pages, what is uploaded as files, and the command line."""
+Door = Literal["association", "web", "upload", "command", "hl7"]
+"""By which way somebody comes: DICOM, DICOMweb and the pages, uploaded files, the command line, and messages."""
 
 
 @dataclass(frozen=True, slots=True)

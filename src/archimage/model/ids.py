@@ -1,6 +1,7 @@
 """Identifiers that come from peers, checked before anything is built from them."""
 
 import re
+import uuid
 from typing import Final
 
 from archimage.errors import InvalidInstanceUIDError
@@ -28,3 +29,8 @@ def check_uid(text: str) -> str:
 def is_ae_title(text: str) -> bool:
     """Tell whether text may be an AE title: 1 to 16 printable ASCII, no backslash, not blank (PS3.5 §6.2)."""
     return _AE_TITLE.fullmatch(text) is not None and not text.isspace()
+
+
+def new_uid() -> str:
+    """Return a UID that nobody else has (PS3.5 §B.2)."""
+    return f"2.25.{uuid.uuid4().int}"

@@ -52,6 +52,9 @@ class SubOperations(Protocol):
     def contexts(self) -> Mapping[int, NegotiatedContext]:
         """The association's presentation contexts."""
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have something called once the association has ended."""
+
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
         """Send an instance; return the peer's status."""
 

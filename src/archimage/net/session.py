@@ -101,6 +101,7 @@ class Session:
         self._most_stored = most_stored(self.association.settings.max_operations_performed)
         self._answered = asyncio.Event()
         self._drained: asyncio.Future[None] | None = None
+        self._at_end: list[Callable[[], None]] = []
 
     async def run(self) -> None:
         """Serve until the connection has ended."""
@@ -153,6 +154,10 @@ class Session:
         """Keep the first reason of the end."""
         if not self._ends:
             self._ends, self.ended_as, self.ending = True, ended_as, words
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have something called once the association has ended."""
+        self._at_end.append(call)
 
     async def store(self, context_id: int, command: Command, pieces: Pieces) -> int:
         """Send an instance to the peer on this association, one at a time; return the peer's status."""
@@ -394,6 +399,8 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for call in self._at_end:
+            call()
 
 
 def most_stored(window: int) -> int:

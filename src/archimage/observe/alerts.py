@@ -50,6 +50,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "A700: disk or index; A900 and Cxxx: the objects are wrong. The log lines of the associations say why.",
     ),
     Alert(
+        "ArchimageDeliveriesFail",
+        'pacs_deliveries{state="failed"} > 0',
+        "0m",
+        "warning",
+        "Deliveries of the kind {{ $labels.kind }} have failed for good: somebody was not told what he should know.",
+        "The page /deliveries says why, and has them tried again.",
+    ),
+    Alert(
         "ArchimageStoresSlowly",
         "histogram_quantile(0.99, sum by (le) (rate(pacs_storage_latency_seconds_bucket[5m]))) > 2.5",
         "10m",

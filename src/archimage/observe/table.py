@@ -360,6 +360,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         most=16,
     ),
     Metric(
+        "pacs_deliveries",
+        "gauge",
+        "Work",
+        "Deliveries",
+        "What others are to be told, by kind: `waiting` until they have heard it, or `failed` for good (/deliveries).",
+        ("kind", "state"),
+        most=41,
+        shared=True,
+    ),
+    Metric(
         "pacs_audit_messages_total",
         "counter",
         "Audit",

@@ -193,6 +193,7 @@ _IN_WORDS: Final = {
     Operation.RETRIEVE: "retrieve anything",
     Operation.MOVE_TO: "have anything sent",
     Operation.WORKLIST: "use the worklist",
+    Operation.PRINT: "print",
     Operation.DELETE: "delete anything",
     Operation.MODIFY: "change anything",
     Operation.ADMINISTER: "look after this archive",

@@ -33,10 +33,14 @@ from archimage.model.events import (
     StudyRemoved,
 )
 from archimage.model.hashed import Named
+from archimage.model.messages import PatientIdentifier
+from archimage.model.mpps import PerformedStep
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
+from archimage.services.datasets import text
 from archimage.services.deidentified import Exported
+from archimage.services.mpps import keys_of
 
 UniqueKeys = Mapping[Level, tuple[str, ...]]
 REMEMBERED: Final = 1_000
@@ -245,6 +249,24 @@ class AuditService:
         event = self.messages.patient_record(who, [subject], told)
         done = change.state is ChangeState.DONE
         self._tell(event if done else replace(event, result=Result.MINOR_FAILURE))
+
+    def performed(self, step: PerformedStep) -> None:
+        """Tell that somebody has made a performed procedure step, or changed it."""
+        keys, who = keys_of(step.dataset), person(callers.current())
+        name = text(step.dataset, 0x00100010)
+        subject = Subject(keys.study_instance_uid, keys.patient_id, name, keys.accession_number)
+        action = Action.CREATE if step.revision == 1 else Action.UPDATE
+        event = self.messages.procedure(who, subject, step.sop_instance_uid, action)
+        self._tell(replace(event, description=f"performed procedure step {step.state.value}"))
+
+    def linked(self, patients: Sequence[PatientIdentifier], what: str) -> None:
+        """Tell that patients were said to be one person, or not to be."""
+        subjects = [Subject("", one.patient_id) for one in patients]
+        self._tell(self.messages.patient_record(person(callers.current()), subjects, what))
+
+    def ordered(self, subject: Subject, action: Action, what: str) -> None:
+        """Tell that an order was entered, changed or ended."""
+        self._tell(self.messages.order_record(person(callers.current()), subject, action, what))
 
     # What comes, and what goes
 

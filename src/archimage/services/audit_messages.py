@@ -188,6 +188,17 @@ class Messages:
         event = self._event(audit.PATIENT_RECORD, Action.UPDATE, (who, self.here()), tuple(patients.values()))
         return replace(event, description=reason)
 
+    def procedure(self, who: Participant, subject: Subject, mpps_uid: str, action: Action) -> AuditEvent:
+        """Tell that somebody has made or changed what is known of a procedure (§A.5.3.12)."""
+        study, patient = _objects(Instances(subject))
+        both = who, self.here()
+        return self._event(audit.PROCEDURE_RECORD, action, both, (replace(study, mpps_uids=(mpps_uid,)), patient))
+
+    def order_record(self, who: Participant, subject: Subject, action: Action, what: str) -> AuditEvent:
+        """Tell that an order was entered, changed or ended (§A.5.3.10)."""
+        event = self._event(audit.ORDER_RECORD, action, (who, self.here()), (_patient(subject),))
+        return replace(event, description=what)
+
     def alert(
         self,
         kind: Code,

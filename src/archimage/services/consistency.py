@@ -128,11 +128,18 @@ def _add(index: Index, batch: list[InstanceRecord], rebuilt: Rebuilt) -> None:
 def _check(instance: StoredInstance, blobs: BlobStore, findings: Findings, *, digests: bool) -> None:
     findings.instances += 1
     try:
-        with closing(blobs.open(instance.path)) as reader:
-            if reader.size_bytes != instance.size_bytes or (digests and _digest(reader, instance) != instance.digest):
-                findings.damaged.append(instance.path)
+        if not is_whole(instance, blobs, digests=digests):
+            findings.damaged.append(instance.path)
     except BlobNotFoundError:
         findings.missing.append(instance.path)
+
+
+def is_whole(instance: StoredInstance, blobs: BlobStore, *, digests: bool) -> bool:
+    """Tell whether the file of an instance has its size, and with digests its bytes; BlobNotFoundError without it."""
+    with closing(blobs.open(instance.path)) as reader:
+        return reader.size_bytes == instance.size_bytes and not (
+            digests and _digest(reader, instance) != instance.digest
+        )
 
 
 def _digest(reader: BlobReader, instance: StoredInstance) -> bytes:
@@ -143,7 +150,7 @@ def _digest(reader: BlobReader, instance: StoredInstance) -> bytes:
 
 
 def _pieces(reader: BlobReader, start: int) -> Iterator[bytes]:
-    while piece := reader.read(start, _PIECE_BYTES):
+    while piece := reader.read(start, min(_PIECE_BYTES, reader.size_bytes - start)):
         yield piece
         start += len(piece)
 

@@ -74,6 +74,11 @@ class DeliveryService:
         """Take over what others were at; to be called by a process that is alone in using the index."""
         self._table.release()
 
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds that are delivered, by name."""
+        return tuple(self._kinds)
+
     def start(self) -> None:
         """Begin to deliver, with what is left from before."""
         self._looking.start()
@@ -90,6 +95,11 @@ class DeliveryService:
         """Keep several at once."""
         if deliveries:
             self._table.add(deliveries)
+            self.wake()
+
+    def hasten(self, kind: str, about: str = "") -> None:
+        """Deliver now what waits of a kind, about something where that is given; nothing may."""
+        if self._table.hasten(kind, about, self._now()):
             self.wake()
 
     def wake(self) -> None:

@@ -64,6 +64,16 @@ def _wanted(key: Key, empty_values: bool) -> Wanted:
     return Wanted(name, key.vr, parse_match(key.value, key.vr, empty_values=empty_values))
 
 
+def exact_values(wanted: Wanted) -> tuple[str, ...]:
+    """Return the values of which a key asks for one, none where it asks for anything else."""
+    match wanted.match:
+        case Exact(value):
+            return (value,)
+        case UIDList(values):
+            return tuple(values)
+    return ()
+
+
 def matches(model: Model, wanted: Sequence[Wanted]) -> bool:
     """Tell whether a data set meets every key."""
     return all(one.is_universal or _meets(model.get(one.name), one) for one in wanted)

@@ -95,7 +95,7 @@ class PeerService:
             InvalidInstanceUIDError: a UID is none.
         """
         node = self._nodes.get(ae_title)
-        instances = self._instances(chosen)
+        instances = selected(self._retrieve, chosen)
 
         def work(progress: Progress) -> JsonValue:
             return _told(self._peers.send(node, instances, progress))
@@ -106,17 +106,23 @@ class PeerService:
         """End everything that nodes are being asked."""
         self._peers.close()
 
-    def _instances(self, chosen: Chosen) -> Sequence[StoredInstance]:
-        """Return every chosen instance once."""
-        found: dict[str, StoredInstance] = {}
-        for level, tag, uid in _keys(chosen):
-            below = self._retrieve.select(Root.STUDY, Identifier(level, (Key(tag, "UI", check_uid(uid)),)))
-            if not below:
-                raise NotFoundError(f"nothing is kept here under the UID {uid}")
-            found |= {instance.sop_instance_uid: instance for instance in below}
-        if not found:
-            raise InvalidQueryError("nothing is chosen: name studies, series or instances")
-        return tuple(found.values())
+
+def selected(retrieve: RetrieveService, chosen: Chosen) -> Sequence[StoredInstance]:
+    """Return every chosen instance once.
+
+    Raises:
+        NotFoundError: something that is chosen is not kept here.
+        InvalidQueryError: nothing is chosen.
+    """
+    found: dict[str, StoredInstance] = {}
+    for level, tag, uid in _keys(chosen):
+        below = retrieve.select(Root.STUDY, Identifier(level, (Key(tag, "UI", check_uid(uid)),)))
+        if not below:
+            raise NotFoundError(f"nothing is kept here under the UID {uid}")
+        found |= {instance.sop_instance_uid: instance for instance in below}
+    if not found:
+        raise InvalidQueryError("nothing is chosen: name studies, series or instances")
+    return tuple(found.values())
 
 
 def _keys(chosen: Chosen) -> Iterator[tuple[Level, int, str]]:

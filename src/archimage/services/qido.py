@@ -125,7 +125,7 @@ def _every_page(search: Search) -> PreparedSearch:
     if len(search.order_by) > MAX_SORT_KEYS:
         raise InvalidQueryError(f"more than {MAX_SORT_KEYS} attributes to sort by")
     matches = [(name, parse_path(name), value) for name, value in search.matches]
-    keys = _keys(((path, value) for _, path, value in matches), search.within)
+    keys = keys_of(((path, value) for _, path, value in matches), search.within)
     options = QueryOptions(combined_date_time=True, fuzzy_names=search.fuzzy, empty_values=search.empty_values)
     find = find_of(Root.PATIENT, Identifier(search.level, keys), options)
     included = [(name, parse_path(name)) for name in search.include if name != "all"]
@@ -178,7 +178,7 @@ def _tag(part: str, name: str) -> int:
     return tag
 
 
-def _keys(matches: Iterable[tuple[tuple[int, ...], str]], within: Iterable[tuple[str, str]]) -> tuple[Key, ...]:
+def keys_of(matches: Iterable[tuple[tuple[int, ...], str]], within: Iterable[tuple[str, str]]) -> tuple[Key, ...]:
     """Make query keys; those of one sequence share its item."""
     plain: dict[int, Key] = {}
     nested: dict[int, dict[int, Key]] = {}

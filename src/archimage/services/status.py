@@ -72,6 +72,7 @@ class Ports:
     dicom: int
     dicom_tls: int
     http: int
+    hl7: int = 0
 
 
 class StatusService:

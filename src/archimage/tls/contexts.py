@@ -14,7 +14,7 @@ from archimage.config_trust import TlsConfig, TlsProfile
 from archimage.errors import ConfigError, UnavailableError
 from archimage.tls.certificates import days_left, valid_until
 
-Door = Literal["dicom", "http"]
+Door = Literal["dicom", "http", "hl7"]
 DOORS: Final[tuple[Door, ...]] = get_args(Door)
 SUITES: Final[Mapping[TlsProfile, str]] = MappingProxyType(
     {
@@ -73,15 +73,19 @@ def acceptor(config: Config, door: Door) -> ssl.SSLContext:
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, config.tls)
     _load_certificate(context, config)
-    section = config.dicom if door == "dicom" else config.http
-    if section.client_certificates != "none":
+    demanded = {
+        "dicom": config.dicom.client_certificates,
+        "http": config.http.client_certificates,
+        "hl7": config.hl7.client_certificates,
+    }[door]
+    if demanded != "none":
         if not config.tls.authorities:
             raise ConfigError(
-                f"{door}.client_certificates = {section.client_certificates}: tls.authorities names nobody who may "
+                f"{door}.client_certificates = {demanded}: tls.authorities names nobody who may "
                 "have issued them; set it, or none"
             )
         _load_authorities(context, config)
-    context.verify_mode = _DEMANDS[section.client_certificates]
+    context.verify_mode = _DEMANDS[demanded]
     return context
 
 

@@ -30,6 +30,7 @@ from archimage.web.later import Later
 from archimage.web.management import ApiServices
 from archimage.web.measured import ROUTE, Measured
 from archimage.web.permitted import Permits
+from archimage.web.sockets import Sockets
 from archimage.web.traced import Traced
 
 _READ_ONLY: Final = partial(
@@ -121,4 +122,4 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     authenticator = Authenticator(management.identity, threads.quick, settings.public_url)
     identified = Identified(guarded, authenticator, management.access, observing.rates)
     traced = Traced(identified, observing.tracer) if observing.tracer.traces else identified
-    return Web(Measured(traced, observing.meter), others.finish)
+    return Web(Sockets(Measured(traced, observing.meter)), others.finish)

@@ -10,22 +10,29 @@ from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
 from archimage.services.changes import ChangeService
+from archimage.services.commitment_records import CommitmentRecords
 from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.identity import IdentityService
+from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
+from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
 from archimage.services.oidc import OidcClient
+from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
+from archimage.services.printing import PrintService
+from archimage.services.reports import ReportService
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
+from archimage.services.ups_keeping import Procedures
 from archimage.services.visible import VisibleIndex
 from archimage.services.worklist import WorklistService
 
@@ -45,8 +52,21 @@ class DepartmentServices:
 
     deliveries: DeliveryService
     worklist: WorklistService
+    mpps: MppsService
+    commitments: CommitmentRecords
+    printing: PrintService
+    procedures: Procedures
     fhir: FhirUseCases | None
     """None where it is turned off."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagingServices:
+    """The use cases of HL7: messages, and what they told."""
+
+    inbox: Inbox
+    reports: ReportService
+    patients: PatientService
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +94,6 @@ class ApiServices:
     identity: IdentityService
     oidc: OidcClient | None
     department: DepartmentServices
+    messaging: MessagingServices
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

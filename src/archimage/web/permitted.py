@@ -32,6 +32,17 @@ _NOTHING: Final = Grant(within=((),))
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
 _WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/performed-steps"): Operation.WORKLIST,
+    ("POST", "/performed-steps"): Operation.WORKLIST,
+    ("GET", "/performed-steps/counts"): Operation.WORKLIST,
+    ("GET", "/performed-steps/{step_uid}"): Operation.WORKLIST,
+    ("PATCH", "/performed-steps/{step_uid}"): Operation.WORKLIST,
+    ("POST", "/performed-steps/{step_uid}/discontinue"): Operation.WORKLIST,
+    ("GET", "/deliveries"): _ADMINISTER,
+    ("GET", "/deliveries/counts"): _ADMINISTER,
+    ("GET", "/deliveries/{number}"): _ADMINISTER,
+    ("POST", "/deliveries/{number}/retry"): _ADMINISTER,
+    ("DELETE", "/deliveries/{number}"): _ADMINISTER,
     ("GET", "/worklist"): Operation.WORKLIST,
     ("POST", "/worklist"): Operation.WORKLIST,
     ("GET", "/worklist/{key}"): Operation.WORKLIST,
@@ -57,6 +68,13 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/studies/{study_uid}/deidentified/archive"): Operation.RETRIEVE,
     ("PUT", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
     ("DELETE", "/studies/{study_uid}/labels/{name}"): Operation.MODIFY,
+    ("GET", "/messages"): Operation.MODIFY,
+    ("GET", "/messages/{number}"): Operation.MODIFY,
+    ("POST", "/messages/{number}/retry"): Operation.MODIFY,
+    ("POST", "/messages/{number}/discard"): Operation.MODIFY,
+    ("GET", "/patient-links"): _QUERY,
+    ("GET", "/reports"): _QUERY,
+    ("GET", "/reports/{number}"): _QUERY,
     ("POST", "/changes/preview"): Operation.MODIFY,
     ("POST", "/changes"): Operation.MODIFY,
     ("GET", "/changes"): Operation.MODIFY,
@@ -69,10 +87,22 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/associations"): _ADMINISTER,
     ("GET", "/associations/ended"): _ADMINISTER,
     ("DELETE", "/associations/{association_id}"): _ADMINISTER,
+    ("GET", "/commitments"): _ADMINISTER,
+    ("GET", "/commitments/{number}"): _ADMINISTER,
+    ("POST", "/commitments/{number}/report"): _ADMINISTER,
+    ("DELETE", "/commitments/{number}"): _ADMINISTER,
     ("GET", "/system"): "known",
     ("GET", "/system/growth"): "known",
     ("GET", "/concurrency"): _ADMINISTER,
     ("GET", "/settings"): _ADMINISTER,
+    ("GET", "/print/jobs"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}"): Operation.PRINT,
+    ("DELETE", "/print/jobs/{uid}"): Operation.PRINT,
+    ("POST", "/print/jobs/{uid}/reprint"): Operation.PRINT,
+    ("POST", "/print/jobs/{uid}/cancel"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/pdf"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/films/{number}/png"): Operation.PRINT,
+    ("GET", "/print/jobs/{uid}/films/{number}/pdf"): Operation.PRINT,
     ("GET", "/tasks"): "known",
     ("GET", "/tasks/{task_id}"): "known",
     ("POST", "/tasks/{task_id}/cancel"): "known",
@@ -114,6 +144,7 @@ _NODES: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", f"{_NODE}/query"): _QUERY,
     ("POST", f"{_NODE}/retrieve"): Operation.STORE,
     ("POST", f"{_NODE}/send"): Operation.MOVE_TO,
+    ("POST", f"{_NODE}/commitment"): Operation.MOVE_TO,
 }
 _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/": _QUERY,
@@ -124,10 +155,16 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/query": _QUERY,
     "/activity": "known",
     "/changes": Operation.MODIFY,
+    "/performed-steps": Operation.WORKLIST,
+    "/deliveries": _ADMINISTER,
+    "/commitments": _ADMINISTER,
+    "/print": Operation.PRINT,
+    "/messages": Operation.MODIFY,
     "/system": "known",
     "/concurrency": _ADMINISTER,
     "/access": _ADMINISTER,
     "/department": "known",
+    "/worklist": Operation.WORKLIST,
     "/docs": "known",
     "/static/{version}/{name}": "free",
     "/ohif": "free",
@@ -177,10 +214,16 @@ _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
+        ("GET", f"{ROOT}/performed-steps/counts"),
         ("GET", f"{ROOT}/changes"),
         ("GET", f"{ROOT}/changes/{{number}}"),
         ("POST", f"{ROOT}/changes/{{number}}/cancel"),
         ("POST", f"{ROOT}/changes/{{number}}/resume"),
+        ("GET", f"{ROOT}/messages"),
+        ("GET", f"{ROOT}/messages/{{number}}"),
+        ("POST", f"{ROOT}/messages/{{number}}/retry"),
+        ("POST", f"{ROOT}/messages/{{number}}/discard"),
+        ("GET", f"{ROOT}/patient-links"),
         ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
         ("POST", f"{_NODE}/query"),
         ("POST", f"{_NODE}/retrieve"),
@@ -208,6 +251,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
 def _of_dicomweb(name: str) -> Operation | Free:
     if "Capabilities" in name:
         return "known"
+    if "Workitem" in name:
+        return Operation.WORKLIST
     kinds = {"Search": _QUERY, "Count": _QUERY, "Store": Operation.STORE, "Delete": Operation.DELETE}
     return next((kind for start, kind in kinds.items() if name.startswith(start)), Operation.RETRIEVE)
 

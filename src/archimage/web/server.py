@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 from archimage.tls.listening import Failed, HandshakeLimits, TlsListener
 from archimage.web.protocol import HttpLimits, bounded
 from archimage.web.refusals import EVERY_ANSWER
+from archimage.web.sockets import MAX_MESSAGE_BYTES, PING_EVERY_S, SocketProtocol
 
 BACKLOG: Final = 128
 FRAMEWORK_THREADS: Final = 40
@@ -61,7 +62,11 @@ class HttpServer:
         self._config = uvicorn.Config(
             application,
             http=cast("type[asyncio.Protocol]", self._protocol),
-            ws="none",
+            ws=SocketProtocol,
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_ping_interval=PING_EVERY_S,
+            ws_ping_timeout=PING_EVERY_S,
+            ws_per_message_deflate=False,
             limit_concurrency=limits.max_connections,
             lifespan="off",
             log_config=None,

@@ -38,6 +38,7 @@ PAGES = (
     "/query",
     "/activity",
     "/changes",
+    "/commitments",
     "/system",
     "/concurrency",
     "/access",
@@ -45,6 +46,10 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/worklist",
+    "/performed-steps",
+    "/deliveries",
+    "/print",
     "/docs",
 )
 

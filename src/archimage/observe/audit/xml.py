@@ -101,9 +101,10 @@ def _object(one: AuditObject) -> str:
 
 
 def _description(one: AuditObject) -> str:
-    """Tell accession numbers and SOP classes; nothing where there are none."""
-    if not (one.accession_numbers or one.sop_classes) and one.anonymized is None:
+    """Tell performed steps, accession numbers and SOP classes; nothing where there are none."""
+    if not (one.mpps_uids or one.accession_numbers or one.sop_classes) and one.anonymized is None:
         return ""
+    steps = "".join([f'<MPPS UID="{_escaped(uid)}"/>' for uid in one.mpps_uids])
     numbers = "".join([f'<Accession Number="{_escaped(number)}"/>' for number in one.accession_numbers])
     classes = "".join(
         [
@@ -112,7 +113,7 @@ def _description(one: AuditObject) -> str:
         ]
     )
     anonymized = "" if one.anonymized is None else f"<Anonymized>{str(one.anonymized).lower()}</Anonymized>"
-    return f"<ParticipantObjectDescription>{numbers}{classes}{anonymized}</ParticipantObjectDescription>"
+    return f"<ParticipantObjectDescription>{steps}{numbers}{classes}{anonymized}</ParticipantObjectDescription>"
 
 
 @lru_cache(_REMEMBERED)

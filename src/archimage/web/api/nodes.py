@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from archimage.model.attributes import Level
+from archimage.model.commitments import Commitment
 from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Wanted
 from archimage.model.tasks import Task
@@ -139,6 +140,15 @@ def send_to_node(ae_title: AETitle, chosen: SendRequest, services: Services, res
     return _begun(task, response)
 
 
+def ask_node_for_commitment(ae_title: AETitle, chosen: SendRequest, services: Services) -> Commitment:
+    """Begin to ask a node whether it keeps objects that were sent there (storage commitment), by their UIDs.
+
+    It is asked until it has taken the request, for a day; /api/v1/commitments tells what it answers.
+    """
+    wanted = Chosen(tuple(chosen.studies), tuple(chosen.series), tuple(chosen.instances))
+    return services.department.commitments.ask(ae_title, wanted)
+
+
 def _begun(task: Task, response: Response) -> Task:
     response.headers["Location"] = f"{ROOT}/tasks/{task.id}"
     return task
@@ -156,6 +166,10 @@ def router() -> APIRouter:
     beginning = failing(403, 404)
     found.add_api_route(f"{one}/retrieve", retrieve_from_node, methods=["POST"], status_code=202, responses=beginning)
     found.add_api_route(f"{one}/send", send_to_node, methods=["POST"], status_code=202, responses=beginning)
+    committing = failing(403, 404)
+    found.add_api_route(
+        f"{one}/commitment", ask_node_for_commitment, methods=["POST"], status_code=202, responses=committing
+    )
     found.add_api_route(one, get_node, methods=["GET"], responses=failing(404))
     found.add_api_route(one, change_node, methods=["PUT"], responses=failing(403, 404, 409))
     found.add_api_route(one, remove_node, methods=["DELETE"], status_code=204, responses=failing(403, 404, 409))

@@ -21,6 +21,7 @@ from archimage.services.rendering import RenderingService
 from archimage.services.signatures import SignatureService
 from archimage.services.store import StoreService
 from archimage.services.transcoding import TranscodingService
+from archimage.services.ups_keeping import Procedures
 from archimage.threads import WorkerThreads
 from archimage.web.dicomweb.negotiation import Choice, Offer, choose
 from archimage.web.dicomweb.parameters import Parameters
@@ -46,6 +47,7 @@ class WebServices:
     rendering: RenderingService
     transcoding: TranscodingService
     signatures: SignatureService
+    procedures: Procedures
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ ACCEPT: Final = Parameter("accept", "A media type, in place of the Accept header
 class Resource:
     """One method on one address.
 
-    path is a template below root; `{study}`, `{series}` and `{instance}` are checked to be UIDs, `{name:path}` at the
-    end takes all that is left, slashes too, and any other variable one segment. GET answers HEAD as well. produces and
-    consumes are media types, `multipart/related; type="..."` where parts are; the first is the default.
-    max_body_bytes None leaves the limit to the handler. reports_failures says that what it produces may come with a
-    status of failure too.
+    path is a template below root; `{study}`, `{series}`, `{instance}` and `{workitem}` are checked to be UIDs,
+    `{name:path}` at the end takes all that is left, slashes too, and any other variable one segment. GET answers HEAD
+    as well. produces and consumes are media types, `multipart/related; type="..."` where parts are; the first is the
+    default. max_body_bytes None leaves the limit to the handler. reports_failures says that what it produces may come
+    with a status of failure too.
     """
 
     name: str

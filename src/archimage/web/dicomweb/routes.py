@@ -12,7 +12,7 @@ from archimage.errors import InvalidRequestError
 from archimage.model.ids import check_uid
 from archimage.web.dicomweb.resources import Resource
 
-UID_VARIABLES: Final = frozenset({"study", "series", "instance"})
+UID_VARIABLES: Final = frozenset({"study", "series", "instance", "workitem"})
 MAX_SEGMENTS: Final = 64
 
 

@@ -13,8 +13,10 @@ from archimage.web.dicomweb import (
     removal,
     rendered,
     stow,
+    subscribers,
     uri,
     wado,
+    workitems,
 )
 from archimage.web.dicomweb.resources import Resource
 
@@ -30,6 +32,8 @@ _SERVED: Final = (
     *uri.RESOURCES,
     *stow.RESOURCES,
     *removal.RESOURCES,
+    *workitems.RESOURCES,
+    *subscribers.RESOURCES,
 )
 
 RESOURCES: Final[tuple[Resource, ...]] = (*_SERVED, *capabilities.resources(_SERVED, uri.RETRIEVE))

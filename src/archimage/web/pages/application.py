@@ -20,8 +20,9 @@ from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
 from archimage.model import callers
 from archimage.model.access import NOBODY
-from archimage.model.listings import SeriesSummary
+from archimage.model.listings import SeriesSummary, StudySummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
+from archimage.services.reports import STATUSES
 from archimage.web import errors
 from archimage.web.authenticated import to_login
 from archimage.web.dicomweb.resources import SERVICE_ROOT
@@ -64,7 +65,7 @@ _LOOK: Final = "Look for it in the study list; it may have been deleted."
 _log = logger("error")
 
 
-More = Callable[[Request, Sequence[SeriesSummary]], dict[str, Any]]
+More = Callable[[Request, StudySummary, Sequence[SeriesSummary]], dict[str, Any]]
 """Returns what else a template shows of a study's series."""
 
 
@@ -105,7 +106,7 @@ class Pages:
 
     def study(self, request: Request) -> Response:
         """Write a study's page."""
-        return self._of_study(request, "study.html", request.path_params["uid"], self._signing)
+        return self._of_study(request, "study.html", request.path_params["uid"], self._beside)
 
     def viewer(self, request: Request) -> Response:
         """Write the viewer."""
@@ -124,11 +125,12 @@ class Pages:
         """Write what to do where the full viewer would be."""
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
 
-    def _signing(self, _request: Request, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
-        """Return whether what is downloaded can be signed."""
-        return {"can_sign": self._services.signatures.can_sign}
+    def _beside(self, _request: Request, study: StudySummary, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
+        """Return whether what is downloaded can be signed, and what was reported."""
+        reports = self._services.messaging.reports.of_study(study)
+        return {"can_sign": self._services.signatures.can_sign, "reports": reports, "statuses": STATUSES}
 
-    def _seen_first(self, request: Request, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
+    def _seen_first(self, request: Request, _study: StudySummary, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""
         wished = request.query_params.get("series")
         pictured = [one for one in shown if has_picture([one.modality])]
@@ -140,7 +142,7 @@ class Pages:
         return {"grey": _GREY_MODALITIES, "modality": "", "first": None}
 
     def _of_study(
-        self, request: Request, template: str, uid: str, more: More = lambda _request, _series: {}
+        self, request: Request, template: str, uid: str, more: More = lambda _request, _study, _series: {}
     ) -> Response:
         if not _UID.fullmatch(uid):
             return self.problem(request, HTTPStatus.NOT_FOUND, "There is no such study.", _LOOK)
@@ -150,7 +152,7 @@ class Pages:
         dicomweb = address_of(request.scope, self._public_url) + SERVICE_ROOT
         shown = {"study": study, "series": series, "labels": self._services.labels.counts()}
         programs = {"programs": opening.programs(dicomweb, uid)}
-        return self.written(request, template, shown | programs | more(request, series.items))
+        return self.written(request, template, shown | programs | more(request, study, series.items))
 
     def written(
         self, request: Request, template: str, shown: dict[str, Any], status: HTTPStatus = HTTPStatus.OK

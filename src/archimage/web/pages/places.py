@@ -11,7 +11,18 @@ class Place(NamedTuple):
     about: str
 
 
-DEPARTMENT: Final[tuple[Place, ...]] = ()
+DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place(
+        "Performed steps",
+        "/performed-steps",
+        "What modalities say that they do and have done, and which of the images they have made are here.",
+    ),
+    Place("Deliveries", "/deliveries", "What other nodes are to be told: what waits, and what failed, and why."),
+    Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
+    Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
+    Place("Prints", "/print", "Films that modalities printed here, as PDF, to be printed again."),
+    Place("Worklist", "/worklist", "Who is to be examined, when and where; modalities ask for it."),
+)
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
     "/upload",

@@ -1,0 +1,63 @@
+"""Whether what somebody wants to rely on is really kept: its row, its SOP class, and every byte of its file."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from archimage.errors import BlobNotFoundError, CancelledError, StorageError
+from archimage.logger import logger
+from archimage.model.commitments import Failure, Reason, Reference
+from archimage.model.records import StoredInstance
+from archimage.ports import BlobStore, Finding
+from archimage.services.consistency import is_whole
+
+_TRIES: Final = 3
+"""An object that is corrected, compressed or removed while it is looked at is looked at once more."""
+_log = logger("storage")
+
+
+class Verification:
+    """Looks at objects; blocks, for as long as their bytes take to read."""
+
+    def __init__(self, index: Finding, blobs: BlobStore, *, digests: bool) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._digests = digests
+
+    def failures(self, references: Sequence[Reference], ended: Callable[[], bool]) -> list[Failure]:
+        """Return what cannot be committed to; CancelledError once ended tells so.
+
+        Raises:
+            StorageError: index or disk cannot be asked at the moment.
+        """
+        found: list[Failure] = []
+        for reference in references:
+            if ended():
+                raise CancelledError("the archive closes")
+            if (reason := self._reason(reference)) is not None:
+                found.append(Failure(reference.sop_class_uid, reference.sop_instance_uid, reason))
+        return found
+
+    def _reason(self, reference: Reference) -> Reason | None:
+        seen: StoredInstance | None = None
+        wrong: Reason | None = Reason.ABSENT
+        for _ in range(_TRIES):
+            kept = None if reference.withheld else self._index.lookup(reference.sop_instance_uid)
+            if kept is None:
+                return Reason.ABSENT
+            if kept.sop_class_uid != reference.sop_class_uid:
+                return Reason.CLASS_MISMATCH
+            if kept == seen:
+                break
+            seen, wrong = kept, self._wrong(kept)
+            if wrong is None:
+                return None
+        _log.error("an object that somebody wants to rely on is damaged", sop_instance_uid=reference.sop_instance_uid)
+        return wrong
+
+    def _wrong(self, kept: StoredInstance) -> Reason | None:
+        try:
+            return None if is_whole(kept, self._blobs, digests=self._digests) else Reason.DAMAGED
+        except BlobNotFoundError:
+            return Reason.DAMAGED
+        except OSError as error:
+            raise StorageError(f"an object cannot be read: {error.strerror}") from error

@@ -1,0 +1,130 @@
+"""A pynetdicom node that asks for storage commitment, and one that is asked."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from pynetdicom import AE, build_role, evt
+from pynetdicom.association import Association
+
+from archimage.protocol.uids import STORAGE_COMMITMENT_PUSH, STORAGE_COMMITMENT_PUSH_INSTANCE
+from tests.interop.peers import free_port
+
+WITHIN_S: Final = 20.0
+Told = tuple[int, Dataset]
+
+
+class Asker:
+    """Asks, and hears results on its own associations and at its listener."""
+
+    def __init__(self, ae_title: str = "ASKER") -> None:
+        self.ae = AE(ae_title)
+        self.port = free_port()
+        self.heard: queue.Queue[Told] = queue.Queue()
+        self.ae.add_requested_context(STORAGE_COMMITMENT_PUSH)
+        self.ae.add_supported_context(STORAGE_COMMITMENT_PUSH, scu_role=False, scp_role=True)
+        self._handlers: Any = [(evt.EVT_N_EVENT_REPORT, self._hear)]
+
+    def _hear(self, event: Any) -> tuple[int, None]:
+        self.heard.put((event.event_type, event.event_information))
+        return 0x0000, None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear results that come on other associations."""
+        server: Any = self.ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=self._handlers)
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+    @contextmanager
+    def associated(self, port: int) -> Iterator[Association]:
+        """Be associated with our server."""
+        association = self.ae.associate("127.0.0.1", port, ae_title="PACS_SCP", evt_handlers=self._handlers)
+        assert association.is_established
+        try:
+            yield association
+        finally:
+            association.release()
+
+    def told(self) -> Told:
+        """Return the next result."""
+        return self.heard.get(timeout=WITHIN_S)
+
+
+class Committer:
+    """Is asked, and lists what; it tells results only when a test wants it to."""
+
+    def __init__(self, ae_title: str = "COMMITTER") -> None:
+        self.ae = AE(ae_title)
+        self.port = free_port()
+        self.asked: queue.Queue[Dataset] = queue.Queue()
+        self.associations: queue.Queue[Association] = queue.Queue()
+        self.status = 0x0000
+        self.ae.add_supported_context(STORAGE_COMMITMENT_PUSH)
+        self.ae.add_requested_context(STORAGE_COMMITMENT_PUSH)
+
+    def _act(self, event: Any) -> tuple[int, None]:
+        self.asked.put(event.action_information)
+        self.associations.put(event.assoc)
+        return self.status, None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Be there to be asked."""
+        handlers: Any = [(evt.EVT_N_ACTION, self._act)]
+        server: Any = self.ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+    def report(self, port: int, event_type: int, result: Dataset) -> int:
+        """Tell a result on an association of its own, as the SCP; return the status."""
+        roles: Any = [build_role(STORAGE_COMMITMENT_PUSH, scp_role=True)]
+        association = self.ae.associate("127.0.0.1", port, ae_title="PACS_SCP", ext_neg=roles)
+        assert association.is_established
+        try:
+            return report_on(association, event_type, result)
+        finally:
+            association.release()
+
+
+def report_on(association: Association, event_type: int, result: Dataset) -> int:
+    """Tell a result on an association; return the status."""
+    status, _ = association.send_n_event_report(
+        result, event_type, STORAGE_COMMITMENT_PUSH, STORAGE_COMMITMENT_PUSH_INSTANCE
+    )
+    return int(status.Status)
+
+
+def items(*pairs: tuple[str, str], reason: int | None = None) -> list[Dataset]:
+    """Return items that name objects by SOP class and instance."""
+    made = []
+    for sop_class, uid in pairs:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+        if reason is not None:
+            item.FailureReason = reason
+        made.append(item)
+    return made
+
+
+def asking(*pairs: tuple[str, str]) -> Dataset:
+    """Return a request about objects."""
+    asked = Dataset()
+    asked.TransactionUID = generate_uid()
+    asked.ReferencedSOPSequence = items(*pairs)
+    return asked
+
+
+def ask(
+    association: Association, asked: Dataset, action: int = 1, instance: str = STORAGE_COMMITMENT_PUSH_INSTANCE
+) -> int:
+    """Ask; return the status."""
+    status, _ = association.send_n_action(asked, action, STORAGE_COMMITMENT_PUSH, instance)
+    return int(status.Status)
