@@ -126,6 +126,7 @@ _NOT_TOLD: Final = {
     "web/cookies.py": "what is longer is no cookie of ours",
     "web/dicomweb/archive.py": _FIELD,
     "web/dicomweb/qido.py": _FIELD,
+    "web/fhir/bundles.py": _FIELD,
     "web/dicomweb/rendered.py": "further objects of a series are not tried",
     "web/ohif/application.py": "nothing is made ready",
     "web/ohif/package.py": _COMMAND,
