@@ -11,17 +11,21 @@ from fhir.resources.R4B import get_fhir_model_class
 from archimage.errors import InvalidRequestError, NotAuthorisedError, NotFoundError
 from archimage.index.fhir import FhirTable, StudyArrivalTable
 from archimage.index.hashed import HashedTable
+from archimage.index.reports import ReportTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model import callers
 from archimage.model.access import Grant, Scope
+from archimage.model.messages import Report
 from archimage.model.records import InstanceRecord
 from archimage.services.fhir.archive import FhirArchive
 from archimage.services.fhir.ids import Resource, id_of_patient, is_id
 from archimage.services.fhir.reports import FhirReports
+from archimage.services.fhir.results import HospitalReports
 from archimage.services.fhir.searching import Asked
 from archimage.services.orthanc import OrthancService
 from archimage.services.query import QueryService
 from archimage.services.removal import RemovalService
+from archimage.services.reports import ReportService
 from archimage.services.visible import VisibleIndex
 
 
@@ -46,7 +50,7 @@ _RECORDS = (
     record(
         *("1.5", 400.5), patient_id="Q", patient_birth_date="20230230", study_date="20240229", study_time="101500.5",
         timezone_offset_from_utc="+0530", series_number="-1", study_description="a\x07b", laterality="L",
-        referring_physician_name="=山田^太郎", accession_number=" A 1 ",
+        referring_physician_name="=山田^太郎", accession_number="A 1",
     ),
 )  # fmt: skip
 
@@ -112,7 +116,7 @@ def test_what_does_not_fit_is_left_out(archive: FhirArchive) -> None:
 
 
 def test_who_was_granted_a_part_finds_that_part(archive: FhirArchive, index: SqliteIndex) -> None:
-    reports = FhirReports(FhirTable(index), archive)
+    reports = _reports(index, archive)
     made = {study: reports.add(_report(study))[0]["id"] for study in ("1.1", "1.5")}
     with callers.under(Grant(within=((Scope(patients=frozenset({"Q"})),),))):
         assert seen(archive) == ["1.5"]
@@ -134,6 +138,46 @@ def test_studies_that_grew_are_those_of_which_something_came_since(index: Sqlite
     assert sorted(arrivals.studies_since(300.5, 10)) == [("1.3", 300.5), ("1.4", 300.5), ("1.5", 400.5)]
     assert arrivals.studies_since(400.6, 10) == []
     assert len(arrivals.studies_since(0, 2)) == 2
+
+
+def test_what_the_hospital_told_by_hl7_is_a_report_of_its_study(archive: FhirArchive, index: SqliteIndex) -> None:
+    reports = _reports(index, archive)
+    told = (
+        ("1.5", "", "Q", "F"),
+        ("", "A 1", "Q", "P"),
+        ("", "A 1", "R", "F"),
+        ("1.9", "", "Q", "F"),
+        ("1.1", "", "P", "?"),
+    )
+    for place, (uid, accession, patient, status) in enumerate(told):
+        names = (f"R{place}", uid, accession, patient, "")
+        ReportTable(index).add([Report(1, place, *names, "CT", status, "Demo^Doc", "20240301", 9.0, "text")])
+    own = reports.add(_report("1.5"))[0]["id"]
+    found = [checked(one) for one in reports.search(Asked((("imaging-study", "ImagingStudy/1.5"),))).resources]
+    assert [one["id"] for one in found] == [own, "hl7-2", "hl7-1"]
+    assert [one["status"] for one in found] == ["final", "preliminary", "final"]
+    assert (found[1]["conclusion"], found[1]["resultsInterpreter"]) == ("text", [{"display": "Doc Demo"}])
+    assert reports.get("hl7-2") == (found[1], 9.0)
+    for name, value, expected in (
+        ("status", "final", [own, "hl7-1"]),
+        ("identifier", "R0", ["hl7-1"]),
+        ("patient", id_of_patient("Q", ""), [own, "hl7-2", "hl7-1"]),
+        ("_id", "hl7-2", ["hl7-2"]),
+    ):
+        asked = Asked((("imaging-study", "1.5"), (name, value)))
+        assert [one["id"] for one in reports.search(asked).resources] == expected
+    assert reports.get("hl7-5")[0]["status"] == "unknown"
+    for gone in ("hl7-3", "hl7-4", "hl7-9", "hl7-x", "hl7-"):
+        with pytest.raises(NotFoundError):
+            reports.get(gone)
+    with callers.under(Grant(within=((Scope(patients=frozenset({"P"})),),))):
+        assert reports.search(Asked((("imaging-study", "1.5"),))).total == 0
+        with pytest.raises(NotFoundError):
+            reports.get("hl7-1")
+
+
+def _reports(index: SqliteIndex, archive: FhirArchive) -> FhirReports:
+    return FhirReports(FhirTable(index), archive, HospitalReports(ReportService(ReportTable(index))))
 
 
 def _report(study: str) -> Resource:
