@@ -8,6 +8,7 @@ from archimage.index.commitments import CommitmentTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
+from archimage.index.fhir import FhirTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.messages import MessageTable
@@ -25,6 +26,7 @@ from tests.contract.commitments_contract import CommitmentsContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
 from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
+from tests.contract.fhir_contract import FhirContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
@@ -55,6 +57,15 @@ class TestSqliteDeliveries(DeliveriesContract):
     def deliveries(self, index: SqliteIndex) -> DeliveryTable:
         """Return the empty table."""
         return DeliveryTable(index)
+
+
+class TestSqliteFhir(FhirContract):
+    """Resources of FHIR."""
+
+    @pytest.fixture
+    def resources(self, index: SqliteIndex) -> FhirTable:
+        """Return the empty table."""
+        return FhirTable(index)
 
 
 class TestSqliteCommitments(CommitmentsContract):
