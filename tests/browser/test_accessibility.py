@@ -15,7 +15,6 @@ _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
     *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
     *("/department", "/commitments"),
-    "/department",
     "/worklist",
     *("/performed-steps", "/deliveries"),
     "/print",

@@ -3,22 +3,32 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from archimage.index.deliveries import DeliveryTable
+from archimage.index.sqlite import SqliteIndex
 from archimage.net.conversation import RemoteNode
+from archimage.services.datasets import attribute, made
+from archimage.services.deliveries import made as sent
 from archimage.web.pages.application import SEGMENTS
 from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
 from tests.printing.films import Films, modality
+from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
 _SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
+_SEEN = {
+    *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"),
+    *("commitments", "worklist", "performed-steps", "deliveries"),
+}
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
@@ -140,6 +150,36 @@ def test_the_worklist(page: Page, origin: str) -> None:
     page.get_by_role("button", name="Change").click()
     expect(page.get_by_role("dialog")).to_contain_text("Change")
     expect_text(page)
+
+
+def test_performed_steps(page: Page, origin: str) -> None:
+    begun = step(T00100010=HOSTILE, T00100020=_SHOWN, T00400253="<b>1</b>", T00400241="<i>")
+    told = {**ended(["1.2.9.1"]), **without(begun, 0x00400340)}
+    told["00400340"]["Value"][0] |= made(attribute(0x0008103E, _SHOWN))
+    told |= made(attribute(0x00400254, _SHOWN))
+    ask(f"{origin}/api/v1/performed-steps", "POST", {"dataset": told})
+    page.goto("/performed-steps")
+    expect_text(page)
+    page.get_by_role("button", name="Details of step").click()
+    expect(page.locator(".changed")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Discontinue step").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Discontinue")
+    expect_text(page)
+
+
+def test_deliveries(page: Page, server: Server) -> None:
+    with closing(SqliteIndex(server.directory / "index.db")) as index:
+        table = DeliveryTable(index)
+        table.add([sent("<img src=x>", HOSTILE, HOSTILE, HOSTILE, 0)])
+        table.give_up(table.find(limit=1)[0].id, 1.0, HOSTILE)
+    page.goto("/deliveries")
+    expect_text(page)
+    page.get_by_role("button", name="Remove delivery").click()
+    expect(page.get_by_role("dialog")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.locator("#none")).to_be_visible()
 
 
 def test_peers_and_events(page: Page, server: Server) -> None:
