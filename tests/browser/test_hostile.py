@@ -23,11 +23,9 @@ from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
 _SEEN = {
     *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"),
-    *("commitments", "worklist", "performed-steps", "deliveries"),
+    *("commitments", "worklist", "performed-steps", "deliveries", "print"),
 }
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
