@@ -10,22 +10,26 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
+from archimage.dicom.encode import encode_elements
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.net.conversation import RemoteNode
+from archimage.protocol.items import PresentationContext
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.datasets import attribute, made
 from archimage.services.deliveries import made as sent
 from archimage.web.pages.application import SEGMENTS
 from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.hl7.sending import code, connected, message, pid, result, tell
 from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {
     *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"),
-    *("commitments", "worklist", "performed-steps", "deliveries", "print"),
+    *("commitments", "worklist", "performed-steps", "deliveries", "print", "objects", "messages"),
 }
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
@@ -122,6 +126,36 @@ def test_changes_and_the_dialogs_that_ask_for_them(page: Page, origin: str) -> N
     page.get_by_text("Correct…").click()
     page.get_by_role("button", name="Move to another patient").click()
     expect(page.locator(".choices").first).to_contain_text(_SHOWN)
+    expect_text(page)
+
+
+def test_objects_without_a_patient(page: Page, server: Server) -> None:
+    uid, sop_class = "1.2.826.0.1.3680043.8.499.49", "1.2.840.10008.5.1.4.38.1"
+    elements = [(0x00080016, "UI", sop_class.encode()), (0x00080018, "UI", uid.encode())]
+    dataset = encode_elements([*elements, (0x00720002, "SH", HOSTILE.encode())], EXPLICIT_VR_LITTLE_ENDIAN)
+    contexts = [PresentationContext(1, sop_class, (EXPLICIT_VR_LITTLE_ENDIAN,))]
+    with Peer.associated(server.port, request(contexts, calling="ATTACKER")) as peer:
+        assert peer.store(uid, dataset, sop_class_uid=sop_class, context_id=1) == 0
+        peer.release()
+    page.goto("/objects")
+    expect(page.locator("#rows")).to_contain_text("ATTACKER")
+
+
+def test_messages_and_reports(page: Page, server: Server) -> None:
+    hostile = HOSTILE.replace("^", "")
+    with connected(server) as client:
+        tell(client, message("ADT^A08", hostile, pid("", hostile)))
+        about = result("HOSTILE", accession="HOSTILE", patient="HOSTILE")
+        assert code(tell(client, about.replace("Head CT", hostile).replace("Normal.", hostile))) == "AA"
+    page.goto("/messages")
+    expect_text(page)
+    page.get_by_role("button", name="Text").click()
+    expect(page.locator("pre")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#rows")).to_contain_text("2 tries")
+    page.goto(f"/studies/{HOSTILE_STUDY}")
+    expect(page.locator(".report")).to_contain_text(_SHOWN)
     expect_text(page)
 
 

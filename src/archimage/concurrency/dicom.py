@@ -17,6 +17,7 @@ from archimage.services import (
     commitments,
     identifiers,
     matching,
+    objects,
     worklist_entries,
     worklist_files,
 )
@@ -139,6 +140,14 @@ ASSOCIATIONS: Final = (
         _ABORTED,
         session.SUB_OPERATION_TIMEOUT_S,
         unit="seconds",
+    ),
+    Entry(
+        "object without a patient",
+        "limit",
+        "data set of a hanging protocol, a color palette and the like",
+        "Answered 0xA700; nothing of it is kept.",
+        objects.MAX_OBJECT_BYTES,
+        unit="bytes",
     ),
     Entry(
         "objects of a commitment",
