@@ -137,8 +137,9 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize(
-    "page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING], ids=lambda page: page.name
-    "page", [DICOMWEB, ORTHANC, FHIR, CHANGES, WORKLIST, COMMITMENT, UPS, PRINTING], ids=lambda page: page.name
+    "page",
+    [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING, FHIR],
+    ids=lambda page: page.name,
 )
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):

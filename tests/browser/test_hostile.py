@@ -22,14 +22,26 @@ from archimage.web.pages.application import SEGMENTS
 from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
-from tests.hl7.sending import code, connected, message, pid, result, tell
 from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {
-    *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"),
-    *("commitments", "worklist", "performed-steps", "deliveries", "print", "objects", "messages"),
+    "",
+    "studies",
+    "viewer",
+    "upload",
+    "nodes",
+    "query",
+    "activity",
+    "changes",
+    "commitments",
+    "worklist",
+    "print",
+    "performed-steps",
+    "deliveries",
+    "objects",
+    "messages",
 }
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
