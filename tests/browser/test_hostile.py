@@ -22,6 +22,7 @@ from archimage.web.pages.application import SEGMENTS
 from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.hl7.sending import code, connected, message, pid, result, tell
 from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
 
