@@ -221,7 +221,7 @@ def _ready(running: subprocess.Popen[str], directory: Path) -> tuple[int, int, s
     try:
         for line in running.stdout or ():
             if line.startswith("ready "):
-                fields = dict(field.split("=", 1) for field in line.split()[1:4])
+                fields = dict(field.split("=", 1) for field in line.partition(" data=")[0].split()[1:])
                 dicom, http = (int(fields[door].rpartition(":")[2]) for door in ("dicom", "http"))
                 return dicom, http, fields["ae"]
     finally:

@@ -47,6 +47,7 @@ _MADE: Final = {
     "services/availability.py": {"availability"},
     "services/checkpoint.py": {"checkpoint"},
     "services/compression.py": {"compression"},
+    "services/commitments.py": {"commit"},
     "services/deliveries.py": {"deliver"},
     "services/importing.py": {"import"},
     "services/inbox.py": {"HL7", "HL7 messages"},
@@ -70,6 +71,7 @@ _TOLD: Final = "what is told of many"
 _COMMAND: Final = "of a command that is no server"
 _NOT_TOLD: Final = {
     "cli/network_checks.py": _COMMAND,
+    "cli/print_.py": _COMMAND,
     "cli/user.py": _COMMAND,
     "cli/watch.py": _COMMAND,
     "dicom/deidentify/faces.py": "what is a face",
@@ -96,6 +98,7 @@ _NOT_TOLD: Final = {
     "services/accounts.py": _FIELD,
     "services/attributes.py": _FIELD,
     "services/bulk.py": "further values are found in another way",
+    "services/commitment_records.py": _TOLD,
     "services/deliveries.py": _TOLD,
     "services/faces.py": "a series of more slices is refused",
     "services/inbox.py": _TOLD,

@@ -23,8 +23,13 @@ ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
+UPS: Final = ROOT / "docs" / "ups.md"
 WORKLIST: Final = ROOT / "docs" / "worklist.md"
+COMMITMENT: Final = ROOT / "docs" / "commitment.md"
+OBJECTS: Final = ROOT / "docs" / "objects-without-patient.md"
+PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
+DICOM_PORT: Final = "11112"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -69,17 +74,20 @@ def readme() -> Example:
 class Reader:
     """Someone who copies every example into a shell and into Python, both open all the time."""
 
-    def __init__(self, address: str, directory: Path) -> None:
+    def __init__(self, address: str, directory: Path, dicom_port: int = 0) -> None:
         self._address = address
+        self._dicom_port = str(dicom_port)
         self._directory = directory
         self._shell = ""
         self._names: dict[str, Any] = {"__name__": "__main__"}
 
     def run(self, example: Example) -> str:
         """Run an example; return what it prints, addresses as on the page."""
-        code = example.code.replace(ADDRESS, self._address)
+        code = example.code.replace(ADDRESS, self._address).replace(DICOM_PORT, self._dicom_port)
         printed = self._sh(code) if example.language == "sh" else self._python(code)
-        return printed.replace(self._address, ADDRESS).replace("\r", "")
+        return (
+            printed.replace(self._address, ADDRESS).replace(f":{self._dicom_port}", f":{DICOM_PORT}").replace("\r", "")
+        )
 
     def _sh(self, code: str) -> str:
         result = subprocess.run(
@@ -115,16 +123,19 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
     """A reader beside an archive that `make serve` would have started."""
     if shutil.which("curl") is None and not os.environ.get("CI"):
         pytest.skip("curl is missing: apt-get install curl")
-    data, port = tmp_path / "data", free_port()
+    data, port, dicom_port = tmp_path / "data", free_port(), free_port()
     shutil.copytree(demo, data)
-    arguments: list[str | Path | int] = [*_PROGRAM, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
+    ports = ("--dicom-port", dicom_port, "--http-port", port)
+    arguments: list[str | Path | int] = [*_PROGRAM, "serve", "--data", data, *ports]
     work = tmp_path / "work"
     work.mkdir()
     with listener(arguments, port, tmp_path / "serve.log"):
-        yield Reader(f"127.0.0.1:{port}", work)
+        yield Reader(f"127.0.0.1:{port}", work, dicom_port)
 
 
-@pytest.mark.parametrize("page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING], ids=lambda page: page.name
+)
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)
@@ -136,8 +147,9 @@ def test_the_readme_shows_what_is_true(reader: Reader) -> None:
 
 
 def test_every_resource_has_an_example() -> None:
-    text = "\n".join(example.code for example in examples(DICOMWEB) if example.language == "sh")
+    text = "\n".join(example.code for page in (DICOMWEB, UPS) for example in examples(page))
     variables = {"study": "$STUDY", "series": "$SERIES", "instance": "$IMAGE", "frames": "1", "path:path": "7FE00010"}
+    variables |= {"workitem": "$STEP", "aetitle": "DESK", "requester": "DESK"}
     missing = []
     for resource in RESOURCES:
         path = re.sub(r"\{([\w:]+)\}", lambda found: variables[found[1]], resource.path).rstrip("/")

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.harness import Bench
 from bench.scenarios import (
+    commitment,
     find,
     full_index,
+    hl7,
     idle,
     observing_cost,
     ohif,
@@ -46,15 +48,24 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "web_wado": web_transfer.web_wado,
     "web_stow": web_transfer.web_stow,
     "web_memory": web_transfer.web_memory,
+    "hl7": hl7.hl7,
     "ohif": ohif.ohif,
+    "commitment": commitment.commitment,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
+_OF_DEPARTMENT = (
+    "commitment",
+    "hl7",
+)
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS))],
+    "dimse": [
+        name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))
+    ],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
+    "department": list(_OF_DEPARTMENT),
     "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
 }

@@ -14,6 +14,7 @@ from archimage.protocol.command import CommandField
 from archimage.protocol.items import ExtendedNegotiation
 from archimage.protocol.machine import State
 from archimage.protocol.negotiation import ANY, SupportedContext
+from archimage.protocol.roots import OBJECT_ROOTS
 from archimage.protocol.settings import AssociationSettings
 from archimage.protocol.status import Category, Service, Status, category, describe
 from archimage.protocol.uids import (
@@ -29,6 +30,7 @@ from archimage.protocol.uids import (
     MPPS,
     MPPS_NOTIFICATION,
     MPPS_RETRIEVE,
+    NON_PATIENT_STORAGE_SOP_CLASSES,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -38,14 +40,19 @@ from archimage.protocol.uids import (
     PRESENTATION_LUT,
     PRINT_JOB,
     PRINTER,
+    STORAGE_COMMITMENT_PUSH,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     TRANSFER_SYNTAXES,
+    UPS_PULL,
+    UPS_PUSH,
+    UPS_QUERY,
+    UPS_WATCH,
     VERIFICATION,
 )
-from scripts.conformance import performed
+from scripts.conformance import commitment, performed
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -64,6 +71,10 @@ _NAMES: Mapping[str, str] = {
     MPPS_RETRIEVE: "Modality Performed Procedure Step Retrieve",
     MPPS_NOTIFICATION: "Modality Performed Procedure Step Notification",
     INSTANCE_AVAILABILITY_NOTIFICATION: "Instance Availability Notification",
+    UPS_PUSH: "Unified Procedure Step - Push",
+    UPS_WATCH: "Unified Procedure Step - Watch",
+    UPS_PULL: "Unified Procedure Step - Pull",
+    UPS_QUERY: "Unified Procedure Step - Query",
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
     BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
@@ -71,8 +82,20 @@ _NAMES: Mapping[str, str] = {
     PRESENTATION_LUT: "Presentation LUT",
     PRINT_JOB: "Print Job",
     PRINTER: "Printer",
+    STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
-_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET}
+_OF_OBJECTS: Mapping[str, str] = {
+    uid: f"{root.name.replace('-', ' ').title()} Information Model - {service}"
+    for root in OBJECT_ROOTS
+    for uid, service in ((root.find, "FIND"), (root.move, "MOVE"), (root.get, "GET"))
+}
+STORED: Mapping[str, str] = {**STORAGE_SOP_CLASSES, **NON_PATIENT_STORAGE_SOP_CLASSES}
+"""SOP classes of the Storage and Non-Patient Object Storage Service Classes."""
+_ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
+_ASKED_FOR = frozenset(_NAMES) - {
+    *(PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY),
+    *(BASIC_ANNOTATION_BOX, PRESENTATION_LUT, PRINTER),
+}
 """What the commands of `archimage` ask peers for, beside storage."""
 
 _ONLY_TOLD: Mapping[str, tuple[str, str]] = {
@@ -148,23 +171,24 @@ _SERVICES = (
     ("C-FIND", Service.FIND, CommandField.C_FIND_RQ, _QUERY),
     ("C-MOVE", Service.MOVE, CommandField.C_MOVE_RQ, _MOVE),
     ("C-GET", Service.GET, CommandField.C_GET_RQ, _RETRIEVE),
+    ("Storage Commitment (N-ACTION)", None, CommandField.N_ACTION_RQ, commitment.CAUSES),
     ("MPPS (N-CREATE, N-SET, N-GET)", None, CommandField.N_SET_RQ, performed.CAUSES),
 )
 
 
 def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
-    others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
+    others = [uid for uid in registry.contexts if uid not in STORED]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
     rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
-    stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
+    stored = sum(uid in STORED for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
 
 
 def name(uid: str) -> str:
     """Return the name of a SOP class."""
-    return _NAMES.get(uid) or STORAGE_SOP_CLASSES[uid]
+    return _NAMES.get(uid) or _OF_OBJECTS.get(uid) or STORED[uid]
 
 
 def acceptor(registry: Registry, config: Config, association: AssociationSettings) -> Iterator[str]:
@@ -216,9 +240,9 @@ def _association_table(config: Config, association: AssociationSettings) -> str:
 
 
 def _contexts(registry: Registry) -> Iterator[tuple[str, ...]]:
-    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORAGE_SOP_CLASSES]
+    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORED]
     for context in registry.contexts.values():
-        if context.abstract_syntax not in STORAGE_SOP_CLASSES:
+        if context.abstract_syntax not in STORED:
             yield code(context.abstract_syntax), name(context.abstract_syntax), _syntaxes(context), _roles(context)
     kinds = {(_syntaxes(context), _roles(context)) for context in stored}
     yield from (("every SOP class of Annex A", "Storage", *kind) for kind in sorted(kinds))
@@ -247,7 +271,10 @@ def _negotiation(registry: Registry, association: AssociationSettings) -> Iterat
                 f"**FIND (SOP Class Extended Negotiation)**: {', '.join(kept)} are agreed to when proposed; "
                 f"{', '.join(refused)} is not. Queries are answered as relational ones in any case."
             ),
-            "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs it.",
+            (
+                "**SCP/SCU role selection**: a requestor may take the SCP role of storage SOP classes, as C-GET needs "
+                "it, and of Storage Commitment, to tell results."
+            ),
             (
                 f"**Asynchronous operations window**: answered with at most {association.max_operations_performed} "
                 f"operations performed and {association.max_operations_invoked} invoked; without a proposal it is "
@@ -314,6 +341,7 @@ _BEHAVIOUR: Mapping[str, str] = {
         ends the operation within a second, also if the destination has fallen silent.""",
     "C-GET": """As C-MOVE, over the association of the request; the requestor proposes the storage SOP classes that it
         takes, and the SCP role for them. The calling AE title tells whether the requestor is a node with a project.""",
+    "Storage Commitment (N-ACTION)": commitment.BEHAVIOUR,
     "MPPS (N-CREATE, N-SET, N-GET)": performed.BEHAVIOUR,
 }
 

@@ -78,6 +78,11 @@ def _commitments(page: Page) -> None:
     page.locator("#rows tr, #none:not([hidden])").first.wait_for()
 
 
+def _objects(page: Page) -> None:
+    page.goto("/objects")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -117,6 +122,12 @@ def _department(page: Page) -> None:
     page.goto("/department")
 
 
+def _print(page: Page) -> None:
+    page.goto("/print")
+    page.get_by_role("button", name="Films").first.click()
+    page.locator(".films img").first.wait_for()
+
+
 def _worklist(page: Page) -> None:
     page.goto("/worklist")
     page.get_by_role("button", name="Details").first.click()
@@ -144,6 +155,7 @@ SHOWN: Final = {
     "query": ("query", _query),
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
+    "objects": ("objects", _objects),
     "commitments": ("commitments", _commitments),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
@@ -156,6 +168,7 @@ SHOWN: Final = {
     "worklist": ("worklist", _worklist),
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
+    "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""
 

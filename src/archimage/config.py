@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from archimage.config_access import AccessConfig
 from archimage.config_commitment import CommitmentConfig
+from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
@@ -294,6 +295,7 @@ class Config(BaseSettings):
     signatures: SignaturesConfig = SignaturesConfig()
     access: AccessConfig = AccessConfig()
     commitment: CommitmentConfig = CommitmentConfig()
+    fhir: FhirConfig = FhirConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     hl7: Hl7Config = Hl7Config()
     worklist: WorklistConfig = WorklistConfig()

@@ -1,14 +1,15 @@
 """The settings of the printer that the archive is: `print` of `config`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from archimage.config_kinds import AETitle, Count, Section
 
+_QUEUE: Final = "[A-Za-z0-9_.][A-Za-z0-9_.-]{0,126}"
 Output = Literal["keep", "store", "cups"]
-Queue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,126}$")]
+Queue = Annotated[str, StringConstraints(pattern=rf"^{_QUEUE}$")]
 
 
 class PrintConfig(Section):
@@ -19,7 +20,9 @@ class PrintConfig(Section):
         default="keep",
         description="Where films go: `keep` (PNG and PDF here), `store` (in the archive too), `cups` (on paper too).",
     )
-    queue: Queue | None = Field(default=None, description="Print queue of CUPS; none: its default.")
+    queue: str = Field(
+        default="", pattern=rf"^({_QUEUE})?$", description="Print queue of CUPS; empty: the default one."
+    )
     queues: Mapping[AETitle, Queue] = Field(
         default={}, description="AE title that peers call to the queue of CUPS that it prints on, in place of `queue`."
     )

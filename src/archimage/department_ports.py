@@ -32,7 +32,10 @@ class Deliveries(Protocol):
         """Note that a try failed, and when the next one is due."""
 
     def hasten(self, kind: str, about: str, now: float) -> bool:
-        """Have what waits of a kind about something be due now; False where nothing does, or it is being tried."""
+        """Have what waits of a kind, about something where that is given, be due now; False where nothing does.
+
+        What is being tried is left alone.
+        """
 
     def give_up(self, delivery_id: int, ended_at: float, error: str) -> None:
         """Note that it is not tried again; the next of its lane is due."""
@@ -65,8 +68,8 @@ Start = tuple[str, str, int]
 class Worklist(Protocol):
     """Keeps scheduled procedure steps, for every process; what returns is durable."""
 
-    def put(self, row: WorklistRow) -> None:
-        """Keep an item, in the place of the one of its key; when that was created stays."""
+    def put(self, *rows: WorklistRow) -> None:
+        """Keep items, all or none, each in the place of the one of its key."""
 
     def get(self, key: str) -> WorklistItem | None:
         """Return one, or None."""

@@ -1,9 +1,20 @@
 """What the services of HL7 messages need from the index, as protocols. What returns from writing is durable."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from archimage.model.messages import Hl7Message, KeptMessage, MessageState, PatientIdentifier, PatientLink, Report
+
+
+class Flushing(Protocol):
+    """Makes what is written durable; within a group, all of it at the end of that."""
+
+    def group(self) -> AbstractContextManager[None]:
+        """Leave what this thread writes to be made durable at the end of the block, by one flush."""
+
+    def flush(self) -> None:
+        """Make what was written durable now."""
 
 
 class Messages(Protocol):

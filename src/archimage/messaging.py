@@ -12,9 +12,9 @@ from archimage.hl7.orders import Order, Task
 from archimage.hl7.scheduling import Scheduling
 from archimage.hl7.server import Access, Gate, Hl7Server
 from archimage.index.changes import ChangeTable
+from archimage.index.grouped import GroupedDatabase
 from archimage.index.messages import MessageTable
 from archimage.index.reports import PatientLinkTable, ReportTable
-from archimage.index.sqlite import SqliteIndex
 from archimage.model.audit import Action
 from archimage.model.deliveries import Delivery
 from archimage.model.messages import MessageState
@@ -45,7 +45,7 @@ class Messaging:
     """The parts; `start` it once the ports are open, and `close` it."""
 
     def __init__(
-        self, settings: Hl7Config, index: SqliteIndex, changes: ChangeService, worklist: WorklistService, told: Told
+        self, settings: Hl7Config, index: GroupedDatabase, changes: ChangeService, worklist: WorklistService, told: Told
     ) -> None:
         self._settings = settings
         self._told = told
@@ -56,7 +56,7 @@ class Messaging:
         self.patients.told = told.audit.linked
         self._handler = Handler(rules, targets)
         self._handler.ordered = self._ordered
-        self.inbox = Inbox(MessageTable(index), self._handler.apply, keep_days=settings.keep_days)
+        self.inbox = Inbox(MessageTable(index), index, self._handler.apply, keep_days=settings.keep_days)
         told.deliveries.register(LATER, self._apply_later, _SOON)
         told.deliveries.register(FORWARD, self._forward)
 

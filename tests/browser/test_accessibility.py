@@ -15,8 +15,11 @@ _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
     *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
     *("/department", "/commitments"),
+    *("/department", "/commitments", "/objects"),
+    "/department",
     "/worklist",
     *("/performed-steps", "/deliveries"),
+    "/print",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),

@@ -10,20 +10,39 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
+from archimage.dicom.encode import encode_elements
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.net.conversation import RemoteNode
+from archimage.protocol.items import PresentationContext
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.datasets import attribute, made
 from archimage.services.deliveries import made as sent
 from archimage.web.pages.application import SEGMENTS
-from tests.attacks.server import Server
+from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
+_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
 _SEEN = {
     *("", "studies", "viewer", "upload", "nodes", "query", "activity", "changes"),
     *("commitments", "worklist", "performed-steps", "deliveries"),
+    "",
+    "studies",
+    "viewer",
+    "upload",
+    "nodes",
+    "query",
+    "activity",
+    "changes",
+    "worklist",
+    "commitments",
+    "objects",
+    "print",
 }
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
@@ -123,6 +142,19 @@ def test_changes_and_the_dialogs_that_ask_for_them(page: Page, origin: str) -> N
     expect_text(page)
 
 
+def test_objects_without_a_patient(page: Page, server: Server) -> None:
+    uid, sop_class = "1.2.826.0.1.3680043.8.499.49", "1.2.840.10008.5.1.4.38.1"
+    elements = [(0x00080016, "UI", sop_class.encode()), (0x00080018, "UI", uid.encode())]
+    dataset = encode_elements([*elements, (0x00720002, "SH", HOSTILE.encode())], EXPLICIT_VR_LITTLE_ENDIAN)
+    contexts = [PresentationContext(1, sop_class, (EXPLICIT_VR_LITTLE_ENDIAN,))]
+    with Peer.associated(server.port, request(contexts, calling="ATTACKER")) as peer:
+        assert peer.store(uid, dataset, sop_class_uid=sop_class, context_id=1) == 0
+        peer.release()
+    page.goto("/objects")
+    expect(page.locator("#rows")).to_contain_text("ATTACKER")
+    expect_text(page)
+
+
 def test_what_a_node_keeps(page: Page, node: str) -> None:
     page.goto(f"/query?node={node}")
     page.get_by_label("Patient ID").fill("HOSTILE")
@@ -185,3 +217,16 @@ def test_peers_and_events(page: Page, server: Server) -> None:
         Peer.associated(server.port, request(calling="<img src=x>"))
     expect(page.locator("#events")).to_contain_text("<img src=x>")
     expect_text(page, "<img src=x>")
+
+
+def test_prints(page: Page, origin: str, server: Server) -> None:
+    with modality(RemoteNode("PACS_SCP", "127.0.0.1", server.port)) as printing:
+        printing.begin(FilmSessionLabel=HOSTILE)
+        printing.film()
+        _, job = printing.print()
+    assert wait_until(lambda: Films(origin).job(job)["state"] == "done", 30)
+    page.goto("/print")
+    expect_text(page)
+    page.get_by_role("button", name="Films").first.click()
+    expect(page.locator(".films img")).to_have_count(1)
+    expect_text(page)

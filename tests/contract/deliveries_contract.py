@@ -1,6 +1,7 @@
 """What every adapter of `department_ports.Deliveries` does; a test module derives and gives it an empty table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archimage.department_ports import Deliveries
 from archimage.model.deliveries import Delivery, DeliveryState
@@ -125,3 +126,10 @@ class DeliveriesContract:
         deliveries.add([made("one", nasty, nasty, nasty, 0)])
         (found,) = deliveries.find(limit=1)
         assert found.payload == "'; DROP TABLE delivery; -- ? \N{SNOWMAN}"
+
+    def test_what_waits_is_hastened_and_what_is_being_tried_is_not(self, deliveries: Deliveries) -> None:
+        deliveries.add([replace(made("one", "AE", "a", "", 0), due_at=100)])
+        assert deliveries.hasten("one", "a", 5)
+        assert not deliveries.hasten("two", "a", 5)
+        assert _taken(deliveries, 5, until=50) == ["a"]
+        assert not deliveries.hasten("one", "a", 6)

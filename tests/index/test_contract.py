@@ -4,17 +4,21 @@ import pytest
 
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
+from archimage.index.commitments import CommitmentTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
+from archimage.index.objects import ObjectTable
+from archimage.index.printjobs import PrintJobTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
 from tests.contract.arrivals_contract import ArrivalsContract
 from tests.contract.changes_contract import ChangesContract
+from tests.contract.commitments_contract import CommitmentsContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
 from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
@@ -25,6 +29,8 @@ from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.nodes_contract import NodesContract
+from tests.contract.objects_contract import ObjectsContract
+from tests.contract.printjobs_contract import PrintJobsContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.worklist_contract import WorklistContract
 
@@ -46,6 +52,20 @@ class TestSqliteDeliveries(DeliveriesContract):
         return DeliveryTable(index)
 
 
+class TestSqliteCommitments(CommitmentsContract):
+    """Storage commitment."""
+
+    @pytest.fixture
+    def deliveries(self, index: SqliteIndex) -> DeliveryTable:
+        """Return the empty table of what is to be done about them."""
+        return DeliveryTable(index)
+
+    @pytest.fixture
+    def commitments(self, index: SqliteIndex, deliveries: DeliveryTable) -> CommitmentTable:
+        """Return the empty table."""
+        return CommitmentTable(index, deliveries)
+
+
 class TestSqliteWorklist(WorklistContract):
     """Scheduled procedure steps."""
 
@@ -53,6 +73,23 @@ class TestSqliteWorklist(WorklistContract):
     def worklist(self, index: SqliteIndex) -> WorklistTable:
         """Return the empty table."""
         return WorklistTable(index)
+
+
+class TestSqliteObjects(ObjectsContract):
+    """Objects without a patient."""
+
+    @pytest.fixture
+    def objects(self, index: SqliteIndex) -> ObjectTable:
+        """Return the empty table."""
+        return ObjectTable(index)
+
+
+class TestSqlitePrintJobs(PrintJobsContract):
+    """Print jobs."""
+
+    def jobs(self, index: SqliteIndex) -> PrintJobTable:
+        """Return the empty table."""
+        return PrintJobTable(index)
 
 
 class TestSqliteNodes(NodesContract):

@@ -124,7 +124,8 @@ def test_formats_have_their_boxes(session: FilmSession, display_format: str, cou
     ],
 )
 def test_values_that_an_attribute_cannot_have_are_refused(session: FilmSession, name: str, value: object) -> None:
-    refused = _refusal(session.create, uids.BASIC_FILM_BOX, FILM, _film(**{name: value}))
+    values: dict[str, Any] = {name: value}
+    refused = _refusal(session.create, uids.BASIC_FILM_BOX, FILM, _film(**values))
     assert refused == (0x0106, (getattr(attributes, name),))
 
 
@@ -177,7 +178,7 @@ def test_images_that_lie_of_their_pixels_are_refused(
 
 def test_an_image_that_is_larger_than_its_box_warns_or_is_refused(session: FilmSession) -> None:
     (box,) = _boxes(session)
-    image = {"image": _image(1_000, 1_000), "size": 1_000_000}
+    image: dict[str, Any] = {"image": _image(1_000, 1_000), "size": 1_000_000}
     assert _refusal(_put, session, box, **image, MAGNIFICATION="NONE", BEHAVIOUR="FAIL")[0] == 0xC603
     assert _put(session, box, REQUESTED_SIZE="5000") == 0xB60A
     assert _put(session, box, REQUESTED_SIZE="5000", BEHAVIOUR="CROP") == 0xB609

@@ -1,11 +1,14 @@
 """What a client sends comes in time and in size, and from a place that is known (rows 43, 44 and 49 of the probes)."""
 
+import gc
+import http.client
 import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -319,3 +322,24 @@ def test_probes_are_where_they_were(client: Client) -> None:
     assert client.ask("/live").json == {"status": "live"}
     assert client.ask("/ready").status == 200
     assert client.ask("/other").status == 404
+
+
+# Memory.
+
+
+def test_an_answered_request_leaves_nothing_for_the_garbage_collector(client: Client) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", client.port, timeout=20)) as connection:
+
+        def ask(times: int) -> None:
+            for _ in range(times):
+                connection.request("GET", "/dicom-web/studies?limit=1")
+                assert len(connection.getresponse().read()) > 2
+
+        ask(3)
+        gc.collect()
+        gc.disable()
+        try:
+            ask(20)
+            assert gc.collect() < 20  # one request would leave about twenty objects
+        finally:
+            gc.enable()

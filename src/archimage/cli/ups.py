@@ -25,6 +25,8 @@ Transaction = Annotated[
 Receiver = Annotated[str, typer.Option("--receiver", help="AE title that is to hear; --calling if not given.")]
 Lock = Annotated[bool, typer.Option("--lock", help="Keep what is final from being deleted.")]
 _GLOBAL: Final = {"all": "1.2.840.10008.5.1.4.34.5", "filter": "1.2.840.10008.5.1.4.34.5.1"}
+_GRACE_S: Final = 1.0
+"""What a peer has to end the association of the last event that is waited for."""
 _SHOWN: Final = {
     "UID": 0x00080018,
     "state": 0x00741000,
@@ -59,7 +61,7 @@ def create(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
     async def work(client: "WorkitemClient") -> None:
         made = await client.create(model, uid)
-        print_json({"uid": made}) if json else say(made)
+        print_json({"uid": made}) if json else typer.echo(made)
 
     _with(host, port, calling, called, tls, work)
 
@@ -109,7 +111,7 @@ def show(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
             print_json(found)
         else:
             for name, tag in _SHOWN.items():
-                say(f"{name}: {text(found, tag)}")
+                typer.echo(f"{name}: {text(found, tag)}")
 
     _with(host, port, calling, called, tls, work)
 
@@ -132,7 +134,7 @@ def claim(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
     async def work(client: "WorkitemClient") -> None:
         await client.change_state(uid, "IN PROGRESS", mine)
-        print_json({"transaction_uid": mine}) if json else say(mine)
+        print_json({"transaction_uid": mine}) if json else typer.echo(mine)
 
     _with(host, port, calling, called, tls, work)
 
@@ -223,12 +225,15 @@ def watch(
 ) -> None:
     """Print events of work items as a peer tells them to --calling, at this port."""
     from archimage.cli import peer
+    from archimage.config_observing import LogConfig
+    from archimage.observe import logs
 
+    logs.configure(LogConfig(level="error"))
     events: list[dict[str, object]] = []
 
     def hear(told: dict[str, object]) -> None:
         events.append(told)
-        say(orjson.dumps(told).decode() if json else f"{told['uid']} {told['event']} {told['state']}".rstrip())
+        typer.echo(orjson.dumps(told).decode() if json else f"{told['uid']} {told['event']} {told['state']}".rstrip())
 
     peer.run(_listening(host, port, calling, hear, lambda: bool(count) and len(events) >= count))
 
@@ -264,7 +269,7 @@ async def _listening(
     try:
         await ended.wait()
     finally:
-        await server.close()
+        await server.close(_GRACE_S)
 
 
 def _keys(given: list[str] | None) -> "Model":

@@ -9,8 +9,18 @@ from archimage.dicom.limits import DEFAULT_LIMITS, MAX_FRAME_BYTES
 from archimage.dicom.render import options
 from archimage.imaging.process import WorkerSettings
 from archimage.net import dispatch, peers, session
+from archimage.net.scp import commitment
 from archimage.protocol.settings import AssociationSettings
-from archimage.services import attributes, identifiers, matching, worklist_entries, worklist_files
+from archimage.services import (
+    attributes,
+    commitment_messages,
+    commitments,
+    identifiers,
+    matching,
+    objects,
+    worklist_entries,
+    worklist_files,
+)
 from archimage.services import peers as asking
 
 _OWN: Final = AssociationSettings("")
@@ -88,6 +98,14 @@ ASSOCIATIONS: Final = (
         session.MAX_RUNNING,
     ),
     Entry(
+        "data sets at work of an association",
+        "limit",
+        "data sets of requests that are being answered, which are held in memory; objects of C-STORE are not",
+        "The association is not read from until fewer are: a larger one is answered before another comes.",
+        session.MAX_HELD_BYTES,
+        unit="bytes",
+    ),
+    Entry(
         "P-DATA-TF",
         "limit",
         "length of what a peer may send at once; it is told",
@@ -122,6 +140,36 @@ ASSOCIATIONS: Final = (
         _ABORTED,
         session.SUB_OPERATION_TIMEOUT_S,
         unit="seconds",
+    ),
+    Entry(
+        "object without a patient",
+        "limit",
+        "data set of a hanging protocol, a color palette and the like",
+        "Answered 0xA700; nothing of it is kept.",
+        objects.MAX_OBJECT_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "objects of a commitment",
+        "limit",
+        "objects that one request for storage commitment names: fewer than these",
+        "Answered 0x0213; nothing of the request is kept.",
+        commitment_messages.MAX_REFERENCES,
+    ),
+    Entry(
+        "objects whose commitment waits",
+        "limit",
+        "objects that one AE title has asked about and was not told of",
+        "Answered 0x0213; nothing of the request is kept.",
+        commitments.MAX_WAITING,
+    ),
+    Entry(
+        "request for commitment",
+        "limit",
+        "data set of a request for storage commitment, or of its result",
+        "Answered 0xA700; nothing of it is kept.",
+        commitment.MAX_BYTES,
+        unit="bytes",
     ),
     Entry(
         "grace",

@@ -5,7 +5,7 @@ from typing import Final
 from archimage import app
 from archimage.concurrency import sizes
 from archimage.concurrency.entry import Entry
-from archimage.services import deliveries, importing, tasks, uploads
+from archimage.services import commitments, deliveries, importing, tasks, uploads
 from archimage.storage import lanes
 from archimage.web import probes
 from archimage.web.server import FRAMEWORK_THREADS
@@ -74,6 +74,13 @@ THREADS: Final = (
         "looks at the files of `worklist.directory`, where one is set",
         "New files are taken a little later.",
         1,
+    ),
+    Entry(
+        "commit",
+        "threads",
+        "look at objects that storage commitment is asked for, a transaction each",
+        "Transactions wait in the index, until a thread is free.",
+        commitments.THREADS,
     ),
     Entry(
         "transcode",

@@ -23,7 +23,7 @@ class CommitmentPart(Part):
         settings, ae_title = ground.config.commitment, ground.config.dicom.ae_title
         table = CommitmentTable(kept.index, ground.delivery_table)
         peers = CommitmentCalls(ground.calls)
-        verification = Verification(kept.index, kept.blobs, digests=settings.verify == "digest")
+        verification = Verification(kept.index, kept.blobs, kept.objects, digests=settings.verify == "digest")
         tools = CommitmentTools(table, kept.visible, verification, deliveries, peers, services.nodes.known)
         self._committing = CommitmentService(tools, ae_title, settings)
         ground.opened.callback(self._committing.close)
@@ -35,6 +35,10 @@ class CommitmentPart(Part):
     def pools(self) -> Mapping[str, Pool]:
         """The threads that verify."""
         return {"commit": self._committing.threads}
+
+    def take_over(self) -> None:
+        """Tell results that nobody waits for on an association any more."""
+        self._committing.resume()
 
     def dicom(self, executor: Executor) -> Sequence[ServiceClass]:
         """Return the SCP, and what hears results of what we asked for."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from archimage.config import Config
 from archimage.department.commitment import CommitmentPart
+from archimage.department.fhir import FhirPart
 from archimage.department.part import Ground, Kept, Part
 from archimage.department.performed import PerformedPart
 from archimage.department.printing import PrintPart
@@ -29,7 +30,7 @@ class Department:
     def __init__(self, config: Config, kept: Kept, services: Services, tls: TlsContext) -> None:
         with ExitStack() as opened:
             calls = NodeCalls(config.dicom.ae_title, LoopThread("department"), tls)
-            table = DeliveryTable(kept.index)
+            table = DeliveryTable(kept.grouped)
             self.deliveries = DeliveryService(table)
             opened.callback(self.deliveries.close)
             opened.callback(calls.close)  # before what waits for calls
@@ -39,6 +40,7 @@ class Department:
             self.commitment = CommitmentPart(ground)
             self.printing = PrintPart(ground)
             self.procedures = ProceduresPart(ground)
+            self.fhir = FhirPart(ground, self.worklist.service, tls)
             self._held = opened.pop_all()
 
     def _parts(self) -> Iterator[Part]:
@@ -47,6 +49,7 @@ class Department:
         yield self.commitment
         yield self.printing
         yield self.procedures
+        yield self.fhir
 
     @property
     def services(self) -> DepartmentServices:
@@ -58,6 +61,7 @@ class Department:
             commitments=self.commitment.records,
             printing=self.printing.service,
             procedures=self.procedures.service,
+            fhir=self.fhir.use_cases,
         )
 
     @property
@@ -80,6 +84,8 @@ class Department:
     def take_over(self) -> None:
         """Go on with what processes that are no more were at; for one that is alone in using the archive."""
         self.deliveries.release()
+        for part in self._parts():
+            part.take_over()
 
     def start(self) -> None:
         """Begin what is done without being asked."""

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from archimage.config import Config
 from archimage.index.deliveries import DeliveryTable
+from archimage.index.grouped import GroupedDatabase
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
 from archimage.ports import BlobStore, PixelWork
 from archimage.services.deliveries import DeliveryService
+from archimage.services.objects import ObjectService
 from archimage.services.visible import VisibleIndex
 from archimage.threads import Pool
 from archimage.use_cases import Services
@@ -20,12 +22,18 @@ from archimage.use_cases import Services
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where everything is kept; visible is the index as far as whoever asks may see it, pixels work on frames."""
+    """Where everything is kept; visible is the index as far as whoever asks may see it, pixels work on frames.
+
+    grouped is the index for tables that HL7 messages write to, so that those which come together cost one flush.
+    objects are those without a patient.
+    """
 
     index: SqliteIndex
+    grouped: GroupedDatabase
     blobs: BlobStore
     visible: VisibleIndex
     pixels: PixelWork
+    objects: ObjectService
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,9 @@ class Part:
 
     def hear(self, event: InstanceStored) -> None:
         """Hear of an object that was stored, on the thread of the intake: nothing here may block."""
+
+    def take_over(self) -> None:
+        """Go on with what processes that are no more were at; called where this one is alone."""
 
     def start(self) -> None:
         """Begin what is done without being asked."""

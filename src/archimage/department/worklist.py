@@ -19,10 +19,8 @@ class WorklistPart(Part):
     def __init__(self, ground: Ground) -> None:
         settings = ground.config.worklist
         rules = WorklistRules(settings.expire_days, settings.forget_days, settings.max_entries, settings.stations)
-        self.service = WorklistService(WorklistTable(ground.kept.index), rules)
-        self._answers = WorklistAnswers(
-            ground.config.query.max_results, settings.own_station, ground.services.query.meter
-        )
+        self.service = WorklistService(WorklistTable(ground.kept.grouped), rules)
+        self._ground = ground
         self._files: WorklistDirectory | None = None
         if settings.directory:
             self._files = WorklistDirectory(self.service, Path(settings.directory), settings.look_every_s)
@@ -30,7 +28,9 @@ class WorklistPart(Part):
 
     def dicom(self, executor: Executor) -> Sequence[ServiceClass]:
         """Return the SCP of Modality Worklist."""
-        return (scp.service(self.service, self._answers, executor),)
+        config, meter = self._ground.config, self._ground.services.query.meter
+        answers = WorklistAnswers(config.query.max_results, config.worklist.own_station, meter)
+        return (scp.service(self.service, answers, executor),)
 
     def start(self) -> None:
         """Begin to look at the directory of worklist files, if there is one."""

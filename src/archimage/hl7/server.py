@@ -154,8 +154,8 @@ class Hl7Server:
         """Return an acknowledgement in its frame."""
         return START + acks.answer(header, outcome, self._identity, accept=accept) + END
 
-    def submit(self, message: Hl7Message) -> tuple[asyncio.Future[None], asyncio.Future[Outcome]]:
-        """Have a message kept and applied; return what tells of the one, and of the other."""
+    def submit(self, message: Hl7Message, *, wanted: bool) -> tuple[asyncio.Future[None], asyncio.Future[Outcome]]:
+        """Have a message kept and applied; return what tells of the one, if that is wanted, and of the other."""
         loop = asyncio.get_running_loop()
         kept: asyncio.Future[None] = loop.create_future()
         done: asyncio.Future[Outcome] = loop.create_future()
@@ -166,7 +166,7 @@ class Hl7Server:
         def on_done(ended: Hl7Message) -> None:
             loop.call_soon_threadsafe(_settle, done, ended.outcome)
 
-        self._inbox.submit(message, on_kept, on_done)
+        self._inbox.submit(message, on_done, on_kept if wanted else None)
         return kept, done
 
     def now(self) -> float:
@@ -253,7 +253,7 @@ class _Session:
             await self._reject(header, str(error))
             return
         message = Hl7Message(data, header.sender, header.control_id, header.kind, self.address, self._server.now())
-        kept, done = self._server.submit(message)
+        kept, done = self._server.submit(message, wanted=header.is_enhanced)
         if header.is_enhanced:
             await self._enhanced(header, kept, done)
         else:

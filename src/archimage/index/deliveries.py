@@ -51,7 +51,7 @@ class DeliveryTable:
         self._end = Compiled(_THIS.values({**_named("state", "ended_at", "error"), **_TRIED}), database)
         self._postpone = Compiled(_THIS.values({**_named("due_at", "error"), **_TRIED}), database)
         again = {"state": DeliveryState.WAITING.value, "ended_at": None, "attempts": 0, "taken_until": 0}
-        of_it = and_(_WAITING, delivery.c.kind == bindparam("of_kind"), delivery.c.about == bindparam("of_what"))
+        of_it = and_(_WAITING, delivery.c.kind == bindparam("of_kind"), _unless_given(delivery.c.about, "of_what"))
         free = of_it & (delivery.c.taken_until <= bindparam("due_at"))
         self._hasten = Compiled(update(delivery).where(free).values(_named("due_at")), database)
         failed = delivery.c.state == DeliveryState.FAILED.value
@@ -112,7 +112,10 @@ class DeliveryTable:
         self._postpone.change(this=delivery_id, due_at=due_at, error=error)
 
     def hasten(self, kind: str, about: str, now: float) -> bool:
-        """Have what waits of a kind about something be due now; False where nothing does, or it is being tried."""
+        """Have what waits of a kind, about something where that is given, be due now; False where nothing does.
+
+        What is being tried is left alone.
+        """
         return self._hasten.change(of_kind=kind, of_what=about, due_at=now) > 0
 
     def give_up(self, delivery_id: int, ended_at: float, error: str) -> None:

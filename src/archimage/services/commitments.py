@@ -81,6 +81,10 @@ class CommitmentService:
         """Look at objects, one transaction each."""
         tools.deliveries.register(KIND, self._deliver)
 
+    def resume(self) -> None:
+        """Tell now what nobody waits for on an association any more; for a process that is alone."""
+        self._tools.deliveries.hasten(KIND)
+
     def close(self) -> None:
         """End; what was not told is told after the next start."""
         self._closing = True
@@ -131,11 +135,17 @@ class CommitmentService:
         """Begin to look at what a transaction is about, unless that has begun here; the result is kept by then."""
         with self._lock:
             if transaction_uid not in self._running:
-                future = self.threads.submit(self._verify, transaction_uid)
+                future = self._begun(transaction_uid)
                 self._running[transaction_uid] = future
                 future.add_done_callback(partial(self._verified, transaction_uid))
                 return future
             return self._running[transaction_uid]
+
+    def _begun(self, transaction_uid: str) -> Future[Outcome]:
+        try:
+            return self.threads.submit(self._verify, transaction_uid)
+        except RuntimeError as error:
+            raise UnavailableError("the archive closes") from error
 
     def _verified(self, transaction_uid: str, _future: Future[Outcome]) -> None:
         with self._lock:

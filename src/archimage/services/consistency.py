@@ -150,7 +150,7 @@ def _digest(reader: BlobReader, instance: StoredInstance) -> bytes:
 
 
 def _pieces(reader: BlobReader, start: int) -> Iterator[bytes]:
-    while piece := reader.read(start, _PIECE_BYTES):
+    while piece := reader.read(start, min(_PIECE_BYTES, reader.size_bytes - start)):
         yield piece
         start += len(piece)
 

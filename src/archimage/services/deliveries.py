@@ -97,8 +97,8 @@ class DeliveryService:
             self._table.add(deliveries)
             self.wake()
 
-    def hasten(self, kind: str, about: str) -> None:
-        """Deliver now what waits of a kind about something; nothing may."""
+    def hasten(self, kind: str, about: str = "") -> None:
+        """Deliver now what waits of a kind, about something where that is given; nothing may."""
         if self._table.hasten(kind, about, self._now()):
             self.wake()
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from archimage.errors import ArchimageError, ConflictError, NotFoundError, StorageError
 from archimage.logger import logger
-from archimage.message_ports import Messages
-from archimage.model.messages import Ack, Fault, Hl7Message, KeptMessage, MessageState, Outcome
+from archimage.message_ports import Flushing, Messages
+from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome
 
 GROUP: Final = 64
 MAX_SHOWN: Final = 1_000
@@ -33,7 +33,7 @@ Hear = Callable[[Hl7Message], None]
 @dataclass(frozen=True, slots=True)
 class _Arrival:
     message: Hl7Message
-    kept: Hear
+    kept: Hear | None
     done: Hear
 
 
@@ -43,12 +43,14 @@ class Inbox:
     def __init__(
         self,
         table: Messages,
+        flushing: Flushing,
         apply: Apply,
         *,
         keep_days: int = 30,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
+        self._flushing = flushing
         self._apply = apply
         self._keep_s = keep_days * _DAY_S
         self._now = now
@@ -75,8 +77,8 @@ class Inbox:
         """How many messages wait."""
         return self._arrivals.qsize()
 
-    def submit(self, message: Hl7Message, kept: Hear, done: Hear) -> None:
-        """Keep a message and apply it; kept hears of it once it is durable, done what became of it."""
+    def submit(self, message: Hl7Message, done: Hear, kept: Hear | None = None) -> None:
+        """Keep a message and apply it; done hears what became of it, kept, if it wants to, once it is durable."""
         self._arrivals.put(_Arrival(message, kept, done))
 
     # What people ask for
@@ -142,33 +144,33 @@ class Inbox:
                 return
 
     def _group(self, arrivals: Sequence[_Arrival]) -> None:
-        now = self._now()
+        """Keep and apply messages, and tell of them once all of that is durable."""
+        answers: Sequence[Hl7Message]
         try:
-            kept = self._table.keep([one.message for one in arrivals], now, now + TAKEN_S)
+            with self._flushing.group():
+                answers = self._kept_and_applied(arrivals)
         except ArchimageError as error:
             _log.error("messages could not be kept", messages=len(arrivals), reason=str(error))
-            for one in arrivals:
-                one.done(_ended(one.message, _passing(f"it could not be kept: {error}"), now))
-            return
-        for one, found in zip(arrivals, kept, strict=True):
-            one.kept(found.message)
-        ended = self._ended(arrivals, kept)
-        try:
-            self._table.settle([found for found in ended.values() if found.state is not MessageState.RECEIVED])
-        except StorageError as error:
-            _log.error("what became of messages could not be noted", messages=len(ended), reason=str(error))
-            failed = _passing(f"what became of it could not be noted: {error}")
-            ended = {number: replace(found, outcome=failed) for number, found in ended.items()}
-        for one, found in zip(arrivals, kept, strict=True):
-            one.done(ended.get(found.message.id) or _repeated(one.message, found.message))
+            failed = _passing(f"it could not be kept: {error}")
+            answers = [_ended(one.message, failed, self._now()) for one in arrivals]
+        for one, answer in zip(arrivals, answers, strict=True):
+            one.done(answer)
 
-    def _ended(self, arrivals: Sequence[_Arrival], kept: Sequence[KeptMessage]) -> dict[int, Hl7Message]:
-        """Apply those that are ours; one that came twice in a group is applied once, and answered twice."""
-        ended: dict[int, Hl7Message] = {}
-        for _, found in zip(arrivals, kept, strict=True):
-            if found.is_ours:
-                ended[found.message.id] = self._applied(found.message)
-        return ended
+    def _kept_and_applied(self, arrivals: Sequence[_Arrival]) -> Sequence[Hl7Message]:
+        """Return what is answered to each; one that came twice is applied once, and answered twice."""
+        now = self._now()
+        kept = self._table.keep([one.message for one in arrivals], now, now + TAKEN_S)
+        if any(one.kept is not None for one in arrivals):
+            self._flushing.flush()
+        for one, found in zip(arrivals, kept, strict=True):
+            if one.kept is not None:
+                one.kept(found.message)
+        ended = {found.message.id: self._applied(found.message) for found in kept if found.is_ours}
+        self._table.settle(list(ended.values()))
+        return [
+            ended.get(found.message.id) or _repeated(one.message, found.message)
+            for one, found in zip(arrivals, kept, strict=True)
+        ]
 
     def _applied(self, message: Hl7Message) -> Hl7Message:
         try:

@@ -78,6 +78,8 @@ class WorklistService:
         self._lock = threading.Lock()
         self._puts = 0
         self._forgotten_at = 0.0
+        self.changed: Callable[[str], None] = lambda _key: None
+        """Hears of the key of each entry that was put, or of which somebody said where it stands."""
 
     def put(self, model: Model, *, source: str, key: str = "", lasting: bool = False) -> WorklistItem:
         """Keep an entry, in the place of the one of its key; durable when this returns.
@@ -107,6 +109,7 @@ class WorklistService:
             if before is None or replace(item, changed_at=before.changed_at) != before:
                 columns, description = worklist_entries.columns_of(kept), worklist_entries.description_of(kept)
                 self._table.put(WorklistRow(item, columns, description))
+        self.changed(item.key)
         return _shown(item)
 
     def _item(self, key: str, model: Model, source: str, before: WorklistItem | None) -> WorklistItem:
@@ -133,6 +136,7 @@ class WorklistService:
         """Say where an entry stands, whatever it was; NotFoundError where it is not kept."""
         self.get(key)
         self._table.set_state(key, state, self._now())
+        self.changed(key)
         return self.get(key)
 
     def keys_of(self, source: str) -> Sequence[str]:
@@ -167,6 +171,7 @@ class WorklistService:
             return None
         if found.state is not StepState.COMPLETED and found.state is not state:
             self._table.set_state(found.key, state, self._now())
+            self.changed(found.key)
         marked = self._table.get(found.key)
         return None if marked is None else _shown(marked)
 

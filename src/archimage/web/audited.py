@@ -22,7 +22,7 @@ from archimage.services.audit import AuditService
 from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import PRINCIPAL
-from archimage.web.management import ROOT, UPLOAD
+from archimage.web.management import FHIR, ROOT, UPLOAD
 from archimage.web.marks import NAMED, REFUSED
 from archimage.web.measured import route_of, status_of
 from archimage.web.metrics import PATH as METRICS
@@ -38,7 +38,11 @@ _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _WORKLIST: Final = (f"{ROOT}/worklist", f"{ROOT}/worklist/{{key}}")
 _PERFORMED: Final = (f"{ROOT}/performed-steps", f"{ROOT}/performed-steps/{{step_uid}}", f"{ROOT}/deliveries/{{number}}")
-_QUERIES: Final = frozenset({f"{ROOT}/patients", f"{ROOT}/studies", *_WORKLIST, *_PERFORMED, *_OF_OBJECTS})
+_FHIR_KINDS: Final = ("Patient", "ImagingStudy", "ServiceRequest", "DiagnosticReport")
+_FHIR_SEARCHES: Final = tuple(f"{FHIR}/{kind}" for kind in _FHIR_KINDS)
+_QUERIES: Final = frozenset(
+    {f"{ROOT}/patients", f"{ROOT}/studies", *_WORKLIST, *_PERFORMED, *_OF_OBJECTS, *_FHIR_SEARCHES}
+)
 _ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
 _FILES: Final = ("/archive", "/file")
 _NAMES: Final[Mapping[str, str]] = {"study_uid": "study", "series_uid": "series", "sop_uid": "instance", "uid": "study"}

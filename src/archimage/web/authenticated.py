@@ -11,6 +11,7 @@ import binascii
 import ipaddress
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
@@ -30,6 +31,8 @@ CERTIFICATE: Final = "archimage.certificate"
 """Where in a request's scope it stands what the certificate is known as that a client has come with."""
 LOGIN: Final = "/login"
 _MAX_CREDENTIALS: Final = 16_384
+_REMEMBERED: Final = 256
+"""Principals of whom no more is known than a connection tells: the same few send nearly all requests."""
 _HTTPS: Final = "Send it over HTTPS: set http.tls, or http.public_url where a proxy speaks HTTPS."
 
 
@@ -108,7 +111,12 @@ def to_login(scope: Scope) -> Response:
 
 def anybody(scope: Scope) -> Principal:
     """Return who sends a request as far as his connection tells."""
-    return Principal(address_of(scope), certificate=scope.get(CERTIFICATE, frozenset()))
+    return _connected(address_of(scope), scope.get(CERTIFICATE, frozenset()))
+
+
+@lru_cache(_REMEMBERED)
+def _connected(address: str, certificate: frozenset[str]) -> Principal:
+    return Principal(address, certificate=certificate)
 
 
 def address_of(scope: Scope) -> str:

@@ -15,11 +15,13 @@ from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
+from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
 from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
+from archimage.services.objects import ObjectService
 from archimage.services.oidc import OidcClient
 from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
@@ -37,6 +39,8 @@ from archimage.services.worklist import WorklistService
 
 ROOT: Final = "/api/v1"
 """Where the management API stands."""
+FHIR: Final = "/fhir"
+"""Where FHIR stands."""
 UPLOAD: Final = "/upload"
 """Address below it that takes bodies of any length."""
 MAX_BODY_BYTES: Final = 1 << 20
@@ -53,6 +57,8 @@ class DepartmentServices:
     commitments: CommitmentRecords
     printing: PrintService
     procedures: Procedures
+    fhir: FhirUseCases | None
+    """None where it is turned off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ class ApiServices:
     visible: VisibleIndex
     identity: IdentityService
     oidc: OidcClient | None
+    objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
     concurrency: Callable[[], ConcurrencyReport]

@@ -8,7 +8,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from archimage.config import Config
 from archimage.model.hashed import is_hashed_id
 from archimage.web.api import application as api
+from archimage.web.fhir import application as fhir
+from archimage.web.fhir.calls import FhirServices
 from archimage.web.guarding import Guarded
+from archimage.web.management import FHIR
 from archimage.web.ohif.adapting import ROOT as VIEWER_ROOT
 from archimage.web.ohif.application import Ohif
 from archimage.web.ohif.installed import Installation
@@ -66,6 +69,9 @@ def build(services: OrthancServices, permits: Permits, config: Config, others: A
         **dict.fromkeys((*pages.SEGMENTS, *login.SEGMENTS), shown),
         VIEWER_ROOT[1:]: Ohif(viewer, shown, management.preparing.begin),
     }
+    if management.department.fhir is not None:
+        found = FhirServices(management.department.fhir, services.threads.quick, settings.public_url)
+        parts[FHIR[1:]] = fhir.build(found, permits, body_timeout_s=settings.request_timeout_s)
     followed = None
     if settings.orthanc_api:
         followed = orthanc.build(services, permits, body_timeout_s=settings.request_timeout_s)

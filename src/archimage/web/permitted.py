@@ -20,7 +20,7 @@ from archimage.web import errors
 from archimage.web.audited import uids_of, variables_of
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.identified import UNPROVED
-from archimage.web.management import ROOT
+from archimage.web.management import FHIR, ROOT
 from archimage.web.metrics import PATH as METRICS
 
 Free = Literal["free", "own", "known"]
@@ -87,6 +87,9 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/associations"): _ADMINISTER,
     ("GET", "/associations/ended"): _ADMINISTER,
     ("DELETE", "/associations/{association_id}"): _ADMINISTER,
+    ("GET", "/objects"): _QUERY,
+    ("GET", "/objects/{sop_uid}"): _QUERY,
+    ("DELETE", "/objects/{sop_uid}"): Operation.DELETE,
     ("GET", "/commitments"): _ADMINISTER,
     ("GET", "/commitments/{number}"): _ADMINISTER,
     ("POST", "/commitments/{number}/report"): _ADMINISTER,
@@ -158,6 +161,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/performed-steps": Operation.WORKLIST,
     "/deliveries": _ADMINISTER,
     "/commitments": _ADMINISTER,
+    "/objects": _QUERY,
     "/print": Operation.PRINT,
     "/messages": Operation.MODIFY,
     "/system": "known",
@@ -189,10 +193,34 @@ _ORTHANC: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", "/tools/find"): _QUERY,
     ("POST", "/tools/lookup"): _QUERY,
 }
+_FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/metadata"): "known",
+    ("GET", "/Patient"): _QUERY,
+    ("GET", "/Patient/{id}"): _QUERY,
+    ("GET", "/ImagingStudy"): _QUERY,
+    ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/ServiceRequest"): Operation.WORKLIST,
+    ("POST", "/ServiceRequest"): Operation.WORKLIST,
+    ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("PUT", "/ServiceRequest/{id}"): Operation.WORKLIST,
+    ("GET", "/DiagnosticReport"): _QUERY,
+    ("POST", "/DiagnosticReport"): Operation.STORE,
+    ("GET", "/DiagnosticReport/{id}"): _QUERY,
+    ("GET", "/Subscription"): _ADMINISTER,
+    ("POST", "/Subscription"): _ADMINISTER,
+    ("GET", "/Subscription/{id}"): _ADMINISTER,
+    ("PUT", "/Subscription/{id}"): _ADMINISTER,
+    ("DELETE", "/Subscription/{id}"): _ADMINISTER,
+    ("GET", "/Endpoint"): "known",
+    ("GET", "/Endpoint/{id}"): "known",
+}
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
+        ("GET", f"{ROOT}/objects"),
+        ("GET", f"{ROOT}/objects/{{sop_uid}}"),
+        ("DELETE", f"{ROOT}/objects/{{sop_uid}}"),
         ("GET", f"{ROOT}/performed-steps/counts"),
         ("GET", f"{ROOT}/changes"),
         ("GET", f"{ROOT}/changes/{{number}}"),
@@ -206,6 +234,7 @@ _WHOLE: Final = frozenset(
         ("POST", f"{ROOT}/studies/{{study_uid}}/deidentified"),
         ("POST", f"{_NODE}/query"),
         ("POST", f"{_NODE}/retrieve"),
+        *((method, f"{FHIR}{route}") for (method, route) in _FHIR if route.startswith("/Subscription")),
     }
 )
 """What is of no part of the archive, and so for nobody who was granted a part alone."""
@@ -217,6 +246,8 @@ def operation_of(method: str, route: str) -> Operation | Free | None:
     if route.startswith(ROOT):
         found = _API.get((method, route.removeprefix(ROOT)))
         return found or _NODES.get((method, route))
+    if route.startswith(FHIR):
+        return _FHIR.get((method, route.removeprefix(FHIR)))
     if (method, route) in _DICOMWEB:
         return _DICOMWEB[method, route]
     if method == "GET" and route in _PAGES:

@@ -77,6 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, limits: HttpLimits, /, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits
+        self._in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
@@ -91,10 +92,11 @@ class BoundedProtocol(HttpToolsProtocol):
         certificate = PeerCertificate.of(transport.get_extra_info("ssl_object"))
         self._certificate = frozenset[str]() if certificate is None else certificate.known_as
         self._expect_head()
+        self._begin_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timers."""
-        self._stop_head_timer()
+        self._end_head()
         self._stop_send_timer()
         self._abandon()
         if self._direct is not None:
@@ -102,14 +104,18 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before a head is whole."""
-        if self._head_timer is None and self._is_idle():
+        """Count what comes before a head is whole; one that comes in one piece, as nearly all do, needs no timer."""
+        if not self._in_head and self._is_idle():
             self._expect_head()
-        if self._head_timer is not None:
+        if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(_TOO_LARGE)
+        elif self._head_timer is None:
+            self._begin_head_timer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count headers."""
@@ -121,7 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the wait for a head."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError(f"more than {MAX_PIPELINED} requests unanswered")  # answered 400
-        self._stop_head_timer()
+        self._end_head()
         self._body_bytes = _told_length(self.headers)
         super().on_headers_complete()
 
@@ -197,6 +203,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 raise
             cycle.disconnected = True  # the application has said why; the client sees that the end is missing
             cycle.transport.close()
+        finally:
+            scope.pop("extensions", None)  # they hold the cycle, which holds the scope: all of it would wait for the gc
 
     def _receive_directly(self, cycle: RequestResponseCycle) -> DirectReceiver | None:
         """Have the rest of a long body received past the transport, which reads no more until it is answered."""
@@ -272,7 +280,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _expect_head(self) -> None:
+        self._in_head = True
         self._head_bytes = 0
+
+    def _begin_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self._limits.request_timeout_s, self._give_up_head)
 
     def _give_up_head(self) -> None:
@@ -283,13 +294,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, answer: bytes) -> None:
-        self._stop_head_timer()
+        self._end_head()
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
             self._expect_reading()
 
-    def _stop_head_timer(self) -> None:
+    def _end_head(self) -> None:
+        self._in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

@@ -28,6 +28,7 @@ from archimage.services.worklist_entries import STATIONS, STEPS
 
 _STEPS: Final = f"{STEPS:08X}"
 _STATIONS: Final = f"{STATIONS:08X}"
+_BINARY: Final = frozenset({"US", "SS", "UL", "SL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,11 @@ def _pages(
 
 def _found(worklist: WorklistService, answers: WorklistAnswers, request: Request) -> Iterator[list[Response]]:
     syntax, options = request.context.transfer_syntax, options_of(request.extended)
-    keys = decode_keys(request.identifier, syntax)
-    asked = parse(keys)
+    keys = _emptied(decode_keys(request.identifier, syntax))
+    supported = _supported(keys)
+    asked = parse(supported)
     wanted = _at_station(asked, request.calling_ae_title) if answers.own_station else asked
-    status = Status.PENDING if all(map(_is_supported, keys)) else Status.PENDING_WITH_UNSUPPORTED_KEYS
+    status = Status.PENDING if supported == keys else Status.PENDING_WITH_UNSUPPORTED_KEYS
     left = answers.max_results
     for page in worklist.find(wanted, fuzzy=options.fuzzy_names, combined=options.combined_date_time):
         yield [Response(status, encode(selected(item.model, asked), syntax)) for item in page[:left]]
@@ -85,12 +87,22 @@ def _at_station(wanted: tuple[Wanted, ...], ae_title: str) -> tuple[Wanted, ...]
     return (*(one for one in wanted if one.name != _STEPS), step)
 
 
-def _is_supported(key: Key) -> bool:
-    """Tell whether a key is matched: private ones and what is no text or number are not, nor are further items."""
-    if key.tag >> 16 & 1 or key.vr in UNMATCHED:
-        return False
-    return len(key.items) < 2 and _are_supported(key.items)
+def _emptied(keys: Iterable[Key]) -> tuple[Key, ...]:
+    """Take a binary number of 0 for an empty value, which is what it is to some toolkits (dcmjs asks so)."""
+    return tuple(
+        replace(
+            key,
+            value="" if key.vr in _BINARY and key.value == "0" else key.value,
+            items=tuple(_emptied(item) for item in key.items),
+        )
+        for key in keys
+    )
 
 
-def _are_supported(items: Iterable[tuple[Key, ...]]) -> bool:
-    return all(_is_supported(inner) for item in items for inner in item)
+def _supported(keys: Iterable[Key]) -> tuple[Key, ...]:
+    """Leave out what is not matched: private keys, what is neither text nor number, further items of a sequence."""
+    return tuple(
+        replace(key, items=tuple(_supported(item) for item in key.items[:1]))
+        for key in keys
+        if not key.tag >> 16 & 1 and key.vr not in UNMATCHED
+    )

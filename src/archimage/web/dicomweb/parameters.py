@@ -4,7 +4,7 @@ Ref: PS3.18 §8.3.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Self
 from urllib.parse import unquote_to_bytes
 
@@ -20,10 +20,13 @@ _TRUTH: Final = {"true": True, "false": False}
 class Parameters:
     """The parameters of one request in their order; names are case-sensitive."""
 
-    __slots__ = ("pairs",)
+    __slots__ = ("_values", "pairs")
 
     def __init__(self, pairs: tuple[tuple[str, str], ...]) -> None:
         self.pairs = pairs
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
 
     @classmethod
     def parse(cls, query: bytes) -> Self:
@@ -40,9 +43,9 @@ class Parameters:
             raise ExcessiveRequestError(f"the query has more than {MAX_PARAMETERS} parameters")
         return cls(tuple(_pair(part) for part in parts))
 
-    def all(self, name: str) -> list[str]:
+    def all(self, name: str) -> Sequence[str]:
         """Return every value of a parameter."""
-        return [value for key, value in self.pairs if key == name]
+        return self._values.get(name, ())
 
     def one(self, name: str) -> str | None:
         """Return the value of a parameter, None without one; InvalidRequestError when it is repeated."""

@@ -22,6 +22,7 @@ from archimage.model import callers
 from archimage.model.access import NOBODY
 from archimage.model.listings import SeriesSummary, StudySummary
 from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
+from archimage.services.query import FEW
 from archimage.services.reports import STATUSES
 from archimage.web import errors
 from archimage.web.authenticated import to_login

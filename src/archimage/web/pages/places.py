@@ -12,6 +12,7 @@ class Place(NamedTuple):
 
 
 DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place("Objects without a patient", "/objects", "Hanging protocols, color palettes, protocols, implant templates."),
     Place(
         "Performed steps",
         "/performed-steps",
@@ -20,6 +21,7 @@ DEPARTMENT: Final[tuple[Place, ...]] = (
     Place("Deliveries", "/deliveries", "What other nodes are to be told: what waits, and what failed, and why."),
     Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
     Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
+    Place("Prints", "/print", "Films that modalities printed here, as PDF, to be printed again."),
     Place("Worklist", "/worklist", "Who is to be examined, when and where; modalities ask for it."),
 )
 """Pages of the department's services; each of them leads to the others."""
