@@ -20,6 +20,7 @@ _PATHS = (
     "/worklist",
     *("/performed-steps", "/deliveries"),
     "/print",
+    "/messages",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),

@@ -47,6 +47,7 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/messages",
     "/worklist",
     "/performed-steps",
     "/deliveries",
