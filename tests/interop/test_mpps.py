@@ -195,7 +195,6 @@ def test_nothing_is_lost_when_the_server_is_killed_between_begin_and_end(tmp_pat
         server.wait_until_ready()
         with _associated(server, MPPS) as association:
             assert association.send_n_create(_dataset(step()), MPPS, "1.2.3.9")[0].Status == 0
-            server.process.kill()
     finally:
         server.process.kill()
         server.process.wait(20)
