@@ -92,6 +92,10 @@ _OF_OBJECTS: Mapping[str, str] = {
 STORED: Mapping[str, str] = {**STORAGE_SOP_CLASSES, **NON_PATIENT_STORAGE_SOP_CLASSES}
 """SOP classes of the Storage and Non-Patient Object Storage Service Classes."""
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
+_ASKED_FOR = frozenset(_NAMES) - {
+    *(PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY),
+    *(BASIC_ANNOTATION_BOX, PRESENTATION_LUT, PRINTER),
+}
 """What the commands of `archimage` ask peers for, beside storage."""
 
 _ONLY_TOLD: Mapping[str, tuple[str, str]] = {

@@ -128,6 +128,12 @@ def _print(page: Page) -> None:
     page.locator(".films img").first.wait_for()
 
 
+def _messages(page: Page) -> None:
+    page.goto("/messages")
+    page.locator("#state").select_option("")
+    page.locator("#rows tr").first.wait_for()
+
+
 def _worklist(page: Page) -> None:
     page.goto("/worklist")
     page.get_by_role("button", name="Details").first.click()
@@ -166,6 +172,7 @@ SHOWN: Final = {
     "docs": ("docs", _docs),
     "department": ("department", _department),
     "worklist": ("worklist", _worklist),
+    "messages": ("messages", _messages),
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
     "print": ("print", _print),

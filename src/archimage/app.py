@@ -234,6 +234,7 @@ class App:
         kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels, self.objects)
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
+        self.department.printing.service.told = self.auditing.service.printed
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service

@@ -98,6 +98,14 @@ ASSOCIATIONS: Final = (
         session.MAX_RUNNING,
     ),
     Entry(
+        "data sets at work of an association",
+        "limit",
+        "data sets of requests that are being answered, which are held in memory; objects of C-STORE are not",
+        "The association is not read from until fewer are: a larger one is answered before another comes.",
+        session.MAX_HELD_BYTES,
+        unit="bytes",
+    ),
+    Entry(
         "P-DATA-TF",
         "limit",
         "length of what a peer may send at once; it is told",

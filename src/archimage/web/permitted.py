@@ -198,7 +198,7 @@ _FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/Patient"): _QUERY,
     ("GET", "/Patient/{id}"): _QUERY,
     ("GET", "/ImagingStudy"): _QUERY,
-    ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/ImagingStudy/{study_uid}"): _QUERY,
     ("GET", "/ServiceRequest"): Operation.WORKLIST,
     ("POST", "/ServiceRequest"): Operation.WORKLIST,
     ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
