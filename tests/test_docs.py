@@ -16,17 +16,20 @@ import pytest
 
 from archimage.model.changes import CORRECTABLE
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.fhir import application as fhir
 from archimage.web.orthanc.application import ENDPOINTS
 from tests.interop.peers import free_port, listener
 
 ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
+FHIR: Final = ROOT / "docs" / "fhir.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
 UPS: Final = ROOT / "docs" / "ups.md"
 WORKLIST: Final = ROOT / "docs" / "worklist.md"
 HL7: Final = ROOT / "docs" / "hl7.md"
 COMMITMENT: Final = ROOT / "docs" / "commitment.md"
+OBJECTS: Final = ROOT / "docs" / "objects-without-patient.md"
 PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
@@ -134,7 +137,9 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize(
-    "page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, UPS, PRINTING], ids=lambda page: page.name
+    "page",
+    [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING, FHIR],
+    ids=lambda page: page.name,
 )
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
@@ -177,6 +182,16 @@ def test_every_resource_has_an_example() -> None:
 def test_the_paths_of_orthanc_that_are_served_are_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(GET|POST|PUT|DELETE) (/\S+)` \|", ORTHANC.read_text("utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted((one.method, one.path.replace(":path", "")) for one in ENDPOINTS)
+
+
+def test_the_search_parameters_of_fhir_are_documented_and_no_other() -> None:
+    text = FHIR.read_text("utf-8").partition("| search | parameters |")[2].partition("\n\n")[0]
+    rows = {kind: set(re.findall(r"`([a-z_.-]+)`", told)) for kind, told in re.findall(r"\| (\w+) \| (.*) \|", text)}
+    searches = {one.path[1:]: {*one.parameters} for one in fhir.ENDPOINTS if one.parameters}
+    assert rows == {
+        kind: {name for name in names if name[0] != "_" or name == "_id"} - {"name:contains"}
+        for kind, names in searches.items()
+    }
 
 
 def test_every_attribute_that_can_be_corrected_is_documented() -> None:

@@ -78,6 +78,11 @@ def _commitments(page: Page) -> None:
     page.locator("#rows tr, #none:not([hidden])").first.wait_for()
 
 
+def _objects(page: Page) -> None:
+    page.goto("/objects")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -156,6 +161,7 @@ SHOWN: Final = {
     "query": ("query", _query),
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
+    "objects": ("objects", _objects),
     "commitments": ("commitments", _commitments),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),

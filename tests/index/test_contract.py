@@ -8,12 +8,16 @@ from archimage.index.commitments import CommitmentTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
+from archimage.index.fhir import FhirTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
+from archimage.index.objects import ObjectTable
+from archimage.index.printjobs import PrintJobTable
 from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
 from tests.contract.arrivals_contract import ArrivalsContract
@@ -22,6 +26,7 @@ from tests.contract.commitments_contract import CommitmentsContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
 from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
+from tests.contract.fhir_contract import FhirContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
@@ -30,7 +35,10 @@ from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.messages_contract import MessagesContract, PatientLinksContract, ReportsContract
 from tests.contract.nodes_contract import NodesContract
+from tests.contract.objects_contract import ObjectsContract
+from tests.contract.printjobs_contract import PrintJobsContract
 from tests.contract.users_contract import UsersContract
+from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
 
 
@@ -49,6 +57,15 @@ class TestSqliteDeliveries(DeliveriesContract):
     def deliveries(self, index: SqliteIndex) -> DeliveryTable:
         """Return the empty table."""
         return DeliveryTable(index)
+
+
+class TestSqliteFhir(FhirContract):
+    """Resources of FHIR."""
+
+    @pytest.fixture
+    def resources(self, index: SqliteIndex) -> FhirTable:
+        """Return the empty table."""
+        return FhirTable(index)
 
 
 class TestSqliteCommitments(CommitmentsContract):
@@ -74,10 +91,26 @@ class TestSqliteWorklist(WorklistContract):
         return WorklistTable(index)
 
 
+class TestSqliteObjects(ObjectsContract):
+    """Objects without a patient."""
+
+    @pytest.fixture
+    def objects(self, index: SqliteIndex) -> ObjectTable:
+        """Return the empty table."""
+        return ObjectTable(index)
+
+
+class TestSqlitePrintJobs(PrintJobsContract):
+    """Print jobs."""
+
+    def jobs(self, index: SqliteIndex) -> PrintJobTable:
+        """Return the empty table."""
+        return PrintJobTable(index)
+
+
 class TestSqliteMessages(MessagesContract):
     """HL7 messages."""
 
-    @pytest.fixture
     def messages(self, index: SqliteIndex) -> MessageTable:
         """Return the empty table."""
         return MessageTable(index)
@@ -86,7 +119,6 @@ class TestSqliteMessages(MessagesContract):
 class TestSqliteReports(ReportsContract):
     """Reports."""
 
-    @pytest.fixture
     def reports(self, index: SqliteIndex) -> ReportTable:
         """Return the empty table."""
         return ReportTable(index)
@@ -95,7 +127,6 @@ class TestSqliteReports(ReportsContract):
 class TestSqlitePatientLinks(PatientLinksContract):
     """Links of patients."""
 
-    @pytest.fixture
     def links(self, index: SqliteIndex) -> PatientLinkTable:
         """Return the empty table."""
         return PatientLinkTable(index)
@@ -217,3 +248,12 @@ class TestSqliteFailures(FailuresContract):
     def failures(self, index: SqliteIndex) -> FailureTable:
         """Return the empty table."""
         return FailureTable(index)
+
+
+class TestSqliteWorkitems(WorkitemsContract):
+    """Work items, subscriptions and their events."""
+
+    @pytest.fixture
+    def items(self, index: SqliteIndex) -> WorkitemTable:
+        """Return the empty tables."""
+        return WorkitemTable(index, DeliveryTable(index))
