@@ -27,7 +27,9 @@ FHIR: Final = ROOT / "docs" / "fhir.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
 UPS: Final = ROOT / "docs" / "ups.md"
 WORKLIST: Final = ROOT / "docs" / "worklist.md"
+HL7: Final = ROOT / "docs" / "hl7.md"
 COMMITMENT: Final = ROOT / "docs" / "commitment.md"
+OBJECTS: Final = ROOT / "docs" / "objects-without-patient.md"
 PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
@@ -135,12 +137,28 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize(
-    "page", [DICOMWEB, ORTHANC, FHIR, CHANGES, WORKLIST, COMMITMENT, UPS, PRINTING], ids=lambda page: page.name
+    "page",
+    [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING, FHIR],
+    ids=lambda page: page.name,
 )
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)
         assert example.gives(printed), f"{page.name}, line {example.line}:\n{example.code}\nprinted\n{printed}"
+
+
+def test_every_example_of_messages_gives_what_the_page_shows(demo: Path, tmp_path: Path) -> None:
+    data, port, messages = tmp_path / "data", free_port(), free_port()
+    shutil.copytree(demo, data)
+    arguments: list[str | Path | int] = [*_PROGRAM, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"[hl7]\nenabled = true\nport = {messages}\n")
+    with listener([*arguments, "--config", settings], port, tmp_path / "serve.log"):
+        beside = Reader(f"127.0.0.1:{port}", tmp_path)
+        for example in examples(HL7):
+            printed = beside.run(replace(example, code=example.code.replace("127.0.0.1:2575", f"127.0.0.1:{messages}")))
+            printed = printed.replace(f"127.0.0.1:{messages}", "127.0.0.1:2575")
+            assert example.gives(printed), f"line {example.line}:\n{example.code}\nprinted\n{printed}"
 
 
 def test_the_readme_shows_what_is_true(reader: Reader) -> None:

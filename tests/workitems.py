@@ -1,7 +1,7 @@
 """Work items as tests make them."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from archimage.index.deliveries import DeliveryTable
@@ -70,8 +70,9 @@ def discontinued() -> Model:
 @contextmanager
 def procedures(directory: Path, *, most: int = 100, now: float = 1_900_000_000) -> Iterator[Procedures]:
     """Open the services over a real index; nothing is delivered."""
-    with closing(SqliteIndex(directory / "index.db")) as index:
+    with ExitStack() as opened:
+        index = opened.enter_context(closing(SqliteIndex(directory / "index.db")))
         table = DeliveryTable(index)
-        with closing(DeliveryService(table)) as deliveries:
-            steps = UpsService(WorkitemTable(index, table), deliveries, lambda: now)
-            yield Procedures(steps, SubscriptionService(steps, KNOWN.__contains__, most))
+        deliveries = opened.enter_context(closing(DeliveryService(table)))
+        steps = opened.enter_context(closing(UpsService(WorkitemTable(index, table), deliveries, lambda: now)))
+        yield Procedures(steps, SubscriptionService(steps, KNOWN.__contains__, most))

@@ -22,6 +22,7 @@ from bench.scenarios import (
     web_metadata,
     web_query,
     web_transfer,
+    workitems,
 )
 
 ALL: Mapping[str, Callable[[Bench], None]] = {
@@ -53,12 +54,10 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "commitment": commitment.commitment,
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
+    "ups_claims": workitems.claims,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
-_OF_DEPARTMENT = (
-    "commitment",
-    "hl7",
-)
+_OF_DEPARTMENT = ("commitment", "hl7", "ups_claims")
 GROUPS: Mapping[str, Sequence[str]] = {
     "dimse": [
         name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))

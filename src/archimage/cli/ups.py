@@ -1,6 +1,5 @@
 """`archimage ups`: make, find, claim and end work items of an archive, and hear of them."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -241,6 +240,8 @@ def watch(
 async def _listening(
     host: str, port: int, title: str, hear: Callable[[dict[str, object]], None], done: Callable[[], bool]
 ) -> None:
+    import asyncio
+
     from archimage.net.admission import AdmissionPolicy
     from archimage.net.dispatch import Registry, Response, ServiceClass
     from archimage.net.scp import verification

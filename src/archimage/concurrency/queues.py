@@ -16,6 +16,7 @@ from archimage.services import (
     changes,
     deidentified,
     events,
+    grouping,
     importing,
     intake,
     metadata,
@@ -23,6 +24,7 @@ from archimage.services import (
     tasks,
     transcoding,
     uploads,
+    ups_subscriptions,
 )
 from archimage.storage import journal
 from archimage.web import protocol
@@ -47,6 +49,34 @@ QUEUES: Final = (
         "objects that one flush makes durable",
         "More of them wait for the next group.",
         intake.GROUP,
+    ),
+    Entry(
+        "group commit of work items",
+        "limit",
+        "changes of work items that one flush makes durable",
+        "More of them wait for the next group.",
+        grouping.MOST,
+    ),
+    Entry(
+        "events of work items",
+        "queue",
+        "events that wait for one subscriber who opens a WebSocket",
+        "The oldest are forgotten, as are those older than ups.events_kept_hours.",
+        setting="ups.max_events",
+    ),
+    Entry(
+        "subscriptions to work items",
+        "limit",
+        "subscriptions, to single work items and to all",
+        "Refused: 0x0213 over DIMSE, 507 over the web.",
+        setting="ups.max_subscriptions",
+    ),
+    Entry(
+        "subscriptions to all work items",
+        "limit",
+        "subscriptions to more than a single one: each event is kept for each of them",
+        "Refused as those above.",
+        ups_subscriptions.MAX_WIDE,
     ),
     Entry(
         "journal segments",

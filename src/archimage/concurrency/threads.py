@@ -5,7 +5,7 @@ from typing import Final
 from archimage import app
 from archimage.concurrency import sizes
 from archimage.concurrency.entry import Entry
-from archimage.services import commitments, deliveries, importing, tasks, uploads
+from archimage.services import commitments, deliveries, importing, tasks, uploads, ups
 from archimage.storage import lanes
 from archimage.web import probes
 from archimage.web.server import FRAMEWORK_THREADS
@@ -67,6 +67,20 @@ THREADS: Final = (
         "tell others what they are to be told: nodes, subscribers",
         "Deliveries wait in the index, until they are due and a thread is free.",
         deliveries.THREADS,
+    ),
+    Entry(
+        "workitems",
+        "threads",
+        "work items over DIMSE; those that change something wait for one flush together",
+        f"Requests {_IN_TURN}",
+        ups.THREADS,
+    ),
+    Entry(
+        "forgetting work items",
+        "threads",
+        "looks each minute for work items and their events that are due to be forgotten",
+        "They are forgotten a little later.",
+        1,
     ),
     Entry(
         "worklist files",

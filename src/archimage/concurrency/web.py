@@ -3,14 +3,24 @@
 from typing import Final
 
 from archimage.concurrency.entry import Entry, unless_zero
-from archimage.services import catalogue, change_plans, labels, nodes, qido, rendering, stow, tags, uploads
+from archimage.services import catalogue, change_plans, labels, nodes, qido, rendering, stow, tags, uploads, ups_rules
 from archimage.services import deletion as deleting
 from archimage.services import peers as asking
 from archimage.services.sources import ZipLimits
-from archimage.web import management, multipart_parser, protocol, receiving
+from archimage.web import management, multipart_parser, protocol, receiving, sockets
 from archimage.web.api import nodes as retrieving
 from archimage.web.api import parameters as listing
-from archimage.web.dicomweb import chosen, found, negotiation, parameters, presentation, resources, routes
+from archimage.web.dicomweb import (
+    chosen,
+    found,
+    negotiation,
+    parameters,
+    presentation,
+    resources,
+    routes,
+    subscribers,
+    workitems,
+)
 from archimage.web.orthanc import calls, instances
 from archimage.web.pages import application as pages
 
@@ -27,6 +37,36 @@ CONNECTIONS: Final = (
         "While so many are open, every request is answered 503 with Retry-After, and its connection closed: probes, "
         "pages and this report too.",
         setting="http.max_connections",
+    ),
+    Entry(
+        "WebSockets",
+        "limit",
+        "subscribers of work items who are connected to this process",
+        "The handshake is answered 503 with Retry-After.",
+        subscribers.MAX_SOCKETS,
+    ),
+    Entry(
+        "message of a WebSocket",
+        "limit",
+        "what a client may send in one message, of which nothing is made",
+        "The connection is closed, with code 1009.",
+        sockets.MAX_MESSAGE_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "work item",
+        "limit",
+        "what a work item may grow to, as JSON; a request brings 1 MiB at most",
+        "Refused: 0x0213 over DIMSE, 507 over the web.",
+        ups_rules.MAX_MODEL_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "work items of a search",
+        "limit",
+        "results of one search over the web",
+        "A Warning tells that there are more; `offset` leads on.",
+        workitems.MAX_RESULTS,
     ),
     Entry(
         "requests of one user",

@@ -45,6 +45,9 @@ class Database(Protocol):
     def sync(self) -> None:
         """Make what was written survive a crash of the machine."""
 
+    def flush(self) -> None:
+        """Do so quickly, where it is done again and again and `sync` comes at times."""
+
 
 class NodeTable:
     """Implements `peer_ports.Nodes`."""

@@ -219,6 +219,15 @@ class SqliteIndex:
                 self._flush_log()
             self._checkpoint()
 
+    def flush(self) -> None:
+        """Make what was added survive a crash of the machine, and leave the log as it is; `sync` comes at times."""
+        with self._syncing_lock, self._answering():
+            self._check_file()
+            if self._durable and not self._doubtful:
+                self._flush_log()
+            elif self._doubtful:
+                self._checkpoint()
+
     def close(self) -> None:
         """Let go of connections and files."""
         with self._writing_lock:

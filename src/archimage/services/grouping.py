@@ -1,12 +1,12 @@
 """Group commit: what many threads want changed at a time is done in one transaction, and flushed once."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar, cast
 
 from archimage.errors import ArchimageError, CancelledError
@@ -25,7 +25,7 @@ class _Asked(Generic[Writer]):
 
 
 class GroupCommit(Generic[Writer]):
-    """Of the threads that wait for the lock, the one that has it does the work of all; there is no thread beside them.
+    """One thread does the work of all; while it flushes, more come, and are the next group. `close` it.
 
     begin lends a writer in a transaction; sync makes it durable.
     """
@@ -33,17 +33,50 @@ class GroupCommit(Generic[Writer]):
     def __init__(self, begin: Callable[[], AbstractContextManager[Writer]], sync: Callable[[], None]) -> None:
         self._begin = begin
         self._sync = sync
-        self._lock = threading.Lock()
-        self._waiting: deque[_Asked[Writer]] = deque()
+        self._waiting: SimpleQueue[_Asked[Writer] | None] = SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="group-commit", daemon=True)
+        self._thread.start()
 
     def run(self, work: Callable[[Writer], Result]) -> Result:
-        """Have a change done and durable; work that raises an ArchimageError must not have changed anything before."""
+        """Have a change done and durable; work that raises an ArchimageError must not have changed anything before.
+
+        Raises:
+            CancelledError: `close` was called.
+        """
+        if self._closed:
+            raise CancelledError("the archive ends")
         asked = _Asked(work)
-        self._waiting.append(asked)
-        with self._lock:
-            while not asked.answer.done():
-                self._commit([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
+        self._waiting.put(asked)
         return cast("Result", asked.answer.result())
+
+    def close(self) -> None:
+        """Do what waits, and end."""
+        self._closed = True
+        self._waiting.put(None)
+        self._thread.join()
+        for asked in self._taken(MOST):
+            if asked is not None:
+                asked.answer.set_exception(CancelledError("the archive ends"))
+
+    def _work(self) -> None:
+        while True:
+            found = [self._waiting.get(), *self._taken(MOST - 1)]
+            group = [asked for asked in found if asked is not None]
+            if group:
+                self._commit(group)
+            if len(group) < len(found):
+                return
+
+    def _taken(self, most: int) -> list[_Asked[Writer] | None]:
+        """Take what waits."""
+        found: list[_Asked[Writer] | None] = []
+        try:
+            while len(found) < most:
+                found.append(self._waiting.get_nowait())
+        except Empty:
+            pass
+        return found
 
     def _commit(self, group: list[_Asked[Writer]]) -> None:
         told: list[tuple[_Asked[Writer], Any, ArchimageError | None]] = []
@@ -55,11 +88,9 @@ class GroupCommit(Generic[Writer]):
                     except ArchimageError as error:
                         told.append((asked, None, error))
             self._sync()
-        except BaseException as error:
+        except Exception as error:  # whatever goes wrong is this group's end, not the thread's
             for asked in group:
-                asked.answer.set_exception(error if isinstance(error, Exception) else CancelledError("interrupted"))
-            if not isinstance(error, Exception):
-                raise
+                asked.answer.set_exception(error)
             return
         for asked, result, refused in told:
             if refused is None:

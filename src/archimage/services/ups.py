@@ -41,6 +41,8 @@ from archimage.services.ups_rules import (
 )
 from archimage.ups_ports import Workitems, WorkitemWriter
 
+THREADS: Final = 32
+"""Wait for one flush together: of those that claim at a time, all that have a thread are in one group."""
 ALREADY_CANCELED: Final = 0xB304
 ALREADY_COMPLETED: Final = 0xB306
 MODIFIED: Final = 0xB300
@@ -62,7 +64,7 @@ class Made:
 
 
 class UpsService:
-    """Does it; safe to call from any thread."""
+    """Does it; safe to call from any thread. `close` it."""
 
     def __init__(self, table: Workitems, deliveries: DeliveryService, now: Callable[[], float] = time.time) -> None:
         self.table = table
@@ -81,6 +83,10 @@ class UpsService:
         if told.web:
             self.listening.wake(told.web)
         return result
+
+    def close(self) -> None:
+        """Do what waits, and end."""
+        self._group.close()
 
     def date_time(self) -> str:
         """Return the time as DICOM has it, UTC."""
