@@ -16,16 +16,20 @@ import pytest
 
 from archimage.model.changes import CORRECTABLE
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.fhir import application as fhir
 from archimage.web.orthanc.application import ENDPOINTS
 from tests.interop.peers import free_port, listener
 
 ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
 ORTHANC: Final = ROOT / "docs" / "orthanc.md"
+FHIR: Final = ROOT / "docs" / "fhir.md"
 CHANGES: Final = ROOT / "docs" / "changes.md"
 UPS: Final = ROOT / "docs" / "ups.md"
 WORKLIST: Final = ROOT / "docs" / "worklist.md"
+HL7: Final = ROOT / "docs" / "hl7.md"
 COMMITMENT: Final = ROOT / "docs" / "commitment.md"
+OBJECTS: Final = ROOT / "docs" / "objects-without-patient.md"
 PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
@@ -133,12 +137,28 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize(
-    "page", [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, UPS, PRINTING], ids=lambda page: page.name
+    "page",
+    [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING, FHIR],
+    ids=lambda page: page.name,
 )
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:
     for example in examples(page):
         printed = reader.run(example)
         assert example.gives(printed), f"{page.name}, line {example.line}:\n{example.code}\nprinted\n{printed}"
+
+
+def test_every_example_of_messages_gives_what_the_page_shows(demo: Path, tmp_path: Path) -> None:
+    data, port, messages = tmp_path / "data", free_port(), free_port()
+    shutil.copytree(demo, data)
+    arguments: list[str | Path | int] = [*_PROGRAM, "serve", "--data", data, "--dicom-port", 0, "--http-port", port]
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"[hl7]\nenabled = true\nport = {messages}\n")
+    with listener([*arguments, "--config", settings], port, tmp_path / "serve.log"):
+        beside = Reader(f"127.0.0.1:{port}", tmp_path)
+        for example in examples(HL7):
+            printed = beside.run(replace(example, code=example.code.replace("127.0.0.1:2575", f"127.0.0.1:{messages}")))
+            printed = printed.replace(f"127.0.0.1:{messages}", "127.0.0.1:2575")
+            assert example.gives(printed), f"line {example.line}:\n{example.code}\nprinted\n{printed}"
 
 
 def test_the_readme_shows_what_is_true(reader: Reader) -> None:
@@ -162,6 +182,16 @@ def test_every_resource_has_an_example() -> None:
 def test_the_paths_of_orthanc_that_are_served_are_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `(GET|POST|PUT|DELETE) (/\S+)` \|", ORTHANC.read_text("utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted((one.method, one.path.replace(":path", "")) for one in ENDPOINTS)
+
+
+def test_the_search_parameters_of_fhir_are_documented_and_no_other() -> None:
+    text = FHIR.read_text("utf-8").partition("| search | parameters |")[2].partition("\n\n")[0]
+    rows = {kind: set(re.findall(r"`([a-z_.-]+)`", told)) for kind, told in re.findall(r"\| (\w+) \| (.*) \|", text)}
+    searches = {one.path[1:]: {*one.parameters} for one in fhir.ENDPOINTS if one.parameters}
+    assert rows == {
+        kind: {name for name in names if name[0] != "_" or name == "_id"} - {"name:contains"}
+        for kind, names in searches.items()
+    }
 
 
 def test_every_attribute_that_can_be_corrected_is_documented() -> None:

@@ -14,6 +14,7 @@ from archimage.protocol.command import CommandField
 from archimage.protocol.items import ExtendedNegotiation
 from archimage.protocol.machine import State
 from archimage.protocol.negotiation import ANY, SupportedContext
+from archimage.protocol.roots import OBJECT_ROOTS
 from archimage.protocol.settings import AssociationSettings
 from archimage.protocol.status import Category, Service, Status, category, describe
 from archimage.protocol.uids import (
@@ -29,6 +30,7 @@ from archimage.protocol.uids import (
     MPPS,
     MPPS_NOTIFICATION,
     MPPS_RETRIEVE,
+    NON_PATIENT_STORAGE_SOP_CLASSES,
     PATIENT_ROOT_FIND,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -82,7 +84,18 @@ _NAMES: Mapping[str, str] = {
     PRINTER: "Printer",
     STORAGE_COMMITMENT_PUSH: "Storage Commitment Push Model",
 }
+_OF_OBJECTS: Mapping[str, str] = {
+    uid: f"{root.name.replace('-', ' ').title()} Information Model - {service}"
+    for root in OBJECT_ROOTS
+    for uid, service in ((root.find, "FIND"), (root.move, "MOVE"), (root.get, "GET"))
+}
+STORED: Mapping[str, str] = {**STORAGE_SOP_CLASSES, **NON_PATIENT_STORAGE_SOP_CLASSES}
+"""SOP classes of the Storage and Non-Patient Object Storage Service Classes."""
 _ASKED_FOR = frozenset(_NAMES) - {PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY}
+_ASKED_FOR = frozenset(_NAMES) - {
+    *(PATIENT_STUDY_ONLY_FIND, PATIENT_STUDY_ONLY_MOVE, PATIENT_STUDY_ONLY_GET, UPS_QUERY),
+    *(BASIC_ANNOTATION_BOX, PRESENTATION_LUT, PRINTER),
+}
 """What the commands of `archimage` ask peers for, beside storage."""
 
 _ONLY_TOLD: Mapping[str, tuple[str, str]] = {
@@ -165,17 +178,17 @@ _SERVICES = (
 
 def services(registry: Registry) -> str:
     """List the SOP classes with the roles in which they are supported; those of storage in one row."""
-    others = [uid for uid in registry.contexts if uid not in STORAGE_SOP_CLASSES]
+    others = [uid for uid in registry.contexts if uid not in STORED]
     rows = [(code(uid), name(uid), yes(uid in _ASKED_FOR), "yes") for uid in others]
     rows += [(code(uid), name(uid), *roles) for uid, roles in _ONLY_TOLD.items()]
-    stored = sum(uid in STORAGE_SOP_CLASSES for uid in registry.contexts)
+    stored = sum(uid in STORED for uid in registry.contexts)
     rows.append(("Annex A", f"Storage, {stored} SOP classes", "yes", "yes"))
     return table(("SOP class", "name", "SCU", "SCP"), rows)
 
 
 def name(uid: str) -> str:
     """Return the name of a SOP class."""
-    return _NAMES.get(uid) or STORAGE_SOP_CLASSES[uid]
+    return _NAMES.get(uid) or _OF_OBJECTS.get(uid) or STORED[uid]
 
 
 def acceptor(registry: Registry, config: Config, association: AssociationSettings) -> Iterator[str]:
@@ -227,9 +240,9 @@ def _association_table(config: Config, association: AssociationSettings) -> str:
 
 
 def _contexts(registry: Registry) -> Iterator[tuple[str, ...]]:
-    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORAGE_SOP_CLASSES]
+    stored = [context for context in registry.contexts.values() if context.abstract_syntax in STORED]
     for context in registry.contexts.values():
-        if context.abstract_syntax not in STORAGE_SOP_CLASSES:
+        if context.abstract_syntax not in STORED:
             yield code(context.abstract_syntax), name(context.abstract_syntax), _syntaxes(context), _roles(context)
     kinds = {(_syntaxes(context), _roles(context)) for context in stored}
     yield from (("every SOP class of Annex A", "Storage", *kind) for kind in sorted(kinds))

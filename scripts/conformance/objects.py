@@ -14,6 +14,7 @@ from archimage.protocol.uids import (
     TRANSFER_SYNTAXES,
 )
 from archimage.services.matching import parse_match
+from archimage.services.objects import MAX_OBJECT_BYTES
 from archimage.services.query import is_matched
 from archimage.services.transcoding import has_way
 from scripts.conformance.markdown import bullets, code, paragraph, table, yes
@@ -88,9 +89,12 @@ def storage_classes() -> Iterator[str]:
         f"""{len(STORAGE_SOP_CLASSES)} SOP classes of the Storage Service Class, retired ones included. Objects of any
         other SOP class are taken when `dicom.accept_unknown_sop_classes` is set, and always by DICOMweb and `archimage
         import`, as long as they belong to a study and a series. Those of the {len(NON_PATIENT_STORAGE_SOP_CLASSES)} SOP
-        classes of Non-Patient Object Storage do not, and are refused."""
+        classes of Non-Patient Object Storage, the last of the table, belong to none; they are kept as they come, up to
+        {MAX_OBJECT_BYTES >> 20} MiB each, and found and retrieved by the information models of their own, by every
+        attribute."""
     )
-    yield table(("UID", "name"), ((code(uid), name) for uid, name in STORAGE_SOP_CLASSES.items()))
+    kinds = {**STORAGE_SOP_CLASSES, **NON_PATIENT_STORAGE_SOP_CLASSES}
+    yield table(("UID", "name"), ((code(uid), name) for uid, name in kinds.items()))
 
 
 def attributes() -> Iterator[str]:

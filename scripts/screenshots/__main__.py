@@ -78,6 +78,11 @@ def _commitments(page: Page) -> None:
     page.locator("#rows tr, #none:not([hidden])").first.wait_for()
 
 
+def _objects(page: Page) -> None:
+    page.goto("/objects")
+    page.locator("#rows tr, #none:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -123,6 +128,12 @@ def _print(page: Page) -> None:
     page.locator(".films img").first.wait_for()
 
 
+def _messages(page: Page) -> None:
+    page.goto("/messages")
+    page.locator("#state").select_option("")
+    page.locator("#rows tr").first.wait_for()
+
+
 def _worklist(page: Page) -> None:
     page.goto("/worklist")
     page.get_by_role("button", name="Details").first.click()
@@ -150,6 +161,7 @@ SHOWN: Final = {
     "query": ("query", _query),
     "activity": ("activity", _activity),
     "changes": ("changes", _changes),
+    "objects": ("objects", _objects),
     "commitments": ("commitments", _commitments),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
@@ -160,6 +172,7 @@ SHOWN: Final = {
     "docs": ("docs", _docs),
     "department": ("department", _department),
     "worklist": ("worklist", _worklist),
+    "messages": ("messages", _messages),
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
     "print": ("print", _print),

@@ -24,6 +24,7 @@ from archimage.index.grouped import GroupedDatabase
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
+from archimage.index.objects import ObjectTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
@@ -60,6 +61,7 @@ from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
 from archimage.services.nodes import NodeService, configured
+from archimage.services.objects import ObjectService
 from archimage.services.oidc import provider_of
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
@@ -178,6 +180,7 @@ class App:
         query = QueryService(self.index, max_results=config.query.max_results)
         labels = LabelTable(self.index)
         nodes = NodeService(configured(config.nodes), NodeTable(self.index), events.publish)
+        self.objects = ObjectService(ObjectTable(self.index), replace=config.storage.duplicates == "replace")
         store = self._store_service(intake, labels)
         uploads = UploadService(store, ImportService(store, self.index), tasks)
         opened.callback(uploads.close)
@@ -228,9 +231,10 @@ class App:
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
-        kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels)
+        kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels, self.objects)
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
+        self.department.printing.service.told = self.auditing.service.printed
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service
@@ -335,6 +339,7 @@ class App:
             self.metering.meter,
             self.auditing.trail.check,
             StoreBounds(self.index, labels).check,
+            self.objects.begin,
         )
 
     def begin(self) -> None:

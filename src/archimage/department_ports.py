@@ -68,8 +68,8 @@ Start = tuple[str, str, int]
 class Worklist(Protocol):
     """Keeps scheduled procedure steps, for every process; what returns is durable."""
 
-    def put(self, row: WorklistRow) -> None:
-        """Keep an item, in the place of the one of its key; when that was created stays."""
+    def put(self, *rows: WorklistRow) -> None:
+        """Keep items, all or none, each in the place of the one of its key."""
 
     def get(self, key: str) -> WorklistItem | None:
         """Return one, or None."""

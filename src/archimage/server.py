@@ -27,6 +27,7 @@ from archimage.net.client import ClientSettings
 from archimage.net.dispatch import Registry, ServiceClass
 from archimage.net.identity import IdentityPolicy
 from archimage.net.permitted import Permitted
+from archimage.net.scp import objects as objects_scp
 from archimage.net.scp import query as query_scp
 from archimage.net.scp import retrieve as retrieve_scp
 from archimage.net.scp import storage as storage_scp
@@ -206,6 +207,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         visible=app.visible,
         identity=app.identity,
         oidc=app.oidc,
+        objects=app.objects,
         concurrency=partial(_report, app, uses),
         department=app.department.services,
         messaging=app.messaging.services,
@@ -237,6 +239,8 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
         audited.service(
             retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder, app.deidentifier)
         ),
+        audited.service(objects_scp.finding(app.objects, app.config.query.max_results, readers)),
+        audited.service(objects_scp.retrieval(app.objects, destinations, readers)),
         *map(audited.service, app.department.dicom(readers)),
     )
     return Registry(*map(permitted.service, served))

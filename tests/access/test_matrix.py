@@ -1,4 +1,4 @@
-"""The access matrix over the web: 16 principals and 30 operations, each cell with its status and its audit record.
+"""The access matrix over the web: 16 principals and 37 operations, each cell with its status and its audit record.
 
 A cell is `.` where the operation is done, 1 for 401, 3 for 403 and L where a page leads to the login page.
 """
@@ -99,6 +99,13 @@ OPERATIONS: Final = (
     Operation("GET", "/viewer?study={study}", "LLLLL ...33 3.3..3"),
     Operation("GET", "/studies/{hashed}/archive", "11111 ...33 3.3..3", event=_EXPORTED),
     Operation("GET", "/instances/{hashed instance}/simplified-tags", "11111 ...33 3.3..3", event=_GIVEN),
+    Operation("GET", "/fhir/metadata", "11111 ....3 ......"),
+    Operation("GET", "/fhir/ImagingStudy", "11111 ...33 ......", event=_SEARCHED),
+    Operation("GET", "/fhir/ImagingStudy/{study}", "11111 ...33 ..3..3", event=_GIVEN),
+    Operation("GET", "/fhir/Patient/{hashed patient}", "11111 ...33 ..3..3", event=_GIVEN),
+    Operation("GET", "/fhir/ServiceRequest", "11111 ...33 333333", event=_SEARCHED),
+    Operation("GET", "/fhir/Subscription", "11111 .3333 333333"),
+    Operation("POST", "/fhir/Subscription", "11111 .3333 333333", 415),
     Operation("GET", "/metrics", "11111 ....3 ......"),
 )
 STATUSES: Final = {"1": 401, "3": 403, "L": 303}
@@ -145,6 +152,7 @@ def places(study: Study) -> dict[str, str]:
         "study": study.study,
         "series": study.series,
         "instance": study.instance,
+        "hashed patient": Named(names[:1]).hashed_id,
         "hashed": Named(names[:2]).hashed_id,
         "hashed instance": Named(names).hashed_id,
     }

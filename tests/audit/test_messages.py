@@ -42,6 +42,7 @@ def _all(text: str = "") -> Iterator[AuditEvent]:
         yield messages.imported(who, instances)
     for about in (None, subject, replace(subject, study_instance_uid="")):
         yield messages.opened(who, text or "/studies/1", "", about)
+    yield messages.printed(who, "2.25.1", text)
     yield messages.deleted(who, subject, 3)
     yield messages.queried(
         other, messages.asked(text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2"), text

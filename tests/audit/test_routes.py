@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from archimage.web.api.application import routers
 from archimage.web.audited import act_of
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.fhir import application as fhir
 from archimage.web.management import ROOT
 from archimage.web.orthanc.application import ENDPOINTS
 
@@ -13,6 +14,7 @@ def _routes() -> Iterator[tuple[str, str]]:
     """Every method and address that is served, as templates."""
     yield from ((one.method, one.address) for one in RESOURCES)
     yield from ((one.method, one.path) for one in ENDPOINTS)
+    yield from ((one.method, one.address) for one in fhir.ENDPOINTS)
     for router in routers():
         for route in router.routes:
             for method in route.methods:  # type: ignore[attr-defined]
@@ -28,6 +30,8 @@ _TOLD_BY_ITSELF = {
         "/api/v1/changes",
         "/api/v1/changes/{number}",
         "/api/v1/commitments",
+        "/api/v1/objects",
+        "/api/v1/objects/{sop_uid}",
         "/api/v1/commitments/{number}",
         "/api/v1/performed-steps/counts",
         "/api/v1/deliveries",
@@ -47,6 +51,7 @@ _TOLD_BY_ITSELF = {
         "/dicom-web",
         "/dicom-web/",
     ),
+    *("/fhir/metadata", "/fhir/Endpoint", "/fhir/Subscription"),
 }
 """What gives nothing of a patient's images, or tells the trail itself."""
 
@@ -68,4 +73,7 @@ def test_searches_and_what_they_find_are_told_apart() -> None:
     assert told["GET", "/instances/{id}/preview"] == "opened"
     assert told["POST", "/tools/find"] == "search"
     assert told["GET", "/api/v1/studies/{study_uid}/series"] == "accessed"
+    assert told["GET", "/fhir/ImagingStudy"] == told["GET", "/fhir/ServiceRequest"] == "search"
+    assert told["GET", "/fhir/ImagingStudy/{study_uid}"] == "accessed"
+    assert told["GET", "/fhir/Patient/{id}"] == "opened"
     assert told["POST", "/dicom-web/studies"] == told["DELETE", "/api/v1/studies/{study_uid}"] == "elsewhere"

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 from archimage.dicom.demo import demo_files
 from bench.browser import ARGUMENTS
 from tests.attacks.server import Server, running
+from tests.hl7.sending import ENABLED
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 HOSTILE: Final = "<script>alert(1)</script>^\"'><plaintext>"
@@ -37,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the demo studies, a CT of twelve slices among them, and a study with markup in its texts."""
-    with running(tmp_path_factory.mktemp("browser") / "data") as found:
+    with running(tmp_path_factory.mktemp("browser") / "data", settings=ENABLED) as found:
         files = list(demo_files(_SLICES))
         for file in (*files, hostile(files[0])):
             upload(found.http_port, file)

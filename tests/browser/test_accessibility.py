@@ -15,10 +15,12 @@ _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
     *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
     *("/department", "/commitments"),
+    *("/department", "/commitments", "/objects"),
     "/department",
     "/worklist",
     *("/performed-steps", "/deliveries"),
     "/print",
+    "/messages",
     "/concurrency",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),

@@ -3,20 +3,46 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from archimage.dicom.encode import encode_elements
+from archimage.index.deliveries import DeliveryTable
+from archimage.index.sqlite import SqliteIndex
+from archimage.net.conversation import RemoteNode
+from archimage.protocol.items import PresentationContext
+from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.datasets import attribute, made
+from archimage.services.deliveries import made as sent
 from archimage.web.pages.application import SEGMENTS
-from tests.attacks.server import Server
+from tests.attacks.server import Server, wait_until
 from tests.attacks.wire import Peer, request
 from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
+from tests.printing.films import Films, modality
+from tests.services.stepping import ended, step, without
 
 _SHOWN = "<script>alert(1)</script>"
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "commitments"}
-_SEEN = {"", "studies", "viewer", "upload", "nodes", "query", "activity", "changes", "worklist", "commitments", "print"}
+_SEEN = {
+    "",
+    "studies",
+    "viewer",
+    "upload",
+    "nodes",
+    "query",
+    "activity",
+    "changes",
+    "commitments",
+    "worklist",
+    "print",
+    "performed-steps",
+    "deliveries",
+    "objects",
+    "messages",
+}
 """First segments of the pages that the tests below look at."""
 _OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
@@ -115,6 +141,36 @@ def test_changes_and_the_dialogs_that_ask_for_them(page: Page, origin: str) -> N
     expect_text(page)
 
 
+def test_objects_without_a_patient(page: Page, server: Server) -> None:
+    uid, sop_class = "1.2.826.0.1.3680043.8.499.49", "1.2.840.10008.5.1.4.38.1"
+    elements = [(0x00080016, "UI", sop_class.encode()), (0x00080018, "UI", uid.encode())]
+    dataset = encode_elements([*elements, (0x00720002, "SH", HOSTILE.encode())], EXPLICIT_VR_LITTLE_ENDIAN)
+    contexts = [PresentationContext(1, sop_class, (EXPLICIT_VR_LITTLE_ENDIAN,))]
+    with Peer.associated(server.port, request(contexts, calling="ATTACKER")) as peer:
+        assert peer.store(uid, dataset, sop_class_uid=sop_class, context_id=1) == 0
+        peer.release()
+    page.goto("/objects")
+    expect(page.locator("#rows")).to_contain_text("ATTACKER")
+
+
+def test_messages_and_reports(page: Page, server: Server) -> None:
+    hostile = HOSTILE.replace("^", "")
+    with connected(server) as client:
+        tell(client, message("ADT^A08", hostile, pid("", hostile)))
+        about = result("HOSTILE", accession="HOSTILE", patient="HOSTILE")
+        assert code(tell(client, about.replace("Head CT", hostile).replace("Normal.", hostile))) == "AA"
+    page.goto("/messages")
+    expect_text(page)
+    page.get_by_role("button", name="Text").click()
+    expect(page.locator("pre")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#rows")).to_contain_text("2 tries")
+    page.goto(f"/studies/{HOSTILE_STUDY}")
+    expect(page.locator(".report")).to_contain_text(_SHOWN)
+    expect_text(page)
+
+
 def test_what_a_node_keeps(page: Page, node: str) -> None:
     page.goto(f"/query?node={node}")
     page.get_by_label("Patient ID").fill("HOSTILE")
@@ -140,6 +196,36 @@ def test_the_worklist(page: Page, origin: str) -> None:
     expect_text(page)
 
 
+def test_performed_steps(page: Page, origin: str) -> None:
+    begun = step(T00100010=HOSTILE, T00100020=_SHOWN, T00400253="<b>1</b>", T00400241="<i>")
+    told = {**ended(["1.2.9.1"]), **without(begun, 0x00400340)}
+    told["00400340"]["Value"][0] |= made(attribute(0x0008103E, _SHOWN))
+    told |= made(attribute(0x00400254, _SHOWN))
+    ask(f"{origin}/api/v1/performed-steps", "POST", {"dataset": told})
+    page.goto("/performed-steps")
+    expect_text(page)
+    page.get_by_role("button", name="Details of step").click()
+    expect(page.locator(".changed")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Discontinue step").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Discontinue")
+    expect_text(page)
+
+
+def test_deliveries(page: Page, server: Server) -> None:
+    with closing(SqliteIndex(server.directory / "index.db")) as index:
+        table = DeliveryTable(index)
+        table.add([sent("<img src=x>", HOSTILE, HOSTILE, HOSTILE, 0)])
+        table.give_up(table.find(limit=1)[0].id, 1.0, HOSTILE)
+    page.goto("/deliveries")
+    expect_text(page)
+    page.get_by_role("button", name="Remove delivery").click()
+    expect(page.get_by_role("dialog")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.locator("#none")).to_be_visible()
+
+
 def test_peers_and_events(page: Page, server: Server) -> None:
     page.goto("/activity")
     expect(page.locator("#associations")).to_contain_text("Nobody")
@@ -147,3 +233,16 @@ def test_peers_and_events(page: Page, server: Server) -> None:
         Peer.associated(server.port, request(calling="<img src=x>"))
     expect(page.locator("#events")).to_contain_text("<img src=x>")
     expect_text(page, "<img src=x>")
+
+
+def test_prints(page: Page, origin: str, server: Server) -> None:
+    with modality(RemoteNode("PACS_SCP", "127.0.0.1", server.port)) as printing:
+        printing.begin(FilmSessionLabel=HOSTILE)
+        printing.film()
+        _, job = printing.print()
+    assert wait_until(lambda: Films(origin).job(job)["state"] == "done", 30)
+    page.goto("/print")
+    expect_text(page)
+    page.get_by_role("button", name="Films").first.click()
+    expect(page.locator(".films img")).to_have_count(1)
+    expect_text(page)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from archimage.hl7.framing import END, START, Frame, Reader
+from archimage.hl7.framing import END, START, Event, Frame, Reader
 from tests.attacks.server import Server, running, wait_until
 from tests.hl7.asking import Asking
 from tests.hl7.sending import ENABLED, RawPeer, code, connected, message, order, pid, port_of, result, segments, tell
@@ -42,7 +42,7 @@ class Receiver:
                 return
             accepted.settimeout(10)
             with self._context.wrap_socket(accepted, server_side=True) if self._context else accepted as peer:
-                reader, events = Reader(1 << 20), []
+                reader, events = Reader(1 << 20), list[Event]()
                 while not events and (data := peer.recv(65_536)):
                     events = reader.receive(data)
                 for event in events:

@@ -3,15 +3,17 @@
 import random
 import threading
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
+from archimage.hl7.framing import END, START
 from archimage.index.messages import MessageTable
 from archimage.index.reports import ReportTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.messages import MessageState
 from tests.attacks.server import Server, launch, stop, wait_until
 from tests.crash.storm import kill
-from tests.hl7.sending import ENABLED, END, START, RawPeer, port_of, result, segments
+from tests.hl7.sending import ENABLED, RawPeer, port_of, result, segments
 
 _KILLS = 4
 _SENDERS = 4
@@ -37,7 +39,7 @@ def test_what_was_acknowledged_is_there_once_after_kills(tmp_path: Path) -> None
         for one in senders:
             one.start()
         wanted = len(acknowledged) + drawn.randrange(5, 40)
-        assert wait_until(lambda wanted=wanted: len(acknowledged) >= wanted, 30)
+        assert wait_until(partial(_are, acknowledged, wanted), 30)
         kill(server)
         for one in senders:
             one.join(15)
@@ -53,6 +55,10 @@ def test_what_was_acknowledged_is_there_once_after_kills(tmp_path: Path) -> None
     assert acknowledged <= {number for number, one in messages.items() if one.state is MessageState.DONE}
     assert sorted(reports) == sorted(set(reports))
     assert set(reports) == set(messages)
+
+
+def _are(found: set[str], wanted: int) -> bool:
+    return len(found) >= wanted
 
 
 def _left(directory: Path) -> bool:

@@ -8,9 +8,14 @@ from archimage.index.commitments import CommitmentTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
+from archimage.index.fhir import FhirTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
+from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
+from archimage.index.objects import ObjectTable
+from archimage.index.printjobs import PrintJobTable
+from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
@@ -21,13 +26,17 @@ from tests.contract.commitments_contract import CommitmentsContract
 from tests.contract.credentials_contract import SessionsContract, SharesContract, TokensContract
 from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
+from tests.contract.fhir_contract import FhirContract
 from tests.contract.hashed_contract import HashedContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
 from tests.contract.labels_contract import LabelsContract
+from tests.contract.messages_contract import MessagesContract, PatientLinksContract, ReportsContract
 from tests.contract.nodes_contract import NodesContract
+from tests.contract.objects_contract import ObjectsContract
+from tests.contract.printjobs_contract import PrintJobsContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
@@ -48,6 +57,15 @@ class TestSqliteDeliveries(DeliveriesContract):
     def deliveries(self, index: SqliteIndex) -> DeliveryTable:
         """Return the empty table."""
         return DeliveryTable(index)
+
+
+class TestSqliteFhir(FhirContract):
+    """Resources of FHIR."""
+
+    @pytest.fixture
+    def resources(self, index: SqliteIndex) -> FhirTable:
+        """Return the empty table."""
+        return FhirTable(index)
 
 
 class TestSqliteCommitments(CommitmentsContract):
@@ -71,6 +89,47 @@ class TestSqliteWorklist(WorklistContract):
     def worklist(self, index: SqliteIndex) -> WorklistTable:
         """Return the empty table."""
         return WorklistTable(index)
+
+
+class TestSqliteObjects(ObjectsContract):
+    """Objects without a patient."""
+
+    @pytest.fixture
+    def objects(self, index: SqliteIndex) -> ObjectTable:
+        """Return the empty table."""
+        return ObjectTable(index)
+
+
+class TestSqlitePrintJobs(PrintJobsContract):
+    """Print jobs."""
+
+    def jobs(self, index: SqliteIndex) -> PrintJobTable:
+        """Return the empty table."""
+        return PrintJobTable(index)
+
+
+class TestSqliteMessages(MessagesContract):
+    """HL7 messages."""
+
+    def messages(self, index: SqliteIndex) -> MessageTable:
+        """Return the empty table."""
+        return MessageTable(index)
+
+
+class TestSqliteReports(ReportsContract):
+    """Reports."""
+
+    def reports(self, index: SqliteIndex) -> ReportTable:
+        """Return the empty table."""
+        return ReportTable(index)
+
+
+class TestSqlitePatientLinks(PatientLinksContract):
+    """Links of patients."""
+
+    def links(self, index: SqliteIndex) -> PatientLinkTable:
+        """Return the empty table."""
+        return PatientLinkTable(index)
 
 
 class TestSqliteNodes(NodesContract):

@@ -1,8 +1,10 @@
 """A pynetdicom node that asks for storage commitment, and one that is asked."""
 
+import json
 import queue
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -11,6 +13,9 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
 from archimage.protocol.uids import STORAGE_COMMITMENT_PUSH, STORAGE_COMMITMENT_PUSH_INSTANCE
+from tests.attacks.datasets import dataset, new_uid
+from tests.attacks.server import Server
+from tests.attacks.wire import Peer
 from tests.interop.peers import free_port
 
 WITHIN_S: Final = 20.0
@@ -128,3 +133,22 @@ def ask(
     """Ask; return the status."""
     status, _ = association.send_n_action(asked, action, STORAGE_COMMITMENT_PUSH, instance)
     return int(status.Status)
+
+
+def store(server: Server, count: int) -> list[str]:
+    """Store so many objects over an association; return their UIDs."""
+    uids = [new_uid() for _ in range(count)]
+    with Peer.associated(server.port) as peer:
+        for uid in uids:
+            assert peer.store(uid, dataset(uid)) == 0
+        peer.release()
+    return uids
+
+
+def call(server: Server, path: str, method: str = "GET", body: object = None) -> Any:
+    """Call the management API; return what it answers."""
+    with closing(HTTPConnection("127.0.0.1", server.http_port, timeout=WITHIN_S)) as connection:
+        text = None if body is None else json.dumps(body)
+        connection.request(method, f"/api/v1{path}", text, {"Content-Type": "application/json"})
+        answer = connection.getresponse().read()
+        return json.loads(answer) if answer else None

@@ -4,16 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
-from http.client import HTTPConnection
 from typing import Any, Final
 
 import pytest
 
-from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import Server, running, wait_until
-from tests.attacks.wire import CT, Peer
-from tests.interop.committing import WITHIN_S, Asker, Committer, ask, asking, items, report_on
+from tests.attacks.wire import CT
+from tests.interop.committing import WITHIN_S, Asker, Committer, ask, asking, call, items, report_on, store
 
 _MR: Final = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -44,28 +41,11 @@ def server(asker: Asker, committer: Committer, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def stored(server: Server) -> list[str]:
     """Objects that the archive has."""
-    return _store(server, 3)
-
-
-def _store(server: Server, count: int) -> list[str]:
-    uids = [new_uid() for _ in range(count)]
-    with Peer.associated(server.port) as peer:
-        for uid in uids:
-            assert peer.store(uid, dataset(uid)) == 0
-        peer.release()
-    return uids
-
-
-def _call(server: Server, path: str, method: str = "GET", body: object = None) -> Any:
-    with closing(HTTPConnection("127.0.0.1", server.http_port, timeout=WITHIN_S)) as connection:
-        text = None if body is None else json.dumps(body)
-        connection.request(method, f"/api/v1{path}", text, {"Content-Type": "application/json"})
-        answer = connection.getresponse().read()
-        return json.loads(answer) if answer else None
+    return store(server, 3)
 
 
 def _state(server: Server, transaction_uid: str) -> dict[str, Any]:
-    found = _call(server, "/commitments?limit=1000")
+    found = call(server, "/commitments?limit=1000")
     return next(one for one in found if one["transaction_uid"] == transaction_uid)
 
 
@@ -84,7 +64,7 @@ def test_what_is_kept_is_committed_to_on_the_association_that_asked(
 def test_who_has_left_is_told_on_another_association_what_is_not_committed_to_and_why(
     server: Server, stored: list[str], asker: Asker
 ) -> None:
-    (damaged,) = _store(server, 1)
+    (damaged,) = store(server, 1)
     path = next(row.path for row in server.rows() if row.sop_instance_uid == damaged)
     file = server.directory / "objects" / path
     file.write_bytes(file.read_bytes()[:-1] + b"\xff")
@@ -101,7 +81,7 @@ def test_who_has_left_is_told_on_another_association_what_is_not_committed_to_an
     reasons = {item.ReferencedSOPInstanceUID: item.FailureReason for item in told.FailedSOPSequence}
     assert reasons == {"1.2.3.4": 0x0112, stored[1]: 0x0119, damaged: 0x0110}
     assert wait_until(lambda: _state(server, asked.TransactionUID)["state"] == "reported", WITHIN_S)
-    details = _call(server, f"/commitments/{_state(server, asked.TransactionUID)['id']}")
+    details = call(server, f"/commitments/{_state(server, asked.TransactionUID)['id']}")
     assert {one["sop_instance_uid"]: one["why"] for one in details["problems"]}["1.2.3.4"] == "it is not there"
     file.unlink()  # the session's server ends as it should, whatever was done to its files
 
@@ -116,7 +96,7 @@ def test_what_is_wrong_with_a_request_is_told_by_the_status_of_the_standard(
     nothing.ReferencedSOPSequence = []
     del no_item_uid.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
     no_uid.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "../../etc/passwd"
-    before = len(_call(server, "/commitments?limit=1000"))
+    before = len(call(server, "/commitments?limit=1000"))
     with asker.associated(server.port) as association:
         assert ask(association, without_uid) == 0x0120
         assert ask(association, empty_uid) == 0x0121
@@ -125,7 +105,7 @@ def test_what_is_wrong_with_a_request_is_told_by_the_status_of_the_standard(
         assert ask(association, no_uid) == 0x0106
         assert ask(association, good, action=2) == 0x0123
         assert ask(association, good, instance="1.2.3") == 0x0112
-        assert len(_call(server, "/commitments?limit=1000")) == before
+        assert len(call(server, "/commitments?limit=1000")) == before
         assert ask(association, good) == 0
         asker.told()
         assert ask(association, good) == 0x0131
@@ -143,9 +123,9 @@ def test_a_result_for_somebody_without_a_node_is_kept_and_says_what_to_do(server
     found = _state(server, uid)
     if found["state"] == "verified":  # else it was told before the association ended
         assert "Enter the node" in found["note"]
-    _call(server, "/nodes", "POST", {"ae_title": "STRANGER", "host": "127.0.0.1", "port": stranger.port})
+    call(server, "/nodes", "POST", {"ae_title": "STRANGER", "host": "127.0.0.1", "port": stranger.port})
     with stranger.listening():
-        _call(server, f"/commitments/{found['id']}/report", "POST")
+        call(server, f"/commitments/{found['id']}/report", "POST")
         while stranger.told()[1].TransactionUID != uid:
             pass
     assert wait_until(lambda: _state(server, uid)["state"] == "reported", WITHIN_S)
@@ -153,7 +133,7 @@ def test_a_result_for_somebody_without_a_node_is_kept_and_says_what_to_do(server
 
 def _request(server: Server, *arguments: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "archimage", "commit", "request", "COMMITTER", *arguments, "--json"]
-    nodes = _call(server, "/nodes")
+    nodes = call(server, "/nodes")
     where = next(node for node in nodes if node["ae_title"] == "COMMITTER")
     config = server.directory.with_suffix(".toml")
     config.write_text(f'[nodes.COMMITTER]\nhost = "127.0.0.1"\nport = {where["port"]}\n', "utf-8")
@@ -185,7 +165,7 @@ def test_a_node_that_is_asked_answers_on_the_same_association(
 def test_a_node_that_is_asked_answers_at_our_listener_and_nobody_else_does(
     server: Server, stored: list[str], committer: Committer
 ) -> None:
-    kept = _call(server, "/nodes/COMMITTER/commitment", "POST", {"instances": stored})
+    kept = call(server, "/nodes/COMMITTER/commitment", "POST", {"instances": stored})
     asked = committer.asked.get(timeout=WITHIN_S)
     committer.associations.get(timeout=WITHIN_S).abort()
     assert asked.TransactionUID == kept["transaction_uid"]
@@ -211,4 +191,4 @@ def test_a_node_that_refuses_is_not_asked_again(server: Server, stored: list[str
         committer.status = 0
     assert code != 0
     assert "0x0213" in told
-    assert _call(server, "/commitments?state=refused")[0]["ae_title"] == "COMMITTER"
+    assert call(server, "/commitments?state=refused")[0]["ae_title"] == "COMMITTER"

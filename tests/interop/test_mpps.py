@@ -24,6 +24,7 @@ from archimage.protocol.uids import (
     MPPS,
     MPPS_NOTIFICATION,
     MPPS_RETRIEVE,
+    STUDY_ROOT_FIND,
 )
 from archimage.services.datasets import Model
 from tests.attacks.server import Server, launch, running, stop, wait_until
@@ -56,6 +57,8 @@ class Hospital:
     def close(self) -> None:
         """End."""
         assert self._server is not None
+        for association in self._server.active_associations:
+            association.abort()
         self._server.shutdown()
 
     def _hear(self, what: str, uid: str, told: Any) -> int:
@@ -119,6 +122,8 @@ def _associated(server: Server, *uids: str) -> Iterator[Association]:
         yield association
     finally:
         association.release()
+        if association.dul.socket is not None:
+            association.dul.socket.close()
 
 
 def test_pynetdicom_reports_what_it_does_and_reads_it_back(tmp_path: Path) -> None:
@@ -237,6 +242,19 @@ def test_instances_are_told_of_when_all_of_a_step_are_here(tmp_path: Path, port:
         instances = [one for series in notice.ReferencedSeriesSequence for one in series.ReferencedSOPSequence]
         assert {one.ReferencedSOPInstanceUID for one in instances} == {one.SOPInstanceUID for _, one in of_study}
         assert {(one.InstanceAvailability, one.RetrieveAETitle) for one in instances} == {("ONLINE", "PACS_SCP")}
+        assert _found_availability(server, study) == {"STUDY": "ONLINE", "SERIES": "ONLINE", "IMAGE": "ONLINE"}
+
+
+def _found_availability(server: Server, study: str) -> dict[str, str]:
+    """Return what C-FIND tells of the availability of a study, at each level."""
+    found: dict[str, str] = {}
+    with _associated(server, STUDY_ROOT_FIND) as association:
+        for level in ("STUDY", "SERIES", "IMAGE"):
+            query = Dataset()
+            query.QueryRetrieveLevel, query.StudyInstanceUID, query.InstanceAvailability = level, study, ""
+            answers = [one for _, one in association.send_c_find(query, STUDY_ROOT_FIND) if one is not None]
+            (found[level],) = {one.InstanceAvailability for one in answers}
+    return found
 
 
 def test_a_study_is_told_of_once_it_is_quiet(tmp_path: Path, port: int) -> None:
@@ -251,12 +269,82 @@ def test_a_study_is_told_of_once_it_is_quiet(tmp_path: Path, port: int) -> None:
 
 
 def _dcmjs(port: int, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
-    asked = {"port": port, "calling": "MR1", "called": "PACS_SCP", "requests": requests}
+    """Have dcmjs-dimse ask, one after the other; return the statuses and data sets that it got."""
+    asked = {"serve": False, "port": port, "requests": requests}
     done = subprocess.run(
-        [node, _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, timeout=60, cwd=_ROOT, text=True
+        [_node(), _SCRIPT],
+        input=json.dumps(asked),
+        capture_output=True,
+        check=True,
+        timeout=60,
+        cwd=_ROOT,
+        text=True,
     )
     answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
+        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
+    return node
+
+
+_BEGUN: Final = {
+    "PatientName": "Demo^MR",
+    "PatientID": "D-1",
+    "ScheduledStepAttributesSequence": [{"StudyInstanceUID": "1.2.3.4", "AccessionNumber": "A-1"}],
+    "PerformedProcedureStepID": "PPS-1",
+    "PerformedStationAETitle": "MR1",
+    "PerformedProcedureStepStartDate": "20261129",
+    "PerformedProcedureStepStartTime": "101500",
+    "PerformedProcedureStepStatus": "IN PROGRESS",
+    "Modality": "MR",
+}
+_ENDED: Final = {
+    "PerformedProcedureStepStatus": "DISCONTINUED",
+    "PerformedProcedureStepEndDate": "20261129",
+    "PerformedProcedureStepEndTime": "103000",
+}
+
+
+def test_dcmjs_dimse_reports_what_it_does_and_reads_it_back(tmp_path: Path) -> None:
+    uid = "1.2.3.9"
+    with running(tmp_path / "archive" / "data") as server:
+        answers = _dcmjs(
+            server.port,
+            [
+                {"what": "create", "sop": MPPS, "uid": uid, "dataset": _BEGUN},
+                {"what": "create", "sop": MPPS, "uid": uid, "dataset": _BEGUN},
+                {"what": "set", "sop": MPPS, "uid": uid, "dataset": _ENDED},
+                {"what": "set", "sop": MPPS, "uid": uid, "dataset": _ENDED},
+                {"what": "get", "sop": MPPS_RETRIEVE, "uid": uid},
+            ],
+        )
+        assert [one["status"] for one in answers] == [0, 0x0111, 0, 0x0110, 0]
+        assert answers[-1]["dataset"]["PerformedProcedureStepStatus"] == "DISCONTINUED"
+
+
+def test_dcmjs_dimse_is_told_of_steps(tmp_path: Path, port: int) -> None:
+    options, settings = _telling(port)
+    with running(tmp_path / "archive" / "data", options, settings) as server:
+        with subprocess.Popen(
+            [_node(), _SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, text=True
+        ) as receiver:
+            assert receiver.stdin is not None
+            assert receiver.stdout is not None
+            receiver.stdin.write(json.dumps({"serve": True, "port": port}))
+            receiver.stdin.close()
+            try:
+                assert receiver.stdout.readline() == "listening\n"
+                with _associated(server, MPPS) as association:
+                    assert association.send_n_create(_dataset(step()), MPPS, "1.2.3.9")[0].Status == 0
+                    assert association.send_n_set(_dataset(ended(["1.2.3.9.1"])), MPPS, "1.2.3.9")[0].Status == 0
+                heard = [json.loads(receiver.stdout.readline()) for _ in range(4)]
+            finally:
+                receiver.terminate()
+        assert {one["uid"] for one in heard} == {"1.2.3.9"}
+        steps = [one["what"] for one in heard if one["what"] != "event"]
+        events = [one["event"] for one in heard if one["what"] == "event"]
+        assert (steps, events) == (["create", "set"], [1, 2])

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -226,6 +227,10 @@ def test_the_directory_is_followed(tmp_path: Path) -> None:
     assert "broken.wl" in (tmp_path / "data.log").read_text()
 
 
+def _is_told(port: int, accession: str) -> bool:
+    return _findscu(port) == [accession]
+
+
 def test_the_directory_is_what_it_was_after_a_restart(tmp_path: Path) -> None:
     tool("dump2dcm")
     files = tmp_path / "files"
@@ -234,6 +239,6 @@ def test_the_directory_is_what_it_was_after_a_restart(tmp_path: Path) -> None:
     settings.write_text(f'[worklist]\ndirectory = "{files}"\nlook_every_s = 0.2\n')
     for number, expected in enumerate(("ACC1", "ACC2")):
         with serve(tmp_path / "data", "--config", str(settings)) as node:
-            assert wait_until(lambda port=node.port, one=expected: _findscu(port) == [one], 20)
+            assert wait_until(partial(_is_told, node.port, expected), 20)
         (files / f"{number}.wl").unlink()
         _write(files, number + 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archimage.index.labels import LabelTable
-from archimage.services import catalogue
+from archimage.services import query
 from archimage.services.catalogue import STUDY_ORDERS, UNCOUNTED, CatalogueService, Wanted
 from archimage.services.query import QueryService
 from tests.services.archive import fill
@@ -44,7 +44,7 @@ def test_a_glance_at_few_tells_how_many_there_are(service: CatalogueService) -> 
 def test_a_glance_at_many_does_not_wait_until_they_are_counted(
     service: CatalogueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "FEW", 1)
+    monkeypatch.setattr(query, "FEW", 1)
     wanted = Wanted("p1", sort="-study_date", limit=1)
     seen = service.glance(wanted)
     assert (seen.total, [one.study_instance_uid for one in seen.items]) == (UNCOUNTED, ["1.3"])

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from archimage.model.access import Operation
 from archimage.web.api.application import routers
 from archimage.web.dicomweb.table import RESOURCES
+from archimage.web.fhir import application as fhir
 from archimage.web.management import ROOT
 from archimage.web.ohif.installed import Installation
 from archimage.web.orthanc.application import ENDPOINTS
@@ -20,6 +21,7 @@ def served() -> Iterator[tuple[str, str]]:
     """Yield every method and address that is served, as templates."""
     yield from ((one.method, one.address) for one in RESOURCES)
     yield from ((one.method, one.path) for one in ENDPOINTS)
+    yield from ((one.method, one.address) for one in fhir.ENDPOINTS)
     for router in routers():
         for route in router.routes:
             assert isinstance(route, Route)

@@ -14,6 +14,7 @@ import pytest
 
 from archimage.config import HttpConfig, QueryConfig
 from archimage.model.records import InstanceRecord
+from archimage.services import query
 from tests.services.archive import records
 from tests.web.serving import Answer, Client, config, serving
 
@@ -242,6 +243,23 @@ def test_pages_tell_what_remains(client: Client) -> None:
     assert (uids(answer), answer.headers["x-total-count"]) == ([], "4")
     answer = client.ask("/dicom-web/studies?limit=0")
     assert (uids(answer), answer.headers["x-total-count"]) == ([], "4")
+
+
+@pytest.mark.parametrize(("few", "field"), [(10_000, "StudyID"), (0, "StudyDescription")])
+def test_what_is_looked_for_among_all_values_comes_in_pages_too(
+    client: Client, monkeypatch: pytest.MonkeyPatch, few: int, field: str
+) -> None:
+    monkeypatch.setattr(query, "FEW", few)
+    asked = f"/dicom-web/studies?PatientID=*1&includefield={field}"
+    whole = client.ask(asked)
+    assert uids(whole) == ["1.2", "1.3"]
+    assert client.ask(f"{asked}&orderby=-StudyInstanceUID").json == whole.json[::-1]
+    for place, uid in enumerate(uids(whole)):
+        for order in ("", "&orderby=StudyInstanceUID"):
+            answer = client.ask(f"{asked}&limit=1&offset={place}{order}")
+            assert (uids(answer), answer.headers["x-total-count"]) == ([uid], "2")
+    assert client.ask(f"{asked}&limit=0").headers["x-total-count"] == "2"
+    assert uids(client.ask(f"{asked}&offset=2")) == []
 
 
 def test_a_list_that_was_asked_for_before_is_cut_and_told_of_as_a_new_one(client: Client) -> None:

@@ -1,5 +1,7 @@
 """`archimage find`: ask a peer what it keeps (C-FIND)."""
 
+from collections.abc import Sequence
+
 from archimage.cli.keys import check_level, check_model, identifier, plain, shown_at
 from archimage.cli.options import (
     CALLED,
@@ -38,28 +40,40 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     """Ask a peer what it keeps (C-FIND)."""
     from archimage.cli import peer
     from archimage.net.proposals import for_services
-    from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+    from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
     node = peer.node(called, host, port, tls=tls, login=Login(user, passcode_file, jwt_file))
-    level, keys = check_level(level), key or []
-    sop_class = PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND
-    identifier(level, keys, shown_at(level), EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
+    sop_class, level, shown = _asked(model, level)
+    keys = key or []
+    identifier(level, keys, shown, EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
 
     async def ask() -> list[dict[str, object]]:
         async with await peer.associate(node, calling, for_services(sop_class)) as association:
             syntax = association.context(sop_class).transfer_syntax
-            query = identifier(level, keys, shown_at(level), syntax)
+            query = identifier(level, keys, shown, syntax)
             return [plain(match, syntax) async for match in association.find(sop_class, query)]
 
     matches = peer.run(ask())
     if json:
         print_json(matches)
         return
-    say(f"{len(matches)} matches at level {level} in {node}")
+    say(f"{len(matches)} matches{f' at level {level}' if level else ''} in {node}")
     if matches:
-        names = dict.fromkeys((*shown_at(level), *(name for match in matches for name in match)))
+        names = dict.fromkeys((*shown, *(name for match in matches for name in match)))
         columns = [name for name in names if name not in _HIDDEN]
         print_table(columns, matches)
+
+
+def _asked(model: str, level: str) -> tuple[str, str, Sequence[str]]:
+    """Return the SOP class to ask, the level, empty where a model has none, and what is shown."""
+    from archimage.protocol.roots import OBJECT_ROOTS
+    from archimage.protocol.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+
+    root = next((root for root in OBJECT_ROOTS if root.name == model.lower()), None)
+    if root is not None:
+        return root.find, "", ("SOPClassUID", "SOPInstanceUID")
+    level = check_level(level)
+    return PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND, level, shown_at(level)
 
 
 _HIDDEN = frozenset({"QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", "InstanceAvailability"})

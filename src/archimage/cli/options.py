@@ -27,7 +27,10 @@ Keys = Annotated[
     ),
 ]
 Level = Annotated[str, typer.Option("-L", "--level", help="PATIENT, STUDY, SERIES or IMAGE.")]
-Model = Annotated[str, typer.Option("--model", help="Information model: `patient` or `study` root.")]
+Model = Annotated[
+    str,
+    typer.Option("--model", help="Information model: `patient` or `study` root; of find also other roots."),
+]
 Data = Annotated[Path | None, typer.Option("--data", help="Directory of the archive.", file_okay=False)]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.", dir_okay=False)]
 

@@ -115,13 +115,13 @@ def _pictures(files: list[Path], *, colour: bool) -> "Iterator[Picture]":
 
 def _report(outcome: "Outcome", order: "Order", *, as_json: bool) -> None:
     """Tell what came of it; exit code 1 if a job failed."""
-    from archimage.protocol.status import describe
+    from archimage.protocol.status import Service, describe
 
     if as_json:
         print_json({"films": outcome.films, "jobs": outcome.jobs, "warnings": outcome.warnings})
     else:
-        for status in outcome.warnings:
-            say(f"the printer warns: {describe(status)}, status {status:#06x}")
+        for status in dict.fromkeys(outcome.warnings):
+            say(f"the printer warns: {describe(status, Service.PRINT)}, status {status:#06x}")
         for uid, state in outcome.jobs.items():
             say(f"{state}: print job {uid}")
         say(f"{outcome.films} films of {order.film_size} were printed")

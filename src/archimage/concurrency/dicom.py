@@ -17,6 +17,7 @@ from archimage.services import (
     commitments,
     identifiers,
     matching,
+    objects,
     worklist_entries,
     worklist_files,
 )
@@ -97,6 +98,14 @@ ASSOCIATIONS: Final = (
         session.MAX_RUNNING,
     ),
     Entry(
+        "data sets at work of an association",
+        "limit",
+        "data sets of requests that are being answered, which are held in memory; objects of C-STORE are not",
+        "The association is not read from until fewer are: a larger one is answered before another comes.",
+        session.MAX_HELD_BYTES,
+        unit="bytes",
+    ),
+    Entry(
         "P-DATA-TF",
         "limit",
         "length of what a peer may send at once; it is told",
@@ -131,6 +140,14 @@ ASSOCIATIONS: Final = (
         _ABORTED,
         session.SUB_OPERATION_TIMEOUT_S,
         unit="seconds",
+    ),
+    Entry(
+        "object without a patient",
+        "limit",
+        "data set of a hanging protocol, a color palette and the like",
+        "Answered 0xA700; nothing of it is kept.",
+        objects.MAX_OBJECT_BYTES,
+        unit="bytes",
     ),
     Entry(
         "objects of a commitment",

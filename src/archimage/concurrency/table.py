@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, hl7, performed, printing, queues, storage, threads, web
+from archimage.concurrency import access, caches, dicom, fhir, hl7, performed, printing, queues, storage, threads, web
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -18,6 +18,8 @@ _ALL: Final = (
     *dicom.OBJECTS,
     *caches.CACHES,
     *access.ACCESS,
+    *fhir.FHIR,
+    fhir.WATCH,
     *hl7.MESSAGES,
     *performed.PERFORMED,
     *printing.PRINTING,

@@ -23,7 +23,7 @@ class CommitmentPart(Part):
         settings, ae_title = ground.config.commitment, ground.config.dicom.ae_title
         table = CommitmentTable(kept.index, ground.delivery_table)
         peers = CommitmentCalls(ground.calls)
-        verification = Verification(kept.index, kept.blobs, digests=settings.verify == "digest")
+        verification = Verification(kept.index, kept.blobs, kept.objects, digests=settings.verify == "digest")
         tools = CommitmentTools(table, kept.visible, verification, deliveries, peers, services.nodes.known)
         self._committing = CommitmentService(tools, ae_title, settings)
         ground.opened.callback(self._committing.close)

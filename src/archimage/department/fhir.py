@@ -3,11 +3,13 @@
 from archimage.department.part import Ground, Part
 from archimage.index.fhir import FhirTable, StudyArrivalTable
 from archimage.index.hashed import HashedTable
+from archimage.index.reports import ReportTable
 from archimage.net.remote import TlsContext
 from archimage.services.fhir import use_cases
 from archimage.services.fhir.use_cases import FhirUseCases, Outside
 from archimage.services.fhir.watching import StudyWatch
 from archimage.services.orthanc import OrthancService
+from archimage.services.reports import ReportService
 from archimage.services.worklist import WorklistService
 from archimage.web.hooks import HookCalls
 
@@ -24,7 +26,9 @@ class FhirPart(Part):
         services, kept = ground.services, ground.kept
         named = OrthancService(HashedTable(kept.index), services.query, services.removal, kept.visible)
         table = FhirTable(kept.index)
-        outside = Outside(table, ground.deliveries, HookCalls(tls), settings.hooks)
+        outside = Outside(
+            table, ground.deliveries, HookCalls(tls), ReportService(ReportTable(kept.index)), settings.hooks
+        )
         self.use_cases = use_cases.made(services.query, named, worklist, outside)
         arrivals, told = StudyArrivalTable(kept.index), self.use_cases.subscriptions
         self._watch = StudyWatch(table, arrivals, ground.deliveries, told, services.events, settings.quiet_s)

@@ -14,6 +14,7 @@ from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
 from archimage.ports import BlobStore, PixelWork
 from archimage.services.deliveries import DeliveryService
+from archimage.services.objects import ObjectService
 from archimage.services.visible import VisibleIndex
 from archimage.threads import Pool
 from archimage.use_cases import Services
@@ -24,6 +25,7 @@ class Kept:
     """Where everything is kept; visible is the index as far as whoever asks may see it, pixels work on frames.
 
     grouped is the index for tables that HL7 messages write to, so that those which come together cost one flush.
+    objects are those without a patient.
     """
 
     index: SqliteIndex
@@ -31,6 +33,7 @@ class Kept:
     blobs: BlobStore
     visible: VisibleIndex
     pixels: PixelWork
+    objects: ObjectService
 
 
 @dataclass(frozen=True, slots=True)

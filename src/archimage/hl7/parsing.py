@@ -95,10 +95,14 @@ class Segment:
 
     def text(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return a value, all of them counted from 1; `""` is returned as it stands."""
-        found: Any = _at(self._segment, field)
+        if field >= len(self._segment):
+            return ""  # most of what is asked for
+        found: Any = self._segment[field]
         for place in (repetition, component, subcomponent):
             found = _at(found, place - 1)
-        return self._escapes.read(found if isinstance(found, str) else "").strip()
+            if not found:
+                return ""
+        return self._escapes.read(found).strip() if isinstance(found, str) else ""
 
     def repetitions(self, field: int) -> range:
         """Return the numbers of the repetitions that a field has."""
@@ -189,6 +193,8 @@ class _Escapes:
 
     def read(self, text: str) -> str:
         """Return what a text means."""
+        if self._escape not in text:
+            return text
         if self._escape != "\\":
             text = text.replace("\\", "\x00").replace(self._escape, "\\")
         if "\\" in text:

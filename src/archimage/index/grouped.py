@@ -51,4 +51,4 @@ class GroupedDatabase:
             yield
         finally:
             self._groups.is_open = False
-        self._database.sync()
+        self.flush()

@@ -42,7 +42,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0020"
+REVISION: Final = "0016"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(

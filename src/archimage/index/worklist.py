@@ -73,23 +73,24 @@ class WorklistTable:
         self._newest = lru_cache(_REMEMBERED)(lambda query: Compiled(self._backwards(query), database))
         self._counted = lru_cache(_REMEMBERED)(lambda query: Compiled(self._number(query), database))
 
-    def put(self, row: WorklistRow) -> None:
-        """Keep an item, in the place of the one of its key; when that was created stays."""
-        values = _values(row)
+    def put(self, *rows: WorklistRow) -> None:
+        """Keep items, all or none, each in the place of the one of its key."""
         with self._database.transaction() as cursor:
-            there = self._there.rows_of(cursor, sought=row.item.key)
-            if there:
-                self._update.run(cursor, this=there[0][0], **values)
-                self._forget_keys.run(cursor, this=there[0][0])
-            else:
-                self._insert.run(cursor, **values)
-                there = self._there.rows_of(cursor, sought=row.item.key)
-            self._add_keys(cursor, there[0][0], row.columns)
+            for row in rows:
+                self._put(cursor, row)
         self._database.sync()
 
-    def _add_keys(self, cursor: Cursor, item: int, columns: Mapping[str, str]) -> None:
-        for kind, key in sorted(set(_keys(columns))):
-            self._add_key.run(cursor, kind=kind, key=key, item=item)
+    def _put(self, cursor: Cursor, row: WorklistRow) -> None:
+        values = _values(row)
+        there = self._there.rows_of(cursor, sought=row.item.key)
+        if there:
+            self._update.run(cursor, this=there[0][0], **values)
+            self._forget_keys.run(cursor, this=there[0][0])
+        else:
+            self._insert.run(cursor, **values)
+            there = self._there.rows_of(cursor, sought=row.item.key)
+        for kind, key in sorted(set(_keys(row.columns))):
+            self._add_key.run(cursor, kind=kind, key=key, item=there[0][0])
 
     def get(self, key: str) -> WorklistItem | None:
         """Return one, or None."""

@@ -25,9 +25,9 @@ class Level(StrEnum):
 _DEPTH: Final = {level: depth for depth, level in enumerate(Level)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Attribute:
-    """One indexed attribute.
+    """One indexed attribute. There is one of each, equal to itself alone: queries are hashed all the time by theirs.
 
     column is its name in records and in the index; tag is `(group << 16) | element`.
     sequence_tag is that of the sequence whose items hold it, or None at the top level.

@@ -11,7 +11,7 @@ from archimage.net.conversation import Message
 from archimage.protocol import uids
 from archimage.protocol.command import n_action_rq, n_create_rq, n_delete_rq, n_set_rq
 from archimage.protocol.negotiation import PresentationContext
-from archimage.protocol.status import describe, is_failure
+from archimage.protocol.status import Service, describe, is_failure
 from archimage.services import printattributes as attributes
 from archimage.services.datasets import SYNTAXES, Attribute, Model, attribute, decode, encode, items, made, text
 from archimage.services.filmsession import new_uid
@@ -161,7 +161,7 @@ class Filming:
         status = response.command.status or 0
         if is_failure(status):
             comment = f" ({response.command.error_comment})" if response.command.error_comment else ""
-            message = f"the printer refuses {what}: {describe(status)}, status {status:#06x}{comment}"
+            message = f"the printer refuses {what}: {describe(status, Service.PRINT)}, status {status:#06x}{comment}"
             raise OperationFailedError(message, status=status, next_step=reasons.status(status)[1])
         if status:
             self.outcome.warnings.append(status)

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -51,6 +52,8 @@ from archimage.spans import Attributes, Span
 
 SUB_OPERATION_TIMEOUT_S: Final = 60.0
 MAX_RUNNING: Final = 16
+MAX_HELD_BYTES: Final = MAX_RUNNING * MAX_IDENTIFIER_BYTES
+"""Data sets of requests that are being answered; a larger one is answered before another comes."""
 _LAST_MESSAGE_ID: Final = 0xFFFF
 _log = logger("association")
 _error = logger("error")
@@ -101,6 +104,7 @@ class Session:
         self._most_stored = most_stored(self.association.settings.max_operations_performed)
         self._answered = asyncio.Event()
         self._drained: asyncio.Future[None] | None = None
+        self._held_bytes = 0
         self._at_end: list[Callable[[], None]] = []
 
     async def run(self) -> None:
@@ -339,7 +343,7 @@ class Session:
             while self._storing - len(self._unsettled) > self._most_stored:
                 self._answered.clear()
                 await self._answered.wait()
-        while len(self._tasks) > MAX_RUNNING:
+        while len(self._tasks) > MAX_RUNNING or self._held_bytes > MAX_HELD_BYTES:
             await asyncio.wait((next(iter(self._tasks)),))
         self.association.resume_idle(self.now)
         self.connection.flush()
@@ -361,8 +365,13 @@ class Session:
         with spans.within(span):
             task = self._loop.create_task(self._serve(handler(request), event, self._replier(event, span)))
         self._tasks.add(task)
+        self._held_bytes += len(identifier)
+        task.add_done_callback(partial(self._let_go, len(identifier)))
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._cancels.pop(message_id, None))
+
+    def _let_go(self, size_bytes: int, _task: "asyncio.Task[None]") -> None:
+        self._held_bytes -= size_bytes
 
     def _extended(self, context_id: int) -> bytes:
         """Return the application information agreed on for the SOP class of a context."""

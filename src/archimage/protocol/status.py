@@ -80,6 +80,7 @@ class Service(Enum):
     MOVE = "Retrieve by C-MOVE"
     GET = "Retrieve by C-GET"
     MPPS = "Modality Performed Procedure Step"
+    PRINT = "Print Management"
 
 
 _GENERAL: Mapping[int, str] = MappingProxyType(
@@ -146,6 +147,22 @@ _BY_SERVICE: Mapping[Service, _Ranges] = MappingProxyType(
         ),
         Service.MOVE: ((0xA801, 0xA801, "move destination unknown"), *_SUB_OPERATIONS),
         Service.GET: _SUB_OPERATIONS,
+        Service.PRINT: (
+            (0xB600, 0xB600, "memory allocation not supported"),
+            (0xB601, 0xB601, "film session printing is not supported"),
+            (0xB602, 0xB602, "the film session has no images"),
+            (0xB603, 0xB603, "the film has no images"),
+            (0xB604, 0xB604, "an image is larger than its box, it was made smaller"),
+            (0xB605, 0xB605, "a density is beyond those of the printer, it was limited"),
+            (0xB609, 0xB609, "an image is larger than its box, it was cut"),
+            (0xB60A, 0xB60A, "an image is larger than its box, it was made smaller"),
+            (0xC600, 0xC600, "the film session has no films"),
+            (0xC601, 0xC602, "the print queue is full"),
+            (0xC603, 0xC603, "an image is larger than its box"),
+            (0xC605, 0xC605, "the printer has no room for the image"),
+            (0xC613, 0xC613, "a combined print image is larger than its box"),
+            (0xC616, 0xC616, "there is a film box that has not been printed"),
+        ),
         Service.MPPS: ((0x0110, 0x0110, "performed procedure step may no longer be updated"),),
     }
 )

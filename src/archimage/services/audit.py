@@ -35,6 +35,7 @@ from archimage.model.events import (
 from archimage.model.hashed import Named
 from archimage.model.messages import PatientIdentifier
 from archimage.model.mpps import PerformedStep
+from archimage.model.printing import PrintJob
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of
@@ -258,6 +259,11 @@ class AuditService:
         action = Action.CREATE if step.revision == 1 else Action.UPDATE
         event = self.messages.procedure(who, subject, step.sop_instance_uid, action)
         self._tell(replace(event, description=f"performed procedure step {step.state.value}"))
+
+    def printed(self, job: PrintJob) -> None:
+        """Tell that somebody has films printed, for the first time or again."""
+        films = f"{job.films} films, {job.copies} copies of each, by printer {job.printer}"
+        self._tell(self.messages.printed(person(callers.current()), job.uid, films))
 
     def linked(self, patients: Sequence[PatientIdentifier], what: str) -> None:
         """Tell that patients were said to be one person, or not to be."""

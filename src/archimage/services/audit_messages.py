@@ -20,6 +20,7 @@ MAX_NAMED: Final = 100
 _AETITLES: Final = "AETITLES="
 _NOBODY: Final = "anonymous"
 _MEDIA: Final = Code("110037", "DCM", "URI")
+_FILM: Final = Code("110010", "DCM", "Film")
 _REMEMBERED: Final = 256
 """Participants that are kept: the same few stand in nearly all messages of searches."""
 
@@ -150,6 +151,13 @@ class Messages:
         media = Participant("download", requestor=False, roles=(audit.DESTINATION_MEDIA,), media=_MEDIA)
         both = replace(who, roles=(audit.DESTINATION,)), self.here(audit.SOURCE), media
         return self._event(audit.EXPORT, Action.READ, both, _objects(found), failure=_failure(found))
+
+    def printed(self, who: Participant, job_uid: str, films: str) -> AuditEvent:
+        """Tell that somebody had films made, of which it is not known whom they show (§A.5.3.7)."""
+        media = Participant("films", requestor=False, roles=(audit.DESTINATION_MEDIA,), media=_FILM)
+        both = replace(who, roles=(audit.DESTINATION,)), self.here(audit.SOURCE), media
+        job = AuditObject(job_uid, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, job_uid)
+        return replace(self._event(audit.EXPORT, Action.READ, both, (job,)), description=films)
 
     def imported(self, who: Participant, found: Instances) -> AuditEvent:
         """Tell that files were taken in (§A.5.3.8)."""

@@ -14,8 +14,6 @@ from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import QueryService, Root, Row
 
 MAX_TEXT: Final = 256
-FEW: Final = 10_000
-"""So many matches are sorted faster than they are met on a walk along an index in its order."""
 UNCOUNTED: Final = -1
 """Total of a list of more than a few studies that has not been counted."""
 T = TypeVar("T")
@@ -182,11 +180,10 @@ class CatalogueService:
         return Page(summaries(rows), total, query.limit or 0, query.offset)
 
     def _total(self, query: Query, *, counted: bool = True) -> tuple[tuple[int, ...] | None, int]:
-        """Count the matches; those of a text are kept where they are few, for looking for them is most of the work."""
-        if query.text:
-            some = self._queries.some(query, FEW + 1)
-            if len(some) <= FEW:
-                return tuple(some), len(some)
+        """Count the matches; return them too where they had to be looked for and are few."""
+        few = self._queries.few(query)
+        if few is not None:
+            return tuple(few), len(few)
         return None, self._queries.count(query) if counted else UNCOUNTED
 
     def _from_the_nearer_end(self, query: Query, total: int) -> Sequence[Row]:

@@ -9,6 +9,7 @@ from archimage.model.commitments import Failure, Reason, Reference
 from archimage.model.records import StoredInstance
 from archimage.ports import BlobStore, Finding
 from archimage.services.consistency import is_whole
+from archimage.services.objects import ObjectService
 
 _TRIES: Final = 3
 """An object that is corrected, compressed or removed while it is looked at is looked at once more."""
@@ -18,9 +19,11 @@ _log = logger("storage")
 class Verification:
     """Looks at objects; blocks, for as long as their bytes take to read."""
 
-    def __init__(self, index: Finding, blobs: BlobStore, *, digests: bool) -> None:
+    def __init__(self, index: Finding, blobs: BlobStore, others: ObjectService, *, digests: bool) -> None:
+        """Look at what index and blobs keep, and at others, which are about no patient."""
         self._index = index
         self._blobs = blobs
+        self._others = others
         self._digests = digests
 
     def failures(self, references: Sequence[Reference], ended: Callable[[], bool]) -> list[Failure]:
@@ -43,7 +46,7 @@ class Verification:
         for _ in range(_TRIES):
             kept = None if reference.withheld else self._index.lookup(reference.sop_instance_uid)
             if kept is None:
-                return Reason.ABSENT
+                return self._other(reference)
             if kept.sop_class_uid != reference.sop_class_uid:
                 return Reason.CLASS_MISMATCH
             if kept == seen:
@@ -53,6 +56,16 @@ class Verification:
                 return None
         _log.error("an object that somebody wants to rely on is damaged", sop_instance_uid=reference.sop_instance_uid)
         return wrong
+
+    def _other(self, reference: Reference) -> Reason | None:
+        """Look at an object that is about no patient, if it is one."""
+        found = None if reference.withheld else self._others.verified(reference.sop_instance_uid)
+        if found is None:
+            return Reason.ABSENT
+        sop_class_uid, intact = found
+        if sop_class_uid != reference.sop_class_uid:
+            return Reason.CLASS_MISMATCH
+        return None if intact else Reason.DAMAGED
 
     def _wrong(self, kept: StoredInstance) -> Reason | None:
         try:

@@ -109,8 +109,13 @@ def _reason(item: Model) -> int:
 
 
 def _uid(model: Model, tag: int) -> str:
-    _require(model, tag)
-    uid = text(model, tag)
+    try:  # there are hundreds of thousands of them
+        uid = model[f"{tag:08X}"]["Value"][0]
+    except (KeyError, IndexError):
+        uid = ""
+    if not isinstance(uid, str) or not uid:
+        _require(model, tag)
+        uid = text(model, tag)
     if not is_uid(uid):
         raise RefusedOperationError(f"{uid[:64]!r} is no UID", status=Status.INVALID_ATTRIBUTE_VALUE, offending=(tag,))
     return uid

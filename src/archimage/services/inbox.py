@@ -168,7 +168,7 @@ class Inbox:
         ended = {found.message.id: self._applied(found.message) for found in kept if found.is_ours}
         self._table.settle(list(ended.values()))
         return [
-            ended.get(found.message.id) or _repeated(one.message, found.message)
+            _answer(one.message, ended.get(found.message.id, found.message))
             for one, found in zip(arrivals, kept, strict=True)
         ]
 
@@ -209,12 +209,12 @@ def _passing(text: str) -> Outcome:
     return Outcome(MessageState.FAILED, Ack.ERROR, text, Fault.INTERNAL)
 
 
-def _repeated(message: Hl7Message, earlier: Hl7Message) -> Hl7Message:
-    """Return what is answered to a message of a control id that was used before, and is not applied for it."""
-    if not earlier.is_same(message):
+def _answer(message: Hl7Message, kept: Hl7Message) -> Hl7Message:
+    """Return what is answered to a message, of which kept is what came first under its control id."""
+    if not kept.is_same(message):
         told = "this control id was that of another message; nothing was done"
         return replace(message, outcome=Outcome(MessageState.FAILED, Ack.REJECT, told, Fault.DUPLICATE_KEY, "MSH^1^10"))
-    if earlier.state is MessageState.RECEIVED:
+    if kept.state is MessageState.RECEIVED:
         told = "it came before, and is still being applied"
-        return replace(earlier, outcome=Outcome(MessageState.RECEIVED, Ack.ERROR, told, Fault.LOCKED))
-    return earlier
+        return replace(kept, outcome=Outcome(MessageState.RECEIVED, Ack.ERROR, told, Fault.LOCKED))
+    return kept

@@ -71,6 +71,8 @@ class PrintService:
         self.config = config
         self._tools = tools
         self._now = now
+        self.told: Callable[[PrintJob], None] = lambda _: None
+        """Hears of jobs that somebody has printed."""
 
     def session(self) -> FilmSession:
         """Begin the film session of an association; `close` it."""
@@ -187,6 +189,7 @@ class PrintService:
         self._forget()
 
     def _hand_over(self, job: PrintJob) -> None:
+        self.told(job)
         self._tools.deliveries.add(KIND, job.printer, job.uid, "", lane=f"{KIND} {job.printer} {job.priority}")
 
     def _fail(self, job: PrintJob, error: Exception) -> None:

@@ -17,6 +17,7 @@ _STATUSES: Final = {
     JobState.FAILED: "FAILURE",
     JobState.CANCELLED: "FAILURE",
 }
+_PRINTER_INFO: Final = 0x21100020
 _PRINTER_NAME: Final = 0x21100030
 _STATUS_INFO: Final = 0x21000030
 
@@ -25,13 +26,19 @@ def printer(name: str, fault: str) -> Model:
     """Return the attributes of the printer; fault says what it lacks, empty where it works."""
     return made(
         attribute(0x21100010, "FAILURE" if fault else "NORMAL"),
-        attribute(0x21100020, "CHECK PRINTER" if fault else "NORMAL"),
+        attribute(_PRINTER_INFO, "CHECK PRINTER" if fault else "NORMAL"),
         attribute(_PRINTER_NAME, name),
         attribute(0x00080070, "archimage"),
         attribute(0x00081090, "archimage"),
         attribute(0x00181000, "1"),
         attribute(0x00181020, __version__),
     )
+
+
+def printer_event(name: str, fault: str) -> Model:
+    """Return what an N-EVENT-REPORT tells of the printer."""
+    told = printer(name, fault)
+    return {f"{tag:08X}": told[f"{tag:08X}"] for tag in (_PRINTER_INFO, _PRINTER_NAME)}
 
 
 def job(about: PrintJob) -> Model:

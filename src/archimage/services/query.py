@@ -12,7 +12,8 @@ from archimage.errors import InvalidQueryError, OutOfResourcesError
 from archimage.meter_ports import Meter
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
 from archimage.model.callers import granted
-from archimage.model.query import Condition, DateTimeRange, Query, Range, Universal
+from archimage.model.patterns import literal_prefix
+from archimage.model.query import Condition, DateTimeRange, Query, Range, Universal, Wildcard
 from archimage.ports import Index
 from archimage.services.identifiers import Identifier, Key, flatten
 from archimage.services.matching import parse_match
@@ -27,6 +28,8 @@ Row = Mapping[str, str]
 
 ALWAYS_RETURNED: Final = frozenset({0x00080052, 0x00080054, 0x00080056})
 """Query/Retrieve Level, Retrieve AE Title and Instance Availability stand in every response."""
+FEW: Final = 10_000
+"""So many matches are sorted faster than they are met on a walk along an index in its order."""
 REMEMBERED_COUNTS: Final = 1_024
 REMEMBERED_ANSWERS: Final = 64
 _UNLIMITED: Final = 1 << 62
@@ -119,6 +122,15 @@ class QueryService:
         wanted = _bare(seen(query))
         return self._some.get((wanted, limit), lambda: self._index.some(wanted, limit))
 
+    def few(self, query: Query) -> Sequence[int] | None:
+        """Return the index's keys of the matches, limit and offset left aside, where they are few and to look for them
+        is most of the work: who has them need not look again for the count, or the next page. None elsewhere; blocks.
+        """
+        if not query.text and not any(map(_is_laborious, query.conditions)):
+            return None
+        found = self.some(query, FEW + 1)
+        return found if len(found) <= FEW else None
+
     def remember(self, key: Hashable, make: Callable[[], T], serves: Callable[[T], bool]) -> T:
         """Return what make returns, or did when key was last asked for if nothing has changed since; blocks.
 
@@ -146,6 +158,12 @@ class QueryService:
                 raise OutOfResourcesError(f"more than {self._max_results} matches; narrow the query")
             left = None if left is None else left - len(page)
             yield page
+
+
+def _is_laborious(condition: Condition | DateTimeRange) -> bool:
+    """Tell whether every value has to be looked at, as no index leads to those that match."""
+    match = condition.match
+    return isinstance(match, Wildcard) and not literal_prefix(match.pattern) and bool(match.pattern.strip("*"))
 
 
 def _bare(query: Query) -> Query:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import xxhash
 
@@ -19,7 +19,11 @@ from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
 from archimage.ports import BlobStore
-from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archimage.protocol.uids import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    NON_PATIENT_STORAGE_SOP_CLASSES,
+)
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.compression_rules import CompressionRules
 from archimage.services.content import HeldContent, StreamedContent
@@ -57,6 +61,29 @@ class Expected:
     association_id: str = ""
 
 
+class Receiving(Protocol):
+    """One object on its way in, as doors see it: see `Reception`."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether it has been found wrong, so that what still comes of it is not even looked at."""
+
+    def is_quick(self, size_bytes: int) -> bool:
+        """Tell whether `finish` with so many bytes may run on an event loop."""
+
+    def write(self, pieces: Pieces) -> None:
+        """Take the next bytes of the data set; they are not referred to after the call."""
+
+    def finish(self, pieces: Pieces, done: Done) -> None:
+        """Take the last bytes; done is called once the object is durable or refused."""
+
+    def discard(self) -> None:
+        """Forget the object: the association ended before its last byte."""
+
+
+Begin = Callable[[Expected], Receiving]
+
+
 @dataclass(frozen=True, slots=True)
 class Durability:
     """What happens before an object is acknowledged.
@@ -85,8 +112,10 @@ class StoreService:
     permitted: Callable[[], None] = lambda: None
     """Raises UnavailableError where nothing is taken at the moment."""
     bounds: Bounds = _no_part
+    without_patient: Begin | None = None
+    """Takes objects that are about no patient; None where they are refused, for having no study."""
 
-    def begin(self, expected: Expected) -> "Reception":
+    def begin(self, expected: Expected) -> "Receiving":
         """Begin to receive one object.
 
         Raises:
@@ -99,6 +128,8 @@ class StoreService:
         self.room.check()
         check_uid(expected.sop_class_uid)
         check_uid(expected.sop_instance_uid)
+        if self.without_patient is not None and expected.sop_class_uid in NON_PATIENT_STORAGE_SOP_CLASSES:
+            return self.without_patient(expected)
         return Reception(self, expected, HeaderScanner(expected.transfer_syntax_uid, WANTED, self.limits))
 
     def store(self, expected: Expected, pieces: Iterable[bytes | memoryview]) -> Outcome:

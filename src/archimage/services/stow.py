@@ -25,7 +25,7 @@ from archimage.model.ids import is_uid
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.intake import Outcome
 from archimage.services.spool import PIECE_BYTES, Spool
-from archimage.services.store import Expected, Pieces, Reception, StoreService
+from archimage.services.store import Expected, Pieces, Receiving, StoreService
 from archimage.services.stow_object import Done, ObjectPart, Refusal, Submission, failure, stored
 
 DICOM: Final = "application/dicom"
@@ -64,7 +64,7 @@ class ModelObject:
     def submit(self, done: Done) -> None:
         """Encode and store it."""
         sop_class_uid, sop_instance_uid = _uid(self._model, _SOP_CLASS_UID), _uid(self._model, _SOP_INSTANCE_UID)
-        reception: Reception | None = None
+        reception: Receiving | None = None
         try:
             if not (sop_class_uid and sop_instance_uid):
                 raise IdentityMismatchError("the metadata has no SOP Class UID or no SOP Instance UID")
@@ -263,7 +263,7 @@ def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def _write_all_but_last(reception: Reception, pieces: Iterable[bytes]) -> Pieces:
+def _write_all_but_last(reception: Receiving, pieces: Iterable[bytes]) -> Pieces:
     """Write pieces; the last is returned, to be finished with, so that a small object stays in memory."""
     last: list[bytes | memoryview] = []
     for piece in pieces:

@@ -11,7 +11,7 @@ from archimage.errors import ArchimageError, DicomError, IdentityMismatchError, 
 from archimage.protocol.status import Status
 from archimage.services.intake import Kind, Outcome
 from archimage.services.sources import HEAD_BYTES, Identity, identify
-from archimage.services.store import Expected, Reception, StoreService
+from archimage.services.store import Expected, Receiving, StoreService
 
 _FIRST_LOOK_BYTES: Final = 4 << 10
 _PREAMBLE_BYTES: Final = 128
@@ -110,7 +110,7 @@ class ObjectPart:
         self._study_instance_uid = study_instance_uid
         self._held: list[bytes | memoryview] = []
         self._held_bytes = 0
-        self._reception: Reception | None = None
+        self._reception: Receiving | None = None
         self._identity: Identity | None = None
         self._error: ArchimageError | None = None
         self._preamble = False

@@ -21,6 +21,7 @@ from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
 from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
+from archimage.services.objects import ObjectService
 from archimage.services.oidc import OidcClient
 from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
@@ -93,6 +94,7 @@ class ApiServices:
     visible: VisibleIndex
     identity: IdentityService
     oidc: OidcClient | None
+    objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
     concurrency: Callable[[], ConcurrencyReport]

@@ -87,6 +87,9 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/associations"): _ADMINISTER,
     ("GET", "/associations/ended"): _ADMINISTER,
     ("DELETE", "/associations/{association_id}"): _ADMINISTER,
+    ("GET", "/objects"): _QUERY,
+    ("GET", "/objects/{sop_uid}"): _QUERY,
+    ("DELETE", "/objects/{sop_uid}"): Operation.DELETE,
     ("GET", "/commitments"): _ADMINISTER,
     ("GET", "/commitments/{number}"): _ADMINISTER,
     ("POST", "/commitments/{number}/report"): _ADMINISTER,
@@ -158,6 +161,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/performed-steps": Operation.WORKLIST,
     "/deliveries": _ADMINISTER,
     "/commitments": _ADMINISTER,
+    "/objects": _QUERY,
     "/print": Operation.PRINT,
     "/messages": Operation.MODIFY,
     "/system": "known",
@@ -194,7 +198,7 @@ _FHIR: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/Patient"): _QUERY,
     ("GET", "/Patient/{id}"): _QUERY,
     ("GET", "/ImagingStudy"): _QUERY,
-    ("GET", "/ImagingStudy/{id}"): _QUERY,
+    ("GET", "/ImagingStudy/{study_uid}"): _QUERY,
     ("GET", "/ServiceRequest"): Operation.WORKLIST,
     ("POST", "/ServiceRequest"): Operation.WORKLIST,
     ("GET", "/ServiceRequest/{id}"): Operation.WORKLIST,
@@ -214,6 +218,9 @@ _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
+        ("GET", f"{ROOT}/objects"),
+        ("GET", f"{ROOT}/objects/{{sop_uid}}"),
+        ("DELETE", f"{ROOT}/objects/{{sop_uid}}"),
         ("GET", f"{ROOT}/performed-steps/counts"),
         ("GET", f"{ROOT}/changes"),
         ("GET", f"{ROOT}/changes/{{number}}"),

@@ -72,7 +72,9 @@ def store(client: Client, modality: str) -> str:
     for file in demo_files(slices=2):
         if modality.encode() in file[:3000]:
             client.ask("/instances", "POST", file)
-    return next(one["id"] for one in matches(client, f"ImagingStudy?modality={modality}") if one["id"] not in known)
+    return next(
+        str(one["id"]) for one in matches(client, f"ImagingStudy?modality={modality}") if one["id"] not in known
+    )
 
 
 def test_a_receiver_is_told_of_studies_that_meet_its_criteria(client: Client, receiver: Receiver) -> None:

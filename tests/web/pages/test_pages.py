@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from archimage.services import catalogue
+from archimage.services import query as queries
 from archimage.web.pages.application import SEGMENTS
 from scripts.screenshots.__main__ import SHOWN
 from tests.services.archive import records
@@ -39,6 +39,7 @@ PAGES = (
     "/activity",
     "/changes",
     "/commitments",
+    "/objects",
     "/system",
     "/concurrency",
     "/access",
@@ -46,6 +47,7 @@ PAGES = (
     "/me",
     "/login",
     "/department",
+    "/messages",
     "/worklist",
     "/performed-steps",
     "/deliveries",
@@ -131,7 +133,7 @@ def test_the_address_says_what_is_listed(client: Client, query: str, expected: l
 def test_many_that_somebody_looks_for_are_listed_before_they_are_counted(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalogue, "FEW", 1)
+    monkeypatch.setattr(queries, "FEW", 1)
     part = page(client, "/?part=list&q=P1")
     assert studies(part) == ["1.3", "1.2"]
     assert "data-uncounted" in part

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from archimage.buffers import BufferPool
 from archimage.errors import ContextNotAcceptedError, NotAcceptableError
@@ -17,7 +17,6 @@ from archimage.net.reading import GROUP_ITEMS, ComingSource, Readable, ReadAhead
 from archimage.ports import BlobReader
 from archimage.protocol.negotiation import NegotiatedContext
 from archimage.services.projects import ProjectService
-from archimage.services.retrieve import RetrieveService
 from archimage.services.transcoding import TranscodingService, substitutes
 
 MADE_AHEAD: Final = 4
@@ -81,12 +80,19 @@ def _choose(instance: StoredInstance, accepted: frozenset[str]) -> str | None:
     return next(iter(substitutes(instance.transfer_syntax_uid, accepted)), None)
 
 
+class Opens(Protocol):
+    """Opens what is kept; `services.retrieve` implements it."""
+
+    def open(self, instance: StoredInstance) -> BlobReader:
+        """Open what is stored of an instance; BlobNotFoundError where it is gone."""
+
+
 class Outbound:
     """Opens what was planned, in its order and ahead."""
 
     def __init__(
         self,
-        retrieves: RetrieveService,
+        retrieves: Opens,
         executor: Executor,
         transcoder: Transcoder | None,
         deidentifier: Deidentifier | None = None,

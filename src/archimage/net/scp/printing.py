@@ -48,6 +48,7 @@ _EVENTS: Final[Mapping[JobState, int]] = {
     JobState.FAILED: 4,
     JobState.CANCELLED: 4,
 }
+_PRINTER_FAILURE: Final = 3
 
 Result = TypeVar("Result")
 
@@ -194,9 +195,10 @@ class _PrintScp:
         if len(held.told) < MAX_WATCHED:
             held.told[job.uid] = JobState.PENDING
         if held.watching is None or held.watching.done():
-            held.watching = asyncio.create_task(self._tell(request.channel, held))
+            held.watching = asyncio.create_task(self._tell(request, held))
 
-    async def _tell(self, channel: SubOperations, held: _Held) -> None:
+    async def _tell(self, request: Request, held: _Held) -> None:
+        channel = request.channel
         context_id = _context_of(channel, uids.PRINT_JOB) or 0
         syntax = channel.contexts[context_id].transfer_syntax
         with suppress(ArchimageError):  # the peer goes, or the index waits: jobs go on without being told of
@@ -211,6 +213,17 @@ class _PrintScp:
                         del held.told[uid]
                     report = n_event_report_rq(0, uids.PRINT_JOB, uid, _EVENTS[job.state])
                     await channel.report(context_id, report, encode(printtold.event(job), syntax))
+                    if job.state is JobState.FAILED:
+                        await self._tell_of_printer(request)
+
+    async def _tell_of_printer(self, request: Request) -> None:
+        """Tell the peer that the printer does not work, if that is so."""
+        if fault := await self._run(self._printing.fault):
+            report = n_event_report_rq(0, uids.PRINTER, uids.PRINTER_INSTANCE, _PRINTER_FAILURE)
+            told = printtold.printer_event(request.called_ae_title, fault)
+            await request.channel.report(
+                request.context.context_id, report, encode(told, request.context.transfer_syntax)
+            )
 
 
 def _class_in(request: Request, sop_class_uid: str | None) -> str:

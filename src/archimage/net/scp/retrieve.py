@@ -4,7 +4,7 @@ Ref: PS3.4 §C.4.2, §C.4.3; PS3.7 §9.1.3, §9.1.4.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -64,6 +64,8 @@ _VERDICTS: Final[Mapping[Verdict, Status]] = MappingProxyType(
     }
 )
 _Result = TypeVar("_Result")
+Select = Callable[[Request], Sequence[StoredInstance]]
+"""Finds what a request names; blocks."""
 
 
 class KnownNodes(Protocol):
@@ -109,13 +111,26 @@ def service(
 
     Without a deidentifier nothing goes to whom it would have to be de-identified for.
     """
+
+    def select(request: Request) -> Sequence[StoredInstance]:
+        identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
+        return retrieves.select(_ROOTS[request.context.abstract_syntax], identifier)
+
     outbound = Outbound(retrieves, executor, transcoder, deidentifier)
-    retrieval = _Retrieval(retrieves, destinations, executor, outbound)
+    return retrieving(_ROOTS, select, destinations, executor, outbound)
+
+
+def retrieving(
+    roots: Iterable[str], select: Select, destinations: Destinations, executor: Executor, outbound: Outbound
+) -> ServiceClass:
+    """Serve C-MOVE and C-GET of these SOP classes; select says what a request names, outbound opens that."""
+    retrieval = _Retrieval(select, destinations, executor, outbound)
+    served = tuple(roots)
     return ServiceClass(
-        tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in _ROOTS),
+        tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in served),
         {
-            **{(uid, CommandField.C_MOVE_RQ): retrieval.move for uid in _ROOTS},
-            **{(uid, CommandField.C_GET_RQ): retrieval.get for uid in _ROOTS},
+            **{(uid, CommandField.C_MOVE_RQ): retrieval.move for uid in served},
+            **{(uid, CommandField.C_GET_RQ): retrieval.get for uid in served},
         },
     )
 
@@ -125,12 +140,12 @@ class _Retrieval:
 
     def __init__(
         self,
-        retrieves: RetrieveService,
+        select: Select,
         destinations: Destinations,
         executor: Executor,
         outbound: Outbound,
     ) -> None:
-        self._retrieves = retrieves
+        self._selected = select
         self._destinations = destinations
         self._executor = executor
         self._outbound = outbound
@@ -160,11 +175,7 @@ class _Retrieval:
         yield _final(request, errand.tally, "")
 
     async def _select(self, request: Request) -> Sequence[StoredInstance]:
-        def select() -> Sequence[StoredInstance]:
-            identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
-            return self._retrieves.select(_ROOTS[request.context.abstract_syntax], identifier)
-
-        return await self._in_thread(select)
+        return await self._in_thread(lambda: self._selected(request))
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

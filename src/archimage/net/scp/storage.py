@@ -9,18 +9,19 @@ from archimage.net.dispatch import Incoming, Operation, Refused, Response, Servi
 from archimage.protocol.command import CommandField
 from archimage.protocol.negotiation import ANY, SupportedContext
 from archimage.protocol.status import Status
-from archimage.protocol.uids import STORAGE_SOP_CLASSES
+from archimage.protocol.uids import NON_PATIENT_STORAGE_SOP_CLASSES, STORAGE_SOP_CLASSES
 from archimage.services.intake import Outcome
-from archimage.services.store import Expected, Reception, StoreService
+from archimage.services.store import Expected, Receiving, StoreService
 from archimage.threads import WorkerThreads
 
 _WORTH_A_THREAD_BYTES: Final = 64 << 10
+_SOP_CLASSES: Final = (*STORAGE_SOP_CLASSES, *NON_PATIENT_STORAGE_SOP_CLASSES)
 
 
 def service(store: StoreService, threads: WorkerThreads, *, unknown_sop_classes: bool) -> ServiceClass:
     """Accept every storage SOP class, and by setting any other; we may send them too, for C-GET."""
     return ServiceClass(
-        contexts=tuple(SupportedContext(uid, ANY, scu_role=True) for uid in STORAGE_SOP_CLASSES),
+        contexts=tuple(SupportedContext(uid, ANY, scu_role=True) for uid in _SOP_CLASSES),
         stream_handlers={CommandField.C_STORE_RQ: lambda incoming: _begin(store, threads, incoming)},
         fallback=SupportedContext("", ANY, scu_role=True) if unknown_sop_classes else None,
     )
@@ -49,7 +50,7 @@ class _Store:
     A small object goes to the intake from here: nothing of that blocks.
     """
 
-    def __init__(self, reception: Reception, threads: WorkerThreads, incoming: Incoming) -> None:
+    def __init__(self, reception: Receiving, threads: WorkerThreads, incoming: Incoming) -> None:
         self._reception = reception
         self._threads = threads
         self._incoming = incoming

@@ -78,8 +78,8 @@ class FhirOrders:
         if tests is None:
             return Found((), 0)
         if not tests:
-            items, total = self._worklist.list(narrowed, offset=asked.offset, limit=asked.limit)
-            return Found([orders.resource(item) for item in items], total)
+            listed, total = self._worklist.list(narrowed, offset=asked.offset, limit=asked.limit)
+            return Found([orders.resource(item) for item in listed], total)
         named = [value for name, value in asked.pairs if name == "_id"]
         items: Iterable[WorklistItem] = self._named(named[0]) if named else self._all(narrowed)
         found = [item for item in items if all(test(item) for test in tests)]

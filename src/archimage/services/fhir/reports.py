@@ -5,6 +5,7 @@ Who may see one of its studies may see a report. Ref: https://hl7.org/fhir/R4B/d
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
@@ -16,9 +17,9 @@ from archimage.model.fhir import KeptResource
 from archimage.services.fhir import searching, values
 from archimage.services.fhir.archive import FhirArchive, Found
 from archimage.services.fhir.ids import Resource
+from archimage.services.fhir.results import KIND, HospitalReports
 from archimage.services.fhir.searching import Asked
 
-KIND: Final = "DiagnosticReport"
 MAX_KEPT: Final = 100_000
 """Reports that are kept; more are refused."""
 MAX_STUDIES: Final = 50
@@ -37,9 +38,16 @@ _PATIENT: Final = "Patient/"
 class FhirReports:
     """Keeps them; all of it blocks. told hears of the id of each that was kept."""
 
-    def __init__(self, kept: FhirResources, archive: FhirArchive, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        kept: FhirResources,
+        archive: FhirArchive,
+        hospital: HospitalReports,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._kept = kept
         self._archive = archive
+        self._hospital = hospital
         self._now = now
         self.told: Callable[[str], None] = lambda _id: None
 
@@ -75,6 +83,8 @@ class FhirReports:
 
     def get(self, report: str) -> tuple[Resource, float]:
         """Return a report, and when it was kept; NotFoundError where it is not, or may not be seen."""
+        if (number := self._hospital.number_of(report)) is not None:
+            return self._of_hospital(number)
         found = self._kept.get(KIND, report)
         if found is None or not self._is_shown(found.about):
             raise NotFoundError(
@@ -83,17 +93,43 @@ class FhirReports:
         kept: Resource = orjson.loads(found.body)
         return kept, found.changed_at
 
+    def _of_hospital(self, number: int) -> tuple[Resource, float]:
+        report = self._hospital.get(number)
+        named = report.study_instance_uid or report.accession_number
+        uids = values.OID + named if report.study_instance_uid else named
+        studies = self._archive.studies(Asked((("identifier", uids.replace(",", "\\,")),), limit=10)).resources
+        found = [one for study in studies for one in self._of_study(study) if one["id"] == f"hl7-{number}"]
+        if not found:
+            raise NotFoundError("the report is about no study that is kept here and may be seen")
+        return found[0], report.received_at
+
+    def _of_study(self, study: Resource) -> Sequence[Resource]:
+        """Return what the hospital has told of a study."""
+        patient = self._archive.identity(study["subject"].get("reference", "").removeprefix(_PATIENT))
+        return () if patient is None else self._hospital.of_study(study, patient[0])
+
+    def _told(self, asked: Asked) -> Sequence[Resource]:
+        """Return what the hospital has told of the studies that a search names, and meets the rest of it."""
+        pairs = [(name, set(searching.split(value))) for name, value in asked.pairs]
+        uids = [uid for name, wanted in pairs if name == "imaging-study" for uid in wanted]
+        found: list[Resource] = []
+        for uid in uids[:MAX_STUDIES]:
+            with suppress(NotFoundError):
+                study = self._archive.study(uid.removeprefix(_STUDY).removeprefix(values.OID), whole=False)
+                found += self._of_study(study)
+        return [one for one in found if all(_meets(one, name, wanted) for name, wanted in pairs)]
+
     def search(self, asked: Asked) -> Found:
-        """Search for reports, the newest first."""
+        """Search for reports, the newest first; those that the hospital has told come last."""
         if asked.sort:
             raise InvalidQueryError("reports come with the newest first, and are not sorted otherwise")
         found: list[str] | None = None
         for name, value in asked.pairs or (("", ""),):
             keys = self._keys(name, value)
             found = keys if found is None else [key for key in found if key in set(keys)]
-        shown = found or []
+        shown: list[str | Resource] = [*(found or ()), *self._told(asked)]
         page = shown[asked.offset : asked.offset + asked.limit]
-        return Found([self.get(key)[0] for key in page], len(shown))
+        return Found([self.get(one)[0] if isinstance(one, str) else one for one in page], len(shown))
 
     def _keys(self, name: str, value: str) -> list[str]:
         """Return the ids of what meets one parameter, the newest first."""
@@ -122,6 +158,18 @@ class FhirReports:
             return [self._archive.study(one.removeprefix(_STUDY), whole=False) for one in dict.fromkeys(references)]
         except NotFoundError:
             raise InvalidRequestError("imagingStudy refers to a study that is not kept here") from None
+
+
+def _meets(report: Resource, name: str, wanted: set[str]) -> bool:
+    """Tell whether a report has one of the values that a parameter asks for."""
+    if name == "imaging-study":
+        return True
+    if name in {"patient", "subject"}:
+        return report["subject"].get("reference") in {_PATIENT + one.removeprefix(_PATIENT) for one in wanted}
+    codes = {searching.token(one)[1] for one in wanted}
+    if name == "identifier":
+        return any(one["value"] in codes for one in report.get("identifier", ()))
+    return str(report["id" if name == "_id" else "status"]) in codes
 
 
 def _word(name: str, value: str) -> str:

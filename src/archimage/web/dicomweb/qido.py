@@ -220,11 +220,24 @@ def _search(request: DicomWebRequest, search: Search, form: _Form) -> _Results:
     """Find the first results, and count all; blocks."""
     queries = request.services.query
     prepared = prepare(search)
+    few = queries.few(prepared.query)
+    if few is not None:
+        first, rest = _begin(queries, _among(prepared, few), request.base_url, form)
+        return _Results(first, len(few), rest, _ignored(prepared))
     first, rest = _begin(queries, prepared, request.base_url, form)
     reached = search.offset + len(first)
     # Where the results reach the end, their number is known already.
     ended = rest is None and len(first) < search.limit and (first or not search.offset)
     return _Results(first, reached if ended else queries.count(prepared.query), rest, _ignored(prepared))
+
+
+def _among(prepared: PreparedSearch, few: Sequence[int]) -> PreparedSearch:
+    """Return the search whose matches are known already; without an order they come as they arrived."""
+    query = prepared.query
+    if query.order_by:
+        return replace(prepared, query=replace(query, among=tuple(few)))
+    page = sorted(few)[query.offset : query.offset + prepared.limit]
+    return replace(prepared, query=replace(query, among=tuple(page), offset=0))
 
 
 def _begin(

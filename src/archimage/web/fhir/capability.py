@@ -51,7 +51,7 @@ def statement(base: str, endpoints: Iterable[Endpoint], includes: Iterable[str])
 
 
 def _resource(kind: str, endpoints: list[Endpoint], includes: list[str]) -> Resource:
-    codes = [_INTERACTIONS[one.method, "{id}" in one.path] for one in endpoints]
+    codes = [_INTERACTIONS[one.method, "{" in one.path] for one in endpoints]
     names = [name for one in endpoints for name in one.parameters if name not in {*LISTING, "_include"}]
     made: Resource = {
         "type": kind,

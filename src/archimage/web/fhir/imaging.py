@@ -34,9 +34,7 @@ async def _patients(call: Call) -> Response:
 
 
 async def _study(call: Call) -> Response:
-    found = await call.run(call.services.fhir.archive.study, call.variable("id"))
-    call.request.scope[NAMED] = Named(("", found["id"]))
-    return call.answer(found)
+    return call.answer(await call.run(call.services.fhir.archive.study, call.variable("study_uid")))
 
 
 async def _studies(call: Call) -> Response:
@@ -85,7 +83,7 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/Patient", _patients, (*PATIENT_PARAMETERS, *LISTING)),
     Endpoint("GET", "/Patient/{id}", _patient),
     Endpoint("GET", "/ImagingStudy", _studies, (*STUDY_PARAMETERS, *LISTING, "_include")),
-    Endpoint("GET", "/ImagingStudy/{id}", _study),
+    Endpoint("GET", "/ImagingStudy/{study_uid}", _study),
     Endpoint("GET", "/Endpoint", _endpoints, (*ENDPOINT_PARAMETERS, *LISTING)),
     Endpoint("GET", "/Endpoint/{id}", _endpoint),
 )

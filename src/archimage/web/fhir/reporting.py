@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from archimage.services.fhir import validation
 from archimage.services.fhir.archive import Found
-from archimage.services.fhir.reports import KIND, PARAMETERS
+from archimage.services.fhir.reports import PARAMETERS
+from archimage.services.fhir.results import KIND
 from archimage.web.fhir import bundles
 from archimage.web.fhir.bundles import LISTING
 from archimage.web.fhir.calls import Call, Endpoint

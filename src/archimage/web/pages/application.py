@@ -21,7 +21,8 @@ from archimage.logger import logger
 from archimage.model import callers
 from archimage.model.access import NOBODY
 from archimage.model.listings import SeriesSummary, StudySummary
-from archimage.services.catalogue import FEW, UNCOUNTED, Wanted
+from archimage.services.catalogue import UNCOUNTED, Wanted
+from archimage.services.query import FEW
 from archimage.services.reports import STATUSES
 from archimage.web import errors
 from archimage.web.authenticated import to_login

@@ -12,6 +12,7 @@ class Place(NamedTuple):
 
 
 DEPARTMENT: Final[tuple[Place, ...]] = (
+    Place("Objects without a patient", "/objects", "Hanging protocols, color palettes, protocols, implant templates."),
     Place(
         "Performed steps",
         "/performed-steps",

@@ -5,6 +5,7 @@ const PAGE = 25;
 const rows = document.getElementById("rows"), more = document.getElementById("more"), state = document.getElementById("state");
 const when = (seconds) => element("time", { dateTime: new Date(seconds * 1000).toISOString() }, new Date(seconds * 1000).toLocaleString());
 const cell = (...inside) => element("td", {}, ...inside);
+const short = (...inside) => element("td", { className: "short" }, ...inside);
 const sub = (text) => element("span", { className: "sub" }, text);
 let last = 0;
 
@@ -19,8 +20,8 @@ function row(one) {
   }));
   const look = { failed: "bad", done: "good" }[one.state] ?? "";
   return [element("tr", {}, element("td", { className: "when" }, when(one.received_at), sub(`no. ${one.id}`)),
-    cell(element("strong", {}, one.kind || "no type"), sub(one.control_id)), cell(one.sender.replace("|", " "), sub(one.address)),
-    cell(element("span", { className: look }, one.state), sub(`${one.attempts} ${one.attempts === 1 ? "try" : "tries"}`)),
+    short(element("strong", {}, one.kind || "no type"), sub(one.control_id)), short(one.sender.replace("|", " "), sub(one.address)),
+    short(element("span", { className: look }, one.state), sub(`${one.attempts} ${one.attempts === 1 ? "try" : "tries"}`)),
     cell(one.told || "nothing", sub(one.location)),
     element("td", { className: "go" }, element("span", { className: "deeds" }, ...deeds(one), open))), details];
 }
