@@ -18,7 +18,7 @@ from sqlalchemy import (
 from archimage.index.compiled import Compiled
 from archimage.index.ingest import Cursor
 from archimage.index.nodes import Database
-from archimage.index.schema_department import delivery
+from archimage.index.schema_deliveries import delivery
 from archimage.model.deliveries import Delivery, DeliveryState
 
 _FIELDS: Final = (

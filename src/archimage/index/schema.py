@@ -20,7 +20,8 @@ migration alone makes them, as each database has its own kind.
 `user_account`, `session`, `api_token` and `share` have who may prove who he is, with hashes of all secrets,
 `failed_login` who has failed to. They are not derived: no file tells what stands in them.
 
-The tables of worklist, work items, deliveries and the like stand in `schema_department`.
+Tables of the department, none of them derived, stand in modules of their own: `schema_worklist`, `schema_performed` and so
+on. Data sets stand in them as DICOM JSON Model, beside the columns that are searched.
 """
 
 from typing import Final
@@ -42,7 +43,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0016"
+REVISION: Final = "0021"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(

@@ -1,8 +1,4 @@
-"""The tables of the department's services, beside those of `schema`; none is derived from stored objects.
-
-`delivery` has what others are to be told, until they have heard it. Data sets stand as DICOM JSON Model, beside the
-columns that are searched.
-"""
+"""The table of deliveries: what others are to be told, until they have heard it."""
 
 from typing import Final
 

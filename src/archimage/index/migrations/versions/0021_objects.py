@@ -1,12 +1,12 @@
 """Objects without a patient.
 
-Revision ID: 0016
+Revision ID: 0021
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0016"
+revision: str = "0021"
 down_revision: str | None = "0020"
 branch_labels: None = None
 depends_on: None = None
