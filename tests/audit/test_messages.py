@@ -48,6 +48,7 @@ def _all(text: str = "") -> Iterator[AuditEvent]:
         other, messages.asked(text or "1.2", text.encode("utf-8", "replace"), "1.2.840.10008.1.2"), text
     )
     yield messages.patient_record(who, [subject], text)
+    yield messages.order_record(who, subject, Action.UPDATE, text)
     yield messages.procedure(who, subject, text or "1.2.5", Action.CREATE)
     yield messages.authentication(audit.LOGIN, who, text)
     yield messages.alert(

@@ -26,57 +26,66 @@ def _step(model: Model) -> Model:
     return found
 
 
+_ORDER = message(
+    "ORM^O01",
+    "1",
+    pid("P1^^^HOSP", "Demo^Anna^B^Jr^Dr"),
+    _segment("PV1", {3: "W1^R2^B3", 8: "R1^Refer^Rita", 19: "V9"}),
+    "ORC|NW|PL1|FI1",
+    _segment("TQ1", {7: "20261203080530+0100", 9: "S"}),
+    _segment(
+        "OBR",
+        {
+            2: "PL1",
+            3: "FI1",
+            4: "C1^Chest^99L^P1^PA view^99L",
+            12: "^contagious",
+            16: "R2^Request^Rolf",
+            18: "A1",
+            19: "RP1",
+            20: "SPS1",
+            24: "DX",
+            30: "W",
+            31: "R^cough",
+            34: "T9^Tech^Tina",
+        },
+    ),
+)
+_EXPECTED = {
+    0x00100010: "Demo^Anna^B^Dr^Jr",
+    0x00100020: "P1",
+    0x00100021: "HOSP",
+    0x00100030: "19700131",
+    0x00100040: "F",
+    0x00380010: "V9",
+    0x00380300: "W1^R2^B3",
+    0x00080090: "Refer^Rita",
+    0x00080050: "A1",
+    0x00321032: "Request^Rolf",
+    0x00321060: "Chest",
+    0x00380500: "contagious",
+    0x00401001: "RP1",
+    0x00401002: "cough",
+    0x00401003: "STAT",
+    0x00401004: "W",
+    0x00402016: "PL1",
+    0x00402017: "FI1",
+}
+_EXPECTED_STEP = {
+    0x00080060: "DX",
+    0x00400002: "20261203",
+    0x00400003: "080530",
+    0x00400009: "SPS1",
+    0x00400006: "Tech^Tina",
+    0x00400007: "PA view",
+}
+
+
 def test_an_order_says_who_what_when_and_where() -> None:
-    (found,) = orders.orders_of(
-        _parsed(
-            pid("P1^^^HOSP", "Demo^Anna^B^Jr^Dr"),
-            _segment("PV1", {3: "W1^R2^B3", 8: "R1^Refer^Rita", 19: "V9"}),
-            "ORC|NW|PL1|FI1",
-            _segment("TQ1", {7: "20261203080530+0100", 9: "S"}),
-            _segment(
-                "OBR",
-                {
-                    2: "PL1",
-                    3: "FI1",
-                    4: "C1^Chest^99L^P1^PA view^99L",
-                    12: "^contagious",
-                    16: "R2^Request^Rolf",
-                    18: "A1",
-                    19: "RP1",
-                    20: "SPS1",
-                    24: "DX",
-                    30: "W",
-                    31: "R^cough",
-                    34: "T9^Tech^Tina",
-                },
-            ),
-        )
-    )
+    (found,) = orders.orders_of(parse(_ORDER.encode(), "ASCII"))
     assert found.task is Task.PUT
-    expected = {
-        0x00100010: "Demo^Anna^B^Dr^Jr",
-        0x00100020: "P1",
-        0x00100021: "HOSP",
-        0x00100030: "19700131",
-        0x00100040: "F",
-        0x00380010: "V9",
-        0x00380300: "W1^R2^B3",
-        0x00080090: "Refer^Rita",
-        0x00080050: "A1",
-        0x00321032: "Request^Rolf",
-        0x00321060: "Chest",
-        0x00380500: "contagious",
-        0x00401001: "RP1",
-        0x00401002: "cough",
-        0x00401003: "STAT",
-        0x00401004: "W",
-        0x00402016: "PL1",
-        0x00402017: "FI1",
-    }
-    assert {tag: text(found.model, tag) for tag in expected} == expected
-    step = {0x00080060: "DX", 0x00400002: "20261203", 0x00400003: "080530", 0x00400009: "SPS1"}
-    step |= {0x00400006: "Tech^Tina", 0x00400007: "PA view"}
-    assert {tag: text(_step(found.model), tag) for tag in step} == step
+    assert {tag: text(found.model, tag) for tag in _EXPECTED} == _EXPECTED
+    assert {tag: text(_step(found.model), tag) for tag in _EXPECTED_STEP} == _EXPECTED_STEP
     (procedure,), (protocol,) = items(found.model, 0x00321064), items(_step(found.model), 0x00400008)
     assert [text(one, 0x00080100) for one in (procedure, protocol)] == ["C1", "P1"]
 

@@ -12,7 +12,7 @@ import typer
 
 from archimage.cli.import_ import opened
 from archimage.cli.options import ConfigFile, Data, Json
-from archimage.cli.output import ExitCode, print_json, print_problems, print_table, say
+from archimage.cli.output import ExitCode, print_counts, print_json, print_problems, print_table
 from archimage.cli.user import moment
 from archimage.errors import ArchimageError, InvalidQueryError, NotFoundError
 from archimage.model.ids import is_uid
@@ -92,8 +92,7 @@ def _show(archive: "App", number: int, *, as_json: bool) -> None:
         print_json(asdict(details))
         return
     kept = details.commitment
-    for name, value in _row(kept).items():
-        say(f"{name}: {value}")
+    print_counts(_row(kept))
     print_problems([(one.sop_instance_uid, one.why) for one in details.problems])
 
 

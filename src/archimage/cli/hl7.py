@@ -1,5 +1,6 @@
 """`archimage hl7`: send messages to others, and look after those that came."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,25 +14,26 @@ from archimage.cli.output import ExitCode, print_json, print_table, say
 from archimage.errors import ConfigError
 
 if TYPE_CHECKING:
+    from archimage.app import App
     from archimage.model.messages import Hl7Message, MessageState
-    from archimage.services.inbox import Inbox
 
 app = typer.Typer(help="Send HL7 messages, and look after those that came.", no_args_is_help=True)
 
+_LOOK_EVERY_S = 0.1
 _COLUMNS = ("id", "received", "state", "kind", "sender", "control_id", "ack", "told")
 
 Number = Annotated[int, typer.Argument(help="Number of the message.", metavar="NUMBER", min=1)]
 
 
 @contextmanager
-def opened_inbox(command: str, data: Path | None, config: Path | None) -> "Iterator[Inbox]":
+def _opened(command: str, data: Path | None, config: Path | None) -> "Iterator[App]":
     """Open the archive of a data directory, for whoever runs the command."""
     from archimage.cli.audit import this_user
     from archimage.cli.import_ import opened
     from archimage.model.callers import DoneFor
 
     with DoneFor(this_user(command)), opened(data, config) as archive:
-        yield archive.messaging.inbox
+        yield archive
 
 
 @app.command("send")
@@ -68,8 +70,8 @@ def list_(
 ) -> None:
     """List the messages that came, the newest first."""
     wanted = _state(state) if state else None
-    with opened_inbox("hl7 list", data, config) as inbox:
-        found = inbox.find(state=wanted, limit=limit)
+    with _opened("hl7 list", data, config) as archive:
+        found = archive.messaging.inbox.find(state=wanted, limit=limit)
     rows = [_row(one) for one in found]
     if json:
         print_json(rows)
@@ -80,24 +82,27 @@ def list_(
 @app.command("show")
 def show(number: Number, data: Data = None, config: ConfigFile = None) -> None:
     """Print a message as it came, a segment a line."""
-    with opened_inbox("hl7 show", data, config) as inbox:
-        found = inbox.get(number)
+    with _opened("hl7 show", data, config) as archive:
+        found = archive.messaging.inbox.get(number)
     typer.echo(found.raw.replace(b"\r", b"\n").decode("utf-8", "replace").rstrip("\n"))
 
 
 @app.command("retry")
 def retry(number: Number, data: Data = None, config: ConfigFile = None) -> None:
     """Apply a message that failed once more; exit code 1 where it fails again."""
-    with opened_inbox("hl7 retry", data, config) as inbox:
-        found = inbox.retry(number)
+    with _opened("hl7 retry", data, config) as archive:
+        found = archive.messaging.inbox.retry(number)
+        pause = threading.Event()
+        while archive.changes.unfinished:  # what was begun here is not another process's to end
+            pause.wait(_LOOK_EVERY_S)
     _tell(found)
 
 
 @app.command("discard")
 def discard(number: Number, data: Data = None, config: ConfigFile = None) -> None:
     """Have a message that failed rest: it is not tried again."""
-    with opened_inbox("hl7 discard", data, config) as inbox:
-        say(f"message {number} is {inbox.discard(number).state}")
+    with _opened("hl7 discard", data, config) as archive:
+        say(f"message {number} is {archive.messaging.inbox.discard(number).state}")
 
 
 def _tell(message: "Hl7Message") -> None:

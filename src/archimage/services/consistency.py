@@ -150,7 +150,8 @@ def _digest(reader: BlobReader, instance: StoredInstance) -> bytes:
 
 
 def _pieces(reader: BlobReader, start: int) -> Iterator[bytes]:
-    while piece := reader.read(start, min(_PIECE_BYTES, reader.size_bytes - start)):
+    end = reader.size_bytes
+    while start < end and (piece := reader.read(start, min(_PIECE_BYTES, end - start))):
         yield piece
         start += len(piece)
 

@@ -17,8 +17,10 @@ _REQUEST_HEADERS: Final = (
     "Accept",
     "Authorization",
     "Content-Type",
+    "If-None-Exist",
     "If-None-Match",
     "If-Range",
+    "Prefer",
     "Range",
     *traced.REQUEST_HEADERS,
 )

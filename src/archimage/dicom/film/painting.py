@@ -13,7 +13,7 @@ from archimage.dicom.film.placing import place
 from archimage.dicom.render.lettering import drawable, font
 from archimage.errors import InvalidPixelDataError
 
-MAX_TEXT: Final = 64
+MAX_LETTERS: Final = 64
 """Characters of a line of text (PS3.3 §C.13.7)."""
 _FILTERS: Final = {
     "REPLICATE": Image.Resampling.BOX,
@@ -48,7 +48,7 @@ def paint(film: Film, pixels: Sequence[memoryview]) -> Image.Image:
             left, top, right, bottom = _corners(box)
             draw.rectangle((left - 1, top - 1, right, bottom), outline=ink)
     for line, text in zip(film.sheet.lines(), film.texts, strict=False):
-        draw.text((line.left, line.top), drawable(text, MAX_TEXT), fill=ink, font=font(line.height * 3 // 4))
+        draw.text((line.left, line.top), drawable(text, MAX_LETTERS), fill=ink, font=font(line.height * 3 // 4))
     return picture
 
 
