@@ -20,8 +20,8 @@ migration alone makes them, as each database has its own kind.
 `user_account`, `session`, `api_token` and `share` have who may prove who he is, with hashes of all secrets,
 `failed_login` who has failed to. They are not derived: no file tells what stands in them.
 
-Tables of the department, none of them derived, stand in modules of their own: `schema_worklist`, `schema_performed` and so
-on. Data sets stand in them as DICOM JSON Model, beside the columns that are searched.
+Tables of the department, none of them derived, stand in modules of their own: `schema_worklist`, `schema_performed`
+and so on. Data sets stand in them as DICOM JSON Model, beside the columns that are searched.
 """
 
 from typing import Final
