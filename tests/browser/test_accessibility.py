@@ -18,7 +18,7 @@ _PATHS = (
     *("/department", "/commitments", "/objects"),
     "/department",
     "/worklist",
-    *("/performed-steps", "/deliveries"),
+    *("/performed-steps", "/deliveries", "/workitems"),
     "/print",
     "/messages",
     "/concurrency",
