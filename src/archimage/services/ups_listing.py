@@ -12,7 +12,7 @@ from archimage.services.ups_rules import PERFORMED, PRIORITY, PROGRESS, STATIONS
 from archimage.ups_ports import Workitems
 
 MAX_SHOWN: Final = 500
-MAX_LOOKED_AT: Final = 10_000
+MAX_LOOKED_AT: Final = 5_000
 """Work items that one request goes through: the next goes on where it stopped."""
 _LABEL: Final = 0x00741204
 _START: Final = 0x00404005
