@@ -121,6 +121,7 @@ _NOT_TOLD: Final = {
     "services/seen.py": _COMMAND,
     "services/tokens.py": _FIELD,
     "services/transcoding.py": "what is larger and pressed harder is not transcoded",
+    "services/ups_listing.py": _TOLD,
     "services/ups_subscriptions.py": "of a longer filter nothing is kept",
     "services/watching.py": _COMMAND,
     "services/worklist.py": _TOLD,

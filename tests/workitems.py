@@ -68,11 +68,15 @@ def discontinued() -> Model:
 
 
 @contextmanager
-def procedures(directory: Path, *, most: int = 100, now: float = 1_900_000_000) -> Iterator[Procedures]:
+def procedures(
+    directory: Path, *, most: int = 100, max_items: int = 100_000, now: float = 1_900_000_000
+) -> Iterator[Procedures]:
     """Open the services over a real index; nothing is delivered."""
     with ExitStack() as opened:
         index = opened.enter_context(closing(SqliteIndex(directory / "index.db")))
         table = DeliveryTable(index)
         deliveries = opened.enter_context(closing(DeliveryService(table)))
-        steps = opened.enter_context(closing(UpsService(WorkitemTable(index, table), deliveries, lambda: now)))
+        steps = opened.enter_context(
+            closing(UpsService(WorkitemTable(index, table), deliveries, max_items, lambda: now))
+        )
         yield Procedures(steps, SubscriptionService(steps, KNOWN.__contains__, most))

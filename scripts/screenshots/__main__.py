@@ -140,6 +140,11 @@ def _worklist(page: Page) -> None:
     page.locator(".facts").wait_for()
 
 
+def _workitems(page: Page) -> None:
+    page.goto("/workitems")
+    page.locator("#rows tr").first.wait_for()
+
+
 def _performed_steps(page: Page) -> None:
     page.goto("/performed-steps")
     page.get_by_role("button", name="Details").first.click()
@@ -172,6 +177,7 @@ SHOWN: Final = {
     "docs": ("docs", _docs),
     "department": ("department", _department),
     "worklist": ("worklist", _worklist),
+    "workitems": ("workitems", _workitems),
     "messages": ("messages", _messages),
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),

@@ -6,13 +6,17 @@ from archimage.config_kinds import Count, Section
 
 
 class UpsConfig(Section):
-    """Work items (docs/ups.md): how long they and their events are kept, and how many may subscribe."""
+    """Work items (docs/ups.md): how many are kept, how long, with their events, and how many may subscribe."""
 
     kept_days: float = Field(
         default=30.0,
         ge=0,
         le=36_500,
         description="Days for which a work item is kept after its end; one with a deletion lock is kept longer.",
+    )
+    max_items: Count = Field(
+        default=100_000,
+        description="Work items that are kept at most, those that are over among them; more are refused.",
     )
     events_kept_hours: float = Field(
         default=24.0,

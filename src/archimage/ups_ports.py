@@ -17,6 +17,9 @@ class WorkitemWriter(Protocol):
     def add(self, item: Workitem) -> Workitem | None:
         """Keep a new work item and return it with its number; None where its UID is taken."""
 
+    def is_full(self, most: int) -> bool:
+        """Tell whether so many work items are kept, or more."""
+
     def claim(self, uid: str, transaction_uid: str) -> bool:
         """Give a scheduled work item to who has this Transaction UID; False where it is not scheduled any more."""
 
@@ -64,6 +67,9 @@ class Workitems(Protocol):
         self, *, states: Sequence[StepState] = (), uids: Sequence[str] = (), patient_id: str = "", label: str = ""
     ) -> Iterator[Sequence[Workitem]]:
         """Yield work items in the order of their numbers, those that have what is given."""
+
+    def newest(self, *, states: Sequence[StepState] = (), before: int | None = None) -> Iterator[Sequence[Workitem]]:
+        """Yield work items with the newest first, those of these states, if any, and of numbers below one."""
 
     def counts(self) -> Sequence[tuple[StepState, int]]:
         """Count them by state."""

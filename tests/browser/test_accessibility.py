@@ -1,6 +1,8 @@
 """Pages that everybody can use: axe-core finds nothing serious, and a telephone is wide enough."""
 
+import json
 import os
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from archimage.web.pages.application import SEGMENTS
 from tests.browser.conftest import HOSTILE_STUDY
+from tests.workitems import new_item
 
 _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
@@ -18,7 +21,7 @@ _PATHS = (
     *("/department", "/commitments", "/objects"),
     "/department",
     "/worklist",
-    *("/performed-steps", "/deliveries"),
+    *("/performed-steps", "/deliveries", "/workitems"),
     "/print",
     "/messages",
     "/concurrency",
@@ -71,6 +74,20 @@ def test_nothing_serious_is_found_in_dialogs_and_previews(checked: Page, axe: st
     checked.get_by_label("Why").fill("a test")
     checked.get_by_role("button", name="Preview").click()
     checked.locator(".before-after").wait_for()
+    assert_nothing_serious(checked)
+
+
+def test_nothing_serious_is_found_in_a_work_item(checked: Page, axe: str, origin: str) -> None:
+    item = json.dumps([new_item()]).encode()
+    headers = {"Content-Type": "application/dicom+json"}
+    asked = urllib.request.Request(f"{origin}/dicom-web/workitems", item, headers)  # noqa: S310 - our own server
+    urllib.request.urlopen(asked, timeout=20).close()  # noqa: S310 - our own server
+    checked.goto("/workitems")
+    checked.get_by_role("button", name="Details").first.click()
+    checked.get_by_text("Data set").click()
+    checked.add_script_tag(content=axe)
+    assert_nothing_serious(checked)
+    checked.get_by_role("button", name="Request cancellation").click()
     assert_nothing_serious(checked)
 
 

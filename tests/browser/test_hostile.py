@@ -25,6 +25,7 @@ from tests.browser.conftest import HOSTILE, HOSTILE_STUDY
 from tests.hl7.sending import code, connected, message, pid, result, tell
 from tests.printing.films import Films, modality
 from tests.services.stepping import ended, step, without
+from tests.workitems import new_item
 
 _SHOWN = "<script>alert(1)</script>"
 _SEEN = {
@@ -38,6 +39,7 @@ _SEEN = {
     "changes",
     "commitments",
     "worklist",
+    "workitems",
     "print",
     "performed-steps",
     "deliveries",
@@ -194,6 +196,21 @@ def test_the_worklist(page: Page, origin: str) -> None:
     expect_text(page)
     page.get_by_role("button", name="Change").click()
     expect(page.get_by_role("dialog")).to_contain_text("Change")
+    expect_text(page)
+
+
+def test_work_items(page: Page, origin: str) -> None:
+    hostile = made(attribute(0x00080100, "H"), attribute(0x00080102, "99H"), attribute(0x00080104, _SHOWN))
+    model = new_item(HOSTILE[:64]) | made(attribute(0x00100010, HOSTILE), attribute(0x00741204, _SHOWN))
+    ask(f"{origin}/dicom-web/workitems", "POST", [model | made(attribute(0x00404025, hostile))])
+    page.goto("/workitems")
+    expect_text(page)
+    page.get_by_role("button", name="Details").click()
+    page.get_by_text("Data set").click()
+    expect(page.get_by_role("dialog").locator("pre")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("button", name="Request cancellation").click()
+    expect(page.get_by_role("dialog")).to_contain_text(_SHOWN)
     expect_text(page)
 
 

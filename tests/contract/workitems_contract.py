@@ -42,6 +42,28 @@ class WorkitemsContract:
         with items.changing() as writer:
             assert writer.add(_item("1.1")) is None
 
+    def test_the_newest_are_found_first_in_pages(self, items: Workitems) -> None:
+        uids = [f"1.{number}" for number in range(1, 251)]
+        _add(items, *uids)
+        _end(items, "1.240", 1.0)
+        found = [one for page in items.newest() for one in page]
+        assert [one.uid for one in found] == uids[::-1]
+        ended = [one.uid for page in items.newest(states=[StepState.COMPLETED]) for one in page]
+        assert ended == ["1.240"]
+        older = items.newest(states=[StepState.SCHEDULED, StepState.COMPLETED], before=found[-3].number)
+        assert [one.uid for page in older for one in page] == ["1.2", "1.1"]
+
+    def test_it_is_full_once_so_many_are_kept(self, items: Workitems) -> None:
+        with items.changing() as writer:
+            assert not writer.is_full(1)
+        _add(items, "1.1", "1.2", "1.3")
+        with items.changing() as writer:
+            assert [writer.is_full(most) for most in (2, 3, 4)] == [True, True, False]
+        _end(items, "1.2", 1.0)
+        items.forget(2.0, 0.0, 10)
+        with items.changing() as writer:
+            assert [writer.is_full(most) for most in (2, 3)] == [True, False]
+
     def test_a_work_item_is_claimed_once(self, items: Workitems) -> None:
         _add(items, "1.1")
         with items.changing() as writer:

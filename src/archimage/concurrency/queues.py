@@ -58,6 +58,13 @@ QUEUES: Final = (
         grouping.MOST,
     ),
     Entry(
+        "work items",
+        "limit",
+        "work items that are kept, those that are over among them",
+        "Further ones are refused: 0x0213 over DIMSE, 507 over the web.",
+        setting="ups.max_items",
+    ),
+    Entry(
         "events of work items",
         "queue",
         "events that wait for one subscriber who opens a WebSocket",

@@ -20,7 +20,9 @@ class ProceduresPart(Part):
 
     def __init__(self, ground: Ground) -> None:
         settings, nodes = ground.config.ups, ground.services.nodes
-        steps = UpsService(WorkitemTable(ground.kept.index, ground.delivery_table), ground.deliveries)
+        steps = UpsService(
+            WorkitemTable(ground.kept.index, ground.delivery_table), ground.deliveries, settings.max_items
+        )
         ground.opened.callback(steps.close)
         ground.deliveries.register(ups_events.KIND, ups.delivery(ground.calls, nodes.get))
         subscriptions = SubscriptionService(

@@ -23,6 +23,8 @@ _ITEM: Final = ("uid", "state", "transaction_uid", "model", "version", "created_
 _KEPT: Final = (*_ITEM, "patient_id", "worklist_label")
 _SUBSCRIPTION: Final = ("ae_title", "reach", "door", "uid", "lock", "wanted", "until", "filter")
 _PAGE: Final = 200
+_BEYOND: Final = 1 << 62
+"""More than any number of a work item."""
 _SYNC_EVERY: Final = 32
 """Of so many flushes one moves the log into the database: that takes twice as long as the flush itself."""
 _STARTED: Final = ""
@@ -73,6 +75,15 @@ class WorkitemTable:
             yield found
             last = found[-1].number
 
+    def newest(self, *, states: Sequence[StepState] = (), before: int | None = None) -> Iterator[Sequence[Workitem]]:
+        """Yield work items with the newest first, those of these states, if any, and of numbers below one."""
+        wanted = {"any_state": int(not states), "states": self._database.dialect.pack([one.value for one in states])}
+        last = _BEYOND if before is None else before
+        while rows := self._statements.newest.rows(before=last, **wanted):
+            found = [_item(row) for row in rows]
+            yield found
+            last = found[-1].number
+
     def counts(self) -> Sequence[tuple[StepState, int]]:
         """Count them by state."""
         return [(StepState(state), int(count)) for state, count in self._statements.counts.rows()]
@@ -113,14 +124,20 @@ class _Statements:
         item, among = workitem.c, database.dialect.among
         rows = select(*(item[name] for name in _ITEM), item.pk)
         this = item.uid == bindparam("this")
+        of_state = or_(bindparam("any_state") == 1, among(item.state, "states"))
         fits = (
-            or_(bindparam("any_state") == 1, among(item.state, "states")),
+            of_state,
             or_(bindparam("any_uid") == 1, among(item.uid, "uids")),
             or_(bindparam("patient") == "", item.patient_id == bindparam("patient")),
             or_(bindparam("label") == "", item.worklist_label == bindparam("label")),
         )
         self.one = Compiled(rows.where(this), database)
         self.page = Compiled(rows.where(item.pk > bindparam("after"), *fits).order_by(item.pk).limit(_PAGE), database)
+        older = rows.where(item.pk < bindparam("before"), of_state).order_by(item.pk.desc())
+        self.newest = Compiled(older.limit(_PAGE), database)
+        first, last = (select(edge(item.pk)).scalar_subquery() for edge in (func.min, func.max))
+        self.span = Compiled(select(func.coalesce(last - first + 1, 0)), database)
+        self.count = Compiled(select(func.count()).select_from(workitem), database)
         self.counts = Compiled(select(item.state, func.count()).group_by(item.state), database)
         self.last = Compiled(select(func.max(item.pk)), database)
         self.add = Compiled(insert(workitem).values({name: bindparam(name) for name in _KEPT}), database)
@@ -201,6 +218,11 @@ class WorkitemCursor:
             return None
         self._statements.add.run(self._cursor, **_row(item))
         return replace(item, number=self.last_number())
+
+    def is_full(self, most: int) -> bool:
+        """Tell whether so many work items are kept, or more; they are counted only where their numbers reach so far."""
+        made = self._statements
+        return all(int(one.rows_of(self._cursor)[0][0]) >= most for one in (made.span, made.count))
 
     def claim(self, uid: str, transaction_uid: str) -> bool:
         """Give a scheduled work item to who has this Transaction UID; False where it is not scheduled any more."""

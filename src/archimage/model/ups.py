@@ -3,7 +3,7 @@
 Ref: PS3.4 Annex CC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -40,6 +40,33 @@ class Workitem:
     created_at: float
     ended_at: float | None = None
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkitemSummary:
+    """What a list tells of a work item; start, a date and time, and progress, in percent, stand as they were told."""
+
+    number: int
+    uid: str
+    state: StepState
+    label: str
+    worklist: str
+    priority: str
+    start: str
+    patient_name: str
+    patient_id: str
+    study_instance_uid: str
+    progress: str
+    progress_description: str
+    performers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkitemPage:
+    """Work items, and the number before which older ones may be found, None where there are none."""
+
+    items: Sequence[WorkitemSummary]
+    next: int | None
 
 
 class Door(StrEnum):

@@ -66,12 +66,15 @@ class Made:
 class UpsService:
     """Does it; safe to call from any thread. `close` it."""
 
-    def __init__(self, table: Workitems, deliveries: DeliveryService, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, table: Workitems, deliveries: DeliveryService, max_items: int, now: Callable[[], float] = time.time
+    ) -> None:
         self.table = table
         self.now = now
         self.listening = Listening()
         """Who waits for events in this process."""
         self._deliveries = deliveries
+        self._max_items = max_items
         self._group: GroupCommit[WorkitemWriter] = GroupCommit(table.changing, table.sync)
 
     def change(self, work: Callable[[WorkitemWriter, Told], Result]) -> Result:
@@ -119,7 +122,7 @@ class UpsService:
         """Make a work item, under a UID of ours where none is given.
 
         Raises:
-            RefusedOperationError: it is not as it must be, or its UID is taken.
+            RefusedOperationError: it is not as it must be, its UID is taken, or no more are kept.
         """
         uid = uid or new_uid()
         if not is_uid(uid) or uid in _GLOBAL:
@@ -129,6 +132,8 @@ class UpsService:
         new = Workitem(uid, StepState.SCHEDULED, "", kept, 1, self.now())
 
         def work(writer: WorkitemWriter, told: Told) -> Made:
+            if writer.is_full(self._max_items):
+                raise self._no_room()
             item = writer.add(new)
             if item is None:
                 raise refused(Status.DUPLICATE_SOP_INSTANCE, "a work item of this UID is kept already")
@@ -139,6 +144,11 @@ class UpsService:
             return Made(uid, MODIFIED if modified else Status.SUCCESS)
 
         return self.change(work)
+
+    def _no_room(self) -> RefusedOperationError:
+        message = f"{self._max_items:,} work items are kept, and no more are taken"
+        step = "End what is over: it is deleted in time; or raise ups.max_items."
+        return RefusedOperationError(message, status=Status.RESOURCE_LIMITATION, next_step=step)
 
     def update(self, uid: str, changes: Model, transaction_uid: str) -> None:
         """Change attributes of a work item.

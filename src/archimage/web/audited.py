@@ -36,7 +36,7 @@ _ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archi
 """What is read, and told by whoever gives it."""
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
-_WORKLIST: Final = (f"{ROOT}/worklist", f"{ROOT}/worklist/{{key}}")
+_WORKLIST: Final = (f"{ROOT}/worklist", f"{ROOT}/worklist/{{key}}", f"{ROOT}/workitems")
 _PERFORMED: Final = (f"{ROOT}/performed-steps", f"{ROOT}/performed-steps/{{step_uid}}", f"{ROOT}/deliveries/{{number}}")
 _MESSAGES: Final = tuple(
     f"{ROOT}/{path}" for path in ("messages/{number}", "reports", "reports/{number}", "patient-links")

@@ -32,6 +32,7 @@ _NOTHING: Final = Grant(within=((),))
 _QUERY: Final = Operation.QUERY
 _ADMINISTER: Final = Operation.ADMINISTER
 _WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
+    ("GET", "/workitems"): Operation.WORKLIST,
     ("GET", "/performed-steps"): Operation.WORKLIST,
     ("POST", "/performed-steps"): Operation.WORKLIST,
     ("GET", "/performed-steps/counts"): Operation.WORKLIST,
@@ -159,6 +160,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/activity": "known",
     "/changes": Operation.MODIFY,
     "/performed-steps": Operation.WORKLIST,
+    "/workitems": Operation.WORKLIST,
     "/deliveries": _ADMINISTER,
     "/commitments": _ADMINISTER,
     "/objects": _QUERY,

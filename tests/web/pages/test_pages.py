@@ -49,6 +49,7 @@ PAGES = (
     "/department",
     "/messages",
     "/worklist",
+    "/workitems",
     "/performed-steps",
     "/deliveries",
     "/print",

@@ -25,6 +25,7 @@ from archimage.web.api import (
     system,
     tasks,
     upload,
+    workitems,
     worklist,
 )
 from archimage.web.management import ROOT, ApiServices
@@ -48,6 +49,7 @@ def routers() -> tuple[APIRouter, ...]:
         deliveries.router(),
         nodes.router(),
         worklist.router(),
+        workitems.router(),
         associations.router(),
         system.router(),
         tasks.router(),

@@ -22,6 +22,9 @@ DEPARTMENT: Final[tuple[Place, ...]] = (
     Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
     Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
     Place("Prints", "/print", "Films that modalities printed here, as PDF, to be printed again."),
+    Place(
+        "Work items", "/workitems", "What is to be done once by whoever claims it first: reading, processing, planning."
+    ),
     Place("Worklist", "/worklist", "Who is to be examined, when and where; modalities ask for it."),
 )
 """Pages of the department's services; each of them leads to the others."""

@@ -1,4 +1,4 @@
-// Talks to the management API, and tells people what came of it.
+// Talks to the management API, and to DICOMweb where that is the root, and tells people what came of it.
 
 /** What the server refused, in its words. */
 export class Refused extends Error {
@@ -9,7 +9,7 @@ export class Refused extends Error {
 }
 
 /** Ask; returns what the server says, null where it says nothing. Throws Refused. */
-export async function ask(path, { method = "GET", body, signal } = {}) {
+export async function ask(path, { method = "GET", body, signal, root = "/api/v1" } = {}) {
   const options = { method, signal, headers: {} };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
@@ -17,7 +17,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
   }
   let answer;
   try {
-    answer = await fetch(`/api/v1${path}`, options);
+    answer = await fetch(`${root}${path}`, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused({ error: "The server does not answer", next: "See whether it runs, and try again" }, 0);
