@@ -100,7 +100,7 @@ class DeliveriesContract:
         deliveries.give_up(first, 3, "no")
         assert deliveries.retry(first, 9)
         (again,) = deliveries.take(KINDS, 9, 20, 10)
-        assert (again.about, again.attempts, again.due_at) == ("a", 0, 9)
+        assert (again.about, again.attempts, again.due_at, again.created_at) == ("a", 0, 9, 9)
         assert not deliveries.retry(first + 1, 1)
 
     def test_kinds_that_nobody_asks_for_wait(self, deliveries: Deliveries) -> None:

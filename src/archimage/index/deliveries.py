@@ -55,7 +55,7 @@ class DeliveryTable:
         free = of_it & (delivery.c.taken_until <= bindparam("due_at"))
         self._hasten = Compiled(update(delivery).where(free).values(_named("due_at")), database)
         failed = delivery.c.state == DeliveryState.FAILED.value
-        self._retry = Compiled(_THIS.where(failed).values({**_named("due_at"), **again}), database)
+        self._retry = Compiled(_THIS.where(failed).values({**_named("due_at", "created_at"), **again}), database)
         wanted = (
             _unless_given(delivery.c.kind, "kind"),
             _unless_given(delivery.c.state, "state"),
@@ -124,7 +124,7 @@ class DeliveryTable:
 
     def retry(self, delivery_id: int, now: float) -> bool:
         """Have one that failed tried again, as if it were new; False where it is not there or did not fail."""
-        return self._retry.change(this=delivery_id, due_at=now) == 1
+        return self._retry.change(this=delivery_id, due_at=now, created_at=now) == 1
 
     def find(
         self, *, kind: str = "", state: DeliveryState | None = None, before: int | None = None, limit: int
