@@ -66,3 +66,16 @@ async def test_a_peer_that_asks_nothing_is_not_waited_for_longer_than_agreed() -
         association = await associate(node)
         with pytest.raises(TimerExpiredError):
             await association.requested(0.1)
+
+
+async def _failing_late(_request: Request) -> AsyncGenerator[Response, None]:
+    yield Response(Status.SUCCESS)
+    raise RefusedOperationError("too late")
+
+
+async def test_what_fails_after_the_answer_answers_nothing_more() -> None:
+    async with serving(MPPS, N_SET_RQ=_failing_late) as node, await associate(node, MPPS) as association:
+        for _ in range(2):
+            response = await association.request(MPPS, lambda number: n_set_rq(number, MPPS, "1.2.3"), b"")
+            assert response.command.status == Status.SUCCESS
+        assert await association.echo() == 0

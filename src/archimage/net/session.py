@@ -381,22 +381,26 @@ class Session:
         return next((one.information for one in agreed if one.sop_class_uid == wanted), b"")
 
     async def _serve(self, responses: AsyncGenerator[Response, None], event: CommandReceived, reply: Reply) -> None:
-        """Send responses as they come."""
+        """Send responses as they come; what goes wrong after the final one is only told in the log."""
+        answered = False
         try:
             async with aclosing(responses):
                 async for response in responses:
                     began = time.monotonic()
                     reply(response)
+                    answered = not is_pending(response.status)
                     await self.connection.drain()
                     self.watch.send_s += time.monotonic() - began
         except ArchimageError as error:
             _dimse.warning(
                 "request refused", peer=self.peer, command=command_name(event.command.field), reason=str(error)
             )
-            reply(refusal(error, event.command.field))
+            if not answered:
+                reply(refusal(error, event.command.field))
         except Exception:
             _error.exception("request failed", peer=self.peer, command=command_name(event.command.field))
-            reply(Response(Status.PROCESSING_FAILURE))
+            if not answered:
+                reply(Response(Status.PROCESSING_FAILURE))
 
     async def _end(self) -> None:
         self._storing = 0
