@@ -44,7 +44,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
     node = peer.node(called, host, port, tls=tls, login=Login(user, passcode_file, jwt_file))
     sop_class, level, shown = _asked(model, level)
-    keys = key or []
+    keys = [*(_TEMPLATE if model.lower() == _RELEVANT else ()), *(key or ())]
     identifier(level, keys, shown, EXPLICIT_VR_LITTLE_ENDIAN)  # tells a wrong key before anybody is called
 
     async def ask() -> list[dict[str, object]]:
@@ -67,13 +67,21 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 def _asked(model: str, level: str) -> tuple[str, str, Sequence[str]]:
     """Return the SOP class to ask, the level, empty where a model has none, and what is shown."""
     from archimage.protocol.roots import OBJECT_ROOTS
-    from archimage.protocol.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+    from archimage.protocol.uids import PATIENT_ROOT_FIND, RELEVANT_PATIENT_GENERAL_FIND, STUDY_ROOT_FIND
 
     root = next((root for root in OBJECT_ROOTS if root.name == model.lower()), None)
     if root is not None:
         return root.find, "", ("SOPClassUID", "SOPInstanceUID")
+    if model.lower() == _RELEVANT:
+        return RELEVANT_PATIENT_GENERAL_FIND, "", _SHOWN
     level = check_level(level)
     return PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND, level, shown_at(level)
 
 
 _HIDDEN = frozenset({"QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", "InstanceAvailability"})
+_RELEVANT = "relevant-patient"
+_TEMPLATE = (
+    "ContentTemplateSequence[0].MappingResource=DCMR",
+    "ContentTemplateSequence[0].TemplateIdentifier=9007",
+)
+_SHOWN = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
