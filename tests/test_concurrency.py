@@ -111,6 +111,7 @@ _NOT_TOLD: Final = {
     "services/leaving.py": _COMMAND,
     "services/patients.py": _TOLD,
     "services/reports.py": _TOLD,
+    "services/mpps.py": _TOLD,
     "services/nodes.py": _FIELD,
     "services/oidc.py": "further roles count for nothing",
     "services/printattributes.py": _FIELD,

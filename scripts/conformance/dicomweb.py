@@ -28,6 +28,7 @@ _ELSEWHERE = (
     errors.NotAuthorisedError,
     errors.CancelledError,
     errors.DeliveryRefusedError,
+    errors.Hl7Error,
     errors.RefusedOperationError,
 )
 """Errors that no web request meets."""

@@ -28,6 +28,7 @@
     |    |- DuplicateInstanceError    another object is already kept under this UID
     |    |- ConflictError             what is asked for does not go with what is there
     |    |- RefusedOperationError     a normalized service refuses; the status stands in it (PS3.7 Annex C)
+    |    |- Hl7Error                  a message that is not applied; what its sender is told stands in it
     |    |- DeliveryRefusedError      a receiver does not take what it is told, and never would
     |    |- UnknownDestinationError   C-MOVE to an AE title that is not known here
     |    |- NotAuthorisedError
@@ -207,6 +208,16 @@ class RefusedOperationError(ServiceError):
         self.status = status
         self.error_id = error_id
         self.offending = offending
+
+
+class Hl7Error(ServiceError):
+    """An HL7 message is not applied: fault (HL7 table 0357), location and ack, AE or AR, are what its sender hears."""
+
+    def __init__(self, message: str, fault: str = "207", location: str = "", ack: str = "AE") -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.location = location
+        self.ack = ack
 
 
 class DeliveryRefusedError(ServiceError):

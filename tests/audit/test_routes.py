@@ -28,11 +28,11 @@ _TOLD_BY_ITSELF = {
     *(
         "/api/v1/labels",
         "/api/v1/messages",
+        "/api/v1/print/jobs",
         "/api/v1/changes",
         "/api/v1/changes/{number}",
         "/api/v1/commitments",
         "/api/v1/objects",
-        "/api/v1/objects/{sop_uid}",
         "/api/v1/commitments/{number}",
         "/api/v1/performed-steps/counts",
         "/api/v1/deliveries",

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from archimage.errors import Hl7Error
 from archimage.hl7 import orders, patients, results
 from archimage.hl7.orders import Task
-from archimage.hl7.parsing import Hl7Error, Message, parse
+from archimage.hl7.parsing import Message, parse
 from archimage.model.messages import Fault, PatientIdentifier
 from archimage.services.datasets import Model, items, text
 from tests.hl7.sending import message, order, pid, result

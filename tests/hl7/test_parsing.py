@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archimage.errors import Hl7Error
 from archimage.hl7.charsets import CODECS
-from archimage.hl7.parsing import Hl7Error, Message, parse, read_header
+from archimage.hl7.parsing import Message, parse, read_header
 from archimage.model.messages import Ack, Fault
 from tests.hl7.sending import header, message, pid
 

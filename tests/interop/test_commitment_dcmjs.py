@@ -43,7 +43,6 @@ def _dcmjs(server: Server, port: int, mode: str, **more: Any) -> Iterator["subpr
         missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
     asked = {"mode": mode, "port": server.port, "listen": port, "calling": "DCMJS", "called": "PACS_SCP", **more}
     command = [node, str(_SCRIPT)]
-    command: list[str | Path] = [node, _SCRIPT]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
         try:
             assert process.stdin is not None

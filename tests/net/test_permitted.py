@@ -20,7 +20,12 @@ from archimage.net.scp import verification
 from archimage.protocol.command import Command, CommandField
 from archimage.protocol.negotiation import NegotiatedContext
 from archimage.protocol.status import Status
-from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, STORAGE_SOP_CLASSES, VERIFICATION
+from archimage.protocol.uids import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    NON_PATIENT_STORAGE_SOP_CLASSES,
+    STORAGE_SOP_CLASSES,
+    VERIFICATION,
+)
 from archimage.server import registry
 from archimage.services.rates import Rates
 from archimage.threads import ContextThreads, WorkerThreads
@@ -84,7 +89,8 @@ async def _answers(handler_of: Registry, key: tuple[str, int], caller: Caller = 
 
 def test_every_sop_class_and_every_command_that_is_served_needs_permission(services: Registry) -> None:
     asked = {uid for uid, _ in services.handlers}
-    stored = set(STORAGE_SOP_CLASSES) if CommandField.C_STORE_RQ in services.stream_handlers else set()
+    classes = {*STORAGE_SOP_CLASSES, *NON_PATIENT_STORAGE_SOP_CLASSES}
+    stored = classes if CommandField.C_STORE_RQ in services.stream_handlers else set()
     assert set(services.contexts) == asked | stored
     of_objects = {field for uid, field in services.handlers if uid not in DEPARTMENT}
     assert of_objects | set(services.stream_handlers) == set(OPERATIONS)

@@ -17,6 +17,7 @@ NEVER_ANSWERED = {
     errors.InvalidPathError,  # a path expression comes from a caller of the library
     errors.InvalidFileError,  # files come by import, not from a peer
     errors.ConflictError,  # nodes are kept over HTTP
+    errors.Hl7Error,  # of messages, which are acknowledged
     errors.DeliveryRefusedError,  # of a thread that delivers
     errors.RefusedOperationError,  # brings its status itself
     errors.NotAuthenticatedError,  # refuses the association

@@ -34,6 +34,7 @@ STATUSES = {
     errors.ConflictError: 409,
     errors.RefusedOperationError: 409,
     errors.DeliveryRefusedError: 400,
+    errors.Hl7Error: 400,
     errors.RefusedOperationError: 409,
     errors.DeliveryRefusedError: 400,
     errors.UnknownDestinationError: 404,

@@ -62,7 +62,8 @@ class _Encoded:
 
     def add(self, *parts: bytes | BulkValue) -> None:
         self.parts += parts
-        self.size_bytes += sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)
+        for part in parts:
+            self.size_bytes += len(part) if isinstance(part, bytes) else part.size_bytes
 
     def extend(self, other: "_Encoded") -> None:
         self.parts += other.parts
@@ -128,15 +129,26 @@ class _ModelEncoder:
             self._encapsulated_pixels(encoded, tag, attribute)
             return
         vr = attribute["vr"]
+        if vr != "SQ" and "Value" in attribute:
+            encoded.add(self._plain(tag, vr, _encoded_values(tag, vr, attribute["Value"])))
+            return
         value = self._value(tag, attribute)
         odd = value.size_bytes % 2
-        size = value.size_bytes + odd
-        if size > (_LONGEST if vr in LONG_VRS or not self._layout.explicit else _LONGEST_SHORT):
-            raise InvalidRequestError(f"{_named(tag)} has {size} bytes, too many for {vr}")
-        encoded.add(element_head(self._layout, tag, vr, size))
+        encoded.add(self._head(tag, vr, value.size_bytes + odd))
         encoded.extend(value)
         if odd:
             encoded.add(b"\0" if vr in _NUL_PADDED else b" ")
+
+    def _plain(self, tag: int, vr: str, value: bytes) -> bytes:
+        """Return an element of a value that is there: most are, and small ones cost what is made for each."""
+        if len(value) % 2:
+            value += b"\0" if vr in _NUL_PADDED else b" "
+        return self._head(tag, vr, len(value)) + value
+
+    def _head(self, tag: int, vr: str, size: int) -> bytes:
+        if size > (_LONGEST if vr in LONG_VRS or not self._layout.explicit else _LONGEST_SHORT):
+            raise InvalidRequestError(f"{_named(tag)} has {size} bytes, too many for {vr}")
+        return element_head(self._layout, tag, vr, size)
 
     def _value(self, tag: int, attribute: Attribute) -> _Encoded:
         value, vr = _Encoded(), attribute["vr"]
@@ -149,8 +161,6 @@ class _ModelEncoder:
                 content = self._dataset(item, nested=True)
                 value.add(item_head(content.size_bytes))
                 value.extend(content)
-        elif "Value" in attribute:
-            value.add(_encoded_values(tag, vr, attribute["Value"]))
         elif len(attribute) > 1:
             raise InvalidRequestError(f"{_named(tag)} is a sequence, which is given by its items")
         return value

@@ -8,6 +8,7 @@ On request all text becomes UTF-8; what lies in UN stays as it is, for nobody ca
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from archimage.dicom.implied import choose_vr, implied_vr
@@ -125,6 +126,7 @@ def plain_syntax(transfer_syntax_uid: str) -> str:
     return _EXPLICIT_LITTLE if transfer_syntax_uid in DEFLATED_SYNTAXES else transfer_syntax_uid
 
 
+@lru_cache(maxsize=8_192)
 def element_head(layout: Layout, tag: int, vr: str, length: int) -> bytes:
     """Return what stands before an element's value."""
     if not layout.explicit:

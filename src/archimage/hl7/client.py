@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from archimage.errors import ConnectionFailedError, DeliveryRefusedError, PeerFailedError, TimerExpiredError
+from archimage.errors import ConnectionFailedError, DeliveryRefusedError, Hl7Error, PeerFailedError, TimerExpiredError
 from archimage.hl7.acks import ACCEPTED, read_answer
 from archimage.hl7.framing import END, START, Frame, Misframed, Reader, TooLong
-from archimage.hl7.parsing import Hl7Error, parse, read_header
+from archimage.hl7.parsing import parse, read_header
 
 MAX_ANSWER: Final = 1 << 20
 _REJECTED: Final = frozenset({"AR", "CR"})

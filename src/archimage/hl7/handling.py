@@ -8,6 +8,7 @@ from typing import Final
 from archimage.errors import (
     ArchimageError,
     ConflictError,
+    Hl7Error,
     NotAuthorisedError,
     NotFoundError,
     OutOfResourcesError,
@@ -16,7 +17,7 @@ from archimage.errors import (
 )
 from archimage.hl7 import orders, patients, results
 from archimage.hl7.orders import Order, Task
-from archimage.hl7.parsing import Hl7Error, Message, parse
+from archimage.hl7.parsing import Message, parse
 from archimage.hl7.scheduling import Scheduling
 from archimage.model.access import Operation, Principal
 from archimage.model.callers import Caller, DoneFor
@@ -91,7 +92,7 @@ class Handler:
                 parsed = parse(message.raw, self._rules.character_set)
                 outcome = self._done(message, parsed)
             except Hl7Error as error:
-                return Outcome(MessageState.FAILED, error.ack, str(error), error.fault, error.location)
+                return Outcome(MessageState.FAILED, Ack(error.ack), str(error), Fault(error.fault), error.location)
             except StorageError:
                 raise
             except ArchimageError as error:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from archimage.errors import Hl7Error
 from archimage.hl7 import patients
-from archimage.hl7.parsing import DELETED, Hl7Error, Message, Segment, empty
+from archimage.hl7.parsing import DELETED, Message, Segment, empty
 from archimage.model.messages import Fault
 from archimage.services.datasets import Model, attribute, made
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from archimage.errors import ArchimageError
+from archimage.errors import Hl7Error
 from archimage.hl7 import charsets
 from archimage.model.messages import Ack, Fault
 
@@ -20,16 +20,6 @@ _HEADS: Final = (b"FHS", b"BHS")
 _ESCAPED: Final = re.compile(r"\\([^\\\r]{0,64})\\")
 _BREAK: Final = re.compile(r"\.br|\.sp\+?[0-9]*")
 _ENCODED: Final = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
-
-
-class Hl7Error(ArchimageError):
-    """A message that is not applied, and what its sender is told."""
-
-    def __init__(self, message: str, fault: Fault, location: str = "", ack: Ack = Ack.ERROR) -> None:
-        super().__init__(message)
-        self.fault = fault
-        self.location = location
-        self.ack = ack
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ Ref: HL7 v2.5.1 §3.4.2 (PID), §3.4.11 (MRG), §2.A.14 (CX), §2.A.89 (XPN); IH
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from archimage.hl7.parsing import DELETED, Hl7Error, Segment
+from archimage.errors import Hl7Error
+from archimage.hl7.parsing import DELETED, Segment
 from archimage.model.messages import Fault, PatientIdentifier
 
 SEX: Final = {"M": "M", "F": "F", "O": "O", "A": "O", "N": "O", "U": "", "": ""}

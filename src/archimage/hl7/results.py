@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from archimage.errors import Hl7Error
 from archimage.hl7 import patients
-from archimage.hl7.parsing import DELETED, Hl7Error, Message, Segment
+from archimage.hl7.parsing import DELETED, Message, Segment
 from archimage.model.messages import Fault, Report
 from archimage.services.reports import STATUSES
 

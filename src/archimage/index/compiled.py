@@ -1,6 +1,6 @@
 """Statements compiled once, with the constants that stand in them; run as often as needed, with the rest as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Update
@@ -32,6 +32,11 @@ class Compiled:
         """Change rows within a transaction; return how many."""
         cursor.execute(self._text, self._with(values))
         return cursor.rowcount
+
+    def run_all(self, cursor: Cursor, rows: Sequence[Mapping[str, object]]) -> None:
+        """Change rows within a transaction, once for each of these values; nothing without any."""
+        if rows:
+            cursor.executemany(self._text, [self._with(values) for values in rows])
 
     def change(self, **values: object) -> int:
         """Change rows durably; return how many."""

@@ -58,7 +58,7 @@ class WorklistTable:
         changed = {name: value for name, value in values.items() if name not in {"key", "created_at"}}
         key_values = _named(column.name for column in worklist_key.columns)
         self._there = Compiled(select(worklist.c.pk).where(keyed), database)
-        self._insert = Compiled(insert(worklist).values(values), database)
+        self._insert = Compiled(insert(worklist).values(values).returning(worklist.c.pk), database)
         self._update = Compiled(update(worklist).where(this).values(changed), database)
         self._forget_keys = Compiled(delete(worklist_key).where(worklist_key.c.item == bindparam("this")), database)
         self._add_key = Compiled(insert(worklist_key).values(key_values), database)
@@ -87,10 +87,11 @@ class WorklistTable:
             self._update.run(cursor, this=there[0][0], **values)
             self._forget_keys.run(cursor, this=there[0][0])
         else:
-            self._insert.run(cursor, **values)
-            there = self._there.rows_of(cursor, sought=row.item.key)
-        for kind, key in sorted(set(_keys(row.columns))):
-            self._add_key.run(cursor, kind=kind, key=key, item=there[0][0])
+            there = self._insert.rows_of(cursor, **values)
+        item = there[0][0]
+        self._add_key.run_all(
+            cursor, [{"kind": kind, "key": key, "item": item} for kind, key in set(_keys(row.columns))]
+        )
 
     def get(self, key: str) -> WorklistItem | None:
         """Return one, or None."""

@@ -34,7 +34,7 @@ allow = ["echo", "query", "retrieve", "move-to", "worklist"]
 [[rule]]
 name = "Editors also bring in, label and correct"
 roles = ["editor"]
-allow = ["echo", "query", "retrieve", "move-to", "worklist", "store", "modify"]
+allow = ["echo", "query", "retrieve", "move-to", "worklist", "print", "store", "modify"]
 
 [[rule]]
 name = "Auditors read the audit trail"
@@ -44,7 +44,7 @@ allow = ["audit"]
 [[rule]]
 name = "Nodes that are entered here exchange images"
 nodes = true
-allow = ["echo", "store", "query", "retrieve", "move-to", "worklist"]
+allow = ["echo", "store", "query", "retrieve", "move-to", "worklist", "print"]
 """
 """The policy of an archive that has users and no policy of its own."""
 
