@@ -94,10 +94,20 @@ def test_pynetdicom_is_told_why_there_is_no_answer(server: Server) -> None:
     assert [status for status, _ in _ask(server, "")] == [0xA900]
 
 
+def test_our_command_prints_a_table_of_what_is_told(server: Server) -> None:
+    found = subprocess.run([*_command(server), "-k", "PatientID=P"], capture_output=True, check=True, timeout=60)
+    table = found.stdout.decode()
+    assert all(word in table for word in ("Demo^Änne", "Subject Age", "45 a", "Female", "175 cm", "70 kg")), table
+
+
+def _command(server: Server) -> Sequence[str]:
+    command = (sys.executable, "-m", "archimage", "find", "127.0.0.1", str(server.port))
+    return (*command, "--model", "relevant-patient")
+
+
 def test_our_command_asks_and_the_audit_trail_hears_of_it(server: Server) -> None:
-    command = [sys.executable, "-m", "archimage", "find", "127.0.0.1", str(server.port), "--model", "relevant-patient"]
     keys = ["-k", "PatientID=Q", "-k", "IssuerOfPatientID=B", "--json"]
-    found = subprocess.run([*command, *keys], capture_output=True, check=True, timeout=60)
+    found = subprocess.run([*_command(server), *keys], capture_output=True, check=True, timeout=60)
     (told,) = json.loads(found.stdout)
     assert (told["IssuerOfPatientID"], told["PatientSex"]) == ("B", "F")
     with closing(HTTPConnection("127.0.0.1", server.http_port, timeout=20)) as connection:

@@ -41,7 +41,9 @@ def queries(tmp_path: Path) -> Iterator[QueryService]:
             [
                 record("P", 1, 1, 1, **person, study_date="20240101", patient_age="054Y", patient_size="1.70"),
                 record("P", 2, 1, 1, **person, study_date="20240601", patient_size="1.745", patient_weight="80"),
-                record("P", 3, 1, 1, **person, study_date="20240901", patient_weight="82.5", patient_size="tall"),
+                record(
+                    "P", 3, 1, 1, **person, study_date="20240901", patient_weight="82.50000000001", patient_size="tall"
+                ),
                 record("Q", 4, 1, 1, issuer_of_patient_id="A", study_date="20240101", patient_sex="O"),
                 record("Q", 5, 1, 1, issuer_of_patient_id="B", study_date="20240101", modality="MR"),
             ]

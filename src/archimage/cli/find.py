@@ -1,6 +1,7 @@
 """`archimage find`: ask a peer what it keeps (C-FIND)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from archimage.cli.keys import check_level, check_model, identifier, plain, shown_at
 from archimage.cli.options import (
@@ -40,7 +41,7 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     """Ask a peer what it keeps (C-FIND)."""
     from archimage.cli import peer
     from archimage.net.proposals import for_services
-    from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
+    from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, RELEVANT_PATIENT_GENERAL_FIND
 
     node = peer.node(called, host, port, tls=tls, login=Login(user, passcode_file, jwt_file))
     sop_class, level, shown = _asked(model, level)
@@ -58,6 +59,8 @@ def find(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
         print_json(matches)
         return
     say(f"{len(matches)} matches{f' at level {level}' if level else ''} in {node}")
+    if sop_class == RELEVANT_PATIENT_GENERAL_FIND:
+        matches = [{name: match.get(name, "") for name in shown} | dict(_items(match)) for match in matches]
     if matches:
         names = dict.fromkeys((*shown, *(name for match in matches for name in match)))
         columns = [name for name in names if name not in _HIDDEN]
@@ -76,6 +79,20 @@ def _asked(model: str, level: str) -> tuple[str, str, Sequence[str]]:
         return RELEVANT_PATIENT_GENERAL_FIND, "", _SHOWN
     level = check_level(level)
     return PATIENT_ROOT_FIND if check_model(model) == "patient" else STUDY_ROOT_FIND, level, shown_at(level)
+
+
+def _items(document: Any) -> Iterator[tuple[str, object]]:
+    """Yield what a structured document tells, by what it is: numbers with their units, codes and text."""
+    for item in document.get("ContentSequence", ()):
+        concept: dict[str, str] = next(iter(item.get("ConceptNameCodeSequence", ())), {})
+        for measured in item.get("MeasuredValueSequence", ()):
+            unit: dict[str, str] = next(iter(measured.get("MeasurementUnitsCodeSequence", ())), {})
+            yield concept.get("CodeMeaning", ""), f"{measured.get('NumericValue', '')} {unit.get('CodeValue', '')}"
+        for code in item.get("ConceptCodeSequence", ()):
+            yield concept.get("CodeMeaning", ""), code.get("CodeMeaning", "")
+        if "TextValue" in item:
+            yield concept.get("CodeMeaning", ""), item["TextValue"]
+        yield from _items(item)
 
 
 _HIDDEN = frozenset({"QueryRetrieveLevel", "SpecificCharacterSet", "RetrieveAETitle", "InstanceAvailability"})

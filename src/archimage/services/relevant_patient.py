@@ -163,7 +163,9 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _number(concept: _Code, value: Decimal | int, unit: _Code, study: Row) -> Model:
-    measured = made(attribute(_NUMERIC, float(value)), attribute(_UNIT, _code(unit)))
+    rounded = round(float(value), 3)
+    number = int(rounded) if rounded.is_integer() else rounded
+    measured = made(attribute(_NUMERIC, number), attribute(_UNIT, _code(unit)))
     day = study.get("study_date", "")
     observed = made(attribute(_OBSERVED, day)) if day else {}
     return _item("NUM", concept, attribute(_MEASURED, measured)) | observed
