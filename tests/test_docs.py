@@ -30,6 +30,7 @@ WORKLIST: Final = ROOT / "docs" / "worklist.md"
 HL7: Final = ROOT / "docs" / "hl7.md"
 COMMITMENT: Final = ROOT / "docs" / "commitment.md"
 OBJECTS: Final = ROOT / "docs" / "objects-without-patient.md"
+RELEVANT: Final = ROOT / "docs" / "relevant-patient.md"
 PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
@@ -138,7 +139,7 @@ def reader(demo: Path, tmp_path: Path) -> Iterator[Reader]:
 
 @pytest.mark.parametrize(
     "page",
-    [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, UPS, PRINTING, FHIR],
+    [DICOMWEB, ORTHANC, CHANGES, WORKLIST, COMMITMENT, OBJECTS, RELEVANT, UPS, PRINTING, FHIR],
     ids=lambda page: page.name,
 )
 def test_every_example_gives_what_the_page_shows(reader: Reader, page: Path) -> None:

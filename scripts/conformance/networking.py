@@ -40,6 +40,7 @@ from archimage.protocol.uids import (
     PRESENTATION_LUT,
     PRINT_JOB,
     PRINTER,
+    RELEVANT_PATIENT_GENERAL_FIND,
     STORAGE_COMMITMENT_PUSH,
     STORAGE_SOP_CLASSES,
     STUDY_ROOT_FIND,
@@ -76,6 +77,7 @@ _NAMES: Mapping[str, str] = {
     UPS_PULL: "Unified Procedure Step - Pull",
     UPS_QUERY: "Unified Procedure Step - Query",
     MODALITY_WORKLIST_FIND: "Modality Worklist Information Model - FIND",
+    RELEVANT_PATIENT_GENERAL_FIND: "General Relevant Patient Information Query",
     BASIC_GRAYSCALE_PRINT_MANAGEMENT_META: "Basic Grayscale Print Management Meta",
     BASIC_COLOR_PRINT_MANAGEMENT_META: "Basic Color Print Management Meta",
     BASIC_ANNOTATION_BOX: "Basic Annotation Box",
@@ -142,6 +144,8 @@ _QUERY: _Causes = (
     (errors.InvalidQueryError, "The level is missing or not of the model, or a value does not fit its VR."),
     (errors.InvalidDatasetError, "The identifier cannot be read."),
     (errors.ExcessiveDatasetError, "The identifier is beyond a limit (Annex C)."),
+    (Status.SEVERAL_PATIENTS, "Relevant Patient Information: several patients have the Patient ID."),
+    (Status.TEMPLATE_NOT_SUPPORTED, "Relevant Patient Information: the template is not TID 9007."),
     (errors.OutOfResourcesError, "There are more matches than `query.max_results`; those have been returned."),
     (errors.IndexUnavailableError, "The index does not answer."),
 )
@@ -330,7 +334,11 @@ _BEHAVIOUR: Mapping[str, str] = {
         Of the modality worklist entries are kept whole, and each public attribute, at whatever depth, is matched and
         returned (PS3.4 Table K.6-1); keys of a sequence are met by one and the same item. Steps that are completed,
         discontinued or past (`worklist.expire_days`) are not told. With `worklist.own_station` a query that names no
-        station is for the calling AE title.""",
+        station is for the calling AE title.
+
+        General Relevant Patient Information Query answers by TID 9007 alone: a patient is
+        matched by Patient ID and Issuer of Patient ID, by single values. Text of responses is in UTF-8 where it is no
+        ASCII, whatever the character set of the query.""",
     "C-MOVE": """The unique key of the level, one UID or a list, says what is sent. Objects go only to nodes that
         stand in the settings (`nodes`) or were entered under `/api/v1/nodes`, over
         associations that the archive opens. An object goes out as it is stored; where the

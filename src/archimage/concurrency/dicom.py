@@ -18,6 +18,7 @@ from archimage.services import (
     identifiers,
     matching,
     objects,
+    relevant_patient,
     worklist_entries,
     worklist_files,
 )
@@ -207,6 +208,13 @@ QUERIES: Final = (
         "matches that one query may return",
         "C-FIND sends so many, then 0xA700; DICOMweb answers so many, and a Warning says how many more there are.",
         setting="query.max_results",
+    ),
+    Entry(
+        "studies that tell of a patient",
+        "limit",
+        "studies of a patient that a Relevant Patient Information Query looks at",
+        "The newest are looked at.",
+        relevant_patient.MAX_STUDIES,
     ),
     Entry(
         "entries of the worklist",

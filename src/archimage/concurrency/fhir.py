@@ -37,6 +37,20 @@ FHIR: Final = (
     Entry("FHIR reports", "limit", "DiagnosticReport resources that are kept", _FULL, reports.MAX_KEPT, shared=True),
     Entry("studies of a report", "limit", "studies that one report is about", _WRONG, reports.MAX_STUDIES),
     Entry(
+        "studies of a patient's reports",
+        "limit",
+        "studies of a patient whose reports by HL7 a search by patient looks for",
+        "Reports of the newest studies are found.",
+        archive.MAX_STUDIES,
+    ),
+    Entry(
+        "patients of a search for reports",
+        "limit",
+        "patients whose reports by HL7 one search looks for",
+        "Reports by HL7 of the first patients are found.",
+        reports.MAX_PATIENTS,
+    ),
+    Entry(
         "subscriptions",
         "limit",
         "Subscription resources that are kept",

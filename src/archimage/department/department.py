@@ -11,6 +11,7 @@ from archimage.department.part import Ground, Kept, Part
 from archimage.department.performed import PerformedPart
 from archimage.department.printing import PrintPart
 from archimage.department.procedures import ProceduresPart
+from archimage.department.relevant_patient import RelevantPatientPart
 from archimage.department.worklist import WorklistPart
 from archimage.index.deliveries import DeliveryTable
 from archimage.model.events import InstanceStored
@@ -40,6 +41,7 @@ class Department:
             self.commitment = CommitmentPart(ground)
             self.printing = PrintPart(ground)
             self.procedures = ProceduresPart(ground)
+            self.relevant_patient = RelevantPatientPart(ground)
             self.fhir = FhirPart(ground, self.worklist.service, tls)
             self._held = opened.pop_all()
 
@@ -49,6 +51,7 @@ class Department:
         yield self.commitment
         yield self.printing
         yield self.procedures
+        yield self.relevant_patient
         yield self.fhir
 
     @property

@@ -1,6 +1,7 @@
 """DIMSE status codes: their category, their names, and what they mean in each service.
 
-Ref: PS3.7 Annex C; PS3.4 Tables B.2-1 (Storage), C.4-1 (FIND), C.4-2 (MOVE), C.4-3 (GET), F.7.2-1 (MPPS), J.3-1.
+Ref: PS3.7 Annex C; PS3.4 Tables B.2-1 (Storage), C.4-1 (FIND), C.4-2 (MOVE), C.4-3 (GET), F.7.2-1 (MPPS), J.3-1,
+Q.2-1.
 """
 
 from collections.abc import Mapping
@@ -70,6 +71,10 @@ class Status(IntEnum):
     SUBOPERATIONS_WITH_FAILURES = 0xB000
     INSTANCES_NOT_FOUND = 0xAA00
     NO_SUCH_FRAMES = 0xAA02
+
+    # Relevant Patient Information Query
+    SEVERAL_PATIENTS = 0xC100
+    TEMPLATE_NOT_SUPPORTED = 0xC200
 
 
 class Service(Enum):

@@ -166,12 +166,20 @@ def test_what_the_hospital_told_by_hl7_is_a_report_of_its_study(archive: FhirArc
     ):
         asked = Asked((("imaging-study", "1.5"), (name, value)))
         assert [one["id"] for one in reports.search(asked).resources] == expected
+    of_patient = (("patient", id_of_patient("Q", "")), ("subject", f"Patient/{id_of_patient('Q', '')}"))
+    for name, value in of_patient:
+        assert [one["id"] for one in reports.search(Asked(((name, value),))).resources] == [own, "hl7-2", "hl7-1"]
+    asked = Asked((*of_patient, ("status", "preliminary")))
+    assert [one["id"] for one in reports.search(asked).resources] == ["hl7-2"]
+    assert reports.search(Asked((*of_patient, ("patient", id_of_patient("P", ""))))).total == 0
+    assert reports.search(Asked((("patient", id_of_patient("R", "")),))).total == 0
     assert reports.get("hl7-5")[0]["status"] == "unknown"
     for gone in ("hl7-3", "hl7-4", "hl7-9", "hl7-x", "hl7-"):
         with pytest.raises(NotFoundError):
             reports.get(gone)
     with callers.under(Grant(within=((Scope(patients=frozenset({"P"})),),))):
         assert reports.search(Asked((("imaging-study", "1.5"),))).total == 0
+        assert reports.search(Asked(of_patient)).total == 0
         with pytest.raises(NotFoundError):
             reports.get("hl7-1")
 

@@ -19,6 +19,8 @@ from archimage.services.query import QueryService, Row
 
 MAX_INSTANCES: Final = 20_000
 """Instances that one page of studies tells of, unless a single study has more; the rest comes with the next page."""
+MAX_STUDIES: Final = 1_000
+"""Studies of a patient, the newest, whose reports are looked for."""
 
 PATIENT_PARAMETERS: Final = ("_id", *patients.PARAMETERS)
 STUDY_PARAMETERS: Final = (*studies.PARAMETERS, "patient", "subject", "patient.identifier")
@@ -83,6 +85,17 @@ class FhirArchive:
         """Count studies."""
         query = self._study_query(asked)
         return 0 if query is None else self._queries.count(query)
+
+    def studies_of(self, patient: str) -> Sequence[Resource]:
+        """Return the newest studies of a patient that may be seen, without their series; none where he is not kept."""
+        only = self._of_patient(patient)
+        if only is None:
+            return ()
+        newest = searching.order("-started", studies.ORDERS)
+        rows = self._rows(
+            Query(Level.STUDY, only, studies.REQUESTED, newest, min(MAX_STUDIES, self._queries.max_results))
+        )
+        return [studies.study(row, (), {}) for row in rows]
 
     def patient_of(self, study: Resource) -> Resource | None:
         """Return the patient of a study, None where he has no id."""

@@ -11,7 +11,13 @@ from uuid import uuid4
 
 import orjson
 
-from archimage.errors import InvalidQueryError, InvalidRequestError, NotFoundError, OutOfResourcesError
+from archimage.errors import (
+    InvalidQueryError,
+    InvalidRequestError,
+    NotAuthorisedError,
+    NotFoundError,
+    OutOfResourcesError,
+)
 from archimage.fhir_ports import FhirResources
 from archimage.model.fhir import KeptResource
 from archimage.services.fhir import searching, values
@@ -24,6 +30,8 @@ MAX_KEPT: Final = 100_000
 """Reports that are kept; more are refused."""
 MAX_STUDIES: Final = 50
 """Studies that one report is about."""
+MAX_PATIENTS: Final = 50
+"""Patients of one search, of whom the hospital's reports are looked for."""
 PARAMETERS: Final = ("_id", "imaging-study", "patient", "subject", "identifier", "status")
 STATUSES: Final = frozenset(
     {
@@ -33,6 +41,7 @@ STATUSES: Final = frozenset(
 )
 _STUDY: Final = "ImagingStudy/"
 _PATIENT: Final = "Patient/"
+_OF_PATIENT: Final = frozenset({"patient", "subject"})
 
 
 class FhirReports:
@@ -108,8 +117,16 @@ class FhirReports:
         patient = self._archive.identity(study["subject"].get("reference", "").removeprefix(_PATIENT))
         return () if patient is None else self._hospital.of_study(study, patient[0])
 
+    def _of_patient(self, patient: str) -> Sequence[Resource]:
+        """Return what the hospital has told of a patient's studies that may be seen."""
+        try:
+            identity = self._archive.identity(patient)
+        except NotAuthorisedError:
+            return ()
+        return () if identity is None else self._hospital.of_patient(self._archive.studies_of(patient), identity[0])
+
     def _told(self, asked: Asked) -> Sequence[Resource]:
-        """Return what the hospital has told of the studies that a search names, and meets the rest of it."""
+        """Return what the hospital has told of the studies, or else of the patient, that a search names."""
         pairs = [(name, set(searching.split(value))) for name, value in asked.pairs]
         uids = [uid for name, wanted in pairs if name == "imaging-study" for uid in wanted]
         found: list[Resource] = []
@@ -117,6 +134,10 @@ class FhirReports:
             with suppress(NotFoundError):
                 study = self._archive.study(uid.removeprefix(_STUDY).removeprefix(values.OID), whole=False)
                 found += self._of_study(study)
+        if not uids:
+            people = {one.removeprefix(_PATIENT) for name, wanted in pairs if name in _OF_PATIENT for one in wanted}
+            for one in sorted(people)[:MAX_PATIENTS]:
+                found += self._of_patient(one)
         return [one for one in found if all(_meets(one, name, wanted) for name, wanted in pairs)]
 
     def search(self, asked: Asked) -> Found:
@@ -164,7 +185,7 @@ def _meets(report: Resource, name: str, wanted: set[str]) -> bool:
     """Tell whether a report has one of the values that a parameter asks for."""
     if name == "imaging-study":
         return True
-    if name in {"patient", "subject"}:
+    if name in _OF_PATIENT:
         return report["subject"].get("reference") in {_PATIENT + one.removeprefix(_PATIENT) for one in wanted}
     codes = {searching.token(one)[1] for one in wanted}
     if name == "identifier":

@@ -43,9 +43,24 @@ class HospitalReports:
 
     def of_study(self, study: Resource, patient_id: str) -> Sequence[Resource]:
         """Return the reports of a study, the newest first: by its UID, or its accession number and patient."""
-        accession = next((one["value"] for one in study["identifier"] if "type" in one), "")
-        found = self._reports.find(study_instance_uid=study["id"], accession_number=accession, limit=MAX_SHOWN)
+        found = self._reports.find(study_instance_uid=study["id"], accession_number=_accession(study), limit=MAX_SHOWN)
         return [resource(one, study) for one in found if one.patient_id == patient_id]
+
+    def of_patient(self, studies: Sequence[Resource], patient_id: str) -> Sequence[Resource]:
+        """Return the reports of a patient that are about these studies of his, the newest first."""
+        by_uid = {study["id"]: study for study in studies}
+        by_accession = {accession: study for study in studies if (accession := _accession(study))}
+        found: list[Resource] = []
+        for one in self._reports.find(patient_id=patient_id, limit=MAX_SHOWN):
+            study = by_uid.get(one.study_instance_uid) or by_accession.get(one.accession_number)
+            if study is not None:
+                found.append(resource(one, study))
+        return found
+
+
+def _accession(study: Resource) -> str:
+    """Return the accession number of a study, empty without one."""
+    return next((str(one["value"]) for one in study["identifier"] if "type" in one), "")
 
 
 def resource(report: Report, study: Resource) -> Resource:
