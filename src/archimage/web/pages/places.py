@@ -12,20 +12,20 @@ class Place(NamedTuple):
 
 
 DEPARTMENT: Final[tuple[Place, ...]] = (
-    Place("Objects without a patient", "/objects", "Hanging protocols, color palettes, protocols, implant templates."),
+    Place("Worklist", "/worklist", "Who is to be examined, when and where; modalities ask for it."),
     Place(
         "Performed steps",
         "/performed-steps",
         "What modalities say that they do and have done, and which of the images they have made are here.",
     ),
-    Place("Deliveries", "/deliveries", "What other nodes are to be told: what waits, and what failed, and why."),
-    Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
-    Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
-    Place("Prints", "/print", "Films that modalities printed here, as PDF, to be printed again."),
     Place(
         "Work items", "/workitems", "What is to be done once by whoever claims it first: reading, processing, planning."
     ),
-    Place("Worklist", "/worklist", "Who is to be examined, when and where; modalities ask for it."),
+    Place("Commitments", "/commitments", "Who asked whether objects are really kept, here or elsewhere."),
+    Place("Prints", "/print", "Films that modalities printed here, as PDF, to be printed again."),
+    Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
+    Place("Deliveries", "/deliveries", "What others are to be told: what waits, and what failed, and why."),
+    Place("Objects without a patient", "/objects", "Hanging protocols, color palettes, protocols, implant templates."),
 )
 """Pages of the department's services; each of them leads to the others."""
 PLAIN: Final = (
