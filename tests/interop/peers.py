@@ -32,6 +32,7 @@ _IDENTITY: Final = (0x0020000E, 0x00080018)
 START_TIMEOUT_S: Final = 30.0
 _PACKAGES: Final = {
     "dciodvfy": "dicom3tools",
+    "mwlQuery": "ctn",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "rsyslogd": "rsyslog rsyslog-gnutls",

@@ -1,6 +1,7 @@
-"""The worklist with real peers: theirs ask us, we ask DCMTK's wlmscpfs, and we read its files."""
+"""The worklist with real peers: DCMTK, CTN and others ask us, we ask DCMTK's wlmscpfs, and we read its files."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
-from archimage.protocol.uids import MODALITY_WORKLIST_FIND
+from archimage.dicom.encode import encode_dataset
+from archimage.protocol.uids import IMPLICIT_VR_LITTLE_ENDIAN, MODALITY_WORKLIST_FIND
 from tests.attacks.server import wait_until
 from tests.interop.peers import free_port, listener, missing, run, serve, tool
 
@@ -127,6 +129,17 @@ def test_findscu_asks_for_an_accession_number(served: int) -> None:
     )
     assert "DEMO-2" in answer.stdout
     assert "DEMO-1" not in answer.stdout
+
+
+def test_mwlquery_of_ctn_finds_what_it_asks_for(served: int, tmp_path: Path) -> None:
+    wanted, step = Dataset(), Dataset()
+    wanted.AccessionNumber = wanted.PatientName = ""
+    step.ScheduledStationAETitle, step.Modality = "CT2", ""
+    wanted.ScheduledProcedureStepSequence = [step]
+    (tmp_path / "query").write_bytes(encode_dataset(wanted, IMPLICIT_VR_LITTLE_ENDIAN))
+    answer = run("mwlQuery", "-a", "CT2", "-c", "PACS_SCP", "-f", tmp_path / "query", "127.0.0.1", served).stdout
+    assert re.findall(r"^0008 0050 .*//(\w+)", answer, re.MULTILINE) == ["ACC3"]
+    assert re.findall(r"^Status: +(\w+)", answer, re.MULTILINE) == ["ff00", "0000"]
 
 
 def _query(port: int, *options: str, called: str = "PACS_SCP") -> Sequence[Mapping[str, Any]]:
