@@ -14,7 +14,7 @@ CAUSES: tuple[tuple[type[ArchimageError] | Status, str], ...] = (
     (Status.DUPLICATE_SOP_INSTANCE, "There is a step of this SOP Instance UID."),
     (Status.NO_SUCH_SOP_INSTANCE, "There is none."),
     (Status.CLASS_INSTANCE_CONFLICT, "The request names another SOP class."),
-    (Status.PROCESSING_FAILURE, "The step is final; Error ID is A506H."),
+    (Status.PROCESSING_FAILURE, "The step is final; Error ID is A710H."),
     (Status.RESOURCE_LIMITATION, "It refers to too many instances (Annex C)."),
     (errors.InvalidInstanceUIDError, "The SOP Instance UID is malformed."),
     (errors.InvalidDatasetError, "The data set cannot be read."),

@@ -32,6 +32,9 @@ class WorkitemWriter(Protocol):
     def subscriptions_of(self, ae_title: str) -> Sequence[Subscription]:
         """Return all of one subscriber that are to no single work item."""
 
+    def subscribers(self) -> Sequence[Subscription]:
+        """Return one subscription of each subscriber by each door."""
+
     def subscription_count(self) -> tuple[int, int]:
         """Count the subscriptions, all of them and those to no single work item."""
 
@@ -40,6 +43,9 @@ class WorkitemWriter(Protocol):
 
     def unsubscribe(self, ae_title: str, uid: str | None = None) -> int:
         """Forget the subscription to one work item, or every one of a subscriber; return how many."""
+
+    def unsubscribe_widely(self, ae_title: str) -> None:
+        """Forget what a subscriber has but its subscriptions to single work items: what these leave out, too."""
 
     def last_number(self) -> int:
         """Return the number of the newest work item."""

@@ -44,7 +44,7 @@ def test_a_completed_step_is_not_changed(server: Server) -> None:
         before = _ask(peer, n_get_rq(3, MPPS_RETRIEVE, _UID), context_id=3)
         for number, changes in enumerate((ended(["1.2.9.2"], "DISCONTINUED"), step(), {}), 4):
             answer = _ask(peer, n_set_rq(number, MPPS, _UID), encode(changes, _SYNTAX))
-            assert (answer.status, answer.error_id) == (0x0110, 0xA506)
+            assert (answer.status, answer.error_id) == (0x0110, 0xA710)
         assert _ask(peer, n_get_rq(9, MPPS_RETRIEVE, _UID), context_id=3).status == before.status == 0
 
 

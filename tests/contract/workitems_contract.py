@@ -104,10 +104,24 @@ class WorkitemsContract:
                 writer.subscribe(_TO_ALL)
             assert set(writer.subscriptions("1.1")) == {one, _TO_ALL}
             assert list(writer.subscriptions("1.2")) == [_TO_ALL]
+            assert {(each.ae_title, each.door) for each in writer.subscribers()} == {
+                ("ONE", Door.DIMSE),
+                ("ALL", Door.WEB),
+            }
             assert writer.subscription_count() == (2, 1)
             assert list(writer.subscriptions_of("ALL")) == [_TO_ALL]
             assert (writer.unsubscribe("ONE", "1.1"), writer.unsubscribe("ALL")) == (1, 1)
             assert writer.subscription_count() == (0, 0)
+
+    def test_what_is_wide_is_forgotten_with_what_it_leaves_out_alone(self, items: Workitems) -> None:
+        own = replace(_TO_ALL, reach=Reach.ONE, uid="1.1", lock=True)
+        other = replace(_TO_ALL, ae_title="OTHER")
+        with items.changing() as writer:
+            for each in (_TO_ALL, own, replace(own, uid="1.2", wanted=False), other):
+                writer.subscribe(each)
+            writer.unsubscribe_widely("ALL")
+            assert set(writer.subscriptions("1.1")) == {own, other}
+            assert list(writer.subscriptions("1.2")) == [other]
 
     def test_events_wait_until_they_were_heard(self, items: Workitems) -> None:
         event = UpsEvent("1.1", EventType.STATE_REPORT, "{}")

@@ -41,6 +41,6 @@ def test_claims_that_were_answered_survive_a_kill(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         client = Client(http_port(server))
         for uid, (owner,) in had.items():
-            assert state(client, uid, "IN PROGRESS", "1.2.99").status == 409
+            assert state(client, uid, "IN PROGRESS", "1.2.99").status == 400
             assert ask(client, f"/{uid}?1.2.99", "POST", [{}]).status == 400
             assert ask(client, f"/{uid}?{owner}", "POST", [{}]).status == 200

@@ -103,6 +103,7 @@ class TestSqliteObjects(ObjectsContract):
 class TestSqlitePrintJobs(PrintJobsContract):
     """Print jobs."""
 
+    @pytest.fixture
     def jobs(self, index: SqliteIndex) -> PrintJobTable:
         """Return the empty table."""
         return PrintJobTable(index)
@@ -111,6 +112,7 @@ class TestSqlitePrintJobs(PrintJobsContract):
 class TestSqliteMessages(MessagesContract):
     """HL7 messages."""
 
+    @pytest.fixture
     def messages(self, index: SqliteIndex) -> MessageTable:
         """Return the empty table."""
         return MessageTable(index)
@@ -119,6 +121,7 @@ class TestSqliteMessages(MessagesContract):
 class TestSqliteReports(ReportsContract):
     """Reports."""
 
+    @pytest.fixture
     def reports(self, index: SqliteIndex) -> ReportTable:
         """Return the empty table."""
         return ReportTable(index)
@@ -127,6 +130,7 @@ class TestSqliteReports(ReportsContract):
 class TestSqlitePatientLinks(PatientLinksContract):
     """Links of patients."""
 
+    @pytest.fixture
     def links(self, index: SqliteIndex) -> PatientLinkTable:
         """Return the empty table."""
         return PatientLinkTable(index)

@@ -138,7 +138,7 @@ def test_pynetdicom_reports_what_it_does_and_reads_it_back(tmp_path: Path) -> No
         status, _ = association.send_n_set(_dataset(ended(["1.2.3.4.1.1"])), MPPS, "1.2.3.9")
         assert status.Status == 0
         status, _ = association.send_n_set(_dataset(ended(["1.2.3.4.1.1"])), MPPS, "1.2.3.9")
-        assert (status.Status, status.ErrorID) == (0x0110, 0xA506)
+        assert (status.Status, status.ErrorID) == (0x0110, 0xA710)
         status, _ = association.send_n_set(_dataset(ended(["1.2"])), MPPS, "1.2.3.10")
         assert status.Status == 0x0112
         status, found = association.send_n_get([], MPPS_RETRIEVE, "1.2.3.9")

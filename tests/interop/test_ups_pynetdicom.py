@@ -110,7 +110,7 @@ def test_a_work_item_goes_its_way(scu: Any) -> None:
     uid = _create(scu)
     assert _state(scu, uid, "COMPLETED") == 0xC310
     assert _state(scu, uid, "IN PROGRESS") == 0
-    assert _state(scu, uid, "IN PROGRESS", "1.2.3.5") == 0xC302
+    assert _state(scu, uid, "IN PROGRESS", "1.2.3.5") == 0xC301
     assert _set(scu, uid, performed(), "1.2.3.5") == 0xC301
     assert _state(scu, uid, "COMPLETED") == 0xC304
     assert _set(scu, uid, performed()) == 0

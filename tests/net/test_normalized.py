@@ -28,7 +28,7 @@ async def _setting(_request: Request) -> AsyncGenerator[Response, None]:
 
 
 async def _refusing(_request: Request) -> AsyncGenerator[Response, None]:
-    raise RefusedOperationError("it is over", status=0x0110, error_id=0xA506, offending=(0x00400252,))
+    raise RefusedOperationError("it is over", status=0x0110, error_id=0xA710, offending=(0x00400252,))
     yield Response(Status.SUCCESS)
 
 
@@ -57,7 +57,7 @@ async def test_a_refusal_tells_what_was_wrong_with_which_attribute() -> None:
     async with serving(MPPS, N_SET_RQ=_refusing) as node, await associate(node, MPPS) as association:
         response = await association.request(MPPS, lambda number: n_set_rq(number, MPPS, "1.2.3"), b"")
         command = response.command
-        assert (command.status, command.error_id, command.offending_elements) == (0x0110, 0xA506, (0x00400252,))
+        assert (command.status, command.error_id, command.offending_elements) == (0x0110, 0xA710, (0x00400252,))
         assert command.error_comment == "it is over"
 
 

@@ -179,10 +179,11 @@ def test_images_that_lie_of_their_pixels_are_refused(
 def test_an_image_that_is_larger_than_its_box_warns_or_is_refused(session: FilmSession) -> None:
     (box,) = _boxes(session)
     image: dict[str, Any] = {"image": _image(1_000, 1_000), "size": 1_000_000}
-    assert _refusal(_put, session, box, **image, MAGNIFICATION="NONE", BEHAVIOUR="FAIL")[0] == 0xC603
+    for behaviour in ("FAIL", "DECIMATE"):
+        assert _refusal(_put, session, box, **image, MAGNIFICATION="NONE", BEHAVIOUR=behaviour)[0] == 0xC603
     assert _put(session, box, REQUESTED_SIZE="5000") == 0xB60A
     assert _put(session, box, REQUESTED_SIZE="5000", BEHAVIOUR="CROP") == 0xB609
-    assert _put(session, box, **image) == 0xB604
+    assert _put(session, box, **image, MAGNIFICATION="NONE") == 0xB604
     assert session.printed(uids.BASIC_FILM_BOX, FILM, 1).status == 0xB604
 
 

@@ -120,6 +120,25 @@ def test_a_work_item_is_cancelled_by_who_has_claimed_it(steps: UpsService) -> No
     steps.update(uid, discontinued(), MINE)
     assert steps.change_state(uid, "CANCELED", MINE) == 0
     assert steps.change_state(uid, "CANCELED", MINE) == 0xB304
+    (progress,) = items(dict(steps.get(uid).model), 0x00741002)
+    assert text(progress, 0x00404052) == "20300102081500"
+
+
+def test_the_time_of_a_cancellation_is_filled_in_where_it_is_not_told(steps: UpsService) -> None:
+    uid = _claimed(steps)
+    (progress,) = items(discontinued(), 0x00741002)
+    steps.update(uid, made(attribute(0x00741002, _without(progress, 0x00404052))), MINE)
+    assert steps.change_state(uid, "CANCELED", MINE) == 0
+    (progress,) = items(dict(steps.get(uid).model), 0x00741002)
+    assert (text(progress, 0x00404052), text(progress, 0x00741238)) == (steps.date_time(), "Enough")
+
+
+def test_the_study_and_other_patient_ids_may_be_changed(steps: UpsService) -> None:
+    uid = steps.create(new_item()).uid
+    other = made(attribute(0x00100020, "DEMO-9"))
+    steps.update(uid, made(attribute(0x0020000D, "1.2.3.4"), attribute(0x00101002, other)), "")
+    model = dict(steps.get(uid).model)
+    assert (text(model, 0x0020000D), items(model, 0x00101002)) == ("1.2.3.4", [other])
 
 
 def _change(steps: UpsService, uid: str, state: str, transaction: str) -> int:
@@ -134,12 +153,13 @@ def test_states_change_in_order_alone(steps: UpsService) -> None:
     assert _change(steps, uid, "SCHEDULED", MINE) == 0xC303
     assert _change(steps, uid, "DONE", MINE) == 0x0115
     assert _change(steps, uid, "IN PROGRESS", "") == 0xC301
-    assert _change(steps, "1.2.9", "IN PROGRESS", MINE) == 0xC307
-    assert _change(steps, "1.2.840.10008.5.1.4.34.5", "IN PROGRESS", MINE) == 0xC314
+    for wanted, transaction in (("IN PROGRESS", MINE), ("SCHEDULED", MINE), ("COMPLETED", ""), ("CANCELED", MINE)):
+        assert _change(steps, "1.2.9", wanted, transaction) == 0xC307
+    assert _change(steps, "1.2.840.10008.5.1.4.34.5", "IN PROGRESS", MINE) == 0xC307
     assert steps.get(uid).version == 1
     steps.change_state(uid, "IN PROGRESS", MINE)
     assert _change(steps, uid, "IN PROGRESS", MINE) == 0xC302
-    assert _change(steps, uid, "IN PROGRESS", YOURS) == 0xC302
+    assert _change(steps, uid, "IN PROGRESS", YOURS) == 0xC301
     assert _change(steps, uid, "COMPLETED", YOURS) == 0xC301
     assert _change(steps, uid, "COMPLETED", MINE) == 0xC304
     assert _change(steps, uid, "CANCELED", MINE) == 0xC304
@@ -147,7 +167,8 @@ def test_states_change_in_order_alone(steps: UpsService) -> None:
     steps.update(uid, performed(), MINE)
     steps.change_state(uid, "COMPLETED", MINE)
     assert _change(steps, uid, "CANCELED", MINE) == 0xC300
-    assert _change(steps, uid, "IN PROGRESS", YOURS) == 0xC300
+    assert _change(steps, uid, "IN PROGRESS", MINE) == 0xC300
+    assert _change(steps, uid, "IN PROGRESS", YOURS) == 0xC301
 
 
 def _update(steps: UpsService, uid: str, changes: Model, transaction: str) -> int:

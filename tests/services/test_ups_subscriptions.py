@@ -47,7 +47,47 @@ def test_a_subscription_to_all_leaves_out_what_was_given_up(tmp_path: Path) -> N
         opened.subscriptions.unsubscribe(first, "A")
         for uid in (first, second):
             opened.steps.change_state(uid, "IN PROGRESS", MINE)
-        assert _heard(opened, "A") == [(first, 1), (second, 1), (second, 1)]
+        assert _heard(opened, "A") == [(second, 1)]
+        assert [opened.subscriptions.unsubscribe(uid, "A") for uid in (first, second)] == [False, True]
+
+
+def test_who_subscribes_to_all_hears_first_where_each_stands_if_he_locks_them(tmp_path: Path) -> None:
+    with procedures(tmp_path) as opened:
+        first, second = (opened.steps.create(new_item()).uid for _ in range(2))
+        opened.steps.request_cancel(first, {}, "ASKER")
+        for ae_title, lock in (("LOCKS", True), ("LOOKS", False)):
+            opened.subscriptions.subscribe(ALL, ae_title, Door.WEB, lock=lock)
+            keys = made(attribute(0x00741202, "Reading"))
+            opened.subscriptions.subscribe(FILTERED, f"{ae_title}F", Door.WEB, keys, lock=lock)
+        for ae_title in ("LOCKS", "LOCKSF"):
+            assert _heard(opened, ae_title) == [(first, 1), (second, 1)]
+        assert _heard(opened, "LOOKS") == _heard(opened, "LOOKSF") == []
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_lock_stays_when_its_owner_subscribes_to_all_without_one(tmp_path: Path, wide: bool) -> None:
+    with procedures(tmp_path) as opened:
+        uid = opened.steps.create(new_item()).uid
+        opened.subscriptions.subscribe(ALL if wide else uid, "A", Door.WEB, lock=True)
+        opened.subscriptions.subscribe(ALL, "A", Door.WEB)
+        later = opened.steps.create(new_item()).uid
+        for each in (uid, later):
+            opened.steps.request_cancel(each, {}, "ASKER")
+        keeper = UpsKeeper(opened, Keeping(-1, 60, 10))
+        assert keeper.forget() == (1, 0)
+        opened.subscriptions.subscribe(uid, "A", Door.WEB)
+        assert keeper.forget() == (1, 0)
+
+
+def test_who_assigns_is_told_with_what_has_a_value(tmp_path: Path) -> None:
+    with procedures(tmp_path) as opened:
+        uid = opened.steps.create(new_item()).uid
+        opened.subscriptions.subscribe(uid, "A", Door.WEB)
+        opened.steps.update(uid, made(attribute(0x00404026), attribute(0x00404027)), "")
+        assert _heard(opened, "A") == [(uid, 1)]
+        opened.steps.update(uid, made(attribute(0x00404025)), "")
+        (_, told) = opened.subscriptions.events("A")
+        assert (int(told.event.type), orjson.loads(told.event.payload)) == (5, {})
 
 
 def test_who_has_a_filter_is_told_of_what_comes_to_fit_it(tmp_path: Path) -> None:
@@ -86,14 +126,17 @@ def test_who_was_granted_a_part_does_not_hear_of_all(tmp_path: Path) -> None:
         opened.subscriptions.subscribe(uid, "A", Door.WEB)
 
 
-def test_a_start_is_told_once_to_those_who_subscribe_to_all(tmp_path: Path) -> None:
+def test_a_start_is_told_once_to_all_who_subscribe(tmp_path: Path) -> None:
     with procedures(tmp_path) as opened:
+        uid = opened.steps.create(new_item()).uid
         opened.subscriptions.subscribe(ALL, "A", Door.WEB)
+        opened.subscriptions.subscribe(uid, "B", Door.WEB)
         for _ in range(2):  # as two workers do
             opened.subscriptions.announce_start()
         (told,) = opened.subscriptions.events("A")
         assert (told.event.uid, int(told.event.type)) == (ALL, 4)
         assert orjson.loads(told.event.payload)["00741242"]["Value"] == ["RESTARTED"]
+        assert _heard(opened, "B") == [(uid, 1), (ALL, 4)]
 
 
 def test_what_is_over_is_forgotten_once_nobody_locks_it(tmp_path: Path) -> None:

@@ -81,6 +81,13 @@ def test_it_is_given_in_each_form_and_never_with_its_transaction_uid(client: Cli
     assert b"00081195" not in answer.body
 
 
+def test_it_is_given_as_a_part(client: Client) -> None:
+    kind = 'multipart/related; type="application/dicom+xml"'
+    answer = client.ask(f"{ROOT}/{create(client)}", Accept=kind)
+    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "multipart/related")
+    assert answer.body.count(b"<NativeDicomModel") == 1
+
+
 def test_it_is_taken_as_xml(client: Client) -> None:
     uid = new_uid()
     assert ask(client, f"?{uid}", "POST", model_xml(new_item()), "application/dicom+xml").status == 201
@@ -99,19 +106,25 @@ def test_a_work_item_goes_its_way(client: Client) -> None:
 
 def test_what_does_not_go_with_its_state_is_refused(client: Client) -> None:
     uid = create(client)
-    inconsistent = "The submitted request is inconsistent with the current state of the Workitem."
+    inconsistent = "The submitted request is inconsistent with the state of the UPS Instance."
     assert (state(client, uid, "COMPLETED").status, told(state(client, uid, "COMPLETED"))) == (409, inconsistent)
     assert state(client, uid, "SCHEDULED").status == 400
     missing = state(client, uid, "IN PROGRESS", "")
     assert (missing.status, told(missing)) == (400, "The Transaction UID is missing.")
+    unclaimed = ask(client, f"/{uid}?{MINE}", "POST", [performed()])
+    assert (unclaimed.status, told(unclaimed)) == (409, "The target URI did not reference a claimed Workitem.")
     state(client, uid, "IN PROGRESS")
-    assert state(client, uid, "IN PROGRESS", YOURS).status == 409
+    assert state(client, uid, "IN PROGRESS").status == 409
+    second = state(client, uid, "IN PROGRESS", YOURS)
+    assert (second.status, told(second)) == (400, "The Transaction UID is incorrect.")
     assert state(client, uid, "COMPLETED").status == 409
     wrong = ask(client, f"/{uid}?{YOURS}", "POST", [performed()])
-    assert (wrong.status, told(wrong)) == (400, "The Transaction UID is incorrect.")
+    inconsistent = "The submitted request is inconsistent with the current state of the Workitem."
+    assert (wrong.status, told(wrong)) == (400, inconsistent)
     assert ask(client, f"/{uid}?{MINE}", "POST", [discontinued()]).status == 200
     assert state(client, uid, "CANCELED").status == 200
-    assert ask(client, f"/{uid}?{MINE}", "POST", [performed()]).status == 409
+    over = ask(client, f"/{uid}?{MINE}", "POST", [performed()])
+    assert (over.status, told(over)) == (400, inconsistent)
     unknown = client.ask(f"{ROOT}/1.2.9")
     assert (unknown.status, told(unknown)) == (404, "The Target Workitem was not found.")
 
@@ -187,7 +200,10 @@ def test_subscriptions_are_answered_with_where_events_are_told(client: Client) -
     assert ask(client, f"/{GLOBAL}/subscribers/WATCHER", "POST").status == 201
     assert ask(client, f"/{GLOBAL}/subscribers/WATCHER/suspend", "POST").status == 200
     assert ask(client, f"/{uid}/subscribers/WATCHER/suspend", "POST").status == 400
+    assert ask(client, f"/{GLOBAL}/subscribers/WATCHER/suspend", "POST").status == 404
     assert ask(client, f"/{GLOBAL}/subscribers/WATCHER", "DELETE").status == 200
+    assert ask(client, f"/{GLOBAL}/subscribers/WATCHER", "DELETE").status == 404
+    assert ask(client, f"/{uid}/subscribers/WATCHER", "DELETE").status == 404
     assert ask(client, "/1.2.9/subscribers/WATCHER", "POST").status == 404
     assert ask(client, f"/{uid}/subscribers/{'X' * 17}", "POST").status == 400
     assert client.ask("/dicom-web/subscribers/WATCHER").status == 426

@@ -163,6 +163,9 @@ class _Statements:
         self.subscribe = Compiled(insert(workitem_subscription).values(values), database)
         same = and_(of, row.reach == bindparam("kind"), to_one)
         self.leave = Compiled(delete(workitem_subscription).where(same), database)
+        wide_or_left_out = and_(of, or_(row.uid == "", row.wanted == 0))
+        self.leave_widely = Compiled(delete(workitem_subscription).where(wide_or_left_out), database)
+        self.subscribers = Compiled(select(row.ae_title, row.door).where(row.wanted == 1).distinct(), database)
         self.leave_all = Compiled(delete(workitem_subscription).where(of), database)
 
     def _events(self, database: Database) -> None:
@@ -243,6 +246,11 @@ class WorkitemCursor:
         """Return all of one subscriber that are to no single work item."""
         return [_subscription(row) for row in self._statements.subscribed.rows_of(self._cursor, ae=ae_title)]
 
+    def subscribers(self) -> Sequence[Subscription]:
+        """Return one subscription of each subscriber by each door."""
+        rows = self._statements.subscribers.rows_of(self._cursor)
+        return [Subscription(ae_title, Reach.ONE, Door(door)) for ae_title, door in rows]
+
     def subscription_count(self) -> tuple[int, int]:
         """Count the subscriptions, all of them and those to no single work item."""
         ((every, wide),) = self._statements.subscription_count.rows_of(self._cursor)
@@ -261,6 +269,10 @@ class WorkitemCursor:
         if uid is None:
             return self._statements.leave_all.run(self._cursor, ae=ae_title)
         return self._statements.leave.run(self._cursor, ae=ae_title, kind=Reach.ONE.value, this=uid)
+
+    def unsubscribe_widely(self, ae_title: str) -> None:
+        """Forget what a subscriber has but its subscriptions to single work items: what these leave out, too."""
+        self._statements.leave_widely.run(self._cursor, ae=ae_title)
 
     def last_number(self) -> int:
         """Return the number of the newest work item."""

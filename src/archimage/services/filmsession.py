@@ -275,6 +275,8 @@ class FilmSession:
         image = box_image(values, found[0], pixels, colour=film.colour, position=box.position)
         magnification = image.magnification or text(film.values, attributes.MAGNIFICATION)
         image = replace(image, magnification=magnification, lut=self._lut(given))
+        if magnification == "NONE" and text(given, attributes.BEHAVIOUR) == "DECIMATE":
+            image = replace(image, behaviour="FAIL")  # as PS3.4 §H.4.3.1.2.1.3 wants it where both are asked for
         size = place(image, film.places[box.position - 1], film.sheet)
         limited = DENSITY_LIMITED if _is_limited(values) else 0
         assert pixels is not None  # noqa: S101 - box_image has looked

@@ -40,8 +40,8 @@ SET: Final = "mpps-set"
 NOTIFY: Final = "mpps-notify"
 """Kinds of deliveries: a step that is made or changed told on as it came, and that its state has changed."""
 MAX_SHOWN: Final = 1_000
-NOT_UPDATABLE: Final = 0xA506
-"""Error ID: the step is final. Ref: PS3.4 Table F.7.2-3."""
+NOT_UPDATABLE: Final = 0xA710
+"""Error ID: the step is final. Ref: PS3.4 Table F.7.2-2."""
 _EVENTS: Final[Mapping[StepState, int]] = {
     StepState.IN_PROGRESS: 1,
     StepState.COMPLETED: 2,

@@ -39,6 +39,8 @@ _OF_OBJECT: Final = ("00080016", "00080018")
 class Rule:
     """One attribute: its type at N-CREATE, whether N-SET may change it, and whether a final step must have a value.
 
+    Those of type 3 are here because N-SET may not change them.
+
     inner are the rules of its items, which hold whenever it is told.
     """
 
@@ -68,6 +70,8 @@ _SERIES: Final = (
 RULES: Final = (
     Rule(SCHEDULED_STEPS, 1, inner=_SCHEDULED),
     *(Rule(tag) for tag in (0x00100010, 0x00100020, 0x00100030, 0x00100040)),
+    *(Rule(tag, 3) for tag in (0x00100021, 0x00100024, 0x00101002)),
+    *(Rule(tag, 3) for tag in (0x00380010, 0x00380014, 0x00380060, 0x00380062, 0x00380064)),
     _referenced(0x00081120),
     *(Rule(tag, 1) for tag in (STEP_ID, 0x00400241, 0x00400244, 0x00400245, 0x00080060)),
     *(Rule(tag) for tag in (0x00400242, 0x00400243, 0x00200010)),
@@ -77,7 +81,7 @@ RULES: Final = (
     *(Rule(tag, settable=True) for tag in (0x00400254, 0x00400255, 0x00081032, DISCONTINUATION_REASON, 0x00400260)),
     Rule(PERFORMED_SERIES, settable=True, inner=_SERIES),
 )
-"""Attributes of types 1 and 2; of type 3 there is nothing to say."""
+"""Attributes of types 1 and 2, and those of type 3 that N-SET may not change."""
 _BY_NAME: Final = {f"{rule.tag:08X}": rule for rule in RULES}
 _FORMS: Final = {"DA": re.compile(r"\d{8}", re.ASCII), "TM": re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", re.ASCII)}
 
@@ -168,6 +172,8 @@ def _checked(model: Model, rules: Sequence[Rule]) -> Model:
     found = dict(model)
     for rule in rules:
         name, vr = f"{rule.tag:08X}", dictionary_vr(rule.tag)
+        if rule.type == 3 and name not in found:
+            continue
         attribute = found.setdefault(name, {"vr": vr})
         if attribute["vr"] != vr or not all(_has_form(value, vr) for value in texts(model, rule.tag) if vr != "SQ"):
             raise _refused(Status.INVALID_ATTRIBUTE_VALUE, f"a value is no {vr}", rule.tag)

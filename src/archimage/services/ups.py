@@ -34,8 +34,8 @@ from archimage.services.ups_rules import (
     STATE,
     TRANSACTION_UID,
     changed,
-    check_final,
     created,
+    ended,
     refused,
     shown,
 )
@@ -49,7 +49,6 @@ MODIFIED: Final = 0xB300
 GONE: Final = 0xC300
 WRONG_TRANSACTION: Final = 0xC301
 UNKNOWN: Final = 0xC307
-NOT_APPROPRIATE: Final = 0xC314
 _GLOBAL: Final = frozenset({UPS_GLOBAL_SUBSCRIPTION, UPS_FILTERED_GLOBAL_SUBSCRIPTION})
 _SEARCHED: Final = {"00741000": "states", "00080018": "uids", "00100020": "patient_id", "00741202": "label"}
 Result = TypeVar("Result")
@@ -179,8 +178,8 @@ class UpsService:
         Raises:
             RefusedOperationError: it may not have that state now.
         """
-        if uid in _GLOBAL:
-            raise refused(NOT_APPROPRIATE, "a subscription has no state")
+        if state == StepState.SCHEDULED or not is_uid(transaction_uid):
+            self.get(uid)
         if state == StepState.SCHEDULED:
             raise refused(0xC303, "a work item becomes SCHEDULED by being made alone", STATE)
         if state not in set(StepState):
@@ -198,11 +197,12 @@ class UpsService:
             self.kept(writer, uid)
         if not writer.claim(uid, transaction_uid):
             item = self.kept(writer, uid)
+            if item.transaction_uid != transaction_uid:
+                message = f"it is {item.state.value} already, under another Transaction UID"
+                raise refused(WRONG_TRANSACTION, message, TRANSACTION_UID)
             if item.state.is_final:
-                raise refused(GONE, f"it is {item.state.value}")
-            if item.transaction_uid == transaction_uid:
-                raise refused(0xC302, "it is IN PROGRESS already, and yours")
-            raise refused(0xC302, "it is IN PROGRESS already")
+                raise refused(GONE, f"it is {item.state.value}, and may no longer be updated")
+            raise refused(0xC302, "it is IN PROGRESS already, and yours")
         if subscriptions := writer.subscriptions(uid):
             item = self.kept(writer, uid)
             who = list(ups_events.hearers(writer, item, subscriptions))
@@ -218,8 +218,8 @@ class UpsService:
             return ALREADY_CANCELED if state is StepState.CANCELED else ALREADY_COMPLETED
         if item.state.is_final:
             raise refused(GONE, f"it is {item.state.value}, and may no longer be updated")
-        check_final(dict(item.model), state)
-        self._ended(writer, item, state, told)
+        model = ended(dict(item.model), state, self.date_time())
+        self._ended(writer, replace(item, model=model), state, told)
         return Status.SUCCESS
 
     def _ended(self, writer: WorkitemWriter, item: Workitem, state: StepState, told: Told) -> None:
@@ -233,8 +233,6 @@ class UpsService:
         Raises:
             RefusedOperationError: it is COMPLETED, or nobody subscribes who could be asked.
         """
-        if uid in _GLOBAL:
-            raise refused(NOT_APPROPRIATE, "a subscription cannot be cancelled so: unsubscribe")
 
         def work(writer: WorkitemWriter, told: Told) -> int:
             item = self.kept(writer, uid)

@@ -18,7 +18,7 @@ from archimage.dicom.jsonmodel import Model
 from archimage.errors import InvalidQueryError
 from archimage.model.ups import Door, EventType, Reach, Subscription, UpsEvent, Workitem
 from archimage.services import modelmatching
-from archimage.services.datasets import attribute, items, texts
+from archimage.services.datasets import attribute, is_empty, items, texts
 from archimage.services.deliveries import made
 from archimage.services.identifiers import Key
 from archimage.services.ups_rules import PROGRESS, READINESS, REASON, REASON_CODES, STATE, STATIONS, shown
@@ -29,7 +29,7 @@ KIND: Final = "ups-event"
 _CANCEL: Final = (0x00741236, REASON, REASON_CODES, 0x0074100A, 0x0074100C)
 _ASSIGNED: Final = (STATIONS, 0x00404009, 0x00404036)
 _PERFORMERS: Final = 0x00404034
-ASSIGNING: Final = (STATIONS, 0x00404026, 0x00404027, _PERFORMERS)
+ASSIGNING: Final = (STATIONS, _PERFORMERS)
 """What a change of assigns a work item anew."""
 
 
@@ -47,7 +47,8 @@ def event(uid: str, kind: EventType, model: Mapping[str, Any]) -> UpsEvent:
 
 
 def _picked(model: Mapping[str, Any], tags: Sequence[int]) -> Model:
-    return {name: model[name] for tag in tags if (name := f"{tag:08X}") in model}
+    """Return attributes that have a value: an event has none without."""
+    return {f"{tag:08X}": model[f"{tag:08X}"] for tag in tags if not is_empty(dict(model), tag)}
 
 
 def state_report(item: Workitem) -> UpsEvent:

@@ -37,15 +37,15 @@ DEFAULT_LABEL: Final = "Default"
 _TYPE_1: Final = (PRIORITY, 0x00741204, 0x00404005, READINESS)
 TYPE_2: Final = (
     WORKLIST_LABEL, 0x00741210, STATIONS, 0x00404026, 0x00404027, 0x00404018, 0x00400400, 0x00404021,
-    0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040, 0x00380010, 0x00380014, 0x00081080, 0x00081084,
-    0x0040A370, PROGRESS, PERFORMED,
+    0x00100010, 0x00100020, 0x00100021, 0x00100024, 0x00101002, 0x00100030, 0x00100040, 0x00380010, 0x00380014,
+    0x00081080, 0x00081084, 0x0040A370, PROGRESS, PERFORMED,
 )  # fmt: skip
 _LABELLED: Final = frozenset({WORKLIST_LABEL, PROGRESS, PERFORMED})
 """What the archive fills in by itself, as it is meant to."""
 _FIXED: Final = frozenset(
     {
-        SOP_CLASS_UID, SOP_INSTANCE_UID, MODIFIED_AT, 0x0020000D, 0x00100010, 0x00100020, 0x00100021, 0x00100024,
-        0x00100030, 0x00100040, 0x00101002, 0x00380010, 0x00380014, 0x00081080, 0x00081084, 0x0040A370, 0x00741224,
+        SOP_CLASS_UID, SOP_INSTANCE_UID, MODIFIED_AT, 0x00100010, 0x00100020, 0x00100021, 0x00100024,
+        0x00100030, 0x00100040, 0x00380010, 0x00380014, 0x00081080, 0x00081084, 0x0040A370, 0x00741224,
     }
 )  # fmt: skip
 """What is not changed once a work item is made."""
@@ -121,18 +121,27 @@ def _differs(model: Mapping[str, Any], changes: Model, tag: int) -> bool:
     return name in changes and changes[name] != model.get(name)
 
 
-def check_final(model: Model, state: StepState) -> None:
-    """Raise RefusedOperationError where a work item does not tell yet what it must at its end."""
+def ended(model: Model, state: StepState, now: str) -> Model:
+    """Return the data set of a work item at its end; the time of its cancellation is filled in where it is not told.
+
+    Raises:
+        RefusedOperationError: it does not tell yet what it must.
+    """
     missing = tuple(_missing(model, state))
     if missing:
         raise refused(0xC304, f"{state.value} needs {_named(missing)}", *missing)
+    if state is StepState.COMPLETED:
+        return model
+    (progress, *more) = items(model, PROGRESS)
+    if is_empty(progress, CANCELLED_AT):
+        progress = {**progress, **dict([attribute(CANCELLED_AT, now)])}
+    return {**model, **dict([attribute(PROGRESS, progress, *more)])}
 
 
 def _missing(model: Model, state: StepState) -> Iterator[int]:
     if state is StepState.CANCELED:
-        found = items(model, PROGRESS)
-        wanted = (CANCELLED_AT, REASON_CODES)
-        yield from (tag for tag in wanted if not found or is_empty(found[0], tag))
+        if not any(not is_empty(found, REASON_CODES) for found in items(model, PROGRESS)[:1]):
+            yield REASON_CODES
         return
     performed = items(model, PERFORMED)
     if not performed:

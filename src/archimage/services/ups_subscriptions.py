@@ -6,7 +6,7 @@ work items that have a row of their own. One with a filter makes such rows as wo
 Ref: PS3.4 §CC.2.3.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -21,7 +21,7 @@ from archimage.protocol.status import Status
 from archimage.protocol.uids import UPS_FILTERED_GLOBAL_SUBSCRIPTION, UPS_GLOBAL_SUBSCRIPTION
 from archimage.services import modelmatching, ups_events
 from archimage.services.datasets import attribute
-from archimage.services.ups import NOT_APPROPRIATE, UpsService
+from archimage.services.ups import UpsService
 from archimage.services.ups_events import Told
 from archimage.services.ups_rules import refused
 from archimage.ups_ports import WorkitemWriter
@@ -33,6 +33,7 @@ MAX_WIDE: Final = 256
 """Subscriptions to more than a single work item: every event is kept for each of them."""
 EVENTS_AT_ONCE: Final = 100
 _STARTS_WITHIN_S: Final = 60.0
+_NOT_APPROPRIATE: Final = 0xC314
 _GLOBALS: Final = {UPS_GLOBAL_SUBSCRIPTION: Reach.ALL, UPS_FILTERED_GLOBAL_SUBSCRIPTION: Reach.FILTERED}
 
 
@@ -69,54 +70,58 @@ class SubscriptionService:
             writer.subscribe(wanted)
             self._tell_state(writer, wanted, item, told)
             return
+        before = [one for one in writer.subscriptions_of(wanted.ae_title) if one.reach is Reach.ALL]
         if wanted.reach is Reach.ALL:
-            writer.unsubscribe(wanted.ae_title)
+            writer.unsubscribe_widely(wanted.ae_title)
         writer.subscribe(wanted)
         for page in self._ups.table.pages():
             for item in page:
-                if wanted.reach is Reach.FILTERED:
-                    if not ups_events.fits(item, wanted.filter):
-                        continue
-                    writer.subscribe(replace(wanted, reach=Reach.ONE, uid=item.uid, filter=""))
-                if not item.state.is_final:
+                if wanted.reach is Reach.ALL:
+                    _keep_lock(writer, before, wanted, item)
+                elif ups_events.fits(item, wanted.filter):
+                    _subscribe_to_one(writer, wanted, item)
+                else:
+                    continue
+                if wanted.lock:
                     self._tell_state(writer, wanted, item, told)
 
     def _tell_state(self, writer: WorkitemWriter, wanted: Subscription, item: Workitem, told: Told) -> None:
         """Tell a new subscriber where a work item stands."""
         ups_events.tell(writer, [wanted], [ups_events.state_report(item)], self._ups.now(), told)
 
-    def unsubscribe(self, uid: str, ae_title: str) -> None:
-        """Tell an AE title no more of a work item or, by a well-known UID, of anything."""
+    def unsubscribe(self, uid: str, ae_title: str) -> bool:
+        """Tell an AE title no more of a work item or, by a well-known UID, of anything; tell whether it was told."""
 
-        def work(writer: WorkitemWriter, _told: Told) -> None:
+        def work(writer: WorkitemWriter, _told: Told) -> bool:
             if uid in _GLOBALS:
-                writer.unsubscribe(ae_title)
-                return
+                return writer.unsubscribe(ae_title) > 0
             item = self._ups.kept(writer, uid)
+            own = _own(writer, ae_title, uid)
+            covering = [one for one in writer.subscriptions_of(ae_title) if _covers(one, item)]
             writer.unsubscribe(ae_title, uid)
-            for wide in writer.subscriptions_of(ae_title):
-                if wide.reach is Reach.ALL and (wide.until is None or item.number <= wide.until):
-                    left_out = replace(wide, reach=Reach.ONE, uid=uid, wanted=False, lock=False, until=None)
-                    writer.subscribe(left_out)
+            for wide in covering:
+                left_out = replace(wide, reach=Reach.ONE, uid=uid, wanted=False, lock=False, until=None)
+                writer.subscribe(left_out)
+            return any(one.wanted for one in own) if own else bool(covering)
 
-        self._ups.change(work)
+        return self._ups.change(work)
 
-    def suspend(self, uid: str, ae_title: str) -> None:
-        """Subscribe an AE title to no more work items than those it is subscribed to.
+    def suspend(self, uid: str, ae_title: str) -> bool:
+        """Subscribe an AE title to no more work items than those it is subscribed to; tell whether it was to more.
 
         Raises:
             RefusedOperationError: the UID is that of a single work item.
         """
         if uid not in _GLOBALS:
-            raise refused(NOT_APPROPRIATE, "only a subscription to all can be suspended")
+            raise refused(_NOT_APPROPRIATE, "only a subscription to all can be suspended")
 
-        def work(writer: WorkitemWriter, _told: Told) -> None:
-            last = writer.last_number()
-            for wide in writer.subscriptions_of(ae_title):
-                if wide.until is None:
-                    writer.subscribe(replace(wide, until=last))
+        def work(writer: WorkitemWriter, _told: Told) -> bool:
+            open_ = [one for one in writer.subscriptions_of(ae_title) if one.until is None]
+            for wide in open_:
+                writer.subscribe(replace(wide, until=writer.last_number()))
+            return bool(open_)
 
-        self._ups.change(work)
+        return self._ups.change(work)
 
     # Events, for those who open WebSockets
 
@@ -129,7 +134,7 @@ class SubscriptionService:
         self._ups.table.heard(ae_title, number)
 
     def announce_start(self) -> None:
-        """Tell those who subscribe to all that the archive is there again, with all that it kept; once for all workers.
+        """Tell all who subscribe that the archive is there again, with all that it kept; once for all workers.
 
         Ref: PS3.4 Table CC.2.4-1, SCP Status Change.
         """
@@ -140,14 +145,36 @@ class SubscriptionService:
         def work(writer: WorkitemWriter, told: Told) -> None:
             now = self._ups.now()
             if writer.announce(now - _STARTS_WITHIN_S, now):
-                wide = [one for one in writer.subscriptions("") if not one.uid]
-                ups_events.tell(writer, wide, [event], now, told)
+                ups_events.tell(writer, writer.subscribers(), [event], now, told)
 
         self._ups.change(work)
 
     def _check_ae_title(self, ae_title: str, door: Door) -> None:
         if not is_ae_title(ae_title) or (door is Door.DIMSE and not self._knows(ae_title)):
             raise refused(0xC308, f"AE title {ae_title[:16]!r} is not that of a node here", RECEIVING_AE)
+
+
+def _own(writer: WorkitemWriter, ae_title: str, uid: str) -> list[Subscription]:
+    """Return the row that a subscriber has for one work item, if any."""
+    return [one for one in writer.subscriptions(uid) if one.uid and one.ae_title == ae_title]
+
+
+def _covers(wide: Subscription, item: Workitem) -> bool:
+    """Tell whether a subscription to all holds for a work item that has no row of its own."""
+    return wide.reach is Reach.ALL and (wide.until is None or item.number <= wide.until)
+
+
+def _keep_lock(writer: WorkitemWriter, before: Sequence[Subscription], wanted: Subscription, item: Workitem) -> None:
+    """Let a work item that was subscribed to before keep its deletion lock, or keep being without."""
+    for one in before:
+        if one.lock != wanted.lock and _covers(one, item) and not _own(writer, wanted.ae_title, item.uid):
+            writer.subscribe(replace(one, reach=Reach.ONE, uid=item.uid, until=None))
+
+
+def _subscribe_to_one(writer: WorkitemWriter, wanted: Subscription, item: Workitem) -> None:
+    """Subscribe who has a filter to a work item that fits it, unless that is so already."""
+    if not any(one.wanted for one in _own(writer, wanted.ae_title, item.uid)):
+        writer.subscribe(replace(wanted, reach=Reach.ONE, uid=item.uid, filter=""))
 
 
 def _checked(keys: Model) -> str:

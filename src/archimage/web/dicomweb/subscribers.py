@@ -51,14 +51,19 @@ async def _subscribe(request: DicomWebRequest) -> ASGIApp:
 @answering
 async def _unsubscribe(request: DicomWebRequest) -> ASGIApp:
     unsubscribe = request.services.procedures.subscriptions.unsubscribe
-    await request.run(unsubscribe, request.variables["workitem"], _ae_title(request))
-    return Response(b"", HTTPStatus.OK, headers(request))
+    return _left(request, await request.run(unsubscribe, request.variables["workitem"], _ae_title(request)))
 
 
 @answering
 async def _suspend(request: DicomWebRequest) -> ASGIApp:
     suspend = request.services.procedures.subscriptions.suspend
-    await request.run(suspend, request.variables["workitem"], _ae_title(request))
+    return _left(request, await request.run(suspend, request.variables["workitem"], _ae_title(request)))
+
+
+def _left(request: DicomWebRequest, was_there: bool) -> Response:
+    """Answer who gives up a subscription, which has to be there (PS3.18 §11.11.3.1, §11.12.3.1)."""
+    if not was_there:
+        return status_report(HTTPStatus.NOT_FOUND, "there is no such subscription", "Subscribe first.")
     return Response(b"", HTTPStatus.OK, headers(request))
 
 
@@ -186,7 +191,7 @@ RESOURCES: Final = (
     ),
     Resource(
         "SuspendWorkitemSubscription", "POST", f"{_PLACE}/suspend", _suspend,
-        "Subscribe an AE title to no more work items than it is subscribed to", statuses=(200, 400),
+        "Subscribe an AE title to no more work items than it is subscribed to", statuses=(200, 400, 404),
     ),
     Resource(
         "OpenWorkitemEvents", "GET", "/subscribers/{aetitle}", _connect,

@@ -4,7 +4,7 @@ Ref: PS3.18 §11.4 to §11.9.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from itertools import islice
 from typing import Final
@@ -43,7 +43,6 @@ _ANSWERS: Final[Mapping[int, tuple[HTTPStatus, str]]] = {
     Status.DUPLICATE_SOP_INSTANCE: (HTTPStatus.CONFLICT, "The Workitem already exists."),
     Status.RESOURCE_LIMITATION: (HTTPStatus.INSUFFICIENT_STORAGE, "The request is beyond a limit of the server."),
     ups.GONE: (HTTPStatus.CONFLICT, _INCONSISTENT),
-    ups.WRONG_TRANSACTION: (HTTPStatus.BAD_REQUEST, "The Transaction UID is incorrect."),
     0xC302: (HTTPStatus.CONFLICT, _INCONSISTENT),
     0xC303: (HTTPStatus.BAD_REQUEST, _INCONSISTENT),
     0xC304: (HTTPStatus.CONFLICT, _INCONSISTENT),
@@ -52,6 +51,19 @@ _ANSWERS: Final[Mapping[int, tuple[HTTPStatus, str]]] = {
     0xC311: (HTTPStatus.CONFLICT, "The UPS is already COMPLETED."),
     0xC312: (HTTPStatus.CONFLICT, "The performer cannot be contacted."),
 }
+_INCORRECT: Final = "The Transaction UID is incorrect."
+_OF_UPDATES: Final = {
+    **_ANSWERS,
+    ups.GONE: (HTTPStatus.BAD_REQUEST, _INCONSISTENT),
+    ups.WRONG_TRANSACTION: (HTTPStatus.BAD_REQUEST, _INCONSISTENT),
+    0xC310: (HTTPStatus.CONFLICT, "The target URI did not reference a claimed Workitem."),
+}
+_OF_STATE: Final = "The submitted request is inconsistent with the state of the UPS Instance."
+_OF_STATES: Final = {
+    **{key: (code, _OF_STATE if told == _INCONSISTENT else told) for key, (code, told) in _ANSWERS.items()},
+    ups.WRONG_TRANSACTION: (HTTPStatus.BAD_REQUEST, _INCORRECT),
+}
+"""The standard has words of its own for each transaction (PS3.18 §11.6.3.2, §11.7.3.2)."""
 _TOLD: Final = {
     ups.MODIFIED: "The Workitem was created with modifications.",
     ups.ALREADY_CANCELED: "The UPS is already in the requested state of CANCELED.",
@@ -59,7 +71,7 @@ _TOLD: Final = {
 }
 
 
-def answering(handle: Handler) -> Handler:
+def answering(handle: Handler, answers: Mapping[int, tuple[HTTPStatus, str]] = _ANSWERS) -> Handler:
     """Answer what is refused with the status and the warning that the standard gives it."""
 
     @wraps(handle)
@@ -67,8 +79,8 @@ def answering(handle: Handler) -> Handler:
         try:
             return await handle(request)
         except RefusedOperationError as error:
-            status, told = _ANSWERS.get(error.status, (HTTPStatus.BAD_REQUEST, "The request is not valid."))
-            if error.status == ups.WRONG_TRANSACTION and "needs" in str(error):
+            status, told = answers.get(error.status, (HTTPStatus.BAD_REQUEST, "The request is not valid."))
+            if told == _INCORRECT and "needs" in str(error):
                 told = "The Transaction UID is missing."
             headers = {"Warning": warning(request.base_url, told)}
             return status_report(status, str(error), error.next_step or "Look at the work item.", headers)
@@ -116,14 +128,16 @@ async def _create(request: DicomWebRequest) -> ASGIApp:
 
 @answering
 async def _retrieve(request: DicomWebRequest) -> ASGIApp:
-    offer = request.choose((_JSON, _PLAIN_JSON, _XML)).offer
+    offer = request.choose((_JSON, _PLAIN_JSON, _XML, _XML_PARTS)).offer
     item = await request.run(request.services.procedures.steps.get, request.variables["workitem"])
+    if offer.multipart:
+        return _results([item], offer, headers(request, more={"Vary": "Accept"}))
     model = shown(item)
     body = model_xml(model) if offer == _XML else orjson.dumps([model])
     return Response(body, HTTPStatus.OK, headers(request, more={"Vary": "Accept"}), offer.media_type)
 
 
-@answering
+@partial(answering, answers=_OF_UPDATES)
 async def _update(request: DicomWebRequest) -> ASGIApp:
     changes = await _model(request)
     transaction = _named(request, "transaction-uid", "transactionuid") or text(changes, TRANSACTION_UID)
@@ -131,7 +145,7 @@ async def _update(request: DicomWebRequest) -> ASGIApp:
     return Response(b"", HTTPStatus.OK, headers(request))
 
 
-@answering
+@partial(answering, answers=_OF_STATES)
 async def _change_state(request: DicomWebRequest) -> ASGIApp:
     asked = await _model(request)
     change = request.services.procedures.steps.change_state
@@ -194,7 +208,8 @@ def _named(request: DicomWebRequest, *names: str) -> str:
     return ""
 
 
-_KINDS: Final = (_JSON.media_type, _PLAIN_JSON.media_type, _XML.media_type)
+_PARTS: Final = f'multipart/related; type="{_XML.media_type}"'
+_KINDS: Final = (_JSON.media_type, _PLAIN_JSON.media_type, _XML.media_type, _PARTS)
 _UID: Final = Parameter(
     "workitem", "UID of the work item; the standard writes it alone, as `?1.2.3`. Without one the server makes it."
 )
@@ -217,7 +232,7 @@ RESOURCES: Final = (
     ),
     Resource(
         "SearchForWorkitems", "GET", "/workitems", _search, "Find work items", (*_MATCHING, ACCEPT),
-        (*_KINDS[:2], f'multipart/related; type="{_XML.media_type}"'), statuses=(200, 204, 400, 406, 413),
+        (*_KINDS[:2], _PARTS), statuses=(200, 204, 400, 406, 413),
     ),
     Resource("RetrieveWorkitem", "GET", _ONE, _retrieve, "Retrieve a work item", (ACCEPT,), _KINDS),
     Resource(
