@@ -1,6 +1,9 @@
 """Fixtures of the interop tests: our server as a process, and real files."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import data_store
@@ -8,7 +11,7 @@ import pydicom.data
 import pytest
 
 from archimage.net.conversation import RemoteNode
-from tests.interop.peers import Archive, Sample, free_port, read_sample, serve
+from tests.interop.peers import Archive, Sample, free_port, listens, process, read_sample, serve, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +34,27 @@ def samples() -> list[Sample]:
         if sample is not None:
             found.setdefault(sample.sop_instance_uid, sample)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """`archimage ups watch` as WATCHER, until it has heard one event."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def heard(self) -> str:
+        """Return what it has printed at its end."""
+        assert self.process.wait(60) == 0, self.log.read_text()
+        return self.log.read_text()
+
+
+@pytest.fixture
+def watcher(tmp_path: Path) -> Iterator[Watcher]:
+    """Our command, which listens."""
+    port, log = free_port(), tmp_path / "watch.log"
+    command = [sys.executable, "-m", "archimage", "ups", "watch", str(port), "-aet", "WATCHER", "--count", "1"]
+    with process(command, log) as running:
+        wait_until(running, lambda: listens(port), log)
+        yield Watcher(port, running, log)

@@ -1,10 +1,7 @@
 """Storage commitment with dcmjs-dimse: it asks us and hears the result at its listener; and we ask it."""
 
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +11,9 @@ from pydicom.uid import generate_uid
 from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import CT
 from tests.interop.committing import WITHIN_S, call, store
-from tests.interop.peers import free_port, missing
+from tests.interop.javascript import DCMJS, Listener, listening
+from tests.interop.peers import free_port
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("commitment_dcmjs.cjs")
 
 
@@ -35,44 +32,24 @@ def server(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
         yield server
 
 
-@contextmanager
-def _dcmjs(server: Server, port: int, mode: str, **more: Any) -> Iterator["subprocess.Popen[str]"]:
+def _dcmjs(server: Server, port: int, mode: str, **more: Any) -> AbstractContextManager[Listener]:
     """Run the script; it listens in the block."""
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
     asked = {"mode": mode, "port": server.port, "listen": port, "calling": "DCMJS", "called": "PACS_SCP", **more}
-    command = [node, str(_SCRIPT)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
-        try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(asked))
-            process.stdin.close()
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
-
-
-def _said(process: "subprocess.Popen[str]") -> Any:
-    assert process.stdout is not None
-    process.wait(WITHIN_S)
-    return json.loads(process.stdout.readline())
+    return listening(_SCRIPT, asked, DCMJS)
 
 
 def test_it_asks_and_is_told(server: Server, port: int) -> None:
     uids, transaction = store(server, 2), str(generate_uid())
     references = [(CT, uid) for uid in uids]
-    with _dcmjs(server, port, "ask", transaction=transaction, references=references) as process:
-        assert _said(process) == {"event": 1, "transaction": transaction, "instances": uids}
+    with _dcmjs(server, port, "ask", transaction=transaction, references=references) as node:
+        assert node.told() == {"event": 1, "transaction": transaction, "instances": uids}
 
 
 def test_it_is_asked_and_tells(server: Server, port: int) -> None:
     uids = store(server, 2)
-    with _dcmjs(server, port, "serve") as process:
+    with _dcmjs(server, port, "serve") as node:
         kept = call(server, "/nodes/DCMJS/commitment", "POST", {"instances": uids})
-        said = _said(process)
+        said = node.told()
     assert (said["transaction"], sorted(said["instances"]), said["status"]) == (kept["transaction_uid"], uids, 0)
     number = kept["id"]
     assert wait_until(lambda: call(server, f"/commitments/{number}")["commitment"]["state"] == "answered", WITHIN_S)

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from io import BytesIO
@@ -20,9 +19,9 @@ from pydicom.encaps import generate_frames
 from archimage.dicom.part10 import decode_file_meta
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from tests.dicom.files import real_file
-from tests.interop.peers import missing, serve_both
+from tests.interop.javascript import ROOT, node, outcome
+from tests.interop.peers import serve_both
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("dicomweb_client.cjs")
 _PACKAGES: Final = ("dicomweb-client", "xhr2")
 _NATIVE: Final = real_file("CT_small.dcm")
@@ -36,25 +35,18 @@ class Javascript:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        found = shutil.which("node")
-        if found is None or not all((_ROOT / "node_modules" / package).is_dir() for package in _PACKAGES):
-            missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
-        self.node = found
 
     def calls(self, *calls: tuple[str, dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
         """Call methods of one client; return what each brought."""
-        asked = json.dumps({"url": self.url, "options": options, "calls": calls})
-        done = subprocess.run(
-            [self.node, _SCRIPT], input=asked, capture_output=True, check=True, timeout=60, cwd=_ROOT, encoding="utf-8"
-        )
-        outcomes: list[dict[str, Any]] = json.loads(done.stdout)
+        asked = {"url": self.url, "options": options, "calls": calls}
+        outcomes: list[dict[str, Any]] = outcome(_SCRIPT, asked, *_PACKAGES)
         return outcomes
 
     def call(self, method: str, how: dict[str, Any] | None = None, **options: Any) -> Any:
         """Call one method, which must succeed; return its value, bytes where it brought some."""
-        (outcome,) = self.calls((method, how or {}), **options)
-        assert "error" not in outcome, outcome
-        return _decoded(outcome.get("value"))
+        (brought,) = self.calls((method, how or {}), **options)
+        assert "error" not in brought, brought
+        return _decoded(brought.get("value"))
 
 
 def _decoded(value: Any) -> Any:
@@ -225,11 +217,11 @@ def test_the_addresses_that_it_builds_lead_to_images(javascript: Javascript) -> 
     assert (shown.format, shown.size) == ("JPEG", (header.Columns, header.Rows))
 
 
-def test_every_operation_is_tested(javascript: Javascript) -> None:
+def test_every_operation_is_tested() -> None:
     text = Path(__file__).read_text("utf-8")
     program = "Object.getOwnPropertyNames(require('dicomweb-client').api.DICOMwebClient.prototype).join(' ')"
     names = subprocess.run(
-        [javascript.node, "-p", program], capture_output=True, check=True, timeout=60, cwd=_ROOT, encoding="utf-8"
+        [node(*_PACKAGES), "-p", program], capture_output=True, check=True, timeout=60, cwd=ROOT, encoding="utf-8"
     ).stdout.split()
     operations = [name for name in names if re.match("search|retrieve|store|build", name)]
     assert len(operations) >= 17

@@ -3,9 +3,6 @@
 Ref: PS3.4 Annexes F, R.
 """
 
-import json
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,10 +25,10 @@ from archimage.protocol.uids import (
 )
 from archimage.services.datasets import Model
 from tests.attacks.server import Server, launch, running, stop, wait_until
-from tests.interop.peers import free_port, missing, run
+from tests.interop.javascript import DCMJS, listening, outcome
+from tests.interop.peers import free_port, run
 from tests.services.stepping import ended, step
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("dcmjs_mpps.cjs")
 _WITHIN_S: Final = 30.0
 
@@ -269,25 +266,8 @@ def test_a_study_is_told_of_once_it_is_quiet(tmp_path: Path, port: int) -> None:
 
 def _dcmjs(port: int, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Have dcmjs-dimse ask, one after the other; return the statuses and data sets that it got."""
-    asked = {"serve": False, "port": port, "requests": requests}
-    done = subprocess.run(
-        [_node(), _SCRIPT],
-        input=json.dumps(asked),
-        capture_output=True,
-        check=True,
-        timeout=60,
-        cwd=_ROOT,
-        text=True,
-    )
-    answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    answers: list[dict[str, Any]] = outcome(_SCRIPT, {"serve": False, "port": port, "requests": requests}, DCMJS)
     return answers
-
-
-def _node() -> str:
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
-    return node
 
 
 _BEGUN: Final = {
@@ -328,21 +308,13 @@ def test_dcmjs_dimse_reports_what_it_does_and_reads_it_back(tmp_path: Path) -> N
 def test_dcmjs_dimse_is_told_of_steps(tmp_path: Path, port: int) -> None:
     options, settings = _telling(port)
     with running(tmp_path / "archive" / "data", options, settings) as server:
-        with subprocess.Popen(
-            [_node(), _SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, text=True
-        ) as receiver:
-            assert receiver.stdin is not None
-            assert receiver.stdout is not None
-            receiver.stdin.write(json.dumps({"serve": True, "port": port}))
-            receiver.stdin.close()
-            try:
-                assert receiver.stdout.readline() == "listening\n"
-                with _associated(server, MPPS) as association:
-                    assert association.send_n_create(_dataset(step()), MPPS, "1.2.3.9")[0].Status == 0
-                    assert association.send_n_set(_dataset(ended(["1.2.3.9.1"])), MPPS, "1.2.3.9")[0].Status == 0
-                heard = [json.loads(receiver.stdout.readline()) for _ in range(4)]
-            finally:
-                receiver.terminate()
+        with (
+            listening(_SCRIPT, {"serve": True, "port": port}, DCMJS) as receiver,
+            _associated(server, MPPS) as association,
+        ):
+            assert association.send_n_create(_dataset(step()), MPPS, "1.2.3.9")[0].Status == 0
+            assert association.send_n_set(_dataset(ended(["1.2.3.9.1"])), MPPS, "1.2.3.9")[0].Status == 0
+            heard = [receiver.told() for _ in range(4)]
         assert {one["uid"] for one in heard} == {"1.2.3.9"}
         steps = [one["what"] for one in heard if one["what"] != "event"]
         events = [one["event"] for one in heard if one["what"] == "event"]

@@ -1,7 +1,6 @@
 """Logging in with a real provider, the npm package oidc-provider in node, and an access token of it as Bearer."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from pydantic import SecretStr
 
 from archimage.config import Config, DicomConfig, HttpConfig, StorageConfig
 from archimage.config_access import AccessConfig, OidcConfig
-from tests.interop.peers import free_port, listener, missing
+from tests.interop.javascript import node
+from tests.interop.peers import free_port, listener
 from tests.web.serving import Client, serving
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("oidc_provider.mjs")
 _SECRET: Final = "a secret of the archive, 32 bytes"
 
@@ -25,12 +24,9 @@ _SECRET: Final = "a secret of the archive, 32 bytes"
 @contextmanager
 def providing(tmp_path: Path, redirect: str) -> Iterator[str]:
     """Run a provider that knows one address of ours; give its issuer."""
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "oidc-provider").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
     port = free_port()
     issuer = f"http://127.0.0.1:{port}"
-    with listener([node, _SCRIPT, issuer, redirect, _SECRET], port, tmp_path / "provider.log"):
+    with listener([node("oidc-provider"), _SCRIPT, issuer, redirect, _SECRET], port, tmp_path / "provider.log"):
         yield issuer
 
 

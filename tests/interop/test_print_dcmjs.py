@@ -1,8 +1,5 @@
 """dcmjs-dimse as a modality that prints on us, over the context of the meta SOP class."""
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,22 +7,16 @@ import numpy as np
 
 from archimage.protocol import uids
 from tests.attacks.server import wait_until
-from tests.interop.peers import missing, serve_both
+from tests.interop.javascript import DCMJS, outcome
+from tests.interop.peers import serve_both
 from tests.printing.films import FILM_UID, GREY, SESSION_UID, Films, pdf_pictures
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("print_dcmjs.cjs")
 
 
 def _answers(port: int, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
     asked = {"port": port, "calling": "MODALITY", "called": "PACS_SCP", "meta": GREY, "requests": requests}
-    done = subprocess.run(
-        [node, _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, timeout=60, cwd=_ROOT, text=True
-    )
-    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    found: list[dict[str, Any]] = outcome(_SCRIPT, asked, DCMJS)
     return found
 
 

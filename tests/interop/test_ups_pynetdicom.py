@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_role, evt
 
 from archimage.model.ids import new_uid
 from archimage.protocol.uids import (
@@ -18,6 +18,7 @@ from archimage.protocol.uids import (
     UPS_WATCH,
 )
 from tests.attacks.server import wait_until
+from tests.interop.conftest import Watcher
 from tests.interop.peers import Archive
 from tests.workitems import discontinued, new_item, performed
 
@@ -191,3 +192,16 @@ def test_who_has_a_filter_hears_of_what_fits_it(scu: Any, receiver: Receiver) ->
     assert wait_until(lambda: receiver.states(fitting) == ["SCHEDULED", "IN PROGRESS"], 15), receiver.heard
     assert receiver.kinds(other) == []
     assert _act(scu, UPS_WATCH, UPS_FILTERED_GLOBAL_SUBSCRIPTION, 4, ReceivingAE="DESTINATION") == 0
+
+
+def test_our_command_hears_what_it_tells(watcher: Watcher) -> None:
+    ae, told = AE("SCP"), Dataset()
+    ae.add_requested_context(UPS_EVENT)
+    told.ProcedureStepState, told.InputReadinessState = "IN PROGRESS", "READY"
+    roles: Any = [build_role(UPS_EVENT, scp_role=True)]
+    association: Any = ae.associate("127.0.0.1", watcher.port, ae_title="WATCHER", ext_neg=roles)
+    assert association.is_established
+    status, _ = association.send_n_event_report(told, 1, UPS_PUSH, "1.2.3.9", meta_uid=UPS_EVENT)
+    association.release()
+    assert status.Status == 0
+    assert watcher.heard() == "1.2.3.9 1 IN PROGRESS\n"

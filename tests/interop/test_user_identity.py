@@ -3,8 +3,6 @@
 Ref: PS3.7 §D.3.3.7.
 """
 
-import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -19,11 +17,11 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from archimage.dicom.demo import demo_files
 from archimage.protocol.uids import VERIFICATION
 from tests.attacks.server import Server, running
-from tests.interop.peers import missing, run
+from tests.interop.javascript import DCMJS, outcome
+from tests.interop.peers import run
 from tests.tls.keys import Keys, make_keys
 from tests.tls.peers import tls_port
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("dcmjs_dimse.cjs")
 _PASSCODE: Final = "correct horse battery"
 _REJECTED: Final = (1, 1, 1)
@@ -104,18 +102,12 @@ def test_dcmtk_is_believed_with_a_passcode_over_tls(server: Server, keys: Keys, 
 
 
 def _dcmjs(port: int, keys: Keys | None, **identity: Any) -> dict[str, Any]:
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
     options: dict[str, Any] = {"userIdentity": {"positiveResponseRequested": True, **identity}}
     if keys is not None:
         options["securityOptions"] = {"ca": str(keys.certificate("authority"))}
     asked = {"port": port, "calling": "DCMJS", "called": "PACS_SCP", "options": options}
-    done = subprocess.run(
-        [node, _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, timeout=60, cwd=_ROOT, text=True
-    )
-    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return outcome
+    answer: dict[str, Any] = outcome(_SCRIPT, asked, DCMJS)
+    return answer
 
 
 def test_dcmjs_dimse_is_believed_with_a_passcode_over_tls_and_by_name(server: Server, keys: Keys) -> None:

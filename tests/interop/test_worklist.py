@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +17,9 @@ from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 from archimage.dicom.encode import encode_dataset
 from archimage.protocol.uids import IMPLICIT_VR_LITTLE_ENDIAN, MODALITY_WORKLIST_FIND
 from tests.attacks.server import wait_until
-from tests.interop.peers import free_port, listener, missing, run, serve, tool
+from tests.interop.javascript import DCMJS, outcome
+from tests.interop.peers import free_port, listener, run, serve, tool
 
-_ROOT: Final = Path(__file__).parents[2]
 _SCRIPT: Final = Path(__file__).with_name("worklist_dcmjs.cjs")
 _STEP: Final = "(0040,0100)[0]."
 _DUMP: Final = """\
@@ -206,19 +205,13 @@ def test_pynetdicom_is_told_that_a_private_key_is_not_matched(served: int) -> No
 
 
 def test_dcmjs_dimse_finds_what_it_asks_for(served: int) -> None:
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
     step = {"Modality": "", "ScheduledStationAETitle": "MR1", "ScheduledProcedureStepStartDate": ""}
     elements = {"PatientName": "", "PatientID": "", "ScheduledProcedureStepSequence": [step]}
     asked = {"port": served, "calling": "DCMJS", "called": "PACS_SCP", "elements": elements}
-    done = subprocess.run(
-        [node, _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, timeout=60, cwd=_ROOT, text=True
-    )
-    outcome = json.loads(done.stdout.splitlines()[-1])
-    assert (outcome["status"], len(outcome["matches"])) == (0, 1)
-    assert outcome["matches"][0]["PatientID"] == "DEMO-2"
-    (found,) = outcome["matches"][0]["ScheduledProcedureStepSequence"]
+    answer = outcome(_SCRIPT, asked, DCMJS)
+    assert (answer["status"], len(answer["matches"])) == (0, 1)
+    assert answer["matches"][0]["PatientID"] == "DEMO-2"
+    (found,) = answer["matches"][0]["ScheduledProcedureStepSequence"]
     assert (found["Modality"], found["ScheduledProcedureStepStartDate"]) == ("MR", "20261202")
 
 

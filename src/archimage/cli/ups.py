@@ -262,7 +262,8 @@ async def _listening(
         if done():
             ended.set()
 
-    context = SupportedContext(UPS_EVENT, SYNTAXES, scu_role=True, scp_role=False)
+    # Who tells of events is their SCP and has to say so by a role; toolkits that cannot (dcmjs-dimse) are heard too.
+    context = SupportedContext(UPS_EVENT, SYNTAXES, scu_role=True)
     service = ServiceClass((context,), {(UPS_EVENT, CommandField.N_EVENT_REPORT_RQ): heard})
     registry = Registry(verification.service(), service)
     server = DicomServer(AssociationSettings(title), registry, AdmissionPolicy(frozenset({title})))
