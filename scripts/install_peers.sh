@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Install the real peers of the tests and the bench: Debian's Chromium, CTN, DCMTK, Orthanc with DICOMweb, dicom3tools,
-# Prometheus and rsyslog, the C compiler that makes the faulty disk of tests/attacks, and below node_modules clients of
-# DICOM and DICOMweb, and axe-core.
+# Install the real peers of the tests and the bench: Debian's Chromium, CTN, CUPS, DCMTK, Orthanc with DICOMweb,
+# dicom3tools, Prometheus and rsyslog, the C compiler that makes the faulty disk of tests/attacks, and below
+# node_modules clients of DICOM and DICOMweb, and axe-core.
 # Without apt, npm, or the right to use them, say which command installs them; the tests that need one then skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-debian_packages=(chromium ctn dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb prometheus rsyslog rsyslog-gnutls)
+debian_packages=(
+    chromium ctn cups-client cups-daemon dcmtk dicom3tools gcc libc6-dev orthanc orthanc-dicomweb prometheus rsyslog
+    rsyslog-gnutls
+)
 npm_packages=(axe-core@4.10.3 dcmjs-dimse@0.3.3 dicomweb-client@0.11.3 oidc-provider@8.8.1 xhr2@0.2.1)
 
 install_debian_packages() {
@@ -29,9 +32,13 @@ install_debian_packages() {
     install 2>/dev/null || { "${as_root[@]}" apt-get update -qq && install; }
 
     # Debian starts these as services, on ports that are others' here; the tests start their own.
-    for service in orthanc prometheus rsyslog; do
-        if [[ " ${missing[*]} " == *" $service "* ]] && command -v systemctl >/dev/null; then
-            "${as_root[@]}" systemctl disable --now "$service" >/dev/null 2>&1 || true
+    declare -A services=(
+        [cups-daemon]="cups.socket cups.path cups.service" [orthanc]=orthanc [prometheus]=prometheus [rsyslog]=rsyslog
+    )
+    for package in "${missing[@]}"; do
+        if [ -n "${services[$package]:-}" ] && command -v systemctl >/dev/null; then
+            # shellcheck disable=SC2086 # several words
+            "${as_root[@]}" systemctl disable --now ${services[$package]} >/dev/null 2>&1 || true
         fi
     done
 }

@@ -31,7 +31,9 @@ STUDY_INSTANCE_UID: Final = 0x0020000D
 _IDENTITY: Final = (0x0020000E, 0x00080018)
 START_TIMEOUT_S: Final = 30.0
 _PACKAGES: Final = {
+    "cupsd": "cups-daemon",
     "dciodvfy": "dicom3tools",
+    "lpadmin": "cups-client",
     "mwlQuery": "ctn",
     "prometheus": "prometheus",
     "promtool": "prometheus",

@@ -1,22 +1,42 @@
-"""dcmjs-dimse as a modality that prints on us, over the context of the meta SOP class."""
+"""dcmjs-dimse as a modality that prints on us, over the context of the meta SOP class; and as a printer of ours."""
 
+import base64
+import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from archimage.net.conversation import RemoteNode
 from archimage.protocol import uids
 from tests.attacks.server import wait_until
 from tests.interop.javascript import DCMJS, outcome
-from tests.interop.peers import serve_both
+from tests.interop.peers import free_port, missing, process, serve_both
+from tests.interop.peers import wait_until as wait_until_running
+from tests.printing.command import command, noise, write
 from tests.printing.films import FILM_UID, GREY, SESSION_UID, Films, pdf_pictures
 
 _SCRIPT: Final = Path(__file__).with_name("print_dcmjs.cjs")
+_PRINTER: Final = Path(__file__).with_name("print_dcmjs_printer.cjs")
 
 
 def _answers(port: int, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     asked = {"port": port, "calling": "MODALITY", "called": "PACS_SCP", "meta": GREY, "requests": requests}
     found: list[dict[str, Any]] = outcome(_SCRIPT, asked, DCMJS)
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
+        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
+    return node
+
+    done = subprocess.run(
+        [_node(), _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, timeout=60, cwd=_ROOT, text=True
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -47,3 +67,22 @@ def test_dcmjs_dimse_prints_a_film(tmp_path: Path) -> None:
         (picture,) = pdf_pictures(films.pdf(job["uid"]))
     assert (job["label"], job["originator"]) == ("Demo", "MODALITY")
     assert sorted(np.unique(picture).tolist()) == [0, 255]
+
+
+def test_our_command_prints_on_dcmjs_dimse(tmp_path: Path) -> None:
+    images = [noise(1, 60, 40), noise(2, 31, 33)]
+    printer, log = RemoteNode("PRINTER", "127.0.0.1", free_port()), tmp_path / "printer.log"
+    with process([_node(), _PRINTER, printer.port], log) as running:
+        wait_until_running(running, lambda: "listening" in log.read_text(), log)
+        done = command(printer, *write(tmp_path, *images), "--layout", "1,2", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["films"] == 1
+    told = [json.loads(line) for line in log.read_text().splitlines()[1:]]
+    film, box = uids.BASIC_FILM_BOX, uids.BASIC_GRAYSCALE_IMAGE_BOX
+    asked = [("create", film), ("set", box), ("set", box), ("action", film), ("delete", film)]
+    session = [(what, uids.BASIC_FILM_SESSION) for what in ("create", "delete")]
+    assert [(one["what"], one["sop"]) for one in told] == [session[0], *asked, session[1]]
+    for number, pixels in enumerate(images, 1):
+        image = told[number + 1]
+        assert (image["position"], image["rows"], image["columns"]) == (number, *pixels.shape)
+        assert base64.b64decode(image["pixels"])[: pixels.size] == pixels.tobytes()

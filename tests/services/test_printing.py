@@ -15,14 +15,10 @@ from archimage.config_print import PrintConfig
 from archimage.errors import ConflictError, NotFoundError, OutOfResourcesError
 from archimage.model.printing import JobState, PrintJob
 from archimage.net.conversation import RemoteNode
-from archimage.protocol import uids
-from archimage.services import printattributes as attributes
-from archimage.services.datasets import attribute, items, made, text
-from archimage.services.printattributes import reference
-from archimage.services.printimages import GREY_SEQUENCE
 from archimage.services.printing import PrintService
 from tests.attacks.server import launch, stop, wait_until
 from tests.printing.films import FILM_UID, Films, image, modality, pdf_pictures
+from tests.printing.jobs import over, service, submitted
 from tests.processes import config
 
 _LP = """#!/bin/sh
@@ -41,54 +37,26 @@ def _archive(directory: Path, *, begun: bool = True, **settings: object) -> Iter
         yield app
 
 
-def _printing(app: App) -> PrintService:
-    return app.department.printing.service
-
-
-def _printed(app: App, label: str = "Demo") -> PrintJob:
-    """Print a film with an image."""
-    printing = _printing(app)
-    with closing(printing.session()) as session:
-        session.create(uids.BASIC_FILM_SESSION, "2.25.1", made(attribute(attributes.LABEL, label)))
-        film = made(
-            attribute(attributes.DISPLAY_FORMAT, r"STANDARD\1,1"),
-            attribute(attributes.SESSION_REFERENCE, reference(uids.BASIC_FILM_SESSION, "2.25.1")),
-        )
-        told = session.create(uids.BASIC_FILM_BOX, "2.25.2", film).told
-        box = text(items(told, attributes.IMAGE_BOXES)[0], 0x00081155)
-        values = {0x00280002: 1, 0x00280004: "MONOCHROME2", 0x00280010: 10, 0x00280011: 10, 0x00280100: 8}
-        values |= {0x00280101: 8, 0x00280102: 7, 0x00280103: 0}
-        picture = made(*(attribute(tag, value) for tag, value in values.items()))
-        given = made(attribute(attributes.POSITION, 1), attribute(GREY_SEQUENCE, picture))
-        session.change(uids.BASIC_GRAYSCALE_IMAGE_BOX, box, given, memoryview(b"\x80" * 100))
-        return printing.submit(session.printed(uids.BASIC_FILM_BOX, "2.25.2", 1), "PACS_SCP", "MODALITY")
-
-
-def _ended(app: App, job: PrintJob) -> PrintJob:
-    assert wait_until(lambda: _printing(app).get(job.uid).state.is_over, 30)
-    return _printing(app).get(job.uid)
-
-
 def test_a_job_that_was_not_made_is_made_by_the_next_start(tmp_path: Path) -> None:
     with _archive(tmp_path, begun=False) as app:
         told: list[PrintJob] = []
-        _printing(app).told = told.append
-        job = _printed(app)
-        assert [_printing(app).get(job.uid)] == told == [job]
+        service(app).told = told.append
+        job = submitted(app)
+        assert [service(app).get(job.uid)] == told == [job]
         with pytest.raises(NotFoundError):
-            _printing(app).picture(job.uid, 1)
+            service(app).picture(job.uid, 1)
     with _archive(tmp_path) as app:
-        assert _ended(app, job).state is JobState.DONE
-        assert _printing(app).picture(job.uid, 1).startswith(b"\x89PNG")
+        assert over(app, job).state is JobState.DONE
+        assert service(app).picture(job.uid, 1).startswith(b"\x89PNG")
         assert sorted(path.name for path in (tmp_path / "print" / job.uid).iterdir()) == ["1.json", "1.png"]
 
 
 def test_a_film_is_stored_as_an_object_once(tmp_path: Path) -> None:
     with _archive(tmp_path, output="store") as app:
-        job = _printed(app)
-        assert _ended(app, job).state is JobState.DONE
-        _printing(app).reprint(job.uid)
-        assert _ended(app, job).state is JobState.DONE
+        job = submitted(app)
+        assert over(app, job).state is JobState.DONE
+        service(app).reprint(job.uid)
+        assert over(app, job).state is JobState.DONE
         study = app.services.catalogue.study(job.uid)
         assert (study.instances, study.study_description) == (1, "Printed film")
 
@@ -96,8 +64,8 @@ def test_a_film_is_stored_as_an_object_once(tmp_path: Path) -> None:
 def test_a_film_goes_to_the_queue_of_its_printer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _install_lp(tmp_path, monkeypatch, 0)
     with _archive(tmp_path / "data", output="cups", queues={"PACS_SCP": "films"}) as app:
-        job = _printed(app, "; rm -rf $(x) | lp")
-        assert _ended(app, job).state is JobState.DONE
+        job = submitted(app, "; rm -rf $(x) | lp")
+        assert over(app, job).state is JobState.DONE
         arguments = (tmp_path / "arguments").read_text("utf-8").split("\n")
         assert arguments == ["-d", "films", "-n", "1", "-o", "fit-to-page", "-", ""]
         assert len(pdf_pictures((tmp_path / "film.pdf").read_bytes())) == 1
@@ -106,49 +74,49 @@ def test_a_film_goes_to_the_queue_of_its_printer(tmp_path: Path, monkeypatch: py
 def test_without_cups_the_job_fails_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with _archive(tmp_path / "data", output="cups") as app:
-        ended = _ended(app, _printed(app))
+        ended = over(app, submitted(app))
         assert (ended.state, ended.error) == (JobState.FAILED, "CUPS is not installed: there is no command lp")
-        assert _printing(app).fault() == ended.error
-        assert _printing(app).picture(ended.uid, 1)
+        assert service(app).fault() == ended.error
+        assert service(app).picture(ended.uid, 1)
 
 
 def test_what_cups_does_not_take_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _install_lp(tmp_path, monkeypatch, 1)
     with _archive(tmp_path / "data", output="cups") as app:
-        job = _printed(app)
-        assert wait_until(lambda: "CUPS does not take" in _printing(app).get(job.uid).error, 30)
+        job = submitted(app)
+        assert wait_until(lambda: "CUPS does not take" in service(app).get(job.uid).error, 30)
         _install_lp(tmp_path, monkeypatch, 0)
-        assert _ended(app, job).state is JobState.DONE
+        assert over(app, job).state is JobState.DONE
 
 
 def test_what_waits_is_cancelled_and_is_not_made(tmp_path: Path) -> None:
     with _archive(tmp_path, begun=False) as app:
-        job, printing = _printed(app), _printing(app)
+        job, printing = submitted(app), service(app)
         assert printing.cancel(job.uid).state is JobState.CANCELLED
         with pytest.raises(ConflictError, match="cancelled"):
             printing.cancel(job.uid)
     with _archive(tmp_path) as app:
-        other = _ended(app, _printed(app))
+        other = over(app, submitted(app))
         assert other.state is JobState.DONE
-        assert _printing(app).get(job.uid).state is JobState.CANCELLED
+        assert service(app).get(job.uid).state is JobState.CANCELLED
 
 
 def test_a_full_queue_takes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     with _archive(tmp_path, begun=False, max_jobs=1) as app:
-        job = _printed(app)
+        job = submitted(app)
         with pytest.raises(OutOfResourcesError, match="queue is full"):
-            _printed(app)
+            submitted(app)
         assert [path.name for path in (tmp_path / "print").iterdir()] == [job.uid]
 
 
 def test_what_is_too_old_is_forgotten_and_so_is_what_has_no_job(tmp_path: Path) -> None:
     with _archive(tmp_path) as app:
-        job = _ended(app, _printed(app))
+        job = over(app, submitted(app))
     stray = tmp_path / "print" / "2.25.99"
     stray.mkdir()
     os.utime(stray, (1, 1))
     with _archive(tmp_path, begun=False) as app:
-        printing = PrintService(_printing(app)._tools, app.config.print, lambda: 1e11)
+        printing = PrintService(service(app)._tools, app.config.print, lambda: 1e11)
         printing.start()
         assert [path.name for path in (tmp_path / "print").iterdir()] == []
         with pytest.raises(NotFoundError):

@@ -21,7 +21,7 @@ from archimage.cli.options import (
     User,
 )
 from archimage.cli.output import ExitCode, print_json, say
-from archimage.errors import InvalidRequestError
+from archimage.errors import ArchimageError, InvalidRequestError
 
 if TYPE_CHECKING:
     from archimage.net.filming import Filming, Order, Outcome, Picture
@@ -75,7 +75,12 @@ def print_(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     async def ask() -> "Filming":
         async with await peer.associate(node, calling, contexts(order)) as association:
             filming = Filming(association, order)
-            await filming.print(pictures)
+            try:
+                await filming.print(pictures)
+            except ArchimageError:
+                if filming.outcome.films:
+                    say(f"films that the printer had taken before it failed: {filming.outcome.films}")
+                raise
             if wait:
                 await filming.follow(wait)
             return filming

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from archimage.errors import OperationFailedError, TimerExpiredError
+from archimage.errors import (
+    AssociationAbortedError,
+    ConnectionFailedError,
+    ContextNotAcceptedError,
+    OperationFailedError,
+    TimerExpiredError,
+)
 from archimage.net import reasons
 from archimage.net.client import ClientAssociation
 from archimage.net.conversation import Message
@@ -80,9 +86,11 @@ class Filming:
 
         Raises:
             OperationFailedError: the printer refuses.
+            ContextNotAcceptedError: it does not print, or not in these colours.
             AssociationError: it does not answer.
         """
         order = self._order
+        self._check_offered()
         each = order.columns * order.rows
         session = made(attribute(attributes.COPIES, order.copies), attribute(attributes.LABEL, order.label))
         await self._create(uids.BASIC_FILM_SESSION, self._session, session)
@@ -93,6 +101,9 @@ class Filming:
     async def follow(self, patience_s: float) -> None:
         """Hear what becomes of the print jobs until all are over, as far as the printer tells of them in time."""
         jobs = self.outcome.jobs
+        told = (context for context in self._association.contexts if context.abstract_syntax == uids.PRINT_JOB)
+        if not any(context.accepted for context in told):
+            return
         try:
             while any(state in {"pending", "printing"} for state in jobs.values()):
                 event = await self._association.requested(patience_s)
@@ -100,8 +111,17 @@ class Filming:
                 if uid in jobs:
                     jobs[uid] = _EVENTS.get(event.command.event_type_id or 0, jobs[uid])
                 await self._association.respond(event)
-        except TimerExpiredError:
-            return
+        except (TimerExpiredError, AssociationAbortedError, ConnectionFailedError):
+            return  # it has taken the films, and says no more of them
+
+    def _check_offered(self) -> None:
+        order = self._order
+        try:
+            self._association.context(order.meta)
+        except ContextNotAcceptedError as error:
+            what = "in colours" if order.colour else "in grey"
+            message = f"the printer does not print {what}: {error}"
+            raise ContextNotAcceptedError(message, next_step=error.next_step) from error
 
     async def _film(self, pictures: Sequence[Picture]) -> None:
         order, uid = self._order, new_uid()
@@ -162,7 +182,7 @@ class Filming:
         if is_failure(status):
             comment = f" ({response.command.error_comment})" if response.command.error_comment else ""
             message = f"the printer refuses {what}: {describe(status, Service.PRINT)}, status {status:#06x}{comment}"
-            raise OperationFailedError(message, status=status, next_step=reasons.status(status)[1])
+            raise OperationFailedError(message, status=status, next_step=reasons.status(status, Service.PRINT)[1])
         if status:
             self.outcome.warnings.append(status)
         if not response.dataset:

@@ -1,6 +1,7 @@
 """Why an operation with a peer failed, and what to do about it, in words for a person: of commands and of web pages.
 
-Ref: PS3.8 Tables 9-18 (presentation contexts), 9-21 (A-ASSOCIATE-RJ), 9-26 (A-ABORT); PS3.4 Tables B.2-1, C.4-1 to -3.
+Ref: PS3.8 Tables 9-18 (presentation contexts), 9-21 (A-ASSOCIATE-RJ), 9-26 (A-ABORT);
+PS3.4 Tables B.2-1, C.4-1 to -3, §H.4.
 """
 
 import errno
@@ -86,6 +87,16 @@ _STATUSES: Final[Mapping[int, str]] = MappingProxyType(
         Status.CANNOT_UNDERSTAND: _LOG,
     }
 )
+_LARGER: Final = "Ask for larger films, or for fewer images on each."
+_PRINTING: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0xC601: _LATER,
+        0xC602: _LATER,
+        0xC603: _LARGER,
+        0xC605: "The printer lacks memory: print fewer images at once, or try again later.",
+        0xC613: _LARGER,
+    }
+)
 _NO_RESOURCES: Final = range(0xA700, 0xA800)
 
 SILENT: Final = "Something accepts connections there, but does not answer as DICOM does: check the port."
@@ -146,4 +157,6 @@ def context_result(result: int) -> str:
 def status(code: int, service: Service | None = None) -> Reason:
     """Say what a status of failure means."""
     advice = "Free room at the peer, or try again later." if code in _NO_RESOURCES else _STATUSES.get(code, _LOG)
+    if service is Service.PRINT:
+        advice = _PRINTING.get(code, advice)
     return Reason(f"0x{code:04X}: {describe(code, service)}", advice)
