@@ -2,8 +2,6 @@
 
 import base64
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +10,8 @@ import numpy as np
 from archimage.net.conversation import RemoteNode
 from archimage.protocol import uids
 from tests.attacks.server import wait_until
-from tests.interop.javascript import DCMJS, outcome
-from tests.interop.peers import free_port, missing, process, serve_both
+from tests.interop.javascript import DCMJS, node, outcome
+from tests.interop.peers import free_port, process, serve_both
 from tests.interop.peers import wait_until as wait_until_running
 from tests.printing.command import command, noise, write
 from tests.printing.films import FILM_UID, GREY, SESSION_UID, Films, pdf_pictures
@@ -25,18 +23,6 @@ _PRINTER: Final = Path(__file__).with_name("print_dcmjs_printer.cjs")
 def _answers(port: int, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     asked = {"port": port, "calling": "MODALITY", "called": "PACS_SCP", "meta": GREY, "requests": requests}
     found: list[dict[str, Any]] = outcome(_SCRIPT, asked, DCMJS)
-
-
-def _node() -> str:
-    node = shutil.which("node")
-    if node is None or not (_ROOT / "node_modules" / "dcmjs-dimse").is_dir():
-        missing("node or the npm packages of the tests are missing: apt-get install nodejs npm; make peers")
-    return node
-
-    done = subprocess.run(
-        [_node(), _SCRIPT], input=json.dumps(asked), capture_output=True, check=True, timeout=60, cwd=_ROOT, text=True
-    )
-    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -72,7 +58,7 @@ def test_dcmjs_dimse_prints_a_film(tmp_path: Path) -> None:
 def test_our_command_prints_on_dcmjs_dimse(tmp_path: Path) -> None:
     images = [noise(1, 60, 40), noise(2, 31, 33)]
     printer, log = RemoteNode("PRINTER", "127.0.0.1", free_port()), tmp_path / "printer.log"
-    with process([_node(), _PRINTER, printer.port], log) as running:
+    with process([node(DCMJS), _PRINTER, printer.port], log) as running:
         wait_until_running(running, lambda: "listening" in log.read_text(), log)
         done = command(printer, *write(tmp_path, *images), "--layout", "1,2", "--json")
     assert (done.returncode, done.stderr) == (0, "")

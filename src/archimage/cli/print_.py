@@ -129,6 +129,7 @@ def _report(outcome: "Outcome", order: "Order", *, as_json: bool) -> None:
             say(f"the printer warns: {describe(status, Service.PRINT)}, status {status:#06x}")
         for uid, state in outcome.jobs.items():
             say(f"{state}: print job {uid}")
-        say(f"{outcome.films} films of {order.film_size} were printed")
+        counted = "1 film" if outcome.films == 1 else f"{outcome.films} films"
+        say(f"{counted} of {order.film_size} printed")
     if "failed" in outcome.jobs.values():
         raise typer.Exit(ExitCode.FAILED)
