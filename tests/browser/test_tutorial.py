@@ -59,7 +59,7 @@ class Newcomer:
         log = self.folder.parent / f"{port}.log"
         ports = (f"ARCHIMAGE__DICOM__PORT={self.port('11112')}", f"ARCHIMAGE__HTTP__PORT={self.port('8042')}")
         server = self._running.enter_context(process(["env", *ports, *command.split()], log, cwd=self.folder))
-        wait_until(server, lambda: listens(int(self.port(port))), log, _FIRST_START_S)
+        wait_until(server, lambda: listens(int(self.port(port))) and "ready " in log.read_text(), log, _FIRST_START_S)
         return log
 
     def finished(self) -> bool:

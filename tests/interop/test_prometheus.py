@@ -60,6 +60,7 @@ FIRING: Final[Mapping[str, Mapping[str, str]]] = {
     "ArchimageWebFails": {'pacs_http_requests_total{status="503"}': "0+1x900"},
     "ArchimagePixelsWait": {"pacs_pixel_tasks_waiting": "20+0x900"},
     "ArchimagePixelWorkersDie": {'pacs_pixel_tasks_total{task="decode",outcome="timeout"}': "0+1x900"},
+    "ArchimageDeliveriesFail": {'pacs_deliveries{kind="mpps",state="failed"}': "1+0x900"},
     "ArchimageTasksFail": {'pacs_tasks_total{kind="send",outcome="failed"}': "0+1x900"},
     "ArchimageAuditNotWritten": {"pacs_audit_failing": "1+0x900"},
     "ArchimageAuditLost": {"pacs_audit_lost_total": "0+1x900"},

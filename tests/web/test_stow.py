@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+import urllib.request
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -85,10 +86,13 @@ _REFUSED = {
     "DICOMDIR-reordered",
     "UN_sequence.dcm", "chrSQEncoding.dcm", "chrSQEncoding1.dcm", "empty_charset_LEI.dcm", "nested_priv_SQ.dcm",
     "no_meta_group_length.dcm", "priv_SQ.dcm",  # no SOP Class UID or SOP Instance UID
-    "fall.dcm", "hotiron.dcm", "hotmetalblue.dcm", "pet.dcm", "pet20step.dcm", "spring.dcm", "summer.dcm", "winter.dcm",
     "JPEGLSNearLossless_08.dcm", "JPEGLSNearLossless_16.dcm", "SC_rgb_jls_lossy_line.dcm",
     "SC_rgb_jls_lossy_sample.dcm",  # no Study Instance UID
 }  # fmt: skip
+_PALETTES = {
+    "fall.dcm", "hotiron.dcm", "hotmetalblue.dcm", "pet.dcm", "pet20step.dcm", "spring.dcm", "summer.dcm", "winter.dcm",
+}  # fmt: skip
+"""Color palettes: they have no patient, and so no study."""
 
 
 @pytest.mark.parametrize("path", [path for path in real_files() if path.name in _REFUSED], ids=lambda path: path.name)
@@ -96,9 +100,17 @@ def test_what_cannot_be_kept_is_refused(port: int, path: Path) -> None:
     assert store(port, [path.read_bytes()]).status == 409
 
 
+@pytest.mark.parametrize("path", [path for path in real_files() if path.name in _PALETTES], ids=lambda path: path.name)
+def test_what_has_no_patient_is_kept_among_such_objects(port: int, path: Path) -> None:
+    answer = store(port, [path.read_bytes()])
+    (uid,) = answer.stored()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/objects/{uid}", timeout=20) as found:
+        assert (answer.status, json.load(found)["summary"]["sop_instance_uid"]) == (200, uid)
+
+
 def test_every_other_real_file_goes_in_and_its_data_set_is_kept_byte_for_byte(server: Server, port: int) -> None:
     for path in real_files():
-        if path.name in _REFUSED:
+        if path.name in _REFUSED | _PALETTES:
             continue
         meta, data = real_dataset(path)
         scanner = HeaderScanner(meta.transfer_syntax_uid, WANTED)

@@ -26,7 +26,7 @@ _HEAD = """\
 """
 _TABLES = """
 # Tables: compression by modality, `*` for all others; log levels by category; certificates of AE titles; groups of
-# the provider to roles; nodes that this archive may call.
+# the provider to roles; stations by modality; queues of CUPS by called AE title; nodes that this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
@@ -39,6 +39,12 @@ _TABLES = """
 
 # [access.oidc.roles]
 # pacs-admins = "admin"
+
+# [worklist.stations]
+# CT = ["CT1"]
+
+# [print.queues]
+# FILMS = "dry-imager"
 
 # [nodes.WORKSTATION]
 # host = "192.0.2.7"

@@ -1,6 +1,6 @@
 // Every operation that the OpenAPI descriptions tell of: what it takes and answers, its curl, and a try where it only reads.
 import { attempt, element, later, notice } from "./api.js";
-import { example, shape } from "./schema.js";
+import { example, resolved, shape } from "./schema.js";
 import { tryOut } from "./tryout.js";
 
 const DOCUMENTS = [["/api/v1/openapi.json", null], ["/openapi.json", "DICOMweb"]];
@@ -33,7 +33,7 @@ function folded(one) {
 
 function opened(one) {
   const { told } = one;
-  const fields = (told.parameters ?? []).map(parameter);
+  const fields = (told.parameters ?? []).map((given) => parameter(given, one.description));
   const accept = choice("Answer as", kinds(told));
   const body = choice("Body as", Object.keys(told.requestBody?.content ?? {}));
   const command = element("pre", { className: "curl", tabIndex: 0, ariaLabel: "curl" });
@@ -49,16 +49,16 @@ function opened(one) {
   return element("div", { className: "inside" }, form, answers(one));
 }
 
-function parameter(told) {
-  const schema = told.schema ?? {}, open = schema.type === "object";
+function parameter(told, description) {
+  const schema = resolved(told.schema ?? {}, description), open = schema.type === "object";
   const properties = { required: told.required ?? false, spellcheck: false, placeholder: open ? "name=value&name=value" : String(schema.default ?? ""), ariaLabel: told.name };
   const input = schema.enum ? element("select", { ariaLabel: told.name }, ...["", ...schema.enum].map((value) => element("option", {}, value))) : element("input", properties);
-  return { told, input, open };
+  return { told, input, open, description };
 }
 
-const kind = ({ schema = {} }) => shape(schema, {}).split("\n")[0];
+const kind = ({ schema = {} }, description) => shape(schema, description).split("\n")[0];
 const table = (fields) => element("div", { className: "sheet" }, element("table", { className: "plain" }, element("thead", {}, element("tr", {}, ...["Name", "Value", "Meaning"].map((name) => element("th", { scope: "col" }, name)))),
-  element("tbody", {}, ...fields.map(({ told, input }) => element("tr", {}, cell(element("code", {}, told.name), element("span", { className: "sub" }, `${told.in}, ${kind(told)}${told.required ? ", required" : ""}`)), cell(input), cell(told.description ?? ""))))));
+  element("tbody", {}, ...fields.map(({ told, input, description }) => element("tr", {}, cell(element("code", {}, told.name), element("span", { className: "sub" }, `${told.in}, ${kind(told, description)}${told.required ? ", required" : ""}`)), cell(input), cell(told.description ?? ""))))));
 
 function choice(title, values) {
   if (!values.length) return null;

@@ -1,6 +1,7 @@
 // JSON schemas as people read them, and examples of what fits them.
 const DEPTH = 4;
-const resolved = (schema, description) => (schema.$ref ? description.components.schemas[schema.$ref.split("/").pop()] : schema);
+/** Follow a reference to a schema that has a name. */
+export const resolved = (schema, description) => (schema.$ref ? description.components.schemas[schema.$ref.split("/").pop()] : schema);
 
 /** Write a schema as text: one property a line, with what it means. */
 export function shape(given, description, indent = "", depth = DEPTH) {
