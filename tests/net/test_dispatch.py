@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from archimage.buffers import Allowance
 from archimage.errors import DuplicateInstanceError
 from archimage.net.dispatch import (
-    MAX_IDENTIFIER_BYTES,
     Refused,
     Registry,
     Response,
@@ -64,26 +64,68 @@ def test_a_refused_request_is_answered_once_its_data_set_is_over() -> None:
     assert replies == [Response(Status.DUPLICATE_INVOCATION)]
 
 
+class _Gathering:
+    """A request that is gathered: what was started, and what was answered."""
+
+    def __init__(self, allowance: Allowance, most_bytes: int = 4 * _LIMIT_BYTES) -> None:
+        self.started: list[tuple[bytes, int]] = []
+        self.replies = _Replies()
+        self.whole = WholeRequest(self._start, self.replies, CommandField.N_SET_RQ, most_bytes, allowance)
+
+    def _start(self, identifier: bytes, taken: int) -> None:
+        self.started.append((identifier, taken))
+
+    def send(self, size: int, *, last: bool = True) -> None:
+        """Send so many bytes from a buffer that is used again."""
+        buffer = bytearray(b"x" * size)
+        for position in range(0, size, 100_000):
+            self.whole.add(memoryview(buffer)[position : position + 100_000], last=False)
+        buffer[:] = bytes(size)
+        if last:
+            self.whole.add(memoryview(b""), last=True)
+
+
+def _is_whole(allowance: Allowance, size: int) -> bool:
+    """Tell whether all of an allowance is there, and no more."""
+    return allowance.take(size) and not allowance.take(1)
+
+
 @pytest.mark.parametrize("size", [_LIMIT_BYTES, _LIMIT_BYTES + 1, 3 * _LIMIT_BYTES])
 def test_an_identifier_is_gathered_up_to_its_limit(size: int) -> None:
-    started: list[bytes] = []
-    replies = _Replies()
-    whole = WholeRequest(started.append, replies, CommandField.C_FIND_RQ, MAX_IDENTIFIER_BYTES)
-    buffer = bytearray(b"x" * size)
-    for position in range(0, size, 100_000):
-        whole.add(memoryview(buffer)[position : position + 100_000], last=False)
-    buffer[:] = bytes(size)
-    whole.add(memoryview(b"end")[:0], last=True)
+    allowance = Allowance(_LIMIT_BYTES)
+    gathering = _Gathering(allowance, _LIMIT_BYTES)
+    gathering.send(size)
     if size > _LIMIT_BYTES:
-        assert [reply.status for reply in replies] == [Status.OUT_OF_RESOURCES]
-        assert started == []
+        assert [reply.status for reply in gathering.replies] == [Status.OUT_OF_RESOURCES]
+        assert gathering.started == []
     else:
-        assert started == [b"x" * size]
+        assert gathering.started == [(b"x" * size, 0)]
+    assert _is_whole(allowance, _LIMIT_BYTES)
+
+
+def test_what_is_larger_takes_of_what_all_may_hold_and_who_answers_gives_it_back() -> None:
+    allowance = Allowance(_LIMIT_BYTES)
+    gathering = _Gathering(allowance)
+    gathering.send(_LIMIT_BYTES + 500_000)
+    assert gathering.started == [(b"x" * (_LIMIT_BYTES + 500_000), 500_000)]
+    allowance.give(500_000)
+    assert _is_whole(allowance, _LIMIT_BYTES)
+
+
+def test_when_others_hold_it_all_a_large_request_is_refused_and_a_small_one_is_not() -> None:
+    allowance = Allowance(_LIMIT_BYTES)
+    first, second, small = (_Gathering(allowance) for _ in range(3))
+    first.send(2 * _LIMIT_BYTES, last=False)
+    second.send(_LIMIT_BYTES + 1)
+    small.send(_LIMIT_BYTES)
+    assert [reply.status for reply in second.replies] == [Status.OUT_OF_RESOURCES]
+    assert (second.started, len(small.started)) == ([], 1)
+    first.whole.abandon()
+    assert _is_whole(allowance, _LIMIT_BYTES)
 
 
 def test_a_request_that_is_abandoned_starts_nothing() -> None:
-    started: list[bytes] = []
-    whole = WholeRequest(started.append, _Replies(), CommandField.C_FIND_RQ, MAX_IDENTIFIER_BYTES)
-    whole.add(memoryview(b"half"), last=False)
-    whole.abandon()
-    assert started == []
+    gathering = _Gathering(Allowance(0))
+    gathering.send(4, last=False)
+    gathering.whole.abandon()
+    assert gathering.started == []

@@ -107,6 +107,14 @@ ASSOCIATIONS: Final = (
         unit="bytes",
     ),
     Entry(
+        "large data sets of requests",
+        "limit",
+        f"what those of more than {dispatch.MAX_IDENTIFIER_BYTES >> 20} MiB have beyond it, of all associations together",
+        "Answered 0xA700; the same may be sent again.",
+        dispatch.MAX_WHOLE_BYTES,
+        unit="bytes",
+    ),
+    Entry(
         "P-DATA-TF",
         "limit",
         "length of what a peer may send at once; it is told",
@@ -148,6 +156,22 @@ ASSOCIATIONS: Final = (
         "data set of a hanging protocol, a color palette and the like",
         "Answered 0xA700; nothing of it is kept.",
         objects.MAX_OBJECT_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "objects without a patient at once",
+        "limit",
+        "those that are on their way in, together: they are held in memory",
+        "Answered 0xA700, over DICOMweb a failure of that object; the same may be sent again.",
+        objects.MAX_RECEIVED_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "description of an object without a patient",
+        "limit",
+        "what is read of it to describe it: all but long binary values",
+        "Answered 0xA700; nothing of it is kept.",
+        objects.MAX_DESCRIBED_BYTES,
         unit="bytes",
     ),
     Entry(

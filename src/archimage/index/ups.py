@@ -22,7 +22,8 @@ _WORKLIST_LABEL: Final = 0x00741202
 _ITEM: Final = ("uid", "state", "transaction_uid", "model", "version", "created_at", "ended_at")
 _KEPT: Final = (*_ITEM, "patient_id", "worklist_label")
 _SUBSCRIPTION: Final = ("ae_title", "reach", "door", "uid", "lock", "wanted", "until", "filter")
-_PAGE: Final = 200
+_PAGE: Final = 25
+"""Work items that are in memory at once: each may have megabytes."""
 _BEYOND: Final = 1 << 62
 """More than any number of a work item."""
 _SYNC_EVERY: Final = 32

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, M
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from archimage.errors import ArchimageError, ExcessiveDatasetError, RefusedOperationError
+from archimage.buffers import Allowance
+from archimage.errors import ArchimageError, ExcessiveDatasetError, OutOfResourcesError, RefusedOperationError
 from archimage.net.statuses import comment_of, status_of
 from archimage.protocol.command import Command
 from archimage.protocol.items import ExtendedNegotiation
@@ -17,6 +18,8 @@ from archimage.protocol.negotiation import NegotiatedContext, SupportedContext
 from archimage.services.intake import CommitTiming
 
 MAX_IDENTIFIER_BYTES: Final = 1 << 20
+MAX_WHOLE_BYTES: Final = 256 << 20
+"""What larger data sets of requests have beyond that, of all associations together."""
 
 Pieces = AsyncIterable[bytes | memoryview] | bytes | memoryview
 
@@ -147,6 +150,7 @@ class Registry:
         self.contexts = {context.abstract_syntax: context for service in services for context in service.contexts}
         self.handlers = {key: handler for service in services for key, handler in service.handlers.items()}
         self.stream_handlers = {key: made for service in services for key, made in service.stream_handlers.items()}
+        self.allowance = Allowance(MAX_WHOLE_BYTES)
         self.bounds = {key: most for service in services for key, most in service.bounds.items()}
         self._extended = {key: most for service in services for key, most in service.extended.items()}
         self.fallback = next((service.fallback for service in services if service.fallback is not None), None)
@@ -204,29 +208,55 @@ class Refused:
 
 
 class WholeRequest:
-    """Gathers a data set of at most so many bytes, then starts its handler."""
+    """Gathers a data set of at most so many bytes, then starts its handler.
 
-    def __init__(self, start: Callable[[bytes], None], reply: Reply, field_: int, most_bytes: int) -> None:
+    What it has beyond `MAX_IDENTIFIER_BYTES` is taken of an allowance, and given back by whoever was started.
+    """
+
+    def __init__(
+        self, start: Callable[[bytes, int], None], reply: Reply, field_: int, most_bytes: int, allowance: Allowance
+    ) -> None:
         self._start = start
         self._reply = reply
         self._field = field_
         self._most_bytes = most_bytes
+        self._allowance = allowance
+        self._taken = 0
+        self._failure: ArchimageError | None = None
         self._identifier = bytearray()
 
     def add(self, data: memoryview, *, last: bool) -> None:
         """Keep a copy of the piece, within bounds."""
-        if len(self._identifier) <= self._most_bytes:
-            self._identifier += data
+        if self._failure is None:
+            self._keep(data)
         if not last:
             return
-        if len(self._identifier) > self._most_bytes:
-            error = ExcessiveDatasetError(f"the data set is longer than {self._most_bytes} bytes")
-            self._reply(refusal(error, self._field))
+        if self._failure is not None:
+            self._reply(refusal(self._failure, self._field))
         else:
-            self._start(bytes(self._identifier))
+            taken, self._taken = self._taken, 0
+            self._start(bytes(self._identifier), taken)
+
+    def _keep(self, data: memoryview) -> None:
+        size = len(self._identifier) + len(data)
+        more = max(0, size - MAX_IDENTIFIER_BYTES) - self._taken
+        if size > self._most_bytes:
+            self._fail(ExcessiveDatasetError(f"the data set is longer than {self._most_bytes} bytes"))
+        elif more and not self._allowance.take(more):
+            self._fail(OutOfResourcesError("large data sets of others are on their way; send it again"))
+        else:
+            self._taken += more
+            self._identifier += data
+
+    def _fail(self, error: ArchimageError) -> None:
+        self._failure = error
+        self.abandon()
 
     async def settle(self) -> None:
         """Nothing is held but copies."""
 
     def abandon(self) -> None:
-        """Nothing is held but copies."""
+        """Let go of the copies."""
+        self._identifier.clear()
+        self._allowance.give(self._taken)
+        self._taken = 0

@@ -287,9 +287,8 @@ class Session:
         if handler is None:
             return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))
         most_bytes = self._registry.bounds.get((context.abstract_syntax, command.field), MAX_IDENTIFIER_BYTES)
-        return WholeRequest(
-            lambda identifier: self._start(handler, event, identifier, span), reply, command.field, most_bytes
-        )
+        start = partial(self._start, handler, event, span)
+        return WholeRequest(start, reply, command.field, most_bytes, self._registry.allowance)
 
     def _replier(self, event: CommandReceived, span: Span | None) -> Reply:
         began = time.monotonic()
@@ -348,7 +347,10 @@ class Session:
         self.association.resume_idle(self.now)
         self.connection.flush()
 
-    def _start(self, handler: Handler, event: CommandReceived, identifier: bytes, span: Span | None) -> None:
+    def _start(
+        self, handler: Handler, event: CommandReceived, span: Span | None, identifier: bytes, taken: int
+    ) -> None:
+        """Have a request answered; taken of the allowance for large data sets is given back after that."""
         message_id = event.command.message_id or 0
         cancelled = self._cancels[message_id] = asyncio.Event()
         request = Request(
@@ -366,12 +368,13 @@ class Session:
             task = self._loop.create_task(self._serve(handler(request), event, self._replier(event, span)))
         self._tasks.add(task)
         self._held_bytes += len(identifier)
-        task.add_done_callback(partial(self._let_go, len(identifier)))
+        task.add_done_callback(partial(self._let_go, len(identifier), taken))
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._cancels.pop(message_id, None))
 
-    def _let_go(self, size_bytes: int, _task: "asyncio.Task[None]") -> None:
+    def _let_go(self, size_bytes: int, taken: int, _task: "asyncio.Task[None]") -> None:
         self._held_bytes -= size_bytes
+        self._registry.allowance.give(taken)
 
     def _extended(self, context_id: int) -> bytes:
         """Return the application information agreed on for the SOP class of a context."""

@@ -8,8 +8,9 @@ Ref: PS3.4 Annex F.
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Protocol
 
 import orjson
@@ -40,6 +41,7 @@ SET: Final = "mpps-set"
 NOTIFY: Final = "mpps-notify"
 """Kinds of deliveries: a step that is made or changed told on as it came, and that its state has changed."""
 MAX_SHOWN: Final = 1_000
+_PAGE: Final = 10
 NOT_UPDATABLE: Final = 0xA710
 """Error ID: the step is final. Ref: PS3.4 Table F.7.2-2."""
 _EVENTS: Final[Mapping[StepState, int]] = {
@@ -145,17 +147,24 @@ class MppsService:
 
     def find(self, wanted: StepFilter) -> Sequence[StepSummary]:
         """Return the newest steps that are looked for and may be seen; of those that may not, none."""
-        most, shown, before = min(wanted.limit, MAX_SHOWN), list[PerformedStep](), wanted.before
-        while len(shown) < most:
-            steps = self._table.find(replace(wanted, before=before, limit=most))
-            shown += [step for step in steps if scoped.is_shown(_about(step.dataset))]
-            if len(steps) < most:
+        most, shown = min(wanted.limit, MAX_SHOWN), list[StepSummary]()
+        for steps in self._pages(wanted):
+            shown += self._summaries([step for step in steps if scoped.is_shown(_about(step.dataset))])
+            if len(shown) >= most:
                 break
+        return shown[:most]
+
+    def _pages(self, wanted: StepFilter) -> Iterator[Sequence[PerformedStep]]:
+        """Yield the newest steps that are looked for, few at once: each may have megabytes."""
+        before = wanted.before
+        while steps := self._table.find(replace(wanted, before=before, limit=_PAGE)):
+            yield steps
             before = steps[-1].id
-        shown = shown[:most]
-        counts = self._table.arrived([one.sop_instance_uid for one in shown])
+
+    def _summaries(self, steps: Sequence[PerformedStep]) -> Sequence[StepSummary]:
+        counts = self._table.arrived([one.sop_instance_uid for one in steps])
         arrived = {uid: (count, kept) for uid, count, kept in counts}
-        return [_summary(step, *arrived.get(step.sop_instance_uid, (0, 0))) for step in shown]
+        return [_summary(step, *arrived.get(step.sop_instance_uid, (0, 0))) for step in steps]
 
     def summary(self, uid: str) -> StepSummary:
         """Return a step as lists show it; raises as `get`."""
@@ -179,9 +188,10 @@ class MppsService:
 
     def remind(self, since: float) -> None:
         """Have those hear again who hear of changes, of what changed since a time: a process may have died before."""
-        steps = self._table.find(StepFilter(limit=MAX_SHOWN))
-        for step in sorted(steps, key=lambda one: one.changed_at):
-            if step.changed_at >= since:
+        newest = islice(self._pages(StepFilter()), MAX_SHOWN // _PAGE)
+        changed = [(one.changed_at, one.sop_instance_uid) for steps in newest for one in steps]
+        for _, uid in sorted(one for one in changed if one[0] >= since):
+            if (step := self._table.get(uid)) is not None:
                 self._hear(step)
 
     def _changed(self, known: PerformedStep, model: Model, references: Sequence[Reference]) -> PerformedStep:

@@ -10,8 +10,12 @@ from typing import Any, Final
 import orjson
 import xxhash
 
-from archimage.dicom.json import metadata_json
+from archimage.buffers import Allowance
+from archimage.dicom.json import MetadataWriter
 from archimage.dicom.layout import DEFLATED_SYNTAXES
+from archimage.dicom.limits import ScanLimits
+from archimage.dicom.scan import scan
+from archimage.dicom.window import Held
 from archimage.errors import (
     ArchimageError,
     BlobNotFoundError,
@@ -20,6 +24,7 @@ from archimage.errors import (
     IdentityMismatchError,
     InvalidQueryError,
     NotFoundError,
+    OutOfResourcesError,
     UnsupportedTransferSyntaxError,
 )
 from archimage.model.objects import KeptObject
@@ -36,6 +41,11 @@ from archimage.services.modelmatching import Wanted, matches
 from archimage.services.store import Expected, Pieces
 
 MAX_OBJECT_BYTES: Final = 64 << 20
+MAX_RECEIVED_BYTES: Final = 256 << 20
+"""Of all objects that are on their way in, for they are held in memory."""
+MAX_DESCRIBED_BYTES: Final = 8 << 20
+"""Of an object, what is read to describe it: all but long binary values, some of it twice."""
+_LIMITS: Final = ScanLimits(max_elements=100_000)
 _MOST_SHOWN: Final = 1_000
 _LONGEST_VALUE: Final = 4_096
 _PAGE: Final = 100
@@ -49,6 +59,8 @@ class ObjectService:
         """Replace an object by another one of its UID, or refuse that one."""
         self._table = table
         self._replace = replace
+        self.allowance = Allowance(MAX_RECEIVED_BYTES)
+        """What those that are on their way in may take."""
 
     def begin(self, expected: Expected) -> "ObjectReception":
         """Begin to receive an object; UnsupportedTransferSyntaxError where it could not be looked into."""
@@ -151,12 +163,12 @@ class ObjectReception:
         self._service = service
         self._expected = expected
         self._data = bytearray()
-        self._excessive = False
+        self._failure: ArchimageError | None = None
 
     @property
     def is_refused(self) -> bool:
-        """Tell whether it is too large already."""
-        return self._excessive
+        """Tell whether it will be refused already."""
+        return self._failure is not None
 
     def is_quick(self, size_bytes: int) -> bool:  # noqa: ARG002 - however small, it is written to the index
         """Tell that `finish` may not run on an event loop."""
@@ -165,31 +177,60 @@ class ObjectReception:
     def write(self, pieces: Pieces) -> None:
         """Take the next bytes."""
         for piece in pieces:
-            if len(self._data) + len(piece) > MAX_OBJECT_BYTES:
-                self._excessive = True
-                self._data.clear()
-            if not self._excessive:
-                self._data += piece
+            if self._failure is None:
+                self._keep(piece)
+
+    def _keep(self, piece: bytes | memoryview) -> None:
+        if len(self._data) + len(piece) > MAX_OBJECT_BYTES:
+            self._fail(ExcessiveDatasetError(f"objects without a patient have {MAX_OBJECT_BYTES >> 20} MiB at most"))
+        elif not self._service.allowance.take(len(piece)):
+            self._fail(OutOfResourcesError("too many objects without a patient are on their way; send it again"))
+        else:
+            self._data += piece
+
+    def _fail(self, error: ArchimageError) -> None:
+        self.discard()
+        self._failure = error
 
     def finish(self, pieces: Pieces, done: Done) -> None:
         """Take the last bytes, and keep the object."""
         self.write(pieces)
         try:
-            if self._excessive:
-                raise ExcessiveDatasetError(f"objects without a patient have {MAX_OBJECT_BYTES >> 20} MiB at most")
+            if self._failure is not None:
+                raise self._failure
             answer = self._service.keep(self._expected, bytes(self._data))
         except ArchimageError as error:
             done(error)
         else:
             done(answer)
+        finally:
+            self.discard()
 
     def discard(self) -> None:
         """Forget it."""
+        self._service.allowance.give(len(self._data))
         self._data.clear()
 
 
+class _Described(Held):
+    """An object that is in memory, of which no more is read than describes an honest one."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = MAX_DESCRIBED_BYTES
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        """Read; ExcessiveDatasetError beyond the bound."""
+        self._left -= length
+        if self._left < 0:
+            raise ExcessiveDatasetError("there is too much in it beside long binary values")
+        return super().read(offset, length)
+
+
 def _model(data: bytes, transfer_syntax_uid: str) -> Model:
-    written = metadata_json(data, transfer_syntax_uid, _elsewhere, bulk_threshold_bytes=_LONGEST_VALUE)
+    scan(data, transfer_syntax_uid, frozenset(), _LIMITS)
+    writer = MetadataWriter(bulk_threshold_bytes=_LONGEST_VALUE)
+    written = writer.write(_Described(data), transfer_syntax_uid, _elsewhere, size_bytes=len(data))
     model: Model = _without_bulk(orjson.loads(written))
     return model
 
