@@ -1,18 +1,15 @@
 """Every setting of archimage, with its default and its meaning: one frozen Config; `settings` reads it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     Field,
     PrivateAttr,
     SecretStr,
-    StringConstraints,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,7 +18,7 @@ from archimage.config_access import AccessConfig
 from archimage.config_commitment import CommitmentConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
-from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Modality, Names, Seconds, Section
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_print import PrintConfig
@@ -48,14 +45,6 @@ class Source:
 DEFAULT: Final = Source("default")
 
 
-def _check_modality(text: str) -> str:
-    """Let through a modality (PS3.3 §C.7.3.1.1.1), in upper case, or the asterisk of all others."""
-    if not re.fullmatch(r"\*|[A-Z0-9_ ]{1,16}", text.upper()):
-        raise ValueError("a modality is 1 to 16 letters, digits, spaces and underscores; or `*` for all others")
-    return text.upper()
-
-
-Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Compression = Literal[
     "htj2k-lossless",
     "jpeg-ls-lossless",

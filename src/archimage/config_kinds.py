@@ -21,9 +21,17 @@ def _check_ae_title(text: str) -> str:
     return text
 
 
+def _check_modality(text: str) -> str:
+    """Let through a modality (PS3.3 §C.7.3.1.1.1), in upper case, or the asterisk of all others."""
+    if not re.fullmatch(r"\*|[A-Z0-9_ ]{1,16}", text.upper()):
+        raise ValueError("a modality is 1 to 16 letters, digits, spaces and underscores; or `*` for all others")
+    return text.upper()
+
+
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_ae_title)]
 AETitles = Annotated[tuple[AETitle, ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 ListenPort = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

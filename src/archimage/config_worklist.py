@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from archimage.config_kinds import AETitles, Count, Seconds, Section
+from archimage.config_kinds import AETitles, Count, Modality, Seconds, Section
 
 Days = Annotated[int, Field(ge=0, le=36_500)]
 
@@ -22,7 +22,7 @@ class WorklistConfig(Section):
     )
     forget_days: Days = Field(default=30, description="Days after that until an entry is forgotten.")
     max_entries: Count = Field(default=100_000, description="Entries that are kept; more are refused.")
-    stations: Mapping[str, AETitles] = Field(
+    stations: Mapping[Modality, AETitles] = Field(
         default={},
         description="Modality to the AE titles that its steps are for, where an order names none; `*`: all others.",
     )

@@ -109,7 +109,7 @@ ASSOCIATIONS: Final = (
     Entry(
         "large data sets of requests",
         "limit",
-        f"what those of more than {dispatch.MAX_IDENTIFIER_BYTES >> 20} MiB have beyond it, of all associations together",
+        f"what they have beyond {dispatch.MAX_IDENTIFIER_BYTES >> 20} MiB each, of all associations together",
         "Answered 0xA700; the same may be sent again.",
         dispatch.MAX_WHOLE_BYTES,
         unit="bytes",

@@ -1,5 +1,6 @@
 // Storage commitment: who asked whom about which objects, and what came of it.
 import { ask, attempt, element } from "./api.js";
+import { newest } from "./newest.js";
 
 const PAGE = 25;
 const part = (name) => document.getElementById(name);
@@ -58,22 +59,8 @@ async function page(before) {
   return ask(`/commitments?${wanted}`);
 }
 
-let last = 0;
-function add(found) {
-  rows.append(...found.flatMap(row));
-  last = found.at(-1)?.id ?? last;
-  more.hidden = found.length < PAGE;
-}
-
-async function show() {
-  const found = await page(0);
-  rows.replaceChildren();
-  add(found);
-  part("none").hidden = found.length > 0;
-  rows.closest(".sheet").hidden = !found.length;
-}
+const show = newest({ rows, more, none: part("none"), size: PAGE, page, key: (one) => one.id, row });
 
 part("narrow").addEventListener("submit", (event) => event.preventDefault());
 for (const name of ["direction", "state"]) part(name).addEventListener("change", () => attempt(show));
-more.addEventListener("click", () => attempt(async () => add(await page(last))));
 attempt(show);

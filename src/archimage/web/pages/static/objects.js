@@ -1,5 +1,6 @@
 // Objects without a patient: what they are, from whom they came; they are deleted here.
 import { ask, attempt, element, notice } from "./api.js";
+import { newest } from "./newest.js";
 import { sure } from "./dialogs.js";
 
 const PAGE = 50;
@@ -23,20 +24,7 @@ function row(one) {
     element("td", { className: "go" }, remove));
 }
 
-let last = 0;
-function add(found) {
-  rows.append(...found.map(row));
-  last = found.at(-1)?.id ?? last;
-  more.hidden = found.length < PAGE;
-}
+const page = (before) => ask(`/objects?limit=${PAGE}${before ? `&before=${before}` : ""}`);
+const show = newest({ rows, more, none: part("none"), size: PAGE, page, key: (one) => one.id, row });
 
-async function show() {
-  const found = await ask(`/objects?limit=${PAGE}`);
-  rows.replaceChildren();
-  add(found);
-  part("none").hidden = found.length > 0;
-  rows.closest(".sheet").hidden = !found.length;
-}
-
-more.addEventListener("click", () => attempt(async () => add(await ask(`/objects?limit=${PAGE}&before=${last}`))));
 attempt(show);

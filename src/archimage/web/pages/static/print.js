@@ -1,5 +1,6 @@
 // Print jobs: who printed what, how the films look, and what can be done with them.
 import { ask, attempt, element } from "./api.js";
+import { newest } from "./newest.js";
 
 const PAGE = 25;
 const part = (name) => document.getElementById(name);
@@ -69,24 +70,10 @@ async function page(before) {
   return ask(`/print/jobs?${wanted}`);
 }
 
-let last = 0;
-function add(found) {
-  rows.append(...found.flatMap(row));
-  last = found.at(-1)?.created_at ?? last;
-  more.hidden = found.length < PAGE;
-}
-
-async function show() {
-  const found = await page(0);
-  rows.replaceChildren();
-  add(found);
-  part("none").hidden = found.length > 0;
-  rows.closest(".sheet").hidden = !found.length;
-}
+const show = newest({ rows, more, none: part("none"), size: PAGE, page, key: (one) => one.created_at, row });
 
 part("narrow").addEventListener("submit", (event) => event.preventDefault());
 part("state").addEventListener("change", () => attempt(show));
-more.addEventListener("click", () => attempt(async () => add(await page(last))));
 attempt(show);
 setInterval(() => {
   const waits = WAITING.some((state) => rows.querySelector(`[data-state=${state}]`));
