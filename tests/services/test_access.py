@@ -191,7 +191,8 @@ def test_a_start_with_a_policy_that_is_none_fails() -> None:
         access("[[rule]]\nwho = 1")
 
 
-def test_rights_are_remembered_of_so_many_and_no_more() -> None:
+def test_rights_are_remembered_of_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archimage.services.access.time.monotonic", Clock())  # or they are forgotten meanwhile
     site = access(rule("everyone = true", '"echo"'))
     for number in range(REMEMBERED + 10):
         assert site.may(Principal(user=str(number)))
