@@ -169,10 +169,9 @@ def test_a_web_request_is_within_the_trace_of_its_client_and_says_so(server: Ser
     assert (served.trace_id, served.parent_id) == (TRACE, PARENT)
     assert answer.headers["traceresponse"] == f"00-{TRACE}-{served.span_id}-01"
     assert served.attributes["http.response.status_code"] == 200
-    query = collector.children(served)[0]
-    assert query.name == "query"
-    assert query.attributes["db.system.name"] == "sqlite"
-    assert query.attributes["db.query.text"].startswith("WITH chosen")
+    queries = [child for child in collector.children(served) if child.name == "query"]
+    assert {query.attributes["db.system.name"] for query in queries} == {"sqlite"}
+    assert any(query.attributes["db.query.text"].startswith("WITH chosen") for query in queries)
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,15 @@ def _owner(port: int, local_port: int) -> int:
 
 
 def _associated_with(port: int, wanted: int) -> Peer:
-    """Associate with one of the workers; the kernel chooses, so again and again."""
+    """Associate with one of the workers; the kernel chooses, so again and again.
+
+    It may choose one that was killed a moment ago, and resets the connection then.
+    """
     for _ in range(_TRIES):
-        peer = Peer.associated(port)
+        try:
+            peer = Peer.associated(port)
+        except ConnectionResetError:
+            continue
         if _owner(port, peer.socket.getsockname()[1]) == wanted:
             return peer
         peer.release()
