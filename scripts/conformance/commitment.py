@@ -23,7 +23,8 @@ BEHAVIOUR = """
     (`commitment.verify`). The result is told by N-EVENT-REPORT on the association that asked, while that is open
     and no longer than `commitment.same_association_s`, else on an association to the node of the asker's AE
     title, on which the SCP role is proposed; it is tried for a day. Failure reasons are 0110H (the file is
-    damaged), 0112H (no such object) and 0119H (another SOP class). As an SCU the archive asks nodes, waits for
+    damaged), 0112H (no such object) and 0119H (another SOP class). On associations that it opens itself, the archive
+    proposes Implicit VR Little Endian alone. As an SCU the archive asks nodes, waits for
     their result on the same association, and takes it (N-EVENT-REPORT) on associations that they open as well:
     from the AE title that was asked, about transactions that were asked; others are answered 0112H, other event
     types 0113H.

@@ -1,7 +1,9 @@
-"""A pynetdicom node that asks for storage commitment, and one that is asked."""
+"""Who asks for storage commitment, and who is asked: two nodes of pynetdicom, and our own command."""
 
 import json
 import queue
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -152,3 +154,22 @@ def call(server: Server, path: str, method: str = "GET", body: object = None) ->
         connection.request(method, f"/api/v1{path}", text, {"Content-Type": "application/json"})
         answer = connection.getresponse().read()
         return json.loads(answer) if answer else None
+
+
+def request(
+    server: Server, ae_title: str, *arguments: str, same_association_s: float = 10.0
+) -> "subprocess.Popen[str]":
+    """Start our command, which asks a node of a server in the name of its archive."""
+    node = next(node for node in call(server, "/nodes") if node["ae_title"] == ae_title)
+    config = server.directory.with_suffix(".toml")
+    where = f'[nodes.{ae_title}]\nhost = "127.0.0.1"\nport = {node["port"]}\n'
+    config.write_text(f"{where}[commitment]\nsame_association_s = {same_association_s}\n", "utf-8")
+    command = [sys.executable, "-m", "archimage", "commit", "request", ae_title, *arguments, "--json"]
+    command += ["--data", str(server.directory), "--config", str(config)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, Any]:
+    """Wait for our command; return its exit code, and what it found, or else what it said."""
+    output, told = process.communicate(timeout=WITHIN_S * 2)
+    return process.returncode, json.loads(output) if output else told

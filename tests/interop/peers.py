@@ -31,13 +31,21 @@ STUDY_INSTANCE_UID: Final = 0x0020000D
 _IDENTITY: Final = (0x0020000E, 0x00080018)
 START_TIMEOUT_S: Final = 30.0
 _PACKAGES: Final = {
+    "archive_agent": "ctn",
+    "archive_server": "ctn",
+    "commit_agent": "ctn",
     "cupsd": "cups-daemon",
     "dciodvfy": "dicom3tools",
     "lpadmin": "cups-client",
+    "mariadb": "mariadb-client-core",
+    "mariadb-install-db": "mariadb-server-core",
+    "mariadbd": "mariadb-server-core",
     "mwlQuery": "ctn",
+    "prlimit": "util-linux",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "rsyslogd": "rsyslog rsyslog-gnutls",
+    "storage_commit": "ctn",
 }
 ENVIRONMENT: Final = {**os.environ, "TCP_NODELAY": "1"}
 _READY: Final = re.compile(r"ready dicom=(\S+):(\d+) http=(\S+):(\d+) ae=(\S+) data=(.+)")

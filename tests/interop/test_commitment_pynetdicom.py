@@ -1,8 +1,5 @@
 """Storage commitment with pynetdicom: it asks us, on one association and on two; and we ask it, both ways."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -10,7 +7,19 @@ import pytest
 
 from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import CT
-from tests.interop.committing import WITHIN_S, Asker, Committer, ask, asking, call, items, report_on, store
+from tests.interop.committing import (
+    WITHIN_S,
+    Asker,
+    Committer,
+    ask,
+    asking,
+    call,
+    ended,
+    items,
+    report_on,
+    request,
+    store,
+)
 
 _MR: Final = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -131,31 +140,16 @@ def test_a_result_for_somebody_without_a_node_is_kept_and_says_what_to_do(server
     assert wait_until(lambda: _state(server, uid)["state"] == "reported", WITHIN_S)
 
 
-def _request(server: Server, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "archimage", "commit", "request", "COMMITTER", *arguments, "--json"]
-    nodes = call(server, "/nodes")
-    where = next(node for node in nodes if node["ae_title"] == "COMMITTER")
-    config = server.directory.with_suffix(".toml")
-    config.write_text(f'[nodes.COMMITTER]\nhost = "127.0.0.1"\nport = {where["port"]}\n', "utf-8")
-    command += ["--data", str(server.directory), "--config", str(config)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def _ended(process: "subprocess.Popen[str]") -> tuple[int, Any]:
-    output, told = process.communicate(timeout=WITHIN_S * 2)
-    return process.returncode, json.loads(output) if output else told
-
-
 def test_a_node_that_is_asked_answers_on_the_same_association(
     server: Server, stored: list[str], committer: Committer
 ) -> None:
-    process = _request(server, *stored)
+    process = request(server, "COMMITTER", *stored)
     asked = committer.asked.get(timeout=WITHIN_S)
     assert {item.ReferencedSOPInstanceUID for item in asked.ReferencedSOPSequence} == set(stored)
     result = asking(*((CT, uid) for uid in stored[:2]))
     result.TransactionUID = asked.TransactionUID
     assert report_on(committer.associations.get(timeout=WITHIN_S), 1, result) == 0
-    code, found = _ended(process)
+    code, found = ended(process)
     assert code == 1
     assert [(one["sop_instance_uid"], one["why"]) for one in found["problems"]] == [
         (stored[2], "the other side did not tell")
@@ -186,7 +180,7 @@ def test_a_node_that_is_asked_answers_at_our_listener_and_nobody_else_does(
 def test_a_node_that_refuses_is_not_asked_again(server: Server, stored: list[str], committer: Committer) -> None:
     committer.status = 0x0213
     try:
-        code, told = _ended(_request(server, stored[0]))
+        code, told = ended(request(server, "COMMITTER", stored[0]))
     finally:
         committer.status = 0
     assert code != 0

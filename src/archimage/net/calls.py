@@ -31,25 +31,31 @@ class NodeCalls:
         self._settings = settings
 
     def run(
-        self, node: Node, abstract_syntaxes: Sequence[str], work: Work[Result], roles: Sequence[RoleSelection] = ()
+        self,
+        node: Node,
+        abstract_syntaxes: Sequence[str],
+        work: Work[Result],
+        roles: Sequence[RoleSelection] = (),
+        *,
+        syntaxes: tuple[str, ...] = SYNTAXES,
     ) -> Result:
-        """Do work on an association for these SOP classes, and release it.
+        """Do work on an association for these SOP classes, and release it; syntaxes are those that it proposes.
 
         Raises:
             PeerFailedError: it did not work; the message names the node, what failed, and the next step.
             CancelledError: `close` was called.
         """
+        contexts = [PresentationContext(2 * number + 1, uid, syntaxes) for number, uid in enumerate(abstract_syntaxes)]
         try:
-            return self._loop.run(self._run(node, abstract_syntaxes, work, roles))
+            return self._loop.run(self._run(node, contexts, work, roles))
         except PeerFailedError:
             raise
         except AssociationError as error:
             raise PeerFailedError(str(error), next_step=error.next_step) from error
 
     async def _run(
-        self, node: Node, abstract_syntaxes: Sequence[str], work: Work[Result], roles: Sequence[RoleSelection]
+        self, node: Node, contexts: Sequence[PresentationContext], work: Work[Result], roles: Sequence[RoleSelection]
     ) -> Result:
-        contexts = [PresentationContext(2 * number + 1, uid, SYNTAXES) for number, uid in enumerate(abstract_syntaxes)]
         called = remote(node, self._tls)
         association = await connect(
             called, calling_ae_title=self._calling, contexts=contexts, roles=roles, settings=self._settings

@@ -24,11 +24,13 @@ from archimage.net.statuses import status_of
 from archimage.protocol.command import Command, CommandField, n_action_rq, n_event_report_rq
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.status import Status
-from archimage.protocol.uids import STORAGE_COMMITMENT_PUSH, STORAGE_COMMITMENT_PUSH_INSTANCE
+from archimage.protocol.uids import IMPLICIT_VR_LITTLE_ENDIAN, STORAGE_COMMITMENT_PUSH, STORAGE_COMMITMENT_PUSH_INSTANCE
 from archimage.services import datasets
 from archimage.services.commitment_messages import REQUEST, parse_result, request, result
 
 _AS_SCP: Final = (RoleSelection(STORAGE_COMMITMENT_PUSH, scu_role=False, scp_role=True),)
+# What every peer must take. CTN accepts explicit VR too, and then reads it as implicit: it hears no result at all.
+_SYNTAXES: Final = (IMPLICIT_VR_LITTLE_ENDIAN,)
 _GRACE_S: Final = 60.0
 
 
@@ -65,7 +67,7 @@ class CommitmentCalls:
     def _run(self, node: Node, work: Work[None], roles: Sequence[RoleSelection] = ()) -> None:
         """Call a node; a refusal is told apart from what may work later."""
         try:
-            self._calls.run(node, (STORAGE_COMMITMENT_PUSH,), work, roles)
+            self._calls.run(node, (STORAGE_COMMITMENT_PUSH,), work, roles, syntaxes=_SYNTAXES)
         except PeerFailedError as error:
             if isinstance(error.__cause__, OperationFailedError):
                 raise error.__cause__ from None
