@@ -52,16 +52,18 @@ def _owner(port: int, local_port: int) -> int:
     raise LookupError(local_port)
 
 
-def _associated_with(port: int, wanted: int) -> Peer:
-    """Associate with one of the workers; the kernel chooses, so again and again.
+def _is_gone(process: psutil.Process) -> bool:
+    """Tell whether a process has ended, and so has nothing open any more."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
-    It may choose one that was killed a moment ago, and resets the connection then.
-    """
+
+def _associated_with(port: int, wanted: int) -> Peer:
+    """Associate with one of the workers; the kernel chooses, so again and again."""
     for _ in range(_TRIES):
-        try:
-            peer = Peer.associated(port)
-        except ConnectionResetError:
-            continue
+        peer = Peer.associated(port)
         if _owner(port, peer.socket.getsockname()[1]) == wanted:
             return peer
         peer.release()
@@ -102,6 +104,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_it_acknowledged_is_lost
                 assert peer.store(uids[-1], dataset(uids[-1])) == Status.SUCCESS
             victim.kill()
             assert peer.ended()
+        assert wait_until(lambda: _is_gone(victim), 10.0)  # until then the kernel may give it new connections
         with _associated_with(port, survivor.pid) as peer:
             assert peer.echo() == 0
         assert wait_until(lambda: len({worker.pid for worker in _workers()} - {victim.pid}) == 2, 10.0)
