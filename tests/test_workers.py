@@ -55,7 +55,7 @@ def _owner(port: int, local_port: int) -> int:
 def _is_gone(process: psutil.Process) -> bool:
     """Tell whether a process has ended, and so has nothing open any more."""
     try:
-        return process.status() == psutil.STATUS_ZOMBIE
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 

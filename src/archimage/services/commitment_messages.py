@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from archimage.errors import RefusedOperationError
-from archimage.model.commitments import Failure, Outcome, Reference, Result
+from archimage.model.commitments import Failure, Outcome, Reason, Reference, Result
 from archimage.model.ids import is_uid
 from archimage.protocol.status import Status
 from archimage.services.datasets import Model, attribute, is_empty, items, made, text
@@ -26,7 +26,6 @@ _REASON: Final = 0x00081197
 _SOP_CLASS: Final = 0x00081150
 _SOP_INSTANCE: Final = 0x00081155
 _RETRIEVE_AE_TITLE: Final = 0x00080054
-_UNTOLD: Final = 0x0110
 
 
 def request(transaction_uid: str, references: Sequence[Reference]) -> Model:
@@ -105,7 +104,7 @@ def _reference(item: Model) -> Reference:
 
 def _reason(item: Model) -> int:
     given = text(item, _REASON)
-    return int(given) if given.isdecimal() else _UNTOLD
+    return int(given) if given.isdecimal() else Reason.UNTOLD
 
 
 def _uid(model: Model, tag: int) -> str:
