@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Install the real peers of the tests and the bench: Debian's Chromium, CTN and the MariaDB that it needs, CUPS, DCMTK,
-# Orthanc with DICOMweb, dicom3tools, Prometheus and rsyslog, the C compiler that makes the faulty disk of tests/attacks,
-# and below node_modules clients of DICOM and DICOMweb, and axe-core.
+# HAProxy, Orthanc with DICOMweb, PostgreSQL, dicom3tools, Prometheus and rsyslog, the C compiler that makes the faulty disk of
+# tests/attacks, and below node_modules Azurite, clients of DICOM and DICOMweb, and axe-core.
 # Without apt, npm, or the right to use them, say which command installs them; the tests that need one then skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 debian_packages=(
-    chromium ctn cups-client cups-daemon dcmtk dicom3tools gcc libc6-dev mariadb-client-core mariadb-server-core orthanc
-    orthanc-dicomweb prometheus rsyslog rsyslog-gnutls
+    chromium ctn cups-client cups-daemon dcmtk dicom3tools gcc haproxy libc6-dev mariadb-client-core mariadb-server-core
+    orthanc orthanc-dicomweb postgresql prometheus rsyslog rsyslog-gnutls
 )
-npm_packages=(axe-core@4.10.3 dcmjs-dimse@0.3.3 dicomweb-client@0.11.3 oidc-provider@8.8.1 xhr2@0.2.1)
+npm_packages=(axe-core@4.10.3 azurite@3.35.0 dcmjs-dimse@0.3.3 dicomweb-client@0.11.3 oidc-provider@8.8.1 xhr2@0.2.1)
 
 install_debian_packages() {
     local package missing=() as_root=()
@@ -33,7 +33,8 @@ install_debian_packages() {
 
     # Debian starts these as services, on ports that are others' here; the tests start their own.
     declare -A services=(
-        [cups-daemon]="cups.socket cups.path cups.service" [orthanc]=orthanc [prometheus]=prometheus [rsyslog]=rsyslog
+        [cups-daemon]="cups.socket cups.path cups.service" [haproxy]=haproxy [orthanc]=orthanc [postgresql]=postgresql
+        [prometheus]=prometheus [rsyslog]=rsyslog
     )
     for package in "${missing[@]}"; do
         if [ -n "${services[$package]:-}" ] && command -v systemctl >/dev/null; then

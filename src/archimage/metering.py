@@ -12,11 +12,11 @@ from typing import Final
 from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.imaging.pool import WorkerPool
-from archimage.meter_ports import Meter, Metered
 from archimage.model.deliveries import DeliveryState
 from archimage.observe.metrics import Metrics
 from archimage.observe.titles import Titles
-from archimage.ports import Index
+from archimage.ports.index import Index
+from archimage.ports.meter import Meter, Metered
 from archimage.services.deliveries import DeliveryService
 from archimage.services.intake import Intake
 from archimage.threads import Pool

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from archimage.errors import UnavailableError
-from archimage.meter_ports import Meter
 from archimage.model import audit
 from archimage.model.audit import AuditEvent
 from archimage.observe.audit import trail as trails
 from archimage.observe.audit.trail import GROUP, HEAD_EVERY_S, MAX_WAITING, Messages, Trail
 from archimage.observe.audit.xml import encode
+from archimage.ports.meter import Meter
 from archimage.services import audit_messages
 from tests.attacks.server import wait_until
 from tests.audit.journals import Place

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archimage.model.records import Arrived
-from archimage.ports import Arrivals, Index
+from archimage.ports.index import Arrivals, Index
 from tests.contract.index_contract import record
 
 _MOMENTS: Sequence[int] = (100, 200, 200, 300, 400)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from archimage.change_ports import Changes
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.changes import (
     Asker,
@@ -17,7 +16,8 @@ from archimage.model.changes import (
     PatientKey,
 )
 from archimage.model.query import Condition, Exact, Query, Wildcard
-from archimage.ports import Index
+from archimage.ports.change import Changes
+from archimage.ports.index import Index
 from tests.contract.index_contract import record
 
 CHANGE = Change(

@@ -1,8 +1,8 @@
-"""What every adapter of `commitment_ports.Commitments` does; a test module derives and gives it empty tables."""
+"""What every adapter of `ports.commitment.Commitments` does; a test module derives and gives it empty tables."""
 
-from archimage.commitment_ports import Commitments
-from archimage.department_ports import Deliveries
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Failure, Outcome, Reason, Reference
+from archimage.ports.commitment import Commitments
+from archimage.ports.department import Deliveries
 from archimage.services.deliveries import made
 
 _OF_US, _BY_US = Direction.ASKED_OF_US, Direction.ASKED_BY_US

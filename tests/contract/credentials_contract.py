@@ -1,10 +1,10 @@
-"""What every adapter of `identity_ports.Sessions`, `Tokens` and `Shares` does."""
+"""What every adapter of `ports.identity.Sessions`, `Tokens` and `Shares` does."""
 
 from dataclasses import replace
 
-from archimage.identity_ports import Sessions, Shares, Tokens
 from archimage.model.access import Operation, Restriction, Scope
 from archimage.model.users import ApiToken, Session, Share
+from archimage.ports.identity import Sessions, Shares, Tokens
 
 SESSION = Session("d" * 64, "ann", "192.0.2.1", 10.0, 10.0, 1000.0, from_provider=True, roles=frozenset({"reader"}))
 SCOPE = Scope(frozenset({"P"}), frozenset({"1.2"}), frozenset({"trial"}), frozenset({"CT", "MR"}))

@@ -1,10 +1,10 @@
-"""What every adapter of `department_ports.Deliveries` does; a test module derives and gives it an empty table."""
+"""What every adapter of `ports.department.Deliveries` does; a test module derives and gives it an empty table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from archimage.department_ports import Deliveries
 from archimage.model.deliveries import Delivery, DeliveryState
+from archimage.ports.department import Deliveries
 from archimage.services.deliveries import made
 
 KINDS = ("one", "two")

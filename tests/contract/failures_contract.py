@@ -1,7 +1,7 @@
-"""What every adapter of `identity_ports.Failures` does."""
+"""What every adapter of `ports.identity.Failures` does."""
 
-from archimage.identity_ports import Failures
 from archimage.model.users import Lockout
+from archimage.ports.identity import Failures
 
 LIMITS = {"user ann": Lockout(3, 10.0, 60.0), "address 192.0.2.1": Lockout(5, 10.0, 60.0)}
 

@@ -1,9 +1,9 @@
-"""What every adapter of `fhir_ports.FhirResources` does; a test module derives and gives it an empty table."""
+"""What every adapter of `ports.fhir.FhirResources` does; a test module derives and gives it an empty table."""
 
 from dataclasses import replace
 
-from archimage.fhir_ports import FhirResources
 from archimage.model.fhir import KeptResource
+from archimage.ports.fhir import FhirResources
 
 
 def _resource(name: str, *, kind: str = "A", status: str = "on", about: str = " x/1 y/2 ") -> KeptResource:

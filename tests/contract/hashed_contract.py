@@ -6,7 +6,7 @@ from archimage.model.attributes import Level
 from archimage.model.hashed import Named
 from archimage.model.query import Query
 from archimage.model.records import InstanceRecord
-from archimage.ports import HashedIds, Index
+from archimage.ports.index import HashedIds, Index
 from tests.contract.index_contract import record
 
 

@@ -18,7 +18,7 @@ from archimage.model.query import (
     Wildcard,
 )
 from archimage.model.records import FrameTable, InstanceRecord, Kept, Original, Removed, StoredInstance
-from archimage.ports import Index
+from archimage.ports.index import Index
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SR = "1.2.840.10008.5.1.4.1.1.88.22"

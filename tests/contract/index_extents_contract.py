@@ -5,7 +5,7 @@ import pytest
 from archimage.model.access import Extent, Scope, Within
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.query import Condition, Exact, OrderBy, Query
-from archimage.ports import Index, Labels
+from archimage.ports.index import Index, Labels
 from tests.contract.index_contract import record, rows
 
 CT = Scope(modalities=frozenset({"CT"}))

@@ -8,7 +8,7 @@ import pytest
 from archimage.errors import InvalidQueryError
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.query import OrderBy, Query
-from archimage.ports import Index
+from archimage.ports.index import Index
 from tests.contract.index_contract import record
 
 

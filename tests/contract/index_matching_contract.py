@@ -8,7 +8,7 @@ import pytest
 from archimage.errors import InvalidQueryError
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.query import DateTimeRange, Empty, Exact, Match, Query, Range, UIDList, Universal, Wildcard
-from archimage.ports import Index
+from archimage.ports.index import Index
 from tests.contract.index_contract import CT, SR, condition, record, rows, uids
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from archimage.model.attributes import Level
 from archimage.model.query import Query
-from archimage.ports import Index, Labels
+from archimage.ports.index import Index, Labels
 from tests.contract.index_contract import record
 
 

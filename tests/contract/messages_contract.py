@@ -1,8 +1,7 @@
-"""What every adapter of `message_ports` does; a test module derives and gives it empty tables."""
+"""What every adapter of `ports.message` does; a test module derives and gives it empty tables."""
 
 from dataclasses import replace
 
-from archimage.message_ports import Messages, PatientLinks, Reports
 from archimage.model.messages import (
     Ack,
     Fault,
@@ -13,6 +12,7 @@ from archimage.model.messages import (
     PatientLink,
     Report,
 )
+from archimage.ports.message import Messages, PatientLinks, Reports
 
 _FAILED = Outcome(MessageState.FAILED, Ack.ERROR, "why", Fault.UNKNOWN_KEY, "PID^1^3")
 _DONE = Outcome(text="done")

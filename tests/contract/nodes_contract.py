@@ -1,9 +1,9 @@
-"""What every adapter of `peer_ports.Nodes` does; a test module derives from NodesContract and gives it empty nodes."""
+"""What every adapter of `ports.peer.Nodes` does; a test module derives from NodesContract and gives it empty nodes."""
 
 from dataclasses import replace
 
 from archimage.model.nodes import Node
-from archimage.peer_ports import Nodes
+from archimage.ports.peer import Nodes
 
 ONE = Node("ONE", "192.0.2.1", 104, "the first", created_at=10.0, changed_at=10.0)
 TWO = Node(

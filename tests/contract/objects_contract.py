@@ -1,9 +1,9 @@
-"""What every adapter of `object_ports.Objects` does; a test module derives and gives it an empty table."""
+"""What every adapter of `ports.object.Objects` does; a test module derives and gives it an empty table."""
 
 from dataclasses import replace
 
 from archimage.model.objects import KeptObject
-from archimage.object_ports import Objects
+from archimage.ports.object import Objects
 
 
 def _object(uid: str, *, sop_class: str = "1.1", digest: bytes = b"one", name: str = "") -> KeptObject:

@@ -1,9 +1,9 @@
-"""What every adapter of `print_ports.PrintJobs` does; a test module derives and gives it an empty table."""
+"""What every adapter of `ports.print.PrintJobs` does; a test module derives and gives it an empty table."""
 
 from dataclasses import replace
 
 from archimage.model.printing import JobState, PrintJob
-from archimage.print_ports import PrintJobs
+from archimage.ports.print import PrintJobs
 
 _JOB = PrintJob("2.25.1", "PRINTER", "MODALITY", "Demo", "MED", 2, 3, 150, 100.0)
 _WAITING = (JobState.PENDING, JobState.PRINTING)

@@ -1,9 +1,9 @@
-"""What every adapter of `identity_ports.Users` does, and of the sessions, tokens and shares that go with a user."""
+"""What every adapter of `ports.identity.Users` does, and of the sessions, tokens and shares that go with a user."""
 
 from dataclasses import replace
 
-from archimage.identity_ports import Sessions, Shares, Tokens, Users
 from archimage.model.users import User
+from archimage.ports.identity import Sessions, Shares, Tokens, Users
 from tests.contract.credentials_contract import SESSION, SHARE, TOKEN
 
 ANN = User(

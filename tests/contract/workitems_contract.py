@@ -1,9 +1,9 @@
-"""What every adapter of `ups_ports.Workitems` does; a test module derives and gives it an empty table."""
+"""What every adapter of `ports.ups.Workitems` does; a test module derives and gives it an empty table."""
 
 from dataclasses import replace
 
 from archimage.model.ups import Door, EventType, Reach, StepState, Subscription, UpsEvent, Workitem
-from archimage.ups_ports import Workitems
+from archimage.ports.ups import Workitems
 
 _TO_ALL = Subscription("ALL", Reach.ALL, Door.WEB)
 

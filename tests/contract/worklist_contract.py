@@ -1,13 +1,13 @@
-"""What every adapter of `department_ports.Worklist` does; a test module derives and gives it an empty table."""
+"""What every adapter of `ports.department.Worklist` does; a test module derives and gives it an empty table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from archimage.department_ports import Worklist
 from archimage.model.query import Exact, Match, Range, Wildcard
 from archimage.model.worklist import SEARCHED, Sought, StepState, WorklistItem, WorklistQuery, WorklistRow
+from archimage.ports.department import Worklist
 from archimage.services.datasets import attribute, made
 
 _BLANK = {one.column: "" for one in SEARCHED}

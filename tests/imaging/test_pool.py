@@ -17,8 +17,8 @@ import pytest
 from archimage.errors import InvalidPixelDataError, NotAcceptableError, UnavailableError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
-from archimage.meter_ports import Meter, TaskOutcome
-from archimage.ports import JsonValue
+from archimage.ports.meter import Meter, TaskOutcome
+from archimage.ports.pixels import JsonValue
 from tests.attacks.server import wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,6 @@ import pytest
 from archimage.errors import OperationFailedError
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.worklist import WorklistTable
-from archimage.meter_ports import Meter
 from archimage.model.worklist import StepState
 from archimage.net.admission import AdmissionPolicy
 from archimage.net.client import ClientAssociation, connect
@@ -22,6 +21,7 @@ from archimage.net.proposals import for_services
 from archimage.net.scp import worklist as worklist_scp
 from archimage.net.scp.worklist import WorklistAnswers
 from archimage.net.server import DicomServer, bind
+from archimage.ports.meter import Meter
 from archimage.protocol.association import AssociationSettings
 from archimage.protocol.uids import MODALITY_WORKLIST_FIND
 from archimage.services.datasets import Attribute, Model, attribute, decode, encode, items, made, text

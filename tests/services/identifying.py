@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archimage.audit_ports import Told
 from archimage.config_access import AccessConfig
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
 from archimage.index.failures import FailureTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.users import UserTable
 from archimage.model.audit import AuditEvent
+from archimage.ports.audit import Told
 from archimage.services.accounts import UserChange
 from archimage.services.audit_identity import IdentityAudit
 from archimage.services.audit_messages import Messages

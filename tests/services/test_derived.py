@@ -14,7 +14,7 @@ from archimage.errors import NotFoundError
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.model.records import StoredInstance
-from archimage.ports import JsonValue, PixelWork
+from archimage.ports.pixels import JsonValue, PixelWork
 from archimage.services.derived import Derived, object_name, series_name
 from archimage.services.frames import FrameService
 from archimage.services.metadata import MetadataService

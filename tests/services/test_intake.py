@@ -18,8 +18,8 @@ from archimage.errors import (
     OutOfResourcesError,
     StorageError,
 )
-from archimage.meter_ports import Meter
 from archimage.model.records import InstanceRecord, Original, StoredInstance
+from archimage.ports.meter import Meter
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.attributes import WANTED, index_values
 from archimage.services.content import StreamedContent

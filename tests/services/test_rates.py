@@ -2,8 +2,8 @@
 
 import pytest
 
-from archimage.meter_ports import LimitedDoor, Meter
 from archimage.model.access import Principal
+from archimage.ports.meter import LimitedDoor, Meter
 from archimage.services.rates import BURST_S, REMEMBERED, Rates, limited_as
 
 

@@ -42,7 +42,7 @@ from archimage.errors import (
 from archimage.imaging.pool import WorkerPool
 from archimage.imaging.process import WorkerSettings
 from archimage.model.records import StoredInstance
-from archimage.ports import JsonValue
+from archimage.ports.pixels import JsonValue
 from archimage.services.frames import FrameService
 from archimage.services.store import Expected
 from archimage.services.transcoding import Transcoded, TranscodingService, has_way, substitutes

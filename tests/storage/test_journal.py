@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archimage.errors import OutOfResourcesError, StorageError
-from archimage.ports import JournalEntry, Replay
+from archimage.ports.journal import JournalEntry, Replay
 from archimage.storage.journal import Commit, Journal, committed, replay, retire, segments
 from tests.storage.faults import divert, file_size_limit
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archimage.ports import JournalEntry
+from archimage.ports.journal import JournalEntry
 from archimage.storage.segments import (
     BLOCK,
     Segment,

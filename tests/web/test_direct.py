@@ -20,7 +20,7 @@ import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archimage.errors import ArchimageError, ConnectionFailedError, SlowRequestError
-from archimage.ports import FileSpan
+from archimage.ports.storage import FileSpan
 from archimage.storage.filesystem import FileReader
 from archimage.web.direct import DIRECT, Piece, chunked, in_memory
 from archimage.web.protocol import HttpLimits

@@ -12,7 +12,8 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
-from archimage.ports import BlobStore, PixelWork
+from archimage.ports.pixels import PixelWork
+from archimage.ports.storage import BlobStore
 from archimage.services.deliveries import DeliveryService
 from archimage.services.objects import ObjectService
 from archimage.services.visible import VisibleIndex

@@ -11,8 +11,8 @@ from archimage import errors
 from archimage.errors import ArchimageError, InvalidPixelDataError, UnavailableError
 from archimage.imaging.process import Answer, WorkerLostError, WorkerProcess, WorkerSettings
 from archimage.logger import logger
-from archimage.meter_ports import Meter, TaskOutcome
-from archimage.ports import JsonValue
+from archimage.ports.meter import Meter, TaskOutcome
+from archimage.ports.pixels import JsonValue
 from archimage.threads import ContextThreads
 
 Buffer = bytes | memoryview

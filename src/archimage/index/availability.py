@@ -25,7 +25,7 @@ _FORGOTTEN_S: Final = 86_400.0
 
 
 class GrownStudyTable:
-    """Implements `mpps_ports.GrowingStudies`."""
+    """Implements `ports.mpps.GrowingStudies`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -32,7 +32,7 @@ _STATES: Final = len(ChangeState)
 
 
 class ChangeTable:
-    """Implements `change_ports.Changes`."""
+    """Implements `ports.change.Changes`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -28,7 +28,7 @@ _OVER: Final = (CommitmentState.REPORTED, CommitmentState.ANSWERED, CommitmentSt
 
 
 class CommitmentTable:
-    """Implements `commitment_ports.Commitments`."""
+    """Implements `ports.commitment.Commitments`."""
 
     def __init__(self, database: Database, deliveries: DeliveryTable) -> None:
         self._database = database

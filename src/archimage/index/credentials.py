@@ -15,7 +15,7 @@ from archimage.model.users import ApiToken, Session, Share
 
 
 class SessionTable(Rows):
-    """Implements `identity_ports.Sessions`."""
+    """Implements `ports.identity.Sessions`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, session)
@@ -76,7 +76,7 @@ class SessionTable(Rows):
 
 
 class TokenTable(Rows):
-    """Implements `identity_ports.Tokens`."""
+    """Implements `ports.identity.Tokens`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, api_token)
@@ -117,7 +117,7 @@ class TokenTable(Rows):
 
 
 class ShareTable(Rows):
-    """Implements `identity_ports.Shares`."""
+    """Implements `ports.identity.Shares`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, share)

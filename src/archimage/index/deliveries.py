@@ -31,7 +31,7 @@ _WAITING: Final = delivery.c.state == DeliveryState.WAITING.value
 
 
 class DeliveryTable:
-    """Implements `department_ports.Deliveries`."""
+    """Implements `ports.department.Deliveries`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

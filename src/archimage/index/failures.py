@@ -18,7 +18,7 @@ FORGOTTEN_S: Final = 3_600.0
 
 
 class FailureTable(Rows):
-    """Implements `identity_ports.Failures`."""
+    """Implements `ports.identity.Failures`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, failed_login)

@@ -16,7 +16,7 @@ _FIELDS: Final = ("kind", "id", "status", "about", "body", "created_at", "change
 
 
 class FhirTable:
-    """Implements `fhir_ports.FhirResources`."""
+    """Implements `ports.fhir.FhirResources`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,7 +69,7 @@ class FhirTable:
 
 
 class StudyArrivalTable:
-    """Implements `fhir_ports.StudyArrivals`."""
+    """Implements `ports.fhir.StudyArrivals`."""
 
     def __init__(self, database: Database) -> None:
         self._arrivals = ArrivalTable(database)

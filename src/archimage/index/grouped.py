@@ -15,7 +15,7 @@ from archimage.index.nodes import Database
 
 
 class GroupedDatabase:
-    """Implements `index.nodes.Database` and `message_ports.Flushing`; a group is that of one thread."""
+    """Implements `index.nodes.Database` and `ports.message.Flushing`; a group is that of one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

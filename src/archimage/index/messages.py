@@ -21,7 +21,7 @@ _UNENDED: Final = frozenset({MessageState.RECEIVED, MessageState.FAILED})
 
 
 class MessageTable:
-    """Implements `message_ports.Messages`."""
+    """Implements `ports.message.Messages`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -24,7 +24,7 @@ _OF_REFERENCE: Final = ("series_instance_uid", "sop_class_uid", "sop_instance_ui
 
 
 class PerformedStepTable:
-    """Implements `mpps_ports.PerformedSteps`."""
+    """Implements `ports.mpps.PerformedSteps`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

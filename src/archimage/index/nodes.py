@@ -50,7 +50,7 @@ class Database(Protocol):
 
 
 class NodeTable:
-    """Implements `peer_ports.Nodes`."""
+    """Implements `ports.peer.Nodes`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -10,7 +10,7 @@ from archimage.index.compiled import Compiled
 from archimage.index.nodes import Database
 from archimage.index.schema_objects import kept_object
 from archimage.model.objects import KeptObject
-from archimage.object_ports import Kept
+from archimage.ports.object import Kept
 
 _FIELDS: Final = (
     "sop_instance_uid", "sop_class_uid", "transfer_syntax_uid", "size_bytes", "digest", "received_at",
@@ -21,7 +21,7 @@ _THIS: Final = kept_object.c.sop_instance_uid == bindparam("this")
 
 
 class ObjectTable:
-    """Implements `object_ports.Objects`."""
+    """Implements `ports.object.Objects`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

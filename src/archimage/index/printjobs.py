@@ -19,7 +19,7 @@ _NEVER: Final = 1e18
 
 
 class PrintJobTable:
-    """Implements `print_ports.PrintJobs`."""
+    """Implements `ports.print.PrintJobs`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -20,7 +20,7 @@ _LINKS: Final = select(*(patient_link.c[name] for name in _LINKED), patient_link
 
 
 class ReportTable:
-    """Implements `message_ports.Reports`."""
+    """Implements `ports.message.Reports`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class ReportTable:
 
 
 class PatientLinkTable:
-    """Implements `message_ports.PatientLinks`; of the two the lesser identifier stands first."""
+    """Implements `ports.message.PatientLinks`; of the two the lesser identifier stands first."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -35,7 +35,7 @@ from archimage.index.writing import Writing
 from archimage.logger import logger
 from archimage.model.query import Query
 from archimage.model.records import Counts, FrameTable, InstanceRecord, Kept, StoredInstance
-from archimage.ports import IndexWriter
+from archimage.ports.index import IndexWriter
 
 _PAGE: Final = 200  # rows
 READERS: Final = 16  # connections kept; more are opened when needed

@@ -33,7 +33,7 @@ _STARTED: Final = ""
 
 
 class WorkitemTable:
-    """Implements `ups_ports.Workitems`; what nodes are to be told goes to a table of deliveries."""
+    """Implements `ports.ups.Workitems`; what nodes are to be told goes to a table of deliveries."""
 
     def __init__(self, database: Database, deliveries: DeliveryTable) -> None:
         self._database = database
@@ -204,7 +204,7 @@ class _Statements:
 
 
 class WorkitemCursor:
-    """Implements `ups_ports.WorkitemWriter`, within one transaction."""
+    """Implements `ports.ups.WorkitemWriter`, within one transaction."""
 
     def __init__(self, cursor: Cursor, statements: _Statements, deliveries: DeliveryTable) -> None:
         self._cursor = cursor

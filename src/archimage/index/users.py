@@ -54,7 +54,7 @@ class Rows:
 
 
 class UserTable(Rows):
-    """Implements `identity_ports.Users`."""
+    """Implements `ports.identity.Users`."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, user_account)

@@ -19,7 +19,6 @@ from sqlalchemy import (
     update,
 )
 
-from archimage.department_ports import Start
 from archimage.index.compiled import Compiled
 from archimage.index.ingest import Cursor
 from archimage.index.matching import NameKeys, clean, is_universal, named, term_of
@@ -28,6 +27,7 @@ from archimage.index.schema_worklist import worklist, worklist_key
 from archimage.model import names
 from archimage.model.query import Empty, Universal
 from archimage.model.worklist import SEARCHED, Sought, StepState, WorklistItem, WorklistQuery, WorklistRow
+from archimage.ports.department import Start
 
 _REMEMBERED: Final = 128
 """Queries whose statements are kept: a modality asks for the same again and again."""
@@ -47,7 +47,7 @@ _FREE_TEXT: Final = ("patient_name", "patient_id", "accession_number", "requeste
 
 
 class WorklistTable:
-    """Implements `department_ports.Worklist`."""
+    """Implements `ports.department.Worklist`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,6 @@ from typing import Final
 
 from archimage.errors import NotAuthenticatedError, StorageError, UnavailableError
 from archimage.logger import logger
-from archimage.meter_ports import Rejection
 from archimage.model import callers
 from archimage.model.access import Principal
 from archimage.model.callers import Caller
@@ -16,6 +15,7 @@ from archimage.net.associations import AssociationTable
 from archimage.net.dispatch import Registry
 from archimage.net.identity import Identified, IdentityPolicy, identify
 from archimage.net.session import Session
+from archimage.ports.meter import Rejection
 from archimage.protocol.negotiation import negotiate
 from archimage.protocol.pdu import AssociateRequest
 from archimage.tls.certificates import FINGERPRINT

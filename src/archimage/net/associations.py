@@ -13,10 +13,10 @@ from typing import Final
 
 from archimage.errors import NotFoundError
 from archimage.logger import logger
-from archimage.meter_ports import Meter, Rejection
 from archimage.model.associations import AssociationState, EndedAssociation, OpenAssociation
 from archimage.model.events import AssociationClosed, AssociationOpened, AssociationRefused
 from archimage.net.session import Session
+from archimage.ports.meter import Meter, Rejection
 from archimage.protocol.command import command_name
 from archimage.protocol.machine import State
 from archimage.spans import Tracer
@@ -39,7 +39,7 @@ class _Opened:
 
 
 class AssociationTable:
-    """Implements `peer_ports.Associations`; sessions are entered and taken out on their loop.
+    """Implements `ports.peer.Associations`; sessions are entered and taken out on their loop.
 
     Sessions count for themselves what they do, so that keeping this costs their requests nothing.
     """

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
-from archimage.audit_ports import AuditSink
 from archimage.errors import ArchimageError
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.callers import current
@@ -16,7 +15,8 @@ from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Transfer, Wanted
 from archimage.model.records import StoredInstance
 from archimage.net.dispatch import Handler, Request, Response, ServiceClass
-from archimage.peer_ports import Peers, Progress
+from archimage.ports.audit import AuditSink
+from archimage.ports.peer import Peers, Progress
 from archimage.protocol.command import CommandField
 from archimage.protocol.status import Status, is_pending, is_success
 from archimage.services.audit import AuditService
@@ -92,7 +92,7 @@ class Audited:
 
 
 class AuditedPeers:
-    """Implements `peer_ports.Peers`: what people have sent to nodes is told."""
+    """Implements `ports.peer.Peers`: what people have sent to nodes is told."""
 
     def __init__(self, peers: Peers, audit: AuditService) -> None:
         self._peers = peers

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from archimage.commitment_ports import Waiting
 from archimage.errors import (
     ArchimageError,
     AssociationError,
@@ -21,6 +20,7 @@ from archimage.model.nodes import Node
 from archimage.net.calls import NodeCalls, Work, check
 from archimage.net.client import ClientAssociation
 from archimage.net.statuses import status_of
+from archimage.ports.commitment import Waiting
 from archimage.protocol.command import Command, CommandField, n_action_rq, n_event_report_rq
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.status import Status
@@ -35,7 +35,7 @@ _GRACE_S: Final = 60.0
 
 
 class CommitmentCalls:
-    """Implements `commitment_ports.CommitmentPeers`."""
+    """Implements `ports.commitment.CommitmentPeers`."""
 
     def __init__(self, calls: NodeCalls) -> None:
         self._calls = calls

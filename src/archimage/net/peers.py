@@ -34,7 +34,7 @@ from archimage.net.operations import SubOperationProgress
 from archimage.net.proposals import UNCOMPRESSED, as_receiver, for_services, propose
 from archimage.net.remote import TlsContext, no_tls, remote
 from archimage.net.sending import Errand, NodeSender
-from archimage.peer_ports import Progress
+from archimage.ports.peer import Progress
 from archimage.protocol import uids
 from archimage.protocol.items import RoleSelection
 from archimage.protocol.negotiation import NegotiatedContext, PresentationContext
@@ -77,7 +77,7 @@ Result = TypeVar("Result")
 
 
 class NodePeers:
-    """Implements `peer_ports.Peers`; works on a loop of its own. `close` it."""
+    """Implements `ports.peer.Peers`; works on a loop of its own. `close` it."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from archimage.buffers import BUFFER_BYTES, BufferPool
 from archimage.errors import ArchimageError, CancelledError, StorageError
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 
 _POOLED_BYTES: Final = range(128 << 10, BUFFER_BYTES + 1)
 """Sizes of data sets that are read into a buffer of the pool: for less it would be a waste, and of more, bytes may

@@ -13,7 +13,6 @@ import structlog
 from archimage import spans
 from archimage.errors import ArchimageError, ConnectionFailedError, LocalProtocolError
 from archimage.logger import is_detailed, logger
-from archimage.meter_ports import Ending, Meter
 from archimage.net.dispatch import (
     MAX_IDENTIFIER_BYTES,
     Handler,
@@ -33,6 +32,7 @@ from archimage.net.outbox import Outbox
 from archimage.net.timing import Stopwatch
 from archimage.net.traced import AssociationSpans
 from archimage.net.transport import Connection
+from archimage.ports.meter import Ending, Meter
 from archimage.protocol.command import Command, CommandField, command_name
 from archimage.protocol.events import (
     Aborted,

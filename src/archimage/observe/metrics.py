@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from archimage.errors import ArchimageError
-from archimage.meter_ports import Cache, Ending, LimitedDoor, Meter, Rejection, StoreOutcome, TaskOutcome
 from archimage.model.attributes import Level
 from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
 from archimage.observe.table import BY_NAME, METRICS, OTHER
 from archimage.observe.titles import Titles
+from archimage.ports.meter import Cache, Ending, LimitedDoor, Meter, Rejection, StoreOutcome, TaskOutcome
 from archimage.protocol.command import CommandField
 from archimage.protocol.status import Status
 from archimage.protocol.uids import NON_PATIENT_STORAGE_SOP_CLASSES, STORAGE_SOP_CLASSES

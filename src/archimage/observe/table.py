@@ -6,9 +6,9 @@
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from archimage.meter_ports import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
 from archimage.model.attributes import Level
 from archimage.model.worklist import WORKLIST_LEVEL
+from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
 
 Kind = Literal["counter", "gauge", "histogram"]
 Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Audit", "Machine"]

@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from archimage.audit_ports import AuditSink
 from archimage.errors import StorageError
 from archimage.model import audit, callers
 from archimage.model.access import Principal
@@ -36,6 +35,7 @@ from archimage.model.hashed import Named
 from archimage.model.messages import PatientIdentifier
 from archimage.model.mpps import PerformedStep
 from archimage.model.printing import PrintJob
+from archimage.ports.audit import AuditSink
 from archimage.services.audit_gathering import Gathered, Gathering, Key, Kind, Step
 from archimage.services.audit_messages import MAX_NAMED, Instances, Messages, Peer, Subject, node_object, peer, person
 from archimage.services.audit_subjects import Finds, count_of, studies_of, subject_of

@@ -3,9 +3,9 @@
 Ref: PS3.15 §A.5.3.14 (Security Alert), §A.5.3.15 (User Authentication).
 """
 
-from archimage.audit_ports import AuditSink
 from archimage.model import audit, callers
 from archimage.model.audit import AuditEvent, Code, Participant
+from archimage.ports.audit import AuditSink
 from archimage.services.audit_messages import Messages, person
 
 

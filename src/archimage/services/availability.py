@@ -20,7 +20,7 @@ from archimage.logger import logger
 from archimage.model.availability import KeptInstance
 from archimage.model.deliveries import Delivery
 from archimage.model.mpps import PerformedStep
-from archimage.mpps_ports import GrowingStudies, PerformedSteps
+from archimage.ports.mpps import GrowingStudies, PerformedSteps
 from archimage.protocol.uids import MPPS
 from archimage.services.datasets import Model, attribute
 from archimage.services.datasets import made as model_of

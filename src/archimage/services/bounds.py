@@ -13,7 +13,7 @@ from archimage.errors import NotAuthorisedError
 from archimage.model.access import Extent, Scope, Within
 from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.query import Condition, Exact, Query
-from archimage.ports import Finding, Labels
+from archimage.ports.index import Finding, Labels
 
 HOLD_S: Final = 1.0
 """So long a study and a series are taken to be what they were."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from archimage.errors import IntegrityError
-from archimage.ports import BlobReader, FileBacked, FileSpan
+from archimage.ports.storage import BlobReader, FileBacked, FileSpan
 from archimage.services.anatomy import Reader
 
 _WORD_BYTES: Final = {

@@ -9,7 +9,7 @@ from archimage.model.attributes import BY_COLUMN, Attribute, Level
 from archimage.model.ids import check_uid
 from archimage.model.listings import InstanceSummary, Page, PatientSummary, SeriesSummary, StudySummary
 from archimage.model.query import Condition, Exact, OrderBy, Query
-from archimage.ports import Labels
+from archimage.ports.index import Labels
 from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import QueryService, Root, Row
 

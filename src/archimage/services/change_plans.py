@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from archimage.change_ports import Changes
 from archimage.dicom.correction import texts_at
 from archimage.dicom.faults import fault, tidy
 from archimage.errors import ArchimageError, ExcessiveRequestError, InvalidRequestError, NotFoundError
@@ -23,6 +22,7 @@ from archimage.model.changes import (
     PatientRef,
 )
 from archimage.model.ids import check_uid
+from archimage.ports.change import Changes
 from archimage.services.frames import FrameService
 
 MAX_STUDIES: Final = 1_000

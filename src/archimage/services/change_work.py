@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from archimage.change_ports import Changes
 from archimage.dicom.reencode import plain_syntax
 from archimage.dicom.scan import HeaderScanner
 from archimage.errors import ArchimageError, CancelledError, NotFoundError
 from archimage.logger import logger
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.changes import Change, ChangedStudy, ChangeState
-from archimage.ports import Index, JsonValue
+from archimage.ports.change import Changes
+from archimage.ports.index import Index
+from archimage.ports.pixels import JsonValue
 from archimage.services.attributes import WANTED, index_values
 from archimage.services.change_plans import columns_of
 from archimage.services.corrector import Corrector, Wanted

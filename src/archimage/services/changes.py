@@ -32,7 +32,7 @@ from archimage.model.changes import (
 )
 from archimage.model.listings import Page
 from archimage.model.tasks import Task
-from archimage.ports import JsonValue
+from archimage.ports.pixels import JsonValue
 from archimage.services.change_plans import Plan, Planner
 from archimage.services.change_work import ChangeWork, Tools
 from archimage.services.compression import Turn

@@ -6,7 +6,9 @@ from typing import Final
 
 from archimage.errors import ArchimageError, StorageError
 from archimage.logger import logger
-from archimage.ports import BlobStore, Index, Journal, JournalCheckpoint
+from archimage.ports.index import Index
+from archimage.ports.journal import Journal, JournalCheckpoint
+from archimage.ports.storage import BlobStore
 from archimage.services.recovery import rewrite
 
 _INTERVAL_S: Final = 30.0

@@ -9,7 +9,8 @@ from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.commitments import Failure, Reason, Reference
 from archimage.model.query import Condition, Query, UIDList
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobStore, Finding
+from archimage.ports.index import Finding
+from archimage.ports.storage import BlobStore
 from archimage.services.consistency import is_whole
 from archimage.services.objects import ObjectService
 

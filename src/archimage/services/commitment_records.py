@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from archimage.commitment_ports import Commitments
 from archimage.errors import ConflictError, NotFoundError
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Failure, Reference
+from archimage.ports.commitment import Commitments
 from archimage.services.commitment_requests import CommitmentRequestService
 from archimage.services.commitments import CommitmentService
 from archimage.services.peers import Chosen, selected

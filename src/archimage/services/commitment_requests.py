@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from archimage.commitment_ports import CommitmentPeers, Commitments, Waiting
 from archimage.errors import (
     ArchimageError,
     DeliveryRefusedError,
@@ -28,6 +27,7 @@ from archimage.model.commitments import (
     Result,
 )
 from archimage.model.deliveries import Delivery
+from archimage.ports.commitment import CommitmentPeers, Commitments, Waiting
 from archimage.protocol.status import Status
 from archimage.services.commitment_messages import MAX_REFERENCES, too_many
 from archimage.services.deliveries import DeliveryService

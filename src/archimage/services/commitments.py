@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from archimage.commitment_ports import CommitmentPeers, Commitments
 from archimage.config_commitment import CommitmentConfig
 from archimage.errors import (
     ArchimageError,
@@ -31,7 +30,8 @@ from archimage.model import callers
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Outcome, Reference
 from archimage.model.deliveries import Delivery
 from archimage.model.nodes import Node
-from archimage.ports import Finding
+from archimage.ports.commitment import CommitmentPeers, Commitments
+from archimage.ports.index import Finding
 from archimage.protocol.status import Status
 from archimage.services.commitment_checks import Verification
 from archimage.services.commitment_messages import too_many

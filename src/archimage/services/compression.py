@@ -14,10 +14,10 @@ from archimage.errors import (
     ArchimageError,
 )
 from archimage.logger import logger
-from archimage.meter_ports import Meter
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Kept
-from archimage.ports import Index
+from archimage.ports.index import Index
+from archimage.ports.meter import Meter
 from archimage.services.compressor import Compressor
 from archimage.services.replacement import ReplacementService, is_passing
 

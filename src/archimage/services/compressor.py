@@ -16,7 +16,8 @@ from archimage.dicom.part10 import FileMeta
 from archimage.dicom.transcode import Transcoding
 from archimage.errors import InvalidPixelDataError, NotAcceptableError
 from archimage.model.records import Kept, Original, StoredInstance
-from archimage.ports import BlobStore, JsonValue, PixelWork
+from archimage.ports.pixels import JsonValue, PixelWork
+from archimage.ports.storage import BlobStore
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.frames import FrameService, encapsulated_frame
 from archimage.services.original import private_information

@@ -13,7 +13,8 @@ from archimage.dicom.part10 import FileMeta, decode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner
 from archimage.errors import ArchimageError, BlobNotFoundError
 from archimage.model.records import InstanceRecord, StoredInstance
-from archimage.ports import BlobReader, BlobStore, Index
+from archimage.ports.index import Index
+from archimage.ports.storage import BlobReader, BlobStore
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.original import original_in
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from archimage.errors import ArchimageError, StorageError
-from archimage.ports import BlobStore, BlobWriter
+from archimage.ports.storage import BlobStore, BlobWriter
 
 
 class Content(Protocol):

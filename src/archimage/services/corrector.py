@@ -15,7 +15,7 @@ from archimage.dicom.transcode import Piece, deflated
 from archimage.errors import IntegrityError
 from archimage.model.changes import CORRECTABLE, STAYING, Change, ChangeKind
 from archimage.model.records import Kept
-from archimage.ports import BlobReader, BlobStore
+from archimage.ports.storage import BlobReader, BlobStore
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.anatomy import InflatingReader
 from archimage.services.frames import FrameService

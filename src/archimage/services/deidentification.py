@@ -26,7 +26,8 @@ from archimage.errors import (
     UnavailableError,
 )
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
+from archimage.ports.pixels import PixelWork
+from archimage.ports.storage import BlobReader, DerivedFiles, DerivedWriter
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.derived import object_name
 from archimage.services.frames import FrameService

@@ -23,7 +23,8 @@ from archimage.errors import (
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.model.tasks import Task
-from archimage.ports import BlobReader, JsonValue
+from archimage.ports.pixels import JsonValue
+from archimage.ports.storage import BlobReader
 from archimage.services.frames import FrameService
 from archimage.services.labels import LabelService
 from archimage.services.projects import ProjectService, checked

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from archimage.department_ports import Deliveries
 from archimage.errors import (
     ArchimageError,
     CancelledError,
@@ -21,6 +20,7 @@ from archimage.errors import (
 )
 from archimage.logger import logger
 from archimage.model.deliveries import Delivery, DeliveryState
+from archimage.ports.department import Deliveries
 from archimage.threads import ContextThreads
 
 THREADS: Final = 4

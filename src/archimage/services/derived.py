@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import xxhash
 
-from archimage.ports import DerivedCache, DerivedFiles
+from archimage.ports.storage import DerivedCache, DerivedFiles
 
 _DIGEST_BYTES = 20
 

@@ -17,7 +17,7 @@ from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.reencode import plain_syntax
 from archimage.errors import ArchimageError, NotAcceptableError
 from archimage.model.records import StoredInstance
-from archimage.ports import JsonValue, PixelWork
+from archimage.ports.pixels import JsonValue, PixelWork
 from archimage.services.frames import FrameService
 
 _FRAMES_IN_FLIGHT: Final = 8

@@ -17,7 +17,7 @@ from archimage.dicom.film.geometry import Rectangle, Sheet
 from archimage.dicom.film.placing import place
 from archimage.errors import InvalidRequestError, RefusedOperationError
 from archimage.model.ids import is_uid
-from archimage.print_ports import Spool
+from archimage.ports.print import Spool
 from archimage.protocol import uids
 from archimage.protocol.status import Status
 from archimage.services import printattributes as attributes

@@ -24,7 +24,7 @@ from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, Query, Range
 from archimage.model.records import FrameTable, StoredInstance
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 from archimage.protocol.uids import EXPLICIT_VR_BIG_ENDIAN
 from archimage.services.anatomy import (
     Anatomy,

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from archimage.errors import UnavailableError
-from archimage.ports import BlobStore, Index
+from archimage.ports.index import Index
+from archimage.ports.storage import BlobStore
 from archimage.services.checkpoint import Checkpointer
 from archimage.services.intake import Intake
 from archimage.services.room import Room

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from archimage.dicom.scan import HeaderScanner
 from archimage.errors import ArchimageError, OutOfResourcesError, StorageError, UnavailableError
-from archimage.ports import Index
+from archimage.ports.index import Index
 from archimage.services.attributes import WANTED, index_values
 from archimage.services.sources import HEAD_BYTES, NOT_AN_OBJECT, Source, identify, read_pieces
 from archimage.services.store import Expected, StoreService

@@ -13,8 +13,8 @@ from typing import Final
 
 from archimage.errors import ArchimageError, ConflictError, NotFoundError, StorageError
 from archimage.logger import logger
-from archimage.message_ports import Flushing, Messages
 from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome
+from archimage.ports.message import Flushing, Messages
 
 GROUP: Final = 64
 MAX_SHOWN: Final = 1_000

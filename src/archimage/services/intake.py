@@ -20,9 +20,11 @@ from archimage.errors import (
     StorageError,
     UnavailableError,
 )
-from archimage.meter_ports import Meter
 from archimage.model.records import InstanceRecord, Original, StoredInstance
-from archimage.ports import BlobStore, Index, IndexWriter, Journal, JournalCommit, JournalEntry
+from archimage.ports.index import Index, IndexWriter
+from archimage.ports.journal import Journal, JournalCommit, JournalEntry
+from archimage.ports.meter import Meter
+from archimage.ports.storage import BlobStore
 from archimage.services.content import Content
 from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord

@@ -10,7 +10,7 @@ from archimage.model.events import LabelsChanged
 from archimage.model.ids import check_uid
 from archimage.model.listings import LabelCount
 from archimage.model.query import Query
-from archimage.ports import Finding, Labels
+from archimage.ports.index import Finding, Labels
 from archimage.services.events import EventHub
 
 MAX_LENGTH: Final = 64

@@ -20,12 +20,13 @@ from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.limits import DEFAULT_LIMITS, ScanLimits
 from archimage.dicom.window import FIRST_READ_BYTES, Source
 from archimage.errors import DicomError, IntegrityError, NotFoundError, StorageError
-from archimage.meter_ports import Meter
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.ids import check_uid
 from archimage.model.query import Condition, Exact, OrderBy, Query
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, BlobStore, DerivedCache, Finding
+from archimage.ports.index import Finding
+from archimage.ports.meter import Meter
+from archimage.ports.storage import BlobReader, BlobStore, DerivedCache
 from archimage.services.anatomy import DataSetReader, InflatingReader, Reader
 from archimage.services.compressed import Part, compress, gzip_array, inflate
 from archimage.services.derived import series_name

@@ -29,7 +29,7 @@ from archimage.model.mpps import (
     StepState,
     StepSummary,
 )
-from archimage.mpps_ports import PerformedSteps
+from archimage.ports.mpps import PerformedSteps
 from archimage.protocol.status import Status
 from archimage.services import mpps_rules as rules
 from archimage.services import scoped

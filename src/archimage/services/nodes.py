@@ -28,7 +28,7 @@ from archimage.model.events import NodeChanged
 from archimage.model.ids import is_ae_title
 from archimage.model.nodes import Login, Node, NodeSource
 from archimage.model.projects import Purpose
-from archimage.peer_ports import Nodes
+from archimage.ports.peer import Nodes
 from archimage.services.projects import checked
 
 MAX_NODES: Final = 4_096

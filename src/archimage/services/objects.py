@@ -30,7 +30,7 @@ from archimage.errors import (
 from archimage.model.objects import KeptObject
 from archimage.model.query import Exact, UIDList
 from archimage.model.records import InstanceRecord, StoredInstance
-from archimage.object_ports import Objects
+from archimage.ports.object import Objects
 from archimage.services import scoped
 from archimage.services.datasets import Model, text
 from archimage.services.identifiers import Key

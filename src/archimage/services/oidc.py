@@ -17,9 +17,9 @@ from urllib.parse import quote, urlencode
 
 from archimage.config_access import OidcConfig
 from archimage.errors import NotAuthenticatedError
-from archimage.identity_ports import Fetch
 from archimage.model.access import Principal
 from archimage.model.users import is_user_name
+from archimage.ports.identity import Fetch
 from archimage.services.oidc_keys import Provider, parsed
 from archimage.services.oidc_tokens import Expected, checked_claims
 from archimage.services.proofs import new_secret

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from archimage.errors import UnavailableError
-from archimage.identity_ports import Fetch
+from archimage.ports.identity import Fetch
 
 KEPT_S: Final = 3_600.0
 ASKED_EVERY_S: Final = 60.0

@@ -12,7 +12,7 @@ from archimage.model.hashed import COLUMNS, Named, is_hashed_id, key_of
 from archimage.model.ids import is_uid
 from archimage.model.query import Condition, Exact, Query, Universal
 from archimage.model.records import Removed
-from archimage.ports import HashedIds
+from archimage.ports.index import HashedIds
 from archimage.services.identifiers import Identifier, Key
 from archimage.services.matching import parse_match
 from archimage.services.query import QueryOptions, QueryService, Root, Row, is_matched

@@ -7,9 +7,7 @@ One change of this kind is begun at a time, in the order in which they are told.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from archimage.change_ports import Changes
 from archimage.errors import NotFoundError, UnavailableError
-from archimage.message_ports import PatientLinks
 from archimage.model.changes import (
     CORRECTABLE,
     Asker,
@@ -20,6 +18,8 @@ from archimage.model.changes import (
     PatientRef,
 )
 from archimage.model.messages import PatientIdentifier, PatientLink
+from archimage.ports.change import Changes
+from archimage.ports.message import PatientLinks
 from archimage.services.changes import ChangeService
 
 MAX_SHOWN: Final = 1_000

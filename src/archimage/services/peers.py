@@ -13,8 +13,8 @@ from archimage.model.ids import check_uid
 from archimage.model.peers import Echo, Matches, Transfer, Wanted
 from archimage.model.records import StoredInstance
 from archimage.model.tasks import Task
-from archimage.peer_ports import Peers, Progress
-from archimage.ports import JsonValue
+from archimage.ports.peer import Peers, Progress
+from archimage.ports.pixels import JsonValue
 from archimage.services.identifiers import Identifier, Key
 from archimage.services.keys import SHOWN
 from archimage.services.nodes import NodeService

@@ -25,8 +25,8 @@ from archimage.errors import (
 from archimage.logger import logger
 from archimage.model.deliveries import Delivery
 from archimage.model.printing import JobState, PrintJob
-from archimage.ports import JsonValue, PixelWork
-from archimage.print_ports import FilmFiles, PrintJobs
+from archimage.ports.pixels import JsonValue, PixelWork
+from archimage.ports.print import FilmFiles, PrintJobs
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services import printattributes as attributes
 from archimage.services import scoped

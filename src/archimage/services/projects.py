@@ -13,7 +13,8 @@ from archimage.dicom.deidentify.options import Option, parse_options
 from archimage.errors import ContextNotAcceptedError, NotAcceptableError
 from archimage.model.projects import Purpose, check_project
 from archimage.model.records import StoredInstance
-from archimage.ports import DerivedFiles, PixelWork
+from archimage.ports.pixels import PixelWork
+from archimage.ports.storage import DerivedFiles
 from archimage.services.frames import FrameService
 from archimage.services.transcoding import TranscodingService, substitutes
 from archimage.services.unindexed import Lending, NoIndex

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from archimage.errors import NotAuthenticatedError
-from archimage.identity_ports import Failures, Sessions, Shares, Tokens, Users
 from archimage.model.access import Principal
 from archimage.model.users import User
+from archimage.ports.identity import Failures, Sessions, Shares, Tokens, Users
 from archimage.services.audit_identity import IdentityAudit
 
 TOKEN_PREFIX: Final = "amt_"  # noqa: S105 - it tells what a secret is, to those who search for leaked ones

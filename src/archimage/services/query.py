@@ -9,12 +9,12 @@ from enum import Enum
 from typing import Final, TypeVar, cast
 
 from archimage.errors import InvalidQueryError, OutOfResourcesError
-from archimage.meter_ports import Meter
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
 from archimage.model.callers import granted
 from archimage.model.patterns import literal_prefix
 from archimage.model.query import Condition, DateTimeRange, Query, Range, Universal, Wildcard
-from archimage.ports import Index
+from archimage.ports.index import Index
+from archimage.ports.meter import Meter
 from archimage.services.identifiers import Identifier, Key, flatten
 from archimage.services.matching import parse_match
 from archimage.services.remembered import Remembered

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from archimage.logger import logger
-from archimage.meter_ports import LimitedDoor, Meter
 from archimage.model.access import Principal
+from archimage.ports.meter import LimitedDoor, Meter
 
 BURST_S: Final = 10.0
 """So many seconds' worth of requests may come at once."""

@@ -11,7 +11,9 @@ import xxhash
 
 from archimage.errors import BlobNotFoundError, StorageError
 from archimage.model.records import InstanceRecord, StoredInstance
-from archimage.ports import BlobStore, Index, IndexWriter, Replay
+from archimage.ports.index import Index, IndexWriter
+from archimage.ports.journal import Replay
+from archimage.ports.storage import BlobStore
 from archimage.services.journal_record import JournalRecord
 
 _CHUNK: Final = 1 << 20

@@ -26,7 +26,8 @@ from archimage.logger import logger
 from archimage.model.events import Event, InstanceRemoved, SeriesRemoved, StudyRemoved
 from archimage.model.ids import check_uid
 from archimage.model.records import Removed
-from archimage.ports import BlobStore, Index
+from archimage.ports.index import Index
+from archimage.ports.storage import BlobStore
 from archimage.services.audit_messages import Subject
 from archimage.services.audit_subjects import subject_of
 from archimage.services.derived import Derived

@@ -16,7 +16,7 @@ from archimage.dicom.layout import PIXEL_DATA
 from archimage.dicom.render.options import RenderOptions, Viewport
 from archimage.errors import ExcessiveRequestError, NotAcceptableError, NotFoundError
 from archimage.model.records import StoredInstance
-from archimage.ports import PixelWork
+from archimage.ports.pixels import PixelWork
 from archimage.services.attributes import native_frame_bytes
 from archimage.services.bulk import BulkValue
 from archimage.services.frames import FrameService

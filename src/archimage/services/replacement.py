@@ -34,7 +34,7 @@ from archimage.errors import (
     UnavailableError,
 )
 from archimage.model.records import InstanceRecord, Kept, Original
-from archimage.ports import BlobStore
+from archimage.ports.storage import BlobStore
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.content import StreamedContent
 from archimage.services.frames import FrameService

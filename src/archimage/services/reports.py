@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Final
 
 from archimage.errors import NotFoundError
-from archimage.message_ports import Reports
 from archimage.model.listings import StudySummary
 from archimage.model.messages import Report
+from archimage.ports.message import Reports
 
 MAX_SHOWN: Final = 1_000
 STATUSES: Final[Mapping[str, str]] = MappingProxyType(

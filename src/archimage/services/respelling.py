@@ -11,7 +11,7 @@ from archimage.dicom.limits import DEFAULT_LIMITS
 from archimage.dicom.reencode import element_head, reencode
 from archimage.errors import ExcessiveDatasetError, IntegrityError
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 from archimage.services.frames import FrameService
 from archimage.services.spliced import Part, SplicedReader
 

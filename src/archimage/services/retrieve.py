@@ -11,7 +11,7 @@ from archimage.errors import InvalidQueryError
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.query import Condition, Exact, Query, UIDList
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, BlobStore
+from archimage.ports.storage import BlobReader, BlobStore
 from archimage.services.identifiers import Identifier
 from archimage.services.matching import parse_match
 from archimage.services.query import Root

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 
 Part = bytes | range
 """Bytes, or offsets in the file."""

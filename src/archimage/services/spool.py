@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from archimage.errors import ArchimageError
-from archimage.ports import BlobStore, BlobWriter
+from archimage.ports.storage import BlobStore, BlobWriter
 
 PIECE_BYTES: Final = 256 << 10
 

@@ -12,7 +12,7 @@ from typing import Final
 from archimage import __version__
 from archimage.config import Config
 from archimage.model.records import Arrived, Counts
-from archimage.ports import Arrivals, Index
+from archimage.ports.index import Arrivals, Index
 from archimage.services.refreshed import Refreshed
 from archimage.services.remembered import Remembered
 from archimage.settings import Setting, listed

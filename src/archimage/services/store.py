@@ -12,13 +12,13 @@ from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
 from archimage.errors import ArchimageError, IdentityMismatchError, NotAuthorisedError
-from archimage.meter_ports import Meter
 from archimage.model import callers
 from archimage.model.access import Within
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
-from archimage.ports import BlobStore
+from archimage.ports.meter import Meter
+from archimage.ports.storage import BlobStore
 from archimage.protocol.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,

@@ -13,11 +13,11 @@ from typing import Any, Final
 from archimage import spans
 from archimage.errors import CancelledError, NotFoundError, UnavailableError
 from archimage.logger import logger
-from archimage.meter_ports import Meter
 from archimage.model import callers
 from archimage.model.events import TaskChanged
 from archimage.model.tasks import Task, TaskState
-from archimage.ports import JsonValue
+from archimage.ports.meter import Meter
+from archimage.ports.pixels import JsonValue
 from archimage.services.events import EventHub
 from archimage.spans import Tracer
 from archimage.threads import ContextThreads

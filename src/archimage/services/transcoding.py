@@ -35,9 +35,10 @@ from archimage.dicom.frametranscoding import FrameTranscoding, Way
 from archimage.dicom.part10 import FileMeta, decode_file_meta, encode_file_meta
 from archimage.dicom.transcode import Piece, Transcoding
 from archimage.errors import ExcessiveDatasetError, NotAcceptableError, UnavailableError
-from archimage.meter_ports import Meter
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader, DerivedFiles, DerivedWriter, PixelWork
+from archimage.ports.meter import Meter
+from archimage.ports.pixels import PixelWork
+from archimage.ports.storage import BlobReader, DerivedFiles, DerivedWriter
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from archimage.services.derived import object_name
 from archimage.services.frames import FrameBytes, FrameService

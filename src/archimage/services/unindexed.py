@@ -6,7 +6,7 @@ from typing import Self
 
 from archimage.model.query import Query
 from archimage.model.records import FrameTable, StoredInstance
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 
 
 class NoIndex:

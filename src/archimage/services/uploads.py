@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
 from archimage.errors import ArchimageError
-from archimage.ports import BlobWriter, JsonValue
+from archimage.ports.pixels import JsonValue
+from archimage.ports.storage import BlobWriter
 from archimage.services.importing import Imported, ImportService
 from archimage.services.sources import NOT_AN_OBJECT, ZipLimits, members
 from archimage.services.store import StoreService

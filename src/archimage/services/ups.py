@@ -16,6 +16,7 @@ from archimage.errors import RefusedOperationError
 from archimage.model import callers
 from archimage.model.ids import is_uid, new_uid
 from archimage.model.ups import StepState, UpsEvent, Workitem
+from archimage.ports.ups import Workitems, WorkitemWriter
 from archimage.protocol.status import Status
 from archimage.protocol.uids import UPS_FILTERED_GLOBAL_SUBSCRIPTION, UPS_GLOBAL_SUBSCRIPTION
 from archimage.services import modelmatching, scoped, ups_events
@@ -39,7 +40,6 @@ from archimage.services.ups_rules import (
     refused,
     shown,
 )
-from archimage.ups_ports import Workitems, WorkitemWriter
 
 THREADS: Final = 32
 """Wait for one flush together: of those that claim at a time, all that have a thread are in one group."""

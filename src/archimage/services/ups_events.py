@@ -17,12 +17,12 @@ import orjson
 from archimage.dicom.jsonmodel import Model
 from archimage.errors import InvalidQueryError
 from archimage.model.ups import Door, EventType, Reach, Subscription, UpsEvent, Workitem
+from archimage.ports.ups import WorkitemWriter
 from archimage.services import modelmatching
 from archimage.services.datasets import attribute, is_empty, items, texts
 from archimage.services.deliveries import made
 from archimage.services.identifiers import Key
 from archimage.services.ups_rules import PROGRESS, READINESS, REASON, REASON_CODES, STATE, STATIONS, shown
-from archimage.ups_ports import WorkitemWriter
 
 KIND: Final = "ups-event"
 """The kind of delivery that tells a node of an event."""

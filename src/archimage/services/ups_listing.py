@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from archimage.model.names import fold
 from archimage.model.ups import StepState, Workitem, WorkitemPage, WorkitemSummary
+from archimage.ports.ups import Workitems
 from archimage.services import scoped
 from archimage.services.datasets import Model, items, text
 from archimage.services.ups_rules import PERFORMED, PRIORITY, PROGRESS, STATIONS, WORKLIST_LABEL
-from archimage.ups_ports import Workitems
 
 MAX_SHOWN: Final = 500
 MAX_LOOKED_AT: Final = 5_000

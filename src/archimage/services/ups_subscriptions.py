@@ -17,6 +17,7 @@ from archimage.errors import NotAuthorisedError
 from archimage.model import callers
 from archimage.model.ids import is_ae_title
 from archimage.model.ups import Door, EventType, KeptEvent, Reach, Subscription, Workitem
+from archimage.ports.ups import WorkitemWriter
 from archimage.protocol.status import Status
 from archimage.protocol.uids import UPS_FILTERED_GLOBAL_SUBSCRIPTION, UPS_GLOBAL_SUBSCRIPTION
 from archimage.services import modelmatching, ups_events
@@ -24,7 +25,6 @@ from archimage.services.datasets import attribute
 from archimage.services.ups import UpsService
 from archimage.services.ups_events import Told
 from archimage.services.ups_rules import refused
-from archimage.ups_ports import WorkitemWriter
 
 RECEIVING_AE: Final = 0x00741234
 DELETION_LOCK: Final = 0x00741230

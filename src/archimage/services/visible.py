@@ -10,7 +10,7 @@ from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.callers import granted
 from archimage.model.query import Condition, Exact, Query
 from archimage.model.records import FrameTable, StoredInstance
-from archimage.ports import Finding
+from archimage.ports.index import Finding
 
 _CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
 

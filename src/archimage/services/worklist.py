@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from archimage.department_ports import Worklist
 from archimage.errors import NotFoundError, OutOfResourcesError
 from archimage.model.callers import granted
 from archimage.model.query import Exact
 from archimage.model.worklist import OPEN, SEARCHED, Sought, StepState, WorklistItem, WorklistQuery, WorklistRow
+from archimage.ports.department import Worklist
 from archimage.services import scoped, worklist_entries
 from archimage.services.datasets import Model, text
 from archimage.services.matching import parse_match

@@ -16,7 +16,7 @@ from typing import Final, Self
 from archimage import spans
 from archimage.buffers import BufferPool
 from archimage.errors import BlobNotFoundError
-from archimage.ports import FileSpan
+from archimage.ports.storage import FileSpan
 from archimage.storage.direct import DirectFile, direct_flag
 from archimage.storage.files import storage_errors, sync_file_system, write_all
 

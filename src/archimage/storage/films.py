@@ -20,7 +20,7 @@ _PRIVATE: Final = 0o700
 
 
 class SpoolFile:
-    """Implements `print_ports.Spool`; used by one thread at a time."""
+    """Implements `ports.print.Spool`; used by one thread at a time."""
 
     def __init__(self, directory: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed by close()
@@ -45,7 +45,7 @@ class SpoolFile:
 
 
 class FilmDirectory:
-    """Implements `print_ports.FilmFiles` in a directory."""
+    """Implements `ports.print.FilmFiles` in a directory."""
 
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
         self._directory = directory

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from archimage.errors import ArchimageError, OutOfResourcesError
-from archimage.ports import JournalEntry, Replay
+from archimage.ports.journal import JournalEntry, Replay
 from archimage.storage.files import storage_errors
 from archimage.storage.segments import Segment, SegmentReader, encode_record, read_records, record_size, void
 

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 import xxhash
 
-from archimage.ports import JournalEntry, Replay
+from archimage.ports.journal import JournalEntry, Replay
 from archimage.storage.files import Piece, sync_directory, write_all_at
 
 BLOCK: Final = 4096

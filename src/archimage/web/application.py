@@ -9,9 +9,9 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archimage.audit_ports import AuditSink
 from archimage.config import Config
-from archimage.meter_ports import Meter
+from archimage.ports.audit import AuditSink
+from archimage.ports.meter import Meter
 from archimage.services.health import HealthService
 from archimage.services.orthanc import OrthancService
 from archimage.services.rates import Rates

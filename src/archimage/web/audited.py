@@ -14,10 +14,10 @@ from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archimage.audit_ports import AuditSink
 from archimage.errors import UnavailableError
 from archimage.model import callers
 from archimage.model.callers import Caller
+from archimage.ports.audit import AuditSink
 from archimage.services.audit import AuditService
 from archimage.web import errors, probes
 from archimage.web.dicomweb.table import RESOURCES

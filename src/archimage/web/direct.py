@@ -17,7 +17,7 @@ from contextlib import closing
 from typing import Final
 
 from archimage.errors import StorageError
-from archimage.ports import FileSpan
+from archimage.ports.storage import FileSpan
 
 DIRECT: Final = "archimage.response.direct"
 """The extension of ASGI by which the protocol offers this, and the type of its message: `pieces`, an iterator that

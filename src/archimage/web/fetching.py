@@ -14,7 +14,7 @@ _PER_STEP_S: Final = 5.0
 
 
 class HttpFetch:
-    """Implements `identity_ports.Fetch`; context makes what HTTPS is spoken with."""
+    """Implements `ports.identity.Fetch`; context makes what HTTPS is spoken with."""
 
     def __init__(self, context: Callable[[], ssl.SSLContext], clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context

@@ -10,7 +10,7 @@ WITHIN_S: Final = 10.0
 
 
 class HookCalls:
-    """Implements `fhir_ports.CallHook`; context makes what HTTPS is spoken with."""
+    """Implements `ports.fhir.CallHook`; context makes what HTTPS is spoken with."""
 
     def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
         self._context = context

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from archimage.model.concurrency import ConcurrencyReport
-from archimage.peer_ports import Associations
+from archimage.ports.peer import Associations
 from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService

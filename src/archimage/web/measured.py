@@ -6,7 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from archimage.logger import PATIENT, is_detailed, logger
-from archimage.meter_ports import Meter
+from archimage.ports.meter import Meter
 
 ROUTE: Final = "archimage.route"
 """Where in a request's scope the part that serves it leaves the template of its address, unless its routes do."""

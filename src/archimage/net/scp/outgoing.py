@@ -14,7 +14,7 @@ from archimage.errors import ContextNotAcceptedError, NotAcceptableError
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.net.reading import GROUP_ITEMS, ComingSource, Readable, ReadAhead, Source
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 from archimage.protocol.negotiation import NegotiatedContext
 from archimage.services.projects import ProjectService
 from archimage.services.transcoding import TranscodingService, substitutes

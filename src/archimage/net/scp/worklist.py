@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from archimage.errors import OutOfResourcesError
-from archimage.meter_ports import Meter
 from archimage.model.query import Exact, Universal
 from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.net.dispatch import Request, Response, ServiceClass
 from archimage.net.scp.query import EXTENDED, options_of, paged
+from archimage.ports.meter import Meter
 from archimage.protocol.command import CommandField
 from archimage.protocol.negotiation import SupportedContext
 from archimage.protocol.status import Status

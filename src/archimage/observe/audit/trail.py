@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from archimage.audit_ports import Told
 from archimage.errors import UnavailableError
 from archimage.logger import logger
-from archimage.meter_ports import Meter
 from archimage.model.audit import AuditEvent
 from archimage.observe.audit.journal import Journal
+from archimage.ports.audit import Told
+from archimage.ports.meter import Meter
 
 MAX_WAITING: Final = 10_000
 """Happenings that may wait to be written."""
@@ -45,7 +45,7 @@ class Messages:
 
 
 class Trail:
-    """Implements `audit_ports.AuditSink`. required tells that nothing may be done that cannot be recorded.
+    """Implements `ports.audit.AuditSink`. required tells that nothing may be done that cannot be recorded.
 
     settle is called about every second, so that what gathers elsewhere is told in time; written after every group.
     clock tells when a head is due: seconds, monotonic.

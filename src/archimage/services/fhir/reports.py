@@ -18,8 +18,8 @@ from archimage.errors import (
     NotFoundError,
     OutOfResourcesError,
 )
-from archimage.fhir_ports import FhirResources
 from archimage.model.fhir import KeptResource
+from archimage.ports.fhir import FhirResources
 from archimage.services.fhir import searching, values
 from archimage.services.fhir.archive import FhirArchive, Found
 from archimage.services.fhir.ids import Resource

@@ -24,10 +24,10 @@ from archimage.errors import (
     OutOfResourcesError,
     PeerFailedError,
 )
-from archimage.fhir_ports import CallHook, FhirResources
 from archimage.logger import logger
 from archimage.model.deliveries import Delivery
 from archimage.model.fhir import KeptResource
+from archimage.ports.fhir import CallHook, FhirResources
 from archimage.services.deliveries import DeliveryService, Patience, made
 from archimage.services.fhir import hooks
 from archimage.services.fhir.archive import Found

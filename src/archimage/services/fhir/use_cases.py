@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archimage.fhir_ports import CallHook, FhirResources
+from archimage.ports.fhir import CallHook, FhirResources
 from archimage.services.deliveries import DeliveryService
 from archimage.services.fhir import ordering, orders, reports, results
 from archimage.services.fhir.archive import STUDY_PARAMETERS, FhirArchive

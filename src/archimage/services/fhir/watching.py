@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Final
 
 from archimage.errors import ArchimageError, NotFoundError
-from archimage.fhir_ports import FhirResources, StudyArrivals
 from archimage.logger import logger
 from archimage.model.deliveries import Delivery, DeliveryState
 from archimage.model.events import StudyRemoved
 from archimage.model.fhir import KeptResource
+from archimage.ports.fhir import FhirResources, StudyArrivals
 from archimage.services.deliveries import MAX_SHOWN, DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.fhir.subscriptions import SubscriptionService

@@ -17,7 +17,7 @@ from typing import Final, Protocol, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archimage.ports import FileBacked
+from archimage.ports.storage import FileBacked
 from archimage.web import errors
 from archimage.web.dicomweb.conditional import ByteRange, is_current, wanted_range
 from archimage.web.dicomweb.resources import DicomWebRequest

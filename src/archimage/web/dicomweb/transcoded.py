@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from archimage.dicom.codecs.description import Quality
 from archimage.errors import DicomError, ExcessiveRequestError, NotAcceptableError
 from archimage.model.records import StoredInstance
-from archimage.ports import BlobReader
+from archimage.ports.storage import BlobReader
 from archimage.web.dicomweb.resources import DicomWebRequest, Parameter
 
 QUALITY_NAMES: Final = ("quality", "imageQuality")

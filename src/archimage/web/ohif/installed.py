@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from archimage.logger import logger
-from archimage.ports import FileSpan
+from archimage.ports.storage import FileSpan
 
 FILE_NAME: Final = "ohif.zip"
 _GZIP_HEAD: Final = bytes.fromhex("1f8b08000000000002ff")

@@ -1,0 +1,1 @@
+"""What the services need from the outside, and who hears of what they do, as protocols: a module for each concern."""

@@ -1,0 +1,165 @@
+"""Objects and what is derived of them, as the services keep them; adapters live in `storage`.
+
+All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
+"""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self, runtime_checkable
+
+
+class BlobReader(Protocol):
+    """One stored object, open."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole object."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read length bytes at offset; fewer only at the end."""
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill buffer from offset on; return how many bytes there were, fewer only at the end."""
+
+    def read_cached(self, buffer: memoryview, offset: int) -> int:
+        """Fill buffer from offset on as far as that needs no wait; return how many bytes that were, 0 if none."""
+
+    def expect(self, offset: int, length: int) -> None:
+        """Tell that these bytes will be read soon."""
+
+    def close(self) -> None:
+        """Let it go."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class FileSpan(NamedTuple):
+    """Bytes of an open file, by its descriptor; they can be handed to a socket without being read."""
+
+    descriptor: int
+    offset: int
+    length: int
+
+
+@runtime_checkable
+class FileBacked(Protocol):
+    """What something open is besides where its bytes lie in files of this machine; that of object storage is not."""
+
+    def spans(self, offset: int, length: int) -> Sequence[FileSpan] | None:
+        """Tell where length bytes at offset lie, for as long as it is open; None where they differ from the files'."""
+
+    def expect(self, offset: int, length: int) -> None:
+        """Tell that these bytes will be read soon."""
+
+
+class BlobWriter(Protocol):
+    """One object on its way in; not visible under any path until it is placed."""
+
+    name: str
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append pieces; the end of them may be kept back."""
+
+    def finish(self) -> None:
+        """Write what was kept back; nothing follows."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read back what was written, from `finish` until `close`."""
+
+    def sync(self) -> None:
+        """Make what has been written survive a crash of the machine; after `finish` that is all of it."""
+
+    def close(self) -> None:
+        """Let go of the object, which still waits to be placed."""
+
+    def discard(self) -> None:
+        """Drop the object."""
+
+
+class BlobStore(Protocol):
+    """Keeps objects under relative paths made by the archive, never by a peer."""
+
+    def create(self) -> BlobWriter:
+        """Begin an object."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Make a small object visible at path, replacing what is there; `sync` makes it durable."""
+
+    def place(self, name: str, path: str) -> None:
+        """Make a finished object visible at path, replacing what is there."""
+
+    def open(self, path: str) -> BlobReader:
+        """Open the object at path, or raise BlobNotFoundError."""
+
+    def delete(self, path: str) -> None:
+        """Remove the object at path; absent is fine."""
+
+    def paths(self) -> Iterator[str]:
+        """Walk the paths of every placed object."""
+
+    def incoming(self) -> Iterator[str]:
+        """Name every object that this process's lane holds and that is not placed."""
+
+    def discard(self, name: str) -> None:
+        """Drop an object that was never placed; absent is fine."""
+
+    def sync(self) -> None:
+        """Make every placed object survive a crash of the machine."""
+
+
+class DerivedCache(Protocol):
+    """Keeps what can be made again: anything may be gone at any time, and what cannot be kept is not.
+
+    Names are made by the archive, of letters and digits.
+    """
+
+    def read(self, name: str) -> bytes | None:
+        """Return what is kept under name, or None."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep data under name, instead of what is there."""
+
+    def remove(self, start: str) -> None:
+        """Forget everything whose name begins so; absent is fine, StorageError when the disk refuses."""
+
+    def clear(self) -> None:
+        """Forget everything; StorageError when the disk refuses."""
+
+
+class DerivedWriter(Protocol):
+    """One derived object on its way; nobody else sees it until it is kept. Either `keep` or `discard` ends it."""
+
+    def write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Append pieces; OutOfResourcesError when the disk refuses them."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read back what was written."""
+
+    def keep(self) -> BlobReader:
+        """Make it visible under its name, instead of what is there, and return it open."""
+
+    def discard(self) -> None:
+        """Drop it; after either end this does nothing."""
+
+
+class DerivedFiles(Protocol):
+    """Keeps what can be made again and is too large for memory: anything may be gone at any time, but not once open.
+
+    Names are made by the archive, of letters and digits.
+    """
+
+    def open(self, name: str) -> BlobReader | None:
+        """Open what is kept under name, or return None."""
+
+    def create(self, name: str) -> DerivedWriter:
+        """Begin an object; OutOfResourcesError when the disk refuses it."""
+
+    def remove(self, start: str) -> None:
+        """Forget everything whose name begins so, what is on its way aside; StorageError when the disk refuses."""
+
+    def clear(self) -> None:
+        """Forget everything, what is on its way too; StorageError when the disk refuses."""
