@@ -158,15 +158,14 @@ class App:
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
-        config, directory = self.config, self.config.storage.directory
+        config = self.config
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
-        removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
-        opened.callback(removal.close)
+        removal = opened.enter_context(closing(self._removal_service(events)))
         self.pixels = _worker_pool(config)
         replacement = opened.enter_context(closing(ReplacementService(intake, removal)))
         self.compression = self._compression(frames, replacement) if config.storage.compress else None
@@ -240,6 +239,11 @@ class App:
         worklist = self.department.worklist.service
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
+
+    def _removal_service(self, events: EventHub) -> RemovalService:
+        """Make what removes; what other nodes have in their journals is not known here."""
+        payloads = None if self.config.index.url else partial(committed, self.config.storage.directory)
+        return RemovalService(self.index, self.blobs, self.derived, payloads, events.publish)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""

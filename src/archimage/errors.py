@@ -284,7 +284,7 @@ class IndexUnavailableError(StorageError):
 
 
 class UndecidedError(IndexUnavailableError):
-    """The connection to the index was lost while it committed: whether it did is not known."""
+    """The index did not answer, while it committed: whether it has is not known."""
 
 
 class IntegrityError(StorageError):
