@@ -1,6 +1,7 @@
 """A server of somebody else's, run as a process for as long as tests want it."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -38,7 +39,7 @@ def free_ports(count: int, *, also: int = 0) -> list[int]:
     """Return ports that nobody listens on, below those that the kernel gives out; also: the same so much higher."""
     with ExitStack() as held:
         ports: list[int] = []
-        candidate = 11_000 + os.getpid() * 37 % 9_000
+        candidate = 11_000 + secrets.randbelow(9_000)
         while len(ports) < count:
             candidate += 1
             if all(_is_free(held, candidate + more) for more in {0, also}):
