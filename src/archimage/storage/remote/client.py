@@ -53,13 +53,13 @@ class Clients:
         return getattr(self, "waited_for", None) or MemoryStore()
 
     def _make(self, timeout_s: float, retries: int, retry_s: float, silent_s: float | None = None) -> Store:
-        options: "ClientConfig" = {
+        options: ClientConfig = {
             "timeout": timedelta(seconds=timeout_s),
             "read_timeout": timedelta(seconds=silent_s or timeout_s),
             "connect_timeout": timedelta(seconds=min(silent_s or timeout_s, _CONNECTING_S)),
             "allow_http": self._config.endpoint.startswith("http://"),
         }
-        retrying: "RetryConfig" = {
+        retrying: RetryConfig = {
             "max_retries": retries,
             "retry_timeout": timedelta(seconds=retry_s),
             "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE, "base": 2},
