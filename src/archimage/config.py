@@ -21,6 +21,7 @@ from archimage.config_hl7 import Hl7Config
 from archimage.config_index import IndexConfig
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Modality, Names, Seconds, Section
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
+from archimage.config_object_store import ObjectStoreConfig
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
@@ -276,6 +277,7 @@ class Config(BaseSettings):
     dicom: DicomConfig = DicomConfig()
     http: HttpConfig = HttpConfig()
     storage: StorageConfig = StorageConfig()
+    object_store: ObjectStoreConfig = ObjectStoreConfig()
     query: QueryConfig = QueryConfig()
     pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()
