@@ -181,6 +181,24 @@ def test_rules_by_address_hold_behind_the_balancer(tmp_path: Path, keys: Keys, *
         assert _status(server.http_port, LOCAL, context) == 401
 
 
+@pytest.mark.parametrize(("more", "said"), [(b"", "over plain HTTP"), (TLS, "password is wrong")])
+def test_a_password_is_taken_where_the_balancer_speaks_tls_with_the_client(
+    tmp_path: Path, more: bytes, said: str
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "access.toml").write_text(RULES)
+    with (
+        running(data, settings=SETTINGS) as server,
+        closing(http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)) as connection,
+    ):
+        connection.sock = connect(server.http_port, version_2("192.0.2.8", more=more))
+        connection.request("GET", "/dicom-web/studies", headers={"Authorization": "Basic YW5uYTpzZWNyZXQ="})
+        answer = connection.getresponse()
+        assert answer.status == 401
+        assert said in answer.read().decode()
+
+
 async def _given_up(limits: HandshakeLimits) -> tuple[bytes, list[Forwarded | None]]:
     """Connect in silence, then as one should; return what the first got, and of whom protocols were made."""
     made: list[Forwarded | None] = []
