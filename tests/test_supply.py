@@ -25,7 +25,7 @@ _OTHER_PLATFORMS: Final = {"colorama", "tzdata"}
 _LESSER: Final = {
     "psycopg",
     "psycopg-binary",
-}  # LGPL 3: used as a library, as it is published; nothing of it is changed
+}  # LGPL 3: used as a library, as it is published
 
 
 @pytest.fixture(scope="module")

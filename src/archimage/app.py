@@ -25,7 +25,8 @@ from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
-from archimage.index.sqlite import SqliteIndex
+from archimage.index.opening import open_index
+from archimage.index.relational import RelationalIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.messaging import Messaging, Told
@@ -103,7 +104,6 @@ if TYPE_CHECKING:
 PEER_THREADS: Final = 4
 DEIDENTIFYING_THREADS: Final = 4  # they mostly wait for worker processes, and for the disk
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
-INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = logger("storage")
 
 
@@ -126,7 +126,7 @@ class App:
         directory, durable = storage.directory, storage.durability == "full"
         directory.mkdir(parents=True, exist_ok=True)
         opened.enter_context(closing(Occupancy(directory, alone=alone)))
-        self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=INDEX_TIMEOUT_S)
+        self.index = open_index(self.config)
         opened.callback(self.index.close)
         self.auditing = opened.enter_context(
             closing(Auditing(self.config, self.index, self.tls.requestor))
@@ -152,7 +152,7 @@ class App:
         self.auditing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
-        if lone:
+        if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
             self.department.take_over()
             self.messaging.inbox.release()
 
@@ -442,7 +442,7 @@ def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
     return metadata, transcoded
 
 
-def _recover(directory: Path, index: SqliteIndex) -> bool:
+def _recover(directory: Path, index: RelationalIndex) -> bool:
     """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
     held = {path.name for path in (directory / "journal").iterdir()}
     for lane in take_abandoned_lanes(directory):
@@ -454,7 +454,7 @@ def _recover(directory: Path, index: SqliteIndex) -> bool:
     return not held
 
 
-def _recover_lane(directory: Path, lane: Lane, index: SqliteIndex) -> None:
+def _recover_lane(directory: Path, lane: Lane, index: RelationalIndex) -> None:
     blobs = FilesystemBlobStore(directory, lane.name)
     try:
         mended = recover(replay(lane.journal_directory), blobs, index)

@@ -18,6 +18,7 @@ from archimage.config_access import AccessConfig
 from archimage.config_commitment import CommitmentConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
+from archimage.config_index import IndexConfig
 from archimage.config_kinds import (
     PROXY_FROM,
     AETitle,
@@ -302,6 +303,7 @@ class Config(BaseSettings):
     fhir: FhirConfig = FhirConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     hl7: Hl7Config = Hl7Config()
+    index: IndexConfig = IndexConfig()
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()

@@ -44,6 +44,7 @@
     |- StorageError
     |    |- BlobNotFoundError
     |    |- IndexUnavailableError
+    |    |    `- UndecidedError       lost while it committed: it may have
     |    `- IntegrityError            what is kept is not what was stored
     `- ConfigError                    names the setting, the value and what is allowed
 
@@ -280,6 +281,10 @@ class BlobNotFoundError(StorageError):
 
 class IndexUnavailableError(StorageError):
     """The index did not answer."""
+
+
+class UndecidedError(IndexUnavailableError):
+    """The connection to the index was lost while it committed: whether it did is not known."""
 
 
 class IntegrityError(StorageError):
