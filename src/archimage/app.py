@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -85,7 +86,6 @@ from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
 from archimage.storage.cache import FilesystemCache, boot_id
-from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.storage.policy import PolicyFile
@@ -132,9 +132,9 @@ class App:
             closing(Auditing(self.config, self.index, self.tls.requestor))
         )  # hears of all below to the end
         with recovery_turn(directory):
-            lone = _recover(directory, self.index)
+            lone = _recover(self.config, self.index)
         lane = opened.enter_context(closing(take_free_lane(directory)))
-        self.blobs = FilesystemBlobStore(directory, lane.name, direct=storage.direct_io)
+        self.blobs = open_blobs(self.config, directory, lane.name)
         opened.callback(self.blobs.close)
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
         opened.callback(journal.close)
@@ -150,6 +150,8 @@ class App:
         if self.config.tls.certificate:
             self.health.parts["certificate"] = self.tls.check
         self.auditing.health(self.health)
+        self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
+        self.object_store.watch(self.health, self.metering)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
         if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
@@ -288,6 +290,7 @@ class App:
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
             **self.department.pools,
+            **self.object_store.pools,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
@@ -346,6 +349,7 @@ class App:
         """Begin what the archive does by itself."""
         if self.compression is not None:
             self.compression.start()
+        self.object_store.start()
         self.changes.start()
         self.department.start()
         self.messaging.start()
@@ -442,20 +446,21 @@ def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
     return metadata, transcoded
 
 
-def _recover(directory: Path, index: RelationalIndex) -> bool:
+def _recover(config: Config, index: RelationalIndex) -> bool:
     """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
+    directory = config.storage.directory
     held = {path.name for path in (directory / "journal").iterdir()}
     for lane in take_abandoned_lanes(directory):
         held.discard(lane.name)
         try:
-            _recover_lane(directory, lane, index)
+            _recover_lane(config, lane, index)
         finally:
             lane.close()
     return not held
 
 
-def _recover_lane(directory: Path, lane: Lane, index: RelationalIndex) -> None:
-    blobs = FilesystemBlobStore(directory, lane.name)
+def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
+    blobs = open_blobs(config, config.storage.directory, lane.name)
     try:
         mended = recover(replay(lane.journal_directory), blobs, index)
         retire(lane.journal_directory)

@@ -33,6 +33,7 @@ from archimage.config_kinds import (
     Section,
 )
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
+from archimage.config_object_store import ObjectStoreConfig
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
@@ -290,6 +291,7 @@ class Config(BaseSettings):
     dicom: DicomConfig = DicomConfig()
     http: HttpConfig = HttpConfig()
     storage: StorageConfig = StorageConfig()
+    object_store: ObjectStoreConfig = ObjectStoreConfig()
     query: QueryConfig = QueryConfig()
     pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()

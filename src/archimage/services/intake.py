@@ -143,8 +143,8 @@ class Intake:
         answers: dict[Arrival, Answer] = {}
         try:
             self._keep(group, answers)
-        except IndexUnavailableError as error:
-            self._gather(block=False)  # whoever came while the index was waited for has waited long enough
+        except (IndexUnavailableError, UnavailableError) as error:
+            self._gather(block=False)  # whoever came while index or object store were waited for has waited long enough
             answers.update(dict.fromkeys([*group, *self._waiting], error))
             self._waiting.clear()
         except Exception as error:  # a fault of ours must not end the only thread that answers modalities
@@ -197,6 +197,7 @@ class Intake:
                     commit = self._journal.commit(entries)
                     for arrival in fresh:
                         self._place(arrival, placed)
+                    self._blobs.secure(placed)
                     sync_s = time.monotonic() - flushing
                     for arrival in fresh:
                         self._forget(arrival)
@@ -269,7 +270,7 @@ class Intake:
         length = record.size_bytes - record.data_set_offset
         if stored.size_bytes - stored.data_set_offset != length:
             return False
-        with self._blobs.open(stored.path) as reader:
+        with self._blobs.open(stored.path, stored.size_bytes) as reader:
             return all(
                 reader.read(stored.data_set_offset + offset, _COMPARE_BYTES)
                 == arrival.content.read(record.data_set_offset + offset, _COMPARE_BYTES)
