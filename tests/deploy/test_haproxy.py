@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import Server, stop, wait_until
 from tests.attacks.wire import Peer, request
 from tests.deploy.balancer import Backends, Balancer, balancing, missing
+from tests.deploy.sender import Sender
 from tests.hl7.sending import ENABLED, RawPeer, code, order, port_of, segments
 from tests.tls.keys import Keys, make_keys
 from tests.tls.peers import tls_port
@@ -169,33 +169,9 @@ def test_old_tls_is_not_spoken(cluster: tuple[Balancer, list[Server]], keys: Key
         assert (answer.status, answer.headers["Strict-Transport-Security"]) == (200, "max-age=31536000")
 
 
-class _Sender(threading.Thread):
-    """Stores one object after the other, and associates anew when it is cut off, as modalities do."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.acknowledged: list[str] = []
-        self.cut = 0
-        self.is_over = threading.Event()
-        self._port = port
-
-    def run(self) -> None:
-        while not self.is_over.is_set():
-            try:
-                with Peer.associated(self._port) as peer:
-                    while not self.is_over.is_set():
-                        uid = new_uid()
-                        assert peer.store(uid, dataset(uid)) == 0
-                        self.acknowledged.append(uid)
-                    peer.release()
-            except OSError:
-                self.cut += 1
-                self.is_over.wait(0.05)
-
-
 def test_a_node_is_killed_and_its_peers_go_on_with_the_other(tmp_path: Path, keys: Keys) -> None:
     with _cluster(tmp_path, keys) as (balancer, (one, two)):
-        senders = [_Sender(balancer.ports["dicom"]) for _ in range(4)]
+        senders = [Sender(balancer.ports["dicom"]) for _ in range(4)]
         for sender in senders:
             sender.start()
         assert wait_until(lambda: all(len(sender.acknowledged) > 5 for sender in senders), WITHIN_S)
