@@ -376,7 +376,7 @@ class App:
         self.services.nodes.configure(nodes)
         self.services.status.configure(config)
         self.rates.per_s, self.web_rates.per_s = config.access.operations_per_s, config.access.requests_per_s
-        logs.configure(config.log)
+        logs.configure(config.log, node=config.node.name)
 
     def close(self) -> None:
         """Finish what was submitted, make it durable in its place, and let go of everything; once is enough."""

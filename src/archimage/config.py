@@ -19,10 +19,22 @@ from archimage.config_commitment import CommitmentConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
 from archimage.config_index import IndexConfig
-from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Modality, Names, Seconds, Section
+from archimage.config_kinds import (
+    PROXY_FROM,
+    AETitle,
+    AETitles,
+    Count,
+    Host,
+    ListenPort,
+    Modality,
+    Names,
+    Networks,
+    Seconds,
+    Section,
+)
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_object_store import ObjectStoreConfig
-from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
@@ -74,6 +86,7 @@ class DicomConfig(Section):
         default="none",
         description="Certificates of peers: `required`, `optional` (checked if sent), or `none`.",
     )
+    proxy_from: Networks = PROXY_FROM
     ae_title: AETitle = Field(default="PACS_SCP", description="AE title of this archive.")
     accepted_called_ae_titles: AETitles = Field(
         default=(), description="AE titles that peers may call; empty: `dicom.ae_title` alone."
@@ -120,6 +133,7 @@ class HttpConfig(Section):
         default="none",
         description="Certificates of clients: `required`, `optional` (checked if sent), or `none`.",
     )
+    proxy_from: Networks = PROXY_FROM
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#\s]+)?$",
@@ -281,6 +295,7 @@ class Config(BaseSettings):
     query: QueryConfig = QueryConfig()
     pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()
+    node: NodeNameConfig = NodeNameConfig()
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()

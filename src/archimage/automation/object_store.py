@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from archimage.config import Config
-from archimage.index.sqlite import SqliteIndex
+from archimage.index.relational import RelationalIndex
 from archimage.metering import Metering
 from archimage.services.health import HealthService
 from archimage.services.spooling import Pace, SpoolService
@@ -33,7 +33,7 @@ def open_blobs(config: Config, directory: Path, lane: str) -> FilesystemBlobStor
 class ObjectStorePart:
     """What takes objects to the object store, where there is one; from `start` to `close`."""
 
-    def __init__(self, config: Config, blobs: FilesystemBlobStore | SpooledBlobStore, index: SqliteIndex) -> None:
+    def __init__(self, config: Config, blobs: FilesystemBlobStore | SpooledBlobStore, index: RelationalIndex) -> None:
         self.service: SpoolService | None = None
         self.pools: dict[str, Pool] = {}
         self._needed = config.object_store.mode == "write-through"
