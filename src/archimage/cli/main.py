@@ -9,6 +9,7 @@ from archimage import __version__
 from archimage.cli import (
     access,
     audit,
+    backup,
     commit,
     config,
     deidentify,
@@ -77,6 +78,8 @@ app.add_typer(share.app, name="share")
 app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
+app.add_typer(backup.app, name="backup")
+app.command()(backup.restore)
 
 
 def _version(asked: bool) -> None:

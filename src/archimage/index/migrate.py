@@ -2,6 +2,7 @@
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from archimage.index.schema import REVISION
@@ -9,7 +10,17 @@ from archimage.index.schema import REVISION
 
 def upgrade(connection: Connection, revision: str = REVISION) -> None:
     """Run the migrations up to revision in the connection's transaction."""
-    config = Config()
-    config.set_main_option("script_location", "archimage.index:migrations")
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+
+
+def revisions() -> frozenset[str]:
+    """Return the revisions of the schema that are known."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "archimage.index:migrations")
+    return config

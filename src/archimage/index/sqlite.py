@@ -249,6 +249,16 @@ class SqliteIndex:
         with self._transaction() as cursor, self._answering():
             yield cursor
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Lend a connection that sees all tables as they are now: `index.dumping.Snapshots`."""
+        with self._reading() as connection:
+            connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+
     # Reading
 
     @contextmanager
