@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -150,6 +151,9 @@ class App:
         if self.config.tls.certificate:
             self.health.parts["certificate"] = self.tls.check
         self.auditing.health(self.health)
+        archive = Scrubbable(directory, self.index, self.index, self.blobs)
+        self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
+        self.scrubbing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
         if lone:
@@ -291,6 +295,7 @@ class App:
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
+        metering.watch_objects(self.scrubbing.scrubber, self.scrubbing.table.count)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -347,6 +352,7 @@ class App:
         if self.compression is not None:
             self.compression.start()
         self.changes.start()
+        self.scrubbing.start()
         self.department.start()
         self.messaging.start()
 

@@ -92,6 +92,11 @@ class Metering:
             for state in (DeliveryState.WAITING, DeliveryState.FAILED):
                 self._watch("pacs_deliveries", partial(counts.of, kind, state), kind, state.value)
 
+    def watch_objects(self, scrubber: Metered, damaged: Callable[[], int]) -> None:
+        """Look at how many stored objects are damaged, and hear of those that are read again."""
+        self.hear(scrubber)
+        self._watch("pacs_damaged_objects", damaged)
+
     def begin(self) -> asyncio.Task[None]:
         """Look for the first time, which blocks, and then now and then, for other processes that are asked."""
         if self._metrics is not None:

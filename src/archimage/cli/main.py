@@ -26,6 +26,7 @@ from archimage.cli import (
     mpps,
     openapi,
     print_,
+    scrub,
     serve,
     share,
     signatures,
@@ -80,6 +81,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
 app.add_typer(backup.app, name="backup")
 app.command()(backup.restore)
+app.command()(scrub.scrub)
 
 
 def _version(asked: bool) -> None:

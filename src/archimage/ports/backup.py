@@ -102,4 +102,7 @@ class Copies(Protocol):
     """A second copy of objects, from which they can be mended."""
 
     def find(self, wanted: Sequence[StoredInstance]) -> Iterator[tuple[StoredInstance, BlobReader]]:
-        """Yield what may be a copy of each of those that there is one of, open; the caller looks at it and closes it."""
+        """Yield what may be a copy of each of those that there is one of, open; the caller looks at it, and closes it.
+
+        StorageError where none can be looked for.
+        """

@@ -185,7 +185,10 @@ class _Objects:
         return KeptObject(row, "", 0, "removed")
 
     def _is_current(self, row: ObjectRow) -> bool:
-        return self._index.lookup(row.stored.sop_instance_uid) == row.stored
+        """Tell whether a row is still what it was; a file is there shortly before its row, so wait for that."""
+        uid = row.stored.sop_instance_uid
+        with self._index.writing() as writer:
+            return writer.lookup([uid]).get(uid) == row.stored
 
     def _tell(self, row: ObjectRow, fault: str) -> None:
         if len(self.totals.problems) < _PROBLEMS:

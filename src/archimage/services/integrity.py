@@ -4,6 +4,7 @@ The index keeps the digest of the data set. What stands before that, preamble an
 compared with the row.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -12,7 +13,7 @@ import xxhash
 from archimage.dicom.part10 import decode_file_meta
 from archimage.errors import ArchimageError
 from archimage.model.records import StoredInstance
-from archimage.ports.storage import BlobReader
+from archimage.ports.storage import BlobReader, FileBacked
 
 PIECE_BYTES: Final = 1 << 20
 
@@ -66,3 +67,10 @@ def pieces_of(reader: BlobReader) -> Iterator[bytes]:
     while piece := reader.read(offset, PIECE_BYTES):
         yield piece
         offset += len(piece)
+
+
+def forget_cached(reader: BlobReader) -> None:
+    """Have what is read next come from the disk, where reader is a file: memory remembers what a disk has lost."""
+    if isinstance(reader, FileBacked):
+        for span in reader.spans(0, reader.size_bytes) or ():
+            os.posix_fadvise(span.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
