@@ -3,7 +3,7 @@
 Of what differs the row is looked up once more while nobody changes the index: a file is put into its place shortly
 before its row, and may be replaced or removed meanwhile. A copy takes the place of a damaged file only if it is, byte
 for byte, what the index tells, and in a transaction that keeps removals and replacements out. What no copy is found of
-is noted, and told by health, metrics and audit trail until it is mended, sent again or removed.
+is noted, and told by health, metrics and audit trail until it is mended or removed.
 """
 
 import threading
