@@ -99,7 +99,7 @@ def _flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
-DAMAGES: Final[dict[str, Callable[[Path], None]]] = {
+DAMAGES: Final[dict[str, Callable[[Path], object]]] = {
     "a bit of the pixels": lambda path: _flip(path, -3),
     "a bit of the prefix": lambda path: _flip(path, 129),
     "the end": lambda path: path.write_bytes(path.read_bytes()[:-2]),

@@ -215,6 +215,22 @@ def _verified(target: BackupDirectory) -> Restored:
     return done
 
 
+def test_backups_that_are_pruned_take_along_only_what_no_other_one_needs(app: App, tmp_path: Path) -> None:
+    (uid,) = store(app)
+    back_up(app, tmp_path / "backups")
+    _remove(app, uid)
+    last = back_up(app, tmp_path / "backups")
+    target = BackupDirectory(tmp_path / "backups")
+    with closing(target.begin()), pytest.raises(ConflictError):
+        target.prune(1)
+    removed = target.prune(1)
+    assert (removed.backups, target.ids()) == (1, [last.id])
+    assert removed.contents >= 1
+    assert target.prune(1) == (0, 0, 0)
+    assert _verified(target).damaged == 0
+    assert restored(tmp_path / "backups", tmp_path / "new").objects == 5
+
+
 def test_a_directory_that_holds_something_is_neither_a_target_nor_restored_into(app: App, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

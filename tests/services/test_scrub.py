@@ -11,6 +11,8 @@ from archimage.app import App
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config_scrub import ScrubConfig
 from archimage.errors import ConfigError, IntegrityError
+from archimage.ports.storage import BlobReader
+from archimage.services.integrity import pieces_of
 from archimage.services.scrub import Pace, Scrubbed
 from archimage.services.store import Expected
 from tests.attacks.datasets import dataset
@@ -147,23 +149,21 @@ def test_what_was_damaged_and_is_removed_or_whole_again_is_told_no_more(app: App
 
 
 def test_what_is_replaced_while_it_is_read_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archimage.services import scrub
-
     with opened(tmp_path / "data") as app:
         (uid,) = store(app)
         stored = app.index.lookup(uid)
         assert stored is not None
-        reading, replace = scrub.pieces_of, iter([True])
+        replace = iter([True])
 
-        def pieces(reader: object) -> Iterator[bytes]:
+        def pieces(reader: BlobReader) -> Iterator[bytes]:
             if next(replace, False):
                 app.services.removal.remove_instance("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", uid)
                 app.services.store.store(Expected(EXPLICIT, CT, uid), [dataset(uid, pixels=b"\5\6" * 64)])
                 yield b"something else"
             else:
-                yield from reading(reader)  # type: ignore[arg-type]
+                yield from pieces_of(reader)
 
-        monkeypatch.setattr(scrub, "pieces_of", pieces)
+        monkeypatch.setattr("archimage.services.scrub.pieces_of", pieces)
         part, heard = scrubbing(app)
         assert (once(part).damaged, heard.damage) == (0, [])
 

@@ -99,6 +99,22 @@ def verify(target: Target, at: At = "", json: Json = False) -> None:
     _report_restored(done, {"backups": len(backups)}, as_json=json)
 
 
+@app.command("prune")
+def prune(
+    target: Target,
+    keep: Annotated[int, typer.Option("--keep", help="How many backups stay, the newest.", min=1)],
+    json: Json = False,
+) -> None:
+    """Remove all but the newest backups, and what only they hold."""
+    from archimage.storage.backups import BackupDirectory
+
+    removed = BackupDirectory(target).prune(keep)._asdict()
+    if json:
+        print_json(removed)
+    else:
+        print_counts(removed)
+
+
 def restore(
     target: Target,
     data: Annotated[

@@ -25,7 +25,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from archimage.errors import ConfigError, ConflictError, IntegrityError, NotFoundError, StorageError
 from archimage.model.backups import (
@@ -47,6 +47,14 @@ _PIECE_BYTES: Final = 1 << 20
 _MEMBER_BYTES: Final = 4 << 20
 _MODE, _DIRECTORY_MODE = 0o600, 0o700
 _DIGITS: Final = frozenset("0123456789abcdef")
+
+
+class Pruned(NamedTuple):
+    """What was removed: so many backups, and so many files of bytes that no other one needs, with their size."""
+
+    backups: int
+    contents: int
+    size_bytes: int
 
 
 class BackupDirectory:
@@ -92,11 +100,19 @@ class BackupDirectory:
 
     def begin(self) -> "Draft":
         """Begin a backup; ConflictError where another one is being made."""
-        with storage_errors(f"begin a backup in {self.directory}"):
-            turn = Turn.take(self.directory / "in-use.lock")
-            if turn is None:
-                raise ConflictError(f"another backup is being made in {self.directory}: wait for its end")
-            return Draft(self, turn)
+        turn = self._take_turn()
+        try:
+            with storage_errors(f"begin a backup in {self.directory}"):
+                return Draft(self, turn)
+        except BaseException:
+            turn.close()
+            raise
+
+    def _take_turn(self) -> Turn:
+        turn = Turn.take(self.directory / "in-use.lock")
+        if turn is None:
+            raise ConflictError(f"another backup is being made in {self.directory}: wait for its end")
+        return turn
 
     def content(self, sha256: str) -> Path:
         """Return where bytes are kept."""
@@ -104,17 +120,24 @@ class BackupDirectory:
             raise IntegrityError("the backup is damaged: it names bytes by what is no digest")
         return self.directory / "contents" / sha256[:2] / sha256
 
-    def contents(self) -> Iterator[str]:
-        """Yield the digests of all bytes that are kept."""
-        for folder in sorted(self.directory.glob("contents/*")):
-            yield from sorted(path.name for path in folder.iterdir())
+    def prune(self, keep: int) -> "Pruned":
+        """Remove all but the newest backups, and the bytes that none of these needs.
 
-    def remove(self, sha256: str) -> int:
-        """Remove bytes that no backup needs; return how many."""
-        path = self.content(sha256)
-        size = path.stat().st_size
-        path.unlink()
-        return size
+        Raises:
+            ConflictError: a backup is being made.
+            IntegrityError: what the others need cannot be told, because one is damaged; then nothing is removed.
+        """
+        with closing(self._take_turn()):
+            backups = self.all()
+            needed = {bytes.fromhex(digest) for backup in backups[:keep] for digest in backup.needed()}
+            for backup in backups[keep:]:
+                backup.remove()
+            unneeded = [path for path in self.directory.glob("contents/*/*") if bytes.fromhex(path.name) not in needed]
+            size = sum(path.stat().st_size for path in unneeded)
+            with storage_errors("remove bytes that no backup needs"):
+                for path in unneeded:
+                    path.unlink()
+        return Pruned(len(backups[keep:]), len(unneeded), size)
 
     def read(self, sha256: str) -> Iterator[bytes]:
         """Yield bytes that are kept; IntegrityError where they are missing or, at the end, damaged."""
@@ -162,6 +185,11 @@ class StoredBackup:
         if _measured(path, part.name) != part:
             raise IntegrityError(f"{part.name} of the backup {self.summary.id} is damaged or missing")
         return _lines(path)
+
+    def needed(self) -> Iterator[str]:
+        """Yield the digests of all bytes that belong to it."""
+        yield from (kept.sha256 for kept in self.objects() if kept.sha256)
+        yield from (kept.sha256 for kept in self.files())
 
     def remove(self) -> None:
         """Remove the backup; bytes that no other one needs stay."""
@@ -211,7 +239,7 @@ class Draft:
         for wanted in (backups, incoming):
             wanted.mkdir(_DIRECTORY_MODE, exist_ok=True)
         for left in incoming.iterdir():
-            left.unlink()
+            left.unlink()  # of a backup that was interrupted
         self._whole = target.ids()
         self._interrupted = [path for path in backups.iterdir() if path.name not in self._whole]
         self.began_at = time.time()
