@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from archimage.auditing import Auditing
 from archimage.automation.jobs import JobsPart
 from archimage.automation.object_store import ObjectStorePart, open_blobs
+from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -154,6 +155,9 @@ class App:
         self.auditing.health(self.health)
         self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
         self.object_store.watch(self.health, self.metering)
+        archive = Scrubbable(directory, self.index, self.index, self.blobs)
+        self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
+        self.scrubbing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
         if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
@@ -302,6 +306,7 @@ class App:
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
+        metering.watch_objects(self.scrubbing.scrubber, self.scrubbing.table.count)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -359,6 +364,7 @@ class App:
             self.compression.start()
         self.object_store.start()
         self.changes.start()
+        self.scrubbing.start()
         self.department.start()
         self.messaging.start()
         self.jobs.start(self.config.storage.directory, self._lane.name)

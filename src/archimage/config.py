@@ -36,6 +36,7 @@ from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_print import PrintConfig
+from archimage.config_scrub import ScrubConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
@@ -311,6 +312,7 @@ class Config(BaseSettings):
     availability: AvailabilityConfig = AvailabilityConfig()
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
+    scrub: ScrubConfig = ScrubConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -99,6 +99,11 @@ class Metering:
         self._watch("pacs_object_store_waiting_bytes", lambda: spool.backlog.size_bytes)
         self._watch("pacs_object_store_oldest_seconds", lambda: spool.backlog.oldest_s)
 
+    def watch_objects(self, scrubber: Metered, damaged: Callable[[], int]) -> None:
+        """Look at how many stored objects are damaged, and hear of those that are read again."""
+        self.hear(scrubber)
+        self._watch("pacs_damaged_objects", damaged)
+
     def begin(self) -> asyncio.Task[None]:
         """Look for the first time, which blocks, and then now and then, for other processes that are asked."""
         if self._metrics is not None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_writing_back_takes_everything_and_uploads_it_once_the_store_is_back(
 
 def test_an_archive_starts_while_the_store_does_not_answer(tmp_path: Path, s3: SeaweedFS, proxy: FaultyProxy) -> None:
     uid, other = new_uid(), new_uid()
-    settings = {"endpoint": proxy.endpoint, "cache_bytes": 0}
+    settings: dict[str, Any] = {"endpoint": proxy.endpoint, "cache_bytes": 0}
     proxy.fail("hang")
     with archive(tmp_path / "data", s3, "starting", **settings) as run:
         assert run.send(uid, dataset(uid)) == 0

@@ -9,6 +9,7 @@ from archimage import __version__
 from archimage.cli import (
     access,
     audit,
+    backup,
     commit,
     config,
     deidentify,
@@ -26,6 +27,7 @@ from archimage.cli import (
     mpps,
     openapi,
     print_,
+    scrub,
     serve,
     share,
     signatures,
@@ -79,6 +81,9 @@ app.add_typer(share.app, name="share")
 app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
+app.add_typer(backup.app, name="backup")
+app.command()(backup.restore)
+app.command()(scrub.scrub)
 
 
 def _version(asked: bool) -> None:

@@ -163,6 +163,14 @@ THREADS: Final = (
         shared=True,
     ),
     Entry(
+        "scrubbing",
+        "threads",
+        "reads stored objects again and compares them with what came; at work in one process of an archive at a time",
+        "The round takes longer; the next one begins later.",
+        lambda config: int(bool(config.scrub.every_days)),
+        "scrub.every_days",
+    ),
+    Entry(
         "removal",
         "threads",
         "deletes the files of large removals",

@@ -21,7 +21,7 @@ from typing import Any, Final, cast
 import psycopg
 import xxhash
 from psycopg import errors
-from sqlalchemy import NullPool, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection
@@ -106,6 +106,12 @@ class PostgresqlIndex(RelationalIndex):
         began = f"SELECT pg_advisory_xact_lock_shared({_ROWS}); SELECT pg_advisory_xact_lock({_TABLES})"
         with spans.leaf("transaction", _TOLD, "client"), self._writing(began) as cursor, self._answering():
             yield cast("Cursor", cursor)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Lend a connection that sees all tables as they are now, whatever others write."""
+        with self._answering(), self._engine().connect() as connection:
+            yield connection.execution_options(isolation_level="REPEATABLE READ")
 
     def sync(self) -> None:
         """Do nothing: commits are flushed."""
@@ -213,9 +219,12 @@ class PostgresqlIndex(RelationalIndex):
 
     def _prepare(self) -> None:
         """Bring the tables up to date."""
-        engine = create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
-        with engine.begin() as connection:
+        with self._engine().begin() as connection:
             bring_up_to_date(connection)
+
+    def _engine(self) -> Engine:
+        """Make what SQLAlchemy connects by, where its own way is good enough."""
+        return create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
 
     def _connect_for_sqlalchemy(self) -> psycopg.Connection[Any]:
         return psycopg.connect(**self._settings)

@@ -17,7 +17,16 @@ from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
 from archimage.observe.table import BY_NAME, METRICS, OTHER
 from archimage.observe.titles import Titles
-from archimage.ports.meter import Cache, Ending, LimitedDoor, Meter, Rejection, StoreOutcome, TaskOutcome
+from archimage.ports.meter import (
+    Cache,
+    Ending,
+    LimitedDoor,
+    Meter,
+    Rejection,
+    ScrubOutcome,
+    StoreOutcome,
+    TaskOutcome,
+)
 from archimage.protocol.command import CommandField
 from archimage.protocol.status import Status
 from archimage.protocol.uids import NON_PATIENT_STORAGE_SOP_CLASSES, STORAGE_SOP_CLASSES
@@ -59,6 +68,8 @@ class Metrics(Meter):
         self._pixel_tasks = self._counted("pacs_pixel_tasks_total")
         self._compressions = self._counted("pacs_compressions_total")
         self._compressed = self._counted("pacs_compression_bytes_total")
+        self._scrubbed = self._counted("pacs_scrubbed_objects_total")
+        self._scrubbed_bytes = self._counted("pacs_scrubbed_bytes_total").of()
         self._tasks = self._counted("pacs_tasks_total")
         self._accepted = self._counted("pacs_associations_total").of()
         self._audit_written = self._counted("pacs_audit_messages_total").of()
@@ -170,6 +181,11 @@ class Metrics(Meter):
         self._compressions.of("compressed", "").add()
         self._compressed.of("before").add(before_bytes)
         self._compressed.of("after").add(after_bytes)
+
+    def object_scrubbed(self, outcome: ScrubOutcome, size_bytes: int) -> None:
+        """Count an object that was read again."""
+        self._scrubbed.of(outcome).add()
+        self._scrubbed_bytes.add(size_bytes)
 
     def kept_uncompressed(self, reason: str) -> None:
         """Count an object that stays as it is."""

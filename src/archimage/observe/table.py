@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from archimage.model.attributes import Level
 from archimage.model.worklist import WORKLIST_LEVEL
-from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
+from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, ScrubOutcome, StoreOutcome
 
 Kind = Literal["counter", "gauge", "histogram"]
 Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Audit", "Machine"]
@@ -346,6 +346,33 @@ METRICS: Final[tuple[Metric, ...]] = (
         ("form",),
         "bytes",
         most=3,
+    ),
+    Metric(
+        "pacs_scrubbed_objects_total",
+        "counter",
+        "Storage",
+        "Objects read again",
+        "Stored objects that scrubbing has read again, by how they were: `sound` or `damaged`; and those of the latter "
+        "that were `mended` of a second copy.",
+        ("outcome",),
+        most=3,
+        initial=_single(ScrubOutcome),
+    ),
+    Metric(
+        "pacs_scrubbed_bytes_total",
+        "counter",
+        "Storage",
+        "Bytes read again",
+        "Size of the stored objects that scrubbing has read again.",
+        unit="bytes",
+    ),
+    Metric(
+        "pacs_damaged_objects",
+        "gauge",
+        "Storage",
+        "Damaged objects",
+        "Stored objects that are known to be damaged or missing, and are not mended.",
+        shared=True,
     ),
     Metric(
         "pacs_tasks_total",

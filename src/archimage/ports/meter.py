@@ -18,6 +18,8 @@ Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "los
 StoreOutcome = Literal["stored", "replaced", "duplicate", "refused"]
 """What became of an object that was received whole."""
 Cache = Literal["metadata", "transcoded"]
+ScrubOutcome = Literal["sound", "damaged", "mended"]
+"""How a stored object was that was read again; what is mended was damaged, and is not any more."""
 LimitedDoor = Literal["dicom", "http"]
 """Where requests are limited in their rate."""
 
@@ -75,6 +77,9 @@ class Meter:
 
     def kept_uncompressed(self, reason: str) -> None:
         """Hear that an object that a rule was to compress stays as it is; reason is the kind of error."""
+
+    def object_scrubbed(self, outcome: ScrubOutcome, size_bytes: int) -> None:
+        """Hear that a stored object was read again, and how it was; or, once more, that it was mended."""
 
     def audit_written(self, count: int) -> None:
         """Hear that audit messages were written."""
