@@ -10,6 +10,7 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
 from archimage.index.fhir import FhirTable
 from archimage.index.hashed import HashedTable
+from archimage.index.holds import HoldTable
 from archimage.index.labels import LabelTable
 from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
@@ -28,6 +29,7 @@ from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
 from tests.contract.fhir_contract import FhirContract
 from tests.contract.hashed_contract import HashedContract
+from tests.contract.holds_contract import HoldsContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
@@ -156,6 +158,15 @@ class TestSqliteLabels(LabelsContract):
     def labels(self, index: SqliteIndex) -> LabelTable:
         """Return the empty table."""
         return LabelTable(index)
+
+
+class TestSqliteHolds(HoldsContract):
+    """Legal holds."""
+
+    @pytest.fixture
+    def holds(self, index: SqliteIndex) -> HoldTable:
+        """Return the empty table."""
+        return HoldTable(index)
 
 
 class TestSqliteExtents(ExtentsContract):

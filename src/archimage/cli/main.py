@@ -19,6 +19,7 @@ from archimage.cli import (
     find,
     get,
     hl7,
+    hold,
     import_,
     index,
     move,
@@ -77,6 +78,7 @@ app.add_typer(share.app, name="share")
 app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
+app.add_typer(hold.app, name="hold")
 
 
 def _version(asked: bool) -> None:

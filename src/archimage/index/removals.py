@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from archimage.index.dialect import Dialect
+from archimage.index.holding import Holding
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.matching import clean
 from archimage.index.schema import instance, label, removal, series, study
@@ -45,6 +46,7 @@ class Removals:
     def __init__(self, dialect: Dialect, ingest: Ingest) -> None:
         self._dialect = dialect
         self._ingest = ingest
+        self.holding = Holding(dialect)
         levels = (
             study.c.study_instance_uid == bindparam("study"),
             series.c.series_instance_uid == bindparam("series"),
@@ -74,12 +76,13 @@ class Removals:
         self._forget = self._text(_forgetting())
 
     def remove(self, cursor: Cursor, uids: Sequence[str]) -> Removed:
-        """Remove what stands below a study, a series of it, or an instance of that."""
+        """Remove what stands below a study, a series of it, or an instance of that; HeldError where it is on hold."""
         names = ("study", "series", "instance")
         cursor.execute(self._below[len(uids) - 1], dict(zip(names, map(clean, uids), strict=False)))
         found = cursor.fetchall()
         if not found:
             return Removed(0, 0, 0)
+        self.holding.check_studies(cursor, uids[:1])
         keys = {"keys": self._dialect.pack([row[0] for row in found])}
         before = self.last(cursor)
         for statement in (self._hasten, self._hastened, self._note):

@@ -274,6 +274,16 @@ class AuditService:
         """Tell that an order was entered, changed or ended."""
         self._tell(self.messages.order_record(person(callers.current()), subject, action, what))
 
+    def held(self, study_instance_uid: str, what: str) -> None:
+        """Tell that somebody has placed a study on legal hold, or released it, and why."""
+        who = person(callers.current())
+
+        def told() -> Iterable[AuditEvent]:
+            found = Instances(subject_of(self._index, study_instance_uid))
+            yield replace(self.messages.accessed(who, found, Action.UPDATE), description=what)
+
+        self._sink.record(told)
+
     # What comes, and what goes
 
     def _look(self, kind: Kind, caller: Caller, uids: tuple[str, str, str], reason: str) -> None:

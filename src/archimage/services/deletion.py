@@ -1,6 +1,6 @@
 """Deleting on request: what is small at once, what takes a while as a task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from archimage.model.ids import check_uid
@@ -26,7 +26,7 @@ class DeletionService:
     def study(self, study_instance_uid: str) -> Removed | Task:
         """Delete a study."""
         instances = self._catalogue.study(study_instance_uid).instances
-        return self._delete(instances, study_instance_uid, lambda: self._removal.remove_study(study_instance_uid))
+        return self._delete(instances, (study_instance_uid,), lambda: self._removal.remove_study(study_instance_uid))
 
     def series(self, study_instance_uid: str, series_instance_uid: str) -> Removed | Task:
         """Delete a series, and its study if that becomes empty."""
@@ -34,7 +34,7 @@ class DeletionService:
         instances = self._catalogue.instances(study_instance_uid, series_instance_uid, Wanted(limit=1)).total
         return self._delete(
             instances,
-            f"{study_instance_uid}/{series_instance_uid}",
+            (study_instance_uid, series_instance_uid),
             lambda: self._removal.remove_series(study_instance_uid, series_instance_uid),
         )
 
@@ -45,13 +45,15 @@ class DeletionService:
             found.study_instance_uid, found.series_instance_uid, found.sop_instance_uid
         )
 
-    def _delete(self, instances: int, name: str, remove: Remove) -> Removed | Task:
+    def _delete(self, instances: int, uids: Sequence[str], remove: Remove) -> Removed | Task:
         if instances <= AT_ONCE:
             return remove()
+
+        self._removal.check_held(uids[0])
 
         def work(progress: Progress) -> dict[str, int]:
             progress.tell(0, instances)
             removed = remove()
             return {"studies": removed.studies, "series": removed.series, "instances": removed.instances}
 
-        return self._tasks.start("delete", f"Deleting {instances} instances of {name}", work)
+        return self._tasks.start("delete", f"Deleting {instances} instances of {'/'.join(uids)}", work)

@@ -16,6 +16,7 @@ from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.fhir.use_cases import FhirUseCases
+from archimage.services.holds import HoldService
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
 from archimage.services.labels import LabelService
@@ -71,6 +72,13 @@ class MessagingServices:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepingServices:
+    """The use cases of how long what is kept is kept."""
+
+    holds: HoldService
+
+
+@dataclass(frozen=True, slots=True)
 class ApiServices:
     """The use cases."""
 
@@ -97,5 +105,6 @@ class ApiServices:
     objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
+    keeping: KeepingServices
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

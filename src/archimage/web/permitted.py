@@ -64,6 +64,10 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("DELETE", "/studies/{study_uid}"): Operation.DELETE,
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
+    ("GET", "/holds"): Operation.HOLD,
+    ("GET", "/studies/{study_uid}/hold"): _QUERY,
+    ("PUT", "/studies/{study_uid}/hold"): Operation.HOLD,
+    ("DELETE", "/studies/{study_uid}/hold"): Operation.HOLD,
     ("GET", "/labels"): _QUERY,
     ("POST", "/studies/{study_uid}/deidentified"): Operation.MODIFY,
     ("GET", "/studies/{study_uid}/deidentified/archive"): Operation.RETRIEVE,
@@ -158,6 +162,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/nodes": "known",
     "/query": _QUERY,
     "/activity": "known",
+    "/retention": Operation.HOLD,
     "/changes": Operation.MODIFY,
     "/performed-steps": Operation.WORKLIST,
     "/workitems": Operation.WORKLIST,
@@ -220,6 +225,7 @@ _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
+        ("GET", f"{ROOT}/holds"),
         ("GET", f"{ROOT}/objects"),
         ("GET", f"{ROOT}/objects/{{sop_uid}}"),
         ("DELETE", f"{ROOT}/objects/{{sop_uid}}"),

@@ -13,6 +13,7 @@ from archimage.web.api import (
     deidentified,
     deliveries,
     events,
+    holds,
     identity,
     labels,
     messages,
@@ -39,6 +40,7 @@ def routers() -> tuple[APIRouter, ...]:
     return (
         studies.router(),
         labels.router(),
+        holds.router(),
         changes.router(),
         commitments.router(),
         objects.router(),
