@@ -1,4 +1,4 @@
-"""What every table of legal holds does, and what no index does to a study on hold; fixtures `index` and `holds`, empty."""
+"""What every table of legal holds does, and no index does to what is held; fixtures `index` and `holds`, empty."""
 
 from collections.abc import Callable
 from dataclasses import replace

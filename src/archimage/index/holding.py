@@ -1,7 +1,7 @@
 """What no writer of the index does to a study on legal hold: this is the lowest place, and all ways lead here.
 
-Removals, replacements by other bytes, and new values of rows ask here first, in the transaction that would do it. A hold
-is a row of the same database, so whoever wants to change a study and whoever holds it see each other in one order.
+Removals, replacements by other bytes, and new values of rows ask here first, in the transaction that would do it. A
+hold is a row of the same database, so whoever changes a study and whoever holds it come one after the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -184,8 +184,8 @@ class Ingest:
     def add(self, cursor: Cursor, records: Iterable[InstanceRecord], absent: Container[str] = ()) -> None:
         """Insert records, or replace those of the same SOP Instance UID; of several of one UID the last stays.
 
-        absent: UIDs that this transaction has already looked for in vain. HeldError where one that is on hold would become
-        other bytes.
+        absent: UIDs that this transaction has already looked for in vain. HeldError where one that is on hold would
+        become other bytes.
         """
         latest = {record.sop_instance_uid: record for record in records}
         replaced = self._take_out(cursor, {uid: one.digest for uid, one in latest.items() if uid not in absent})

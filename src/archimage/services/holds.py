@@ -17,7 +17,7 @@ from archimage.model.listings import Page
 from archimage.ports.hold import Holds
 from archimage.services.events import EventHub
 
-MAX_REASON: Final = 500
+REASON_LENGTH: Final = 500
 """Characters."""
 
 
@@ -88,6 +88,6 @@ def _name() -> str:
 
 def _checked(reason: str) -> str:
     reason = " ".join(reason.split())
-    if not 0 < len(reason) <= MAX_REASON or not reason.isprintable():
-        raise InvalidRequestError(f"a reason is 1 to {MAX_REASON} printable characters")
+    if not 0 < len(reason) <= REASON_LENGTH or not reason.isprintable():
+        raise InvalidRequestError(f"a reason is 1 to {REASON_LENGTH} printable characters")
     return reason

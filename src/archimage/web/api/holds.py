@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archimage.model.holds import Hold
 from archimage.model.listings import Page
-from archimage.services.holds import MAX_REASON
+from archimage.services.holds import REASON_LENGTH
 from archimage.web.api.parameters import MAX_LIMIT, StudyUid
 from archimage.web.api.resources import Services, failing
 
@@ -28,7 +28,7 @@ class HoldReason(BaseModel):
 
     reason: str = Field(
         min_length=1,
-        max_length=MAX_REASON,
+        max_length=REASON_LENGTH,
         pattern=r"\S",
         description="Why, in words; stands in the audit trail for good.",
         examples=["Case 2026-114"],
@@ -36,7 +36,7 @@ class HoldReason(BaseModel):
 
 
 Reason = Annotated[
-    str, Query(min_length=1, max_length=MAX_REASON, description="Why it is released; stands in the audit trail.")
+    str, Query(min_length=1, max_length=REASON_LENGTH, description="Why it is released; stands in the audit trail.")
 ]
 
 

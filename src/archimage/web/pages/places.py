@@ -34,6 +34,7 @@ PLAIN: Final = (
     "/query",
     "/activity",
     "/changes",
+    "/retention",
     "/system",
     "/concurrency",
     "/access",
