@@ -231,7 +231,8 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
-        self.keeping = opened.enter_context(closing(Keeping(self.index, services.events, self.auditing.service)))
+        keeping = Keeping(self.config, self.index, services, self.auditing, self._room)
+        self.keeping = opened.enter_context(closing(keeping))
         self.keeping.guard(self.changes)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
         kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels, self.objects)
@@ -350,6 +351,7 @@ class App:
         if self.compression is not None:
             self.compression.start()
         self.changes.start()
+        self.keeping.start()
         self.department.start()
         self.messaging.start()
 
@@ -385,6 +387,7 @@ class App:
         object_came(event)
         if isinstance(event, InstanceStored):
             self.department.hear(event)
+            self.keeping.hear(event)
 
 
 def _trust(config: Config) -> Trust:

@@ -22,6 +22,7 @@ from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, M
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_print import PrintConfig
+from archimage.config_retention import RetentionConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
@@ -180,6 +181,18 @@ class StorageConfig(Section):
         description="Room on the disk that is kept free: with less, objects are refused, so that neither index nor "
         "journal meets a full disk; bytes.",
     )
+    quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="What the archive may keep: once it does, objects are refused until something is deleted; bytes, "
+        "0: as much as the disk holds.",
+    )
+    quota_warn_percent: int = Field(
+        default=90,
+        ge=1,
+        le=100,
+        description="Part of the quota from which on the log warns, and rules with `when_full` make room; percent.",
+    )
     metadata_cache_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=0, description="Room for the compressed metadata of series, bytes."
     )
@@ -292,6 +305,7 @@ class Config(BaseSettings):
     availability: AvailabilityConfig = AvailabilityConfig()
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
+    retention: RetentionConfig = RetentionConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -28,6 +28,7 @@ _TOLD_BY_ITSELF = {
     *(
         "/api/v1/labels",
         "/api/v1/holds",
+        "/api/v1/retention",
         "/api/v1/messages",
         "/api/v1/print/jobs",
         "/api/v1/changes",

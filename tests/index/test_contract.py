@@ -17,6 +17,7 @@ from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
 from archimage.index.printjobs import PrintJobTable
 from archimage.index.reports import PatientLinkTable, ReportTable
+from archimage.index.retention import AccessTable, RetentionTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
@@ -39,6 +40,7 @@ from tests.contract.messages_contract import MessagesContract, PatientLinksContr
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
+from tests.contract.retention_contract import RetentionContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
@@ -167,6 +169,30 @@ class TestSqliteHolds(HoldsContract):
     def holds(self, index: SqliteIndex) -> HoldTable:
         """Return the empty table."""
         return HoldTable(index)
+
+
+class TestSqliteRetention(RetentionContract):
+    """Retention."""
+
+    @pytest.fixture
+    def holds(self, index: SqliteIndex) -> HoldTable:
+        """Return the empty table of holds."""
+        return HoldTable(index)
+
+    @pytest.fixture
+    def labels(self, index: SqliteIndex) -> LabelTable:
+        """Return the empty table of labels."""
+        return LabelTable(index)
+
+    @pytest.fixture
+    def accesses(self, index: SqliteIndex) -> AccessTable:
+        """Return the empty table of accesses."""
+        return AccessTable(index)
+
+    @pytest.fixture
+    def retention(self, index: SqliteIndex) -> RetentionTable:
+        """Return the table."""
+        return RetentionTable(index)
 
 
 class TestSqliteExtents(ExtentsContract):

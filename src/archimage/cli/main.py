@@ -26,6 +26,7 @@ from archimage.cli import (
     mpps,
     openapi,
     print_,
+    retention,
     serve,
     share,
     signatures,
@@ -79,6 +80,7 @@ app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
 app.add_typer(hold.app, name="hold")
+app.add_typer(retention.app, name="retention")
 
 
 def _version(asked: bool) -> None:

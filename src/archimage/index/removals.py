@@ -33,6 +33,7 @@ from archimage.index.holding import Holding
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.matching import clean
 from archimage.index.schema import instance, label, removal, series, study
+from archimage.index.schema_retention import study_access
 from archimage.model.attributes import Level
 from archimage.model.records import Removed
 
@@ -57,7 +58,10 @@ class Removals:
         self._below = [self._text(below.where(*levels[: depth + 1])) for depth in range(len(levels))]
         chosen = dialect.among(instance.c.pk, "keys")
         self._note = self._text(_noting(chosen))
-        self._unlabel = self._text(delete(label).where(label.c.study_instance_uid == bindparam("study")))
+        self._forget_study = [
+            self._text(delete(table).where(table.c.study_instance_uid == bindparam("study")))
+            for table in (label, study_access)
+        ]
         again, settled = _hastening(chosen)
         self._hasten, self._hastened = self._text(again), self._text(settled)
         this = instance.c.sop_instance_uid == bindparam("uid")
@@ -89,7 +93,8 @@ class Removals:
             cursor.execute(statement, {**keys, "before": before})
         emptied = self._ingest.delete(cursor, found)
         if emptied[Level.STUDY]:
-            cursor.execute(self._unlabel, {"study": clean(uids[0])})
+            for statement in self._forget_study:
+                cursor.execute(statement, {"study": clean(uids[0])})
         return Removed(emptied[Level.STUDY], emptied[Level.SERIES], len(found))
 
     def series_of(self, cursor: Cursor, sop_instance_uid: str) -> tuple[str, str] | None:

@@ -28,7 +28,9 @@ from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.printing import PrintService
+from archimage.services.quota import Quota
 from archimage.services.reports import ReportService
+from archimage.services.retention import RetentionService
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -76,6 +78,8 @@ class KeepingServices:
     """The use cases of how long what is kept is kept."""
 
     holds: HoldService
+    retention: RetentionService
+    quota: Quota
 
 
 @dataclass(frozen=True, slots=True)
