@@ -47,6 +47,7 @@ _MADE: Final = {
     "services/availability.py": {"availability"},
     "services/checkpoint.py": {"checkpoint"},
     "services/compression.py": {"compression"},
+    "services/retention.py": {"retention"},
     "department/procedures.py": {"workitems"},
     "services/commitments.py": {"commit"},
     "services/deliveries.py": {"deliver"},

@@ -83,6 +83,11 @@ def _objects(page: Page) -> None:
     page.locator("#rows tr, #none:not([hidden])").first.wait_for()
 
 
+def _retention(page: Page) -> None:
+    page.goto("/retention")
+    page.locator("#holds tr, #no-holds:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -173,6 +178,7 @@ SHOWN: Final = {
     "changes": ("changes", _changes),
     "objects": ("objects", _objects),
     "commitments": ("commitments", _commitments),
+    "retention": ("retention", _retention),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
     "access": ("access", _access),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.automation.jobs import JobsPart
+from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
@@ -238,6 +239,9 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
+        keeping = Keeping(self.config, self.index, services, self.auditing, self._room)
+        self.keeping = opened.enter_context(closing(keeping))
+        self.keeping.guard(self.changes)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
         kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels, self.objects)
         self.department = Department(self.config, kept, services, self.tls.requestor)
@@ -365,6 +369,7 @@ class App:
         self.object_store.start()
         self.changes.start()
         self.scrubbing.start()
+        self.keeping.start()
         self.department.start()
         self.messaging.start()
         self.jobs.start(self.config.storage.directory, self._lane.name)
@@ -401,6 +406,7 @@ class App:
         object_came(event)
         if isinstance(event, InstanceStored):
             self.department.hear(event)
+            self.keeping.hear(event)
 
 
 def _trust(config: Config) -> Trust:

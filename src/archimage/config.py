@@ -36,6 +36,7 @@ from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_print import PrintConfig
+from archimage.config_retention import RetentionConfig
 from archimage.config_scrub import ScrubConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
@@ -197,6 +198,18 @@ class StorageConfig(Section):
         description="Room on the disk that is kept free: with less, objects are refused, so that neither index nor "
         "journal meets a full disk; bytes.",
     )
+    quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="What the archive may keep: once it does, objects are refused until something is deleted; bytes, "
+        "0: as much as the disk holds.",
+    )
+    quota_warn_percent: int = Field(
+        default=90,
+        ge=1,
+        le=100,
+        description="Part of the quota from which on the log warns, and rules with `when_full` make room; percent.",
+    )
     metadata_cache_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=0, description="Room for the compressed metadata of series, bytes."
     )
@@ -313,6 +326,7 @@ class Config(BaseSettings):
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
     scrub: ScrubConfig = ScrubConfig()
+    retention: RetentionConfig = RetentionConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -215,6 +215,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         concurrency=partial(_report, app, uses),
         department=app.department.services,
         messaging=app.messaging.services,
+        keeping=app.keeping.services,
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(

@@ -27,6 +27,8 @@ _OF_USERS = {f"/api/v1/{name}" for name in ("users", "users/{name}", "tokens", "
 _TOLD_BY_ITSELF = {
     *(
         "/api/v1/labels",
+        "/api/v1/holds",
+        "/api/v1/retention",
         "/api/v1/messages",
         "/api/v1/print/jobs",
         "/api/v1/changes",

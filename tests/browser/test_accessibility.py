@@ -18,7 +18,7 @@ _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
     *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
     *("/department", "/commitments"),
-    *("/department", "/commitments", "/objects"),
+    *("/department", "/commitments", "/objects", "/retention"),
     "/department",
     "/worklist",
     *("/performed-steps", "/deliveries", "/workitems", "/jobs"),

@@ -47,6 +47,7 @@ _SEEN = {
     "deliveries",
     "jobs",
     "objects",
+    "retention",
     "messages",
 }
 """First segments of the pages that the tests below look at."""
@@ -157,6 +158,15 @@ def test_objects_without_a_patient(page: Page, server: Server) -> None:
         peer.release()
     page.goto("/objects")
     expect(page.locator("#rows")).to_contain_text("ATTACKER")
+
+
+def test_holds_and_their_reasons(page: Page, origin: str) -> None:
+    place = f"{origin}/api/v1/studies/{HOSTILE_STUDY}/hold"
+    ask(place, "PUT", {"reason": HOSTILE})
+    for path in ("/retention", f"/studies/{HOSTILE_STUDY}"):
+        page.goto(path)
+        expect_text(page)
+    ask(f"{place}?reason=closed", "DELETE")
 
 
 def test_messages_and_reports(page: Page, server: Server) -> None:

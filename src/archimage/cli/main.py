@@ -20,6 +20,7 @@ from archimage.cli import (
     find,
     get,
     hl7,
+    hold,
     import_,
     index,
     jobs,
@@ -27,6 +28,7 @@ from archimage.cli import (
     mpps,
     openapi,
     print_,
+    retention,
     scrub,
     serve,
     share,
@@ -84,6 +86,8 @@ app.add_typer(commit.app, name="commit")
 app.add_typer(backup.app, name="backup")
 app.command()(backup.restore)
 app.command()(scrub.scrub)
+app.add_typer(hold.app, name="hold")
+app.add_typer(retention.app, name="retention")
 
 
 def _version(asked: bool) -> None:

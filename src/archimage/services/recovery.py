@@ -89,8 +89,11 @@ def _is_void(entry: JournalRecord, stored: StoredInstance | None, writer: IndexW
     record = entry.record
     if writer.is_removed(record.sop_instance_uid, entry.removals):
         return True
-    other = stored is not None and not _is_row_of(record, stored)
-    return other and entry.replaces is None and entry.removals <= writer.removals
+    if stored is None or _is_row_of(record, stored):
+        return False
+    if writer.held([record.sop_instance_uid]):  # whoever placed the hold flushed all that was answered before
+        return True
+    return entry.replaces is None and entry.removals <= writer.removals
 
 
 def _drop_unless_kept(path: str, stored: StoredInstance | None, blobs: BlobStore) -> None:

@@ -16,6 +16,7 @@ from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.fhir.use_cases import FhirUseCases
+from archimage.services.holds import HoldService
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
 from archimage.services.jobs import JobService
@@ -28,7 +29,9 @@ from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.printing import PrintService
+from archimage.services.quota import Quota
 from archimage.services.reports import ReportService
+from archimage.services.retention import RetentionService
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -72,6 +75,15 @@ class MessagingServices:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepingServices:
+    """The use cases of how long what is kept is kept."""
+
+    holds: HoldService
+    retention: RetentionService
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
 class ApiServices:
     """The use cases."""
 
@@ -99,5 +111,6 @@ class ApiServices:
     objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
+    keeping: KeepingServices
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

@@ -64,6 +64,14 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("DELETE", "/studies/{study_uid}"): Operation.DELETE,
     ("DELETE", "/studies/{study_uid}/series/{series_uid}"): Operation.DELETE,
     ("DELETE", "/instances/{sop_uid}"): Operation.DELETE,
+    ("GET", "/holds"): Operation.HOLD,
+    ("GET", "/retention"): _ADMINISTER,
+    ("POST", "/retention/plan"): _ADMINISTER,
+    ("POST", "/retention/run"): _ADMINISTER,
+    ("POST", "/retention/stop"): _ADMINISTER,
+    ("GET", "/studies/{study_uid}/hold"): _QUERY,
+    ("PUT", "/studies/{study_uid}/hold"): Operation.HOLD,
+    ("DELETE", "/studies/{study_uid}/hold"): Operation.HOLD,
     ("GET", "/labels"): _QUERY,
     ("POST", "/studies/{study_uid}/deidentified"): Operation.MODIFY,
     ("GET", "/studies/{study_uid}/deidentified/archive"): Operation.RETRIEVE,
@@ -169,6 +177,7 @@ _PAGES: Final[Mapping[str, Operation | Free]] = {
     "/query": _QUERY,
     "/activity": "known",
     "/jobs": _ADMINISTER,
+    "/retention": "known",
     "/changes": Operation.MODIFY,
     "/performed-steps": Operation.WORKLIST,
     "/workitems": Operation.WORKLIST,
@@ -231,6 +240,7 @@ _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _OF_PIXELS: Final = ("/archive", "/file", "/tags", "/simplified-tags", "/preview", "/frames")
 _WHOLE: Final = frozenset(
     {
+        ("GET", f"{ROOT}/holds"),
         ("GET", f"{ROOT}/objects"),
         ("GET", f"{ROOT}/objects/{{sop_uid}}"),
         ("DELETE", f"{ROOT}/objects/{{sop_uid}}"),

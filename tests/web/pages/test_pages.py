@@ -38,6 +38,7 @@ PAGES = (
     "/query",
     "/activity",
     "/changes",
+    "/retention",
     "/commitments",
     "/objects",
     "/system",

@@ -35,6 +35,7 @@ PLAIN: Final = (
     "/activity",
     "/jobs",
     "/changes",
+    "/retention",
     "/system",
     "/concurrency",
     "/access",
