@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.plugins import PluginsPart
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -240,6 +241,8 @@ class App:
         worklist = self.department.worklist.service
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
+        self.plugins = PluginsPart(self.config, kept, services, self.peers, self.auditing.service.configured)
+        opened.callback(self.plugins.close)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -288,9 +291,11 @@ class App:
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
             **self.department.pools,
+            **self.plugins.pools,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
+        self.plugins.watch(metering, self.health)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -349,6 +354,7 @@ class App:
         self.changes.start()
         self.department.start()
         self.messaging.start()
+        self.plugins.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
@@ -382,6 +388,7 @@ class App:
         object_came(event)
         if isinstance(event, InstanceStored):
             self.department.hear(event)
+            self.plugins.hear(event)
 
 
 def _trust(config: Config) -> Trust:

@@ -21,6 +21,7 @@ from archimage.config_hl7 import Hl7Config
 from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Modality, Names, Seconds, Section
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_plugins import PluginsConfig
 from archimage.config_print import PrintConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
@@ -290,6 +291,7 @@ class Config(BaseSettings):
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
+    plugins: PluginsConfig = PluginsConfig()
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(

@@ -24,6 +24,7 @@ from archimage.cli import (
     move,
     mpps,
     openapi,
+    plugins,
     print_,
     serve,
     share,
@@ -77,6 +78,7 @@ app.add_typer(share.app, name="share")
 app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
+app.add_typer(plugins.app, name="plugins")
 
 
 def _version(asked: bool) -> None:

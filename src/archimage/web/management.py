@@ -25,6 +25,7 @@ from archimage.services.objects import ObjectService
 from archimage.services.oidc import OidcClient
 from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
+from archimage.services.plugins.service import PluginService
 from archimage.services.preparing import PreparingService
 from archimage.services.printing import PrintService
 from archimage.services.reports import ReportService
@@ -97,5 +98,7 @@ class ApiServices:
     objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
+    plugins: PluginService | None
+    """None where there is no plugin."""
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

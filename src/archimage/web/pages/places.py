@@ -36,6 +36,7 @@ PLAIN: Final = (
     "/changes",
     "/system",
     "/concurrency",
+    "/plugins",
     "/access",
     "/users",
     "/me",
