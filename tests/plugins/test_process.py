@@ -62,7 +62,7 @@ def _loaded(source: PluginSource) -> Iterator[PluginProcess]:
 
 def _fault(source: PluginSource, way: str, timeout_s: float = _PATIENCE_S) -> PluginFault:
     with _loaded(source) as process, pytest.raises(PluginFault) as raised:
-        process.call("on_instance_stored", INSTANCE | {"modality": way}, _unserved, timeout_s)
+        process.call("on_instance_stored", {**INSTANCE, "modality": way}, _unserved, timeout_s)
     return raised.value
 
 
@@ -151,7 +151,7 @@ def test_an_exception_is_told_by_kind_and_place_and_not_by_its_text(bad: PluginS
         assert len(fault.trace) == 1
         assert "bad.py:7 in on_study_deleted: raise RuntimeError(" in fault.trace[0]
         with pytest.raises(PluginFault, match="ZeroDivisionError"):  # it serves on
-            process.call("on_instance_stored", INSTANCE | {"modality": "raise"}, _unserved, _PATIENCE_S)
+            process.call("on_instance_stored", {**INSTANCE, "modality": "raise"}, _unserved, _PATIENCE_S)
 
 
 def test_leaving_is_an_exception_as_any(bad: PluginSource) -> None:
@@ -186,7 +186,7 @@ def test_an_answer_that_is_none_of_the_hook_is_told(bad: PluginSource, way: str,
 
 def test_what_is_printed_goes_nowhere(bad: PluginSource, capfd: pytest.CaptureFixture[str]) -> None:
     with _loaded(bad) as process:
-        assert process.call("on_instance_stored", INSTANCE | {"modality": "talk"}, _unserved, _PATIENCE_S) == []
+        assert process.call("on_instance_stored", {**INSTANCE, "modality": "talk"}, _unserved, _PATIENCE_S) == []
     assert capfd.readouterr() == ("", "")
 
 
@@ -244,7 +244,7 @@ def test_a_closed_process_is_gone_with_what_it_has_started(tmp_path: Path) -> No
 
 def _runs(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
