@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,11 @@ from archimage.protocol.status import Status
 from tests.attacks.datasets import STUDY_INSTANCE_UID, dataset, identifier, new_uid
 from tests.attacks.server import Server, launch, running, stop, wait_until
 from tests.attacks.wire import Peer, querying, request
+from tests.plugins.asking import WITHIN_S, ask, is_in_state, labels, plugin
 from tests.plugins.authored import write
 
 _STUDY: Final = "1.2.826.0.1.3680043.8.499.1"
 _OTHER: Final = "1.2.826.0.1.3680043.8.499.77"
-_WITHIN_S: Final = 20.0
 _RULES: Final = """
     from archimage.plugin import Label, Narrow, Refuse
 
@@ -63,21 +63,6 @@ def _served(tmp_path: Path, **settings: object) -> Iterator[Server]:
         yield server
 
 
-def _ask(server: Server, path: str, method: str = "GET") -> Any:
-    asked = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}", method=method)
-    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310
-        return json.loads(answer.read() or b"null")
-
-
-def _plugin(server: Server, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _ask(server, f"/api/v1/plugins/{name}")
-    return found
-
-
-def _is(server: Server, name: str, state: str) -> bool:
-    return wait_until(lambda: _plugin(server, name)["state"] == state, _WITHIN_S)
-
-
 def _store(server: Server, study: str = _STUDY) -> int:
     uid = new_uid()
     data = dataset(uid, replaced={STUDY_INSTANCE_UID: study.encode()})
@@ -85,10 +70,6 @@ def _store(server: Server, study: str = _STUDY) -> int:
         status = peer.store(uid, data)
         peer.release()
     return status
-
-
-def _labels(server: Server, study: str = _STUDY) -> set[str]:
-    return set(_ask(server, f"/api/v1/studies/{study}")["labels"])
 
 
 def _found(server: Server, patient: bytes = b"") -> tuple[int, int]:
@@ -101,12 +82,12 @@ def _found(server: Server, patient: bytes = b"") -> tuple[int, int]:
 def test_plugins_are_told_and_their_answers_done(tmp_path: Path) -> None:
     write(tmp_path / "plugins", "rules", _RULES)
     with _served(tmp_path) as server:
-        assert _is(server, "rules", "ready")
+        assert is_in_state(server, "rules", "ready")
         assert [_store(server) for _ in range(3)] == [0, 0, 0]
-        assert wait_until(lambda: _labels(server) == {"CT of ATTACK", "complete with 3"}, _WITHIN_S), server.log
-        assert wait_until(lambda: _plugin(server, "rules")["calls"] >= 4, _WITHIN_S)
-        assert _plugin(server, "rules")["failures"] == 0
-        assert _ask(server, "/health")["parts"]["plugins"] == {"state": "ok", "plugins": 1, "waiting": 0}
+        assert wait_until(lambda: labels(server, _STUDY) == {"CT of ATTACK", "complete with 3"}, WITHIN_S), server.log
+        assert wait_until(lambda: plugin(server, "rules")["calls"] >= 4, WITHIN_S)
+        assert plugin(server, "rules")["failures"] == 0
+        assert ask(server, "/health")["parts"]["plugins"] == {"state": "ok", "plugins": 1, "waiting": 0}
         told = urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=20).read().decode()
         (counted,) = re.findall(r"pacs_plugin_calls_total{[^}]*on_instance_stored[^}]*} (\S+)", told)
         assert float(counted) == 3
@@ -115,21 +96,21 @@ def test_plugins_are_told_and_their_answers_done(tmp_path: Path) -> None:
 def test_a_query_is_narrowed_and_refused(tmp_path: Path) -> None:
     write(tmp_path / "plugins", "rules", _RULES)
     with _served(tmp_path) as server:
-        assert _is(server, "rules", "ready")
+        assert is_in_state(server, "rules", "ready")
         assert [_store(server), _store(server, _OTHER)] == [0, 0]
         assert _found(server) == (1, Status.SUCCESS)
-        (study,) = _ask(server, "/dicom-web/studies")
+        (study,) = ask(server, "/dicom-web/studies")
         assert study["0020000D"]["Value"] == [_STUDY]
         assert _found(server, b"FORBIDDEN") == (0, 0x0124)
         with pytest.raises(HTTPError, match="403"):
-            _ask(server, "/dicom-web/studies?PatientID=FORBIDDEN")
-        assert len(_ask(server, "/api/v1/studies")["items"]) == 2  # pages and the management API are not asked
+            ask(server, "/dicom-web/studies?PatientID=FORBIDDEN")
+        assert len(ask(server, "/api/v1/studies")["items"]) == 2  # pages and the management API are not asked
 
 
 def test_an_association_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "plugins", "rules", _RULES)
     with _served(tmp_path) as server:
-        assert _is(server, "rules", "ready")
+        assert is_in_state(server, "rules", "ready")
         with Peer(server.port) as peer:
             assert isinstance(peer.associate(request(calling="INTRUDER")), AssociateReject)
         with Peer(server.port) as peer:
@@ -143,8 +124,8 @@ def test_the_archive_goes_on_while_a_plugin_fails_and_disables_it(tmp_path: Path
     with _served(tmp_path, plugins__failures_allowed=3, plugins__answer_timeout_s=0.3) as server:
         assert [_store(server) for _ in range(2)] == [0, 0]
         assert _found(server) == (1, Status.SUCCESS)
-        assert _is(server, "fragile", "disabled"), server.log
-        told = _plugin(server, "fragile")
+        assert is_in_state(server, "fragile", "disabled"), server.log
+        told = plugin(server, "fragile")
         assert told["failures"] >= 3
         assert "failures in a row" in told["reason"]
         assert _ask_failing(server, "/health")["parts"]["plugins"]["state"] == "failing"
@@ -156,7 +137,7 @@ def test_the_archive_goes_on_while_a_plugin_fails_and_disables_it(tmp_path: Path
 
 def _ask_failing(server: Server, path: str) -> Any:
     try:
-        return _ask(server, path)
+        return ask(server, path)
     except HTTPError as error:
         return json.loads(error.read())
 
@@ -165,16 +146,16 @@ def test_a_plugin_is_enabled_again_and_loaded_anew(tmp_path: Path) -> None:
     write(tmp_path / "plugins", "wrong", "def on_instance_stored(instance):\n    1 / 0\n")
     with _served(tmp_path, plugins__failures_allowed=1) as server:
         assert _store(server) == 0
-        assert _is(server, "wrong", "disabled")
+        assert is_in_state(server, "wrong", "disabled")
         write(
             tmp_path / "plugins",
             "wrong",
             "from archimage.plugin import Label\ndef on_instance_stored(instance):\n    return Label('mended')\n",
         )
-        assert _ask(server, "/api/v1/plugins/wrong/enable", "POST")["state"] in {"starting", "ready"}
-        assert _is(server, "wrong", "ready")
+        assert ask(server, "/api/v1/plugins/wrong/enable", "POST")["state"] in {"starting", "ready"}
+        assert is_in_state(server, "wrong", "ready")
         assert _store(server) == 0
-        assert wait_until(lambda: _labels(server) == {"mended"}, _WITHIN_S), server.log
+        assert wait_until(lambda: labels(server, _STUDY) == {"mended"}, WITHIN_S), server.log
 
 
 def test_what_a_required_plugin_is_not_there_for_does_not_go_on(tmp_path: Path) -> None:
@@ -183,7 +164,7 @@ def test_what_a_required_plugin_is_not_there_for_does_not_go_on(tmp_path: Path) 
         for _ in range(4):
             with Peer(server.port) as peer:
                 assert isinstance(peer.associate(request()), AssociateReject)
-        assert _is(server, "guard", "disabled")
+        assert is_in_state(server, "guard", "disabled")
         with Peer(server.port) as peer:
             assert isinstance(peer.associate(request()), AssociateReject)
 
@@ -207,17 +188,17 @@ def test_a_study_that_was_complete_when_the_server_was_killed_is_told_of_by_the_
     first = launch(tmp_path / "archive" / "data", settings=told, HANGS="1")
     try:
         first.wait_until_ready()
-        assert _is(first, "slow", "ready")
+        assert is_in_state(first, "slow", "ready")
         assert _store(first) == 0
         deliveries = "/api/v1/deliveries?kind=plugin-slow"
-        assert wait_until(lambda: len(_ask(first, deliveries)) == 1, _WITHIN_S), first.log
+        assert wait_until(lambda: len(ask(first, deliveries)) == 1, WITHIN_S), first.log
     finally:
         first.process.send_signal(signal.SIGKILL)
         first.process.wait(20)
     second = launch(tmp_path / "archive" / "data", settings=told)
     second.wait_until_ready()
     try:
-        assert wait_until(lambda: _labels(second) == {"told"}, _WITHIN_S), second.log
+        assert wait_until(lambda: labels(second, _STUDY) == {"told"}, WITHIN_S), second.log
     finally:
         assert stop(second) == 0
 
@@ -227,7 +208,7 @@ def test_an_archive_whose_plugins_hang_ends_at_once(tmp_path: Path) -> None:
     write(tmp_path / "plugins", "hangs", text)
     write(tmp_path / "plugins", "sleeps", "import time\ntime.sleep(600)\n")
     with _served(tmp_path) as server:
-        assert _is(server, "hangs", "ready")
+        assert is_in_state(server, "hangs", "ready")
         assert _store(server) == 0
         server.process.terminate()
         assert server.process.wait(10) == 0

@@ -42,6 +42,7 @@ PAGES = (
     "/objects",
     "/system",
     "/concurrency",
+    "/plugins",
     "/access",
     "/users",
     "/me",
