@@ -150,6 +150,11 @@ def _workitems(page: Page) -> None:
     page.locator("#rows tr").first.wait_for()
 
 
+def _plugins(page: Page) -> None:
+    page.goto("/plugins")
+    page.locator("#rows tr").first.wait_for()
+
+
 def _performed_steps(page: Page) -> None:
     page.goto("/performed-steps")
     page.get_by_role("button", name="Details").first.click()
@@ -181,6 +186,7 @@ SHOWN: Final = {
     "retention": ("retention", _retention),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
+    "plugins": ("plugins", _plugins),
     "access": ("access", _access),
     "users": ("users", _users),
     "me": ("me", _me),

@@ -12,6 +12,7 @@ from archimage.auditing import Auditing
 from archimage.automation.jobs import JobsPart
 from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
+from archimage.automation.plugins import PluginsPart
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
 from archimage.department.department import Department
@@ -253,6 +254,8 @@ class App:
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
         opened.callback(self.jobs.close)
+        self.plugins = PluginsPart(self.config, kept, services, self.peers, self.auditing.service.configured)
+        opened.callback(self.plugins.close)
 
     def _removal_service(self, events: EventHub) -> RemovalService:
         """Make what removes; what other nodes have in their journals is not known here."""
@@ -306,11 +309,13 @@ class App:
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
             **self.department.pools,
+            **self.plugins.pools,
             **self.object_store.pools,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
         metering.watch_objects(self.scrubbing.scrubber, self.scrubbing.table.count)
+        self.plugins.watch(metering, self.health)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -373,6 +378,7 @@ class App:
         self.department.start()
         self.messaging.start()
         self.jobs.start(self.config.storage.directory, self._lane.name)
+        self.plugins.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
@@ -407,6 +413,7 @@ class App:
         if isinstance(event, InstanceStored):
             self.department.hear(event)
             self.keeping.hear(event)
+            self.plugins.hear(event)
 
 
 def _trust(config: Config) -> Trust:

@@ -35,6 +35,7 @@ from archimage.config_kinds import (
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
+from archimage.config_plugins import PluginsConfig
 from archimage.config_print import PrintConfig
 from archimage.config_retention import RetentionConfig
 from archimage.config_scrub import ScrubConfig
@@ -323,6 +324,7 @@ class Config(BaseSettings):
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
+    plugins: PluginsConfig = PluginsConfig()
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
     scrub: ScrubConfig = ScrubConfig()

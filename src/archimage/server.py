@@ -216,6 +216,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         department=app.department.services,
         messaging=app.messaging.services,
         keeping=app.keeping.services,
+        plugins=app.plugins.service,
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(
@@ -274,6 +275,7 @@ def _admission(app: App) -> AdmissionPolicy:
         max_pending_per_address=dicom.max_pending_per_address,
         certificates=config.tls.peers,
         may=app.services.access.may,
+        vet=None if app.plugins.service is None else app.plugins.vet,
         identity=IdentityPolicy(
             app.identity,
             config.access.identity == "required",

@@ -38,6 +38,8 @@ _TOLD_BY_ITSELF = {
         "/api/v1/commitments/{number}",
         "/api/v1/performed-steps/counts",
         "/api/v1/deliveries",
+        "/api/v1/plugins",
+        "/api/v1/plugins/{name}",
         "/api/v1/deliveries/counts",
         "/api/v1/jobs",
         "/api/v1/jobs/counts",

@@ -25,6 +25,7 @@ _PATHS = (
     "/print",
     "/messages",
     "/concurrency",
+    "/plugins",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),
 )

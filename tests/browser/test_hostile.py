@@ -51,7 +51,7 @@ _SEEN = {
     "messages",
 }
 """First segments of the pages that the tests below look at."""
-_OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
+_OF_THE_ARCHIVE = {"system", "concurrency", "plugins", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
 
 

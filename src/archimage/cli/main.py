@@ -27,6 +27,7 @@ from archimage.cli import (
     move,
     mpps,
     openapi,
+    plugins,
     print_,
     retention,
     scrub,
@@ -88,6 +89,7 @@ app.command()(backup.restore)
 app.command()(scrub.scrub)
 app.add_typer(hold.app, name="hold")
 app.add_typer(retention.app, name="retention")
+app.add_typer(plugins.app, name="plugins")
 
 
 def _version(asked: bool) -> None:

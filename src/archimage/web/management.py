@@ -27,6 +27,7 @@ from archimage.services.objects import ObjectService
 from archimage.services.oidc import OidcClient
 from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
+from archimage.services.plugins.service import PluginService
 from archimage.services.preparing import PreparingService
 from archimage.services.printing import PrintService
 from archimage.services.quota import Quota
@@ -112,5 +113,7 @@ class ApiServices:
     department: DepartmentServices
     messaging: MessagingServices
     keeping: KeepingServices
+    plugins: PluginService | None
+    """None where there is no plugin."""
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

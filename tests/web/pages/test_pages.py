@@ -43,6 +43,7 @@ PAGES = (
     "/objects",
     "/system",
     "/concurrency",
+    "/plugins",
     "/access",
     "/users",
     "/me",

@@ -38,6 +38,7 @@ PLAIN: Final = (
     "/retention",
     "/system",
     "/concurrency",
+    "/plugins",
     "/access",
     "/users",
     "/me",
