@@ -22,6 +22,7 @@ from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, M
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_observing import LogConfig, TracingConfig
 from archimage.config_print import PrintConfig
+from archimage.config_routing import PrefetchConfig, RoutingConfig, SyncConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
@@ -292,6 +293,9 @@ class Config(BaseSettings):
     availability: AvailabilityConfig = AvailabilityConfig()
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
+    routing: RoutingConfig = RoutingConfig()
+    prefetch: PrefetchConfig = PrefetchConfig()
+    sync: SyncConfig = SyncConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

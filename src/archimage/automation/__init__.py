@@ -1,0 +1,1 @@
+"""What the archive does by itself and over time, wired: a module a part."""
