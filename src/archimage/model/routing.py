@@ -83,7 +83,7 @@ Condition = AttributeCondition | SourceCondition | TimeCondition
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: all conditions must be met; on_study tells that it waits for quiet_s without anything new of the study."""
+    """A rule: all conditions must be met; on_study tells that it waits until a study is quiet."""
 
     name: str
     on_study: bool
@@ -92,6 +92,8 @@ class Rule:
     quiet_s: float
     reads_headers: bool = False
     """Tells that an attribute is asked for that the index does not have."""
+    asks_of_study: bool = False
+    """Tells that something is asked for that only a study as a whole has."""
 
     @property
     def paths(self) -> frozenset[Path]:

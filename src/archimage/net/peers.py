@@ -232,7 +232,9 @@ class NodePeers:
         if tally.failed == total:
             raise _nothing_sent(node, errand)
         remark = "" if errand.failure is None else str(errand.failure)
-        return Transfer("C-STORE", tally.completed, tally.warning, tally.failed, remark, errand.reasons)
+        return Transfer(
+            "C-STORE", tally.completed, tally.warning, tally.failed, remark, errand.reasons, tuple(tally.failed_uids)
+        )
 
 
 @asynccontextmanager

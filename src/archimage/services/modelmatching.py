@@ -142,7 +142,7 @@ def _is_number(text: str, wanted: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def pattern_of(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern of `*` and `?`; runs of anything are as short as they can be, and none is tried again: it takes no time."""
+    """Compile a pattern of `*` and `?`; runs of anything are short and none is tried again: it takes no time."""
     head, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
     if not rest:
         return re.compile(head, re.DOTALL)

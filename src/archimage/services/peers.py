@@ -135,4 +135,6 @@ def _keys(chosen: Chosen) -> Iterator[tuple[Level, int, str]]:
 
 
 def _told(transfer: Transfer) -> JsonValue:
-    return cast("JsonValue", asdict(transfer))
+    told = asdict(transfer)
+    del told["failed_uids"]  # there may be many; the reasons of the first tell enough
+    return cast("JsonValue", told)

@@ -9,6 +9,7 @@ Ref: PS3.4 §C.2.2.2 (attribute matching).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -93,10 +94,9 @@ def header_values(header: Header, paths: Iterable[Path]) -> dict[Path, tuple[str
     return found
 
 
-def study_values(instances: Sequence[Mapping[str, str]]) -> dict[Path, tuple[str, ...]]:
-    """Return what only a study as a whole has, by the columns of its instances."""
-    modalities = sorted({values["modality"] for values in instances if values.get("modality")})
-    return {MODALITIES: tuple(modalities), INSTANCES: (str(len(instances)),)}
+def study_values(modalities: Sequence[str]) -> dict[Path, tuple[str, ...]]:
+    """Return what only a study as a whole has, by the modalities of its instances."""
+    return {MODALITIES: tuple(sorted(set(modalities) - {""})), INSTANCES: (str(len(modalities)),)}
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -114,9 +114,8 @@ def _rule(settings: RuleConfig, quiet_s: float) -> Rule:
     wrong = rule.paths & (_COMPUTED - _OF_STUDY if on_study else _COMPUTED)
     if wrong:
         raise ConfigError(f"routing.rule {settings.name!r}: no object has what it asks for; a study may, or nothing")
-    return Rule(
-        rule.name, on_study, conditions, actions, rule.quiet_s, reads_headers=not rule.paths <= _INDEXED | _OF_STUDY
-    )
+    reads_headers = not rule.paths <= _INDEXED | _OF_STUDY
+    return replace(rule, reads_headers=reads_headers, asks_of_study=bool(rule.paths & _OF_STUDY))
 
 
 def _conditions(settings: RuleConfig) -> Iterator[Condition]:
