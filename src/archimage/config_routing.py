@@ -88,6 +88,9 @@ class RoutingConfig(Section):
     webhook_secret: SecretStr = Field(
         default=SecretStr(""), description="Key of the HMAC-SHA-256 that notifications are signed with."
     )
+    authorization: Mapping[str, SecretStr] = Field(
+        default={}, description="Beginning of an address that `stow` stores at, to the Authorization that it is told."
+    )
     webhook_patient_data: bool = Field(
         default=False, description="Tell Patient ID, name and Accession Number in notifications."
     )

@@ -25,6 +25,7 @@ from archimage.cli import (
     mpps,
     openapi,
     print_,
+    route,
     serve,
     share,
     signatures,
@@ -59,6 +60,7 @@ app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
+app.add_typer(route.app, name="route")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
