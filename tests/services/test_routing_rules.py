@@ -26,7 +26,7 @@ def rule_of(**settings: Any) -> Rule:
     return rule
 
 
-def met(settings: Mapping[str, Any], values: Mapping[Path, tuple[str, ...]], source: str = "CT1", at: float = 0) -> bool:
+def met(settings: Mapping[str, Any], values: Mapping[Any, tuple[str, ...]], source: str = "CT1", at: float = 0) -> bool:
     """Tell whether a rule matches an object."""
     return matches(rule_of(**settings), Subject(values, source, at))
 

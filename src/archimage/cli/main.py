@@ -30,6 +30,7 @@ from archimage.cli import (
     share,
     signatures,
     store,
+    sync,
     tls,
     token,
     ups,
@@ -61,6 +62,7 @@ app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.add_typer(route.app, name="route")
+app.command()(sync.sync)
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
