@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.exchange import ExchangePart
+from archimage.automation.routing import RoutingGround
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -83,6 +85,7 @@ from archimage.services.told import object_came
 from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
+from archimage.services.worklist import WorklistService
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
@@ -238,8 +241,17 @@ class App:
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service
+        self._exchange_with(opened, worklist)
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
+
+    def _exchange_with(self, opened: ExitStack, worklist: WorklistService) -> None:
+        """Make what gives other archives what came, and takes from them."""
+        deliveries, tls = self.department.deliveries, self.tls.requestor
+        ground = RoutingGround(
+            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls
+        )
+        self.exchange = opened.enter_context(closing(ExchangePart(self.config, ground, self.index, worklist)))
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -288,6 +300,7 @@ class App:
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
             **self.department.pools,
+            "route": self.exchange.routing.threads,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
@@ -315,8 +328,8 @@ class App:
         loop = LoopThread("peers", self._peer_writers)
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
-        audited = AuditedPeers(peers, self.auditing.service)
-        return PeerService(services.nodes, audited, services.retrieve, services.tasks)
+        self._peers = AuditedPeers(peers, self.auditing.service)
+        return PeerService(services.nodes, self._peers, services.retrieve, services.tasks)
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
@@ -349,6 +362,7 @@ class App:
         self.changes.start()
         self.department.start()
         self.messaging.start()
+        self.exchange.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
@@ -357,6 +371,7 @@ class App:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
         nodes, rules = list(configured(config.nodes)), _rules(config)
+        self.exchange.configure(config)
         self.tls.configure(config)
         self.config = config
         self.projects.rules = rules
@@ -382,6 +397,7 @@ class App:
         object_came(event)
         if isinstance(event, InstanceStored):
             self.department.hear(event)
+            self.exchange.hear(event)
 
 
 def _trust(config: Config) -> Trust:

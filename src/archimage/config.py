@@ -250,6 +250,7 @@ _ADMISSION: Final = (
 RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
+        ("routing", "rule"),
         ("deidentification", "rules"),
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),

@@ -37,6 +37,8 @@ _TOLD_BY_ITSELF = {
         "/api/v1/performed-steps/counts",
         "/api/v1/deliveries",
         "/api/v1/deliveries/counts",
+        "/api/v1/routing/rules",
+        "/api/v1/routing/studies",
         "/api/v1/nodes",
         "/api/v1/nodes/{ae_title:path}",
     ),

@@ -19,6 +19,7 @@ from archimage.ports.jobs import Rules
 from archimage.services import prefetch, syncing
 from archimage.services.datasets import items, text
 from archimage.services.prefetch import Prefetching, Reason
+from archimage.services.routing_status import RoutingStatus
 from archimage.services.syncing import SyncService
 from archimage.services.worklist import WorklistService
 from archimage.services.worklist_entries import STUDY_UID
@@ -41,6 +42,7 @@ class ExchangePart:
         with ExitStack() as opened:
             self.routing = RoutingPart(config, ground)
             opened.callback(self.routing.close)
+            self.status = RoutingStatus(self.routing.router, self.routing.routed)
             self.prefetching = Prefetching(config.prefetch, jobs, nodes.get, peers, self._instances_here)
             opened.callback(self.prefetching.close)
             self.syncing = SyncService(index, nodes.get, peers, jobs)

@@ -28,6 +28,7 @@ from archimage.services.peers import PeerService
 from archimage.services.preparing import PreparingService
 from archimage.services.printing import PrintService
 from archimage.services.reports import ReportService
+from archimage.services.routing_status import RoutingStatus
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -97,5 +98,6 @@ class ApiServices:
     objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
+    routing: RoutingStatus
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""
