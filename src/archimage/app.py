@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.automation.exchange import ExchangePart
+from archimage.automation.jobs import JobsPart
 from archimage.automation.routing import RoutingGround
 from archimage.config import Config
 from archimage.department.department import Department
@@ -59,6 +60,7 @@ from archimage.services.health import HealthService
 from archimage.services.identity import IdentityService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
+from archimage.services.jobs import JobTasks
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
@@ -136,7 +138,7 @@ class App:
         )  # hears of all below to the end
         with recovery_turn(directory):
             lone = _recover(directory, self.index)
-        lane = opened.enter_context(closing(take_free_lane(directory)))
+        self._lane = lane = opened.enter_context(closing(take_free_lane(directory)))
         self.blobs = FilesystemBlobStore(directory, lane.name, direct=storage.direct_io)
         opened.callback(self.blobs.close)
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
@@ -212,7 +214,8 @@ class App:
 
     def _task_service(self, opened: ExitStack, events: EventHub) -> TaskService:
         """Make what works in the background, and the threads beside it."""
-        tasks = TaskService(events, explain, self.tracer)
+        self.jobs = JobsPart(self.index, events, explain, self.tracer)
+        tasks = TaskService(events, explain, self.tracer, lasting=JobTasks(self.jobs.service))
         opened.callback(tasks.close)
         self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
@@ -244,6 +247,7 @@ class App:
         self._exchange_with(opened, worklist)
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
+        opened.callback(self.jobs.close)
 
     def _exchange_with(self, opened: ExitStack, worklist: WorklistService) -> None:
         """Make what gives other archives what came, and takes from them."""
@@ -287,7 +291,7 @@ class App:
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
         services, metering = self.services, self.metering
-        metering.hear(intake, self.pixels, self.compression, services.tasks)
+        metering.hear(intake, self.pixels, self.compression, services.tasks, self.jobs.service.worker)
         metering.hear(services.query, services.metadata, services.transcoding)
         metering.watch_machine(self.config.storage.directory, self.index)
         metering.watch_work(intake, self.pixels)
@@ -329,7 +333,7 @@ class App:
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
         self._peers = AuditedPeers(peers, self.auditing.service)
-        return PeerService(services.nodes, self._peers, services.retrieve, services.tasks)
+        return PeerService(services.nodes, self._peers, services.retrieve, self.jobs.service)
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
@@ -363,6 +367,7 @@ class App:
         self.department.start()
         self.messaging.start()
         self.exchange.start()
+        self.jobs.start(self.config.storage.directory, self._lane.name)
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).

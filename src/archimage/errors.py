@@ -126,7 +126,14 @@ class OperationFailedError(AssociationError):
 
 
 class PeerFailedError(AssociationError):
-    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed."""
+    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed.
+
+    is_final tells that asking again later would not help.
+    """
+
+    def __init__(self, message: str = "", *, next_step: str = "", is_final: bool = False) -> None:
+        super().__init__(message, next_step=next_step)
+        self.is_final = is_final
 
 
 class DicomError(ArchimageError):

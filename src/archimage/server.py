@@ -190,7 +190,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         status=services.status,
         catalogue=services.catalogue,
         tags=TagService(services.catalogue, services.metadata),
-        deletion=DeletionService(services.removal, services.catalogue, services.tasks),
+        deletion=DeletionService(services.removal, services.catalogue, app.jobs.service),
         labels=services.labels,
         events=services.events,
         tasks=services.tasks,

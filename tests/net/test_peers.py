@@ -36,6 +36,7 @@ _STUDY = Wanted("1.2.3")
 def app(tmp_path: Path) -> Iterator[App]:
     """An empty archive that asks others."""
     with closing(build(Config(storage=StorageConfig(directory=tmp_path / "ours", durability="os")))) as found:
+        found.begin()
         yield found
 
 

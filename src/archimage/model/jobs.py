@@ -1,12 +1,15 @@
 """Durable work: kept in the index until it is done, whichever process does it, and however often one dies meanwhile."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, TypeAlias
 
+from archimage.model.access import UNLIMITED, Grant
+from archimage.model.callers import Caller
 from archimage.model.tasks import Task, TaskState
 
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 
 
 class JobState(StrEnum):
@@ -56,10 +59,28 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who asked for a job, as access control names him, and within which trace (W3C); empty where nobody did."""
+    """Who asked for a job, None where the archive did by itself, and as far as what he was granted it.
 
-    owner: str = ""
+    traceparent is the trace that it belongs to (W3C Trace Context), empty without one.
+    """
+
+    caller: Caller | None = None
+    grant: Grant = UNLIMITED
     traceparent: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Who asked, as access control names him."""
+        return "" if self.caller is None else self.caller.principal.name
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How far something is: done of total units, 0 where the total is not known."""
+
+    done: int = 0
+    total: int = 0
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from archimage.model.jobs import Job, JobState, JsonValue, NewJob, Origin, Priority
+from archimage.model.jobs import Job, JobState, JsonValue, NewJob, Origin, Priority, Steps
 
 
 class Progress(Protocol):
@@ -51,6 +51,12 @@ class Jobs(Protocol):
     def register(self, kind: str, handler: Handler, rules: Rules | None = None) -> None:
         """Say who does a kind; before the archive begins its work."""
 
+    def every(self, name: str, cron: str, timer: "Timer") -> None:
+        """Have something done again and again, in one process of all; before the archive begins its work.
+
+        cron has five fields, in UTC. What takes long is to be a job, which the timer submits.
+        """
+
     def submit(
         self,
         kind: str,
@@ -80,16 +86,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Jobs of one kind for one destination: so many wait, the first of them with this priority."""
+    """Jobs of one kind for one destination."""
 
     kind: str
     destination: str
-    priority: int
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """By whom a job was taken, and until when, seconds since 1970, nobody else takes it."""
+    """By whom jobs are held, and until when, seconds since 1970, nobody else takes them."""
 
     worker: str
     until: float
@@ -97,10 +102,12 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What became of a try: ended_at is None where it is made again at due_at."""
+    """What became of a try: ended_at is None where it is made again at due_at; attempts is what counts from then on."""
 
     state: JobState
     ended_at: float | None
+    attempts: int
+    steps: Steps
     due_at: float = 0.0
     result: JsonValue = None
     error: str = ""
@@ -108,22 +115,35 @@ class End:
 
 
 class JobRows(Protocol):
-    """Keeps jobs, for every process; what returns from writing is durable, but for what `note` writes."""
+    """Keeps jobs, for every process.
+
+    What `add`, `turn`, `pause` and `resume` return from survives a crash of the machine, all else one of the process:
+    what is lost of it is only done again.
+    """
 
     def add(self, jobs: Sequence[NewJob], origin: Origin, now: float) -> Sequence[int]:
         """Keep jobs, or find those of their keys; return their numbers."""
 
-    def lanes(self, limits: Mapping[str, int], now: float) -> Sequence[Lane]:
-        """Return where something is due that may be begun, by these limits a kind; the most urgent first."""
+    def lanes(self, at_once: Mapping[str, int], now: float) -> Sequence[Lane]:
+        """Return where something is due that may be begun, the most urgent first; what nobody holds any more is due.
+
+        at_once tells how many jobs of each kind may be at work for one destination.
+        """
 
     def take(self, lane: Lane, at_once: int, hold: Hold, now: float) -> Job | None:
-        """Take the first job of a lane that is due, unless as many as may be are held already."""
+        """Take the first job of a lane that is due; None where there is none, or as many as may be are held already."""
 
-    def renew(self, job_ids: Sequence[int], hold: Hold) -> Sequence[int]:
-        """Keep jobs until another time; return those that are to go on."""
+    def renew(self, job_ids: Sequence[int], hold: Hold) -> None:
+        """Hold jobs until another time, as far as they are still that worker's."""
 
-    def note(self, job_id: int, worker: str, done: int, total: int, message: str) -> bool:
-        """Note how far a job is; False where its worker is not to go on."""
+    def held(self, worker: str) -> Sequence[int]:
+        """Return what a worker holds: all else he is not to go on with."""
+
+    def release(self, worker: str) -> int:
+        """Let go of all that a worker holds, who is no more; return how many jobs that are."""
+
+    def note(self, worker: str, steps: Mapping[int, Steps]) -> None:
+        """Note how far jobs are, as far as they are still that worker's."""
 
     def reach(self, job_id: int, worker: str, reached: JsonValue) -> bool:
         """Keep what a job has reached; False where its worker is not to go on."""
@@ -132,10 +152,19 @@ class JobRows(Protocol):
         """Note what became of a try; False where the job is not that worker's any more."""
 
     def next_due(self, kinds: Sequence[str], now: float) -> float | None:
-        """Return when the next job is due after now, or let go of; None where none is."""
+        """Return when the next job is due after now, or not held any more; None where none is."""
 
     def turn(self, job_id: int, before: Sequence[JobState], state: JobState, now: float) -> bool:
         """Put a job that is in one of some states into another; False where it is in none of them."""
+
+    def pause(self, lane: Lane) -> None:
+        """Begin no job of a lane until it is resumed."""
+
+    def resume(self, lane: Lane) -> bool:
+        """Begin jobs of a lane again; False where it was not paused."""
+
+    def paused(self) -> Sequence[Lane]:
+        """Return the lanes that are paused."""
 
     def get(self, job_id: int) -> Job | None:
         """Return one, or None."""
@@ -147,4 +176,36 @@ class JobRows(Protocol):
         """Count them by kind and state."""
 
     def forget(self, ended_before: float) -> int:
-        """Forget what ended before a time, but for what failed; return how many these were."""
+        """Forget what was done or cancelled before a time; return how many these were."""
+
+
+class Timer(Protocol):
+    """Does what is to be done again and again; blocks briefly."""
+
+    def __call__(self) -> None: ...
+
+
+class Lanes(Protocol):
+    """Does the work of lanes, in threads of its own, and rings timers in one process of all. `close` it."""
+
+    def start(self, work: "LaneWork", timers: Mapping[str, tuple[str, Timer]]) -> None:
+        """Begin; timers are by name, each with when it rings, five fields of cron in UTC."""
+
+    def begin(self, lane: Lane) -> None:
+        """Have a lane worked through, soon."""
+
+    def close(self) -> None:
+        """Wait until what was begun has ended."""
+
+
+class LaneWork(Protocol):
+    """What a lane is worked through by."""
+
+    worker: str
+    """By which name jobs are held; a process that comes again has another one."""
+
+    def work(self, lane: Lane) -> None:
+        """Do what is due in a lane, until nothing is, or others have waited long enough."""
+
+    def gone(self, worker: str) -> None:
+        """Hear that a worker is no more."""
