@@ -82,7 +82,7 @@ class RoutingConfig(Section):
     gather_s: Seconds = Field(
         default=0.2, description="Time for which objects are gathered for rules on single objects, seconds."
     )
-    associations: int = Field(default=4, ge=1, le=16, description="Associations over which one job sends at once.")
+    associations: int = Field(default=8, ge=1, le=16, description="Associations over which one job sends at once.")
     at_once: int = Field(default=2, ge=1, le=32, description="Jobs that work for one destination at once.")
     attempts: Count = Field(default=12, description="Tries of a job before it has failed; waits between them double.")
     webhook_secret: SecretStr = Field(
@@ -113,8 +113,8 @@ class PrefetchConfig(Section):
         default=(), description="Modalities of the studies to fetch; empty: any."
     )
     same_body_part: bool = Field(default=False, description="Fetch only what shows the same part of the body.")
-    max_age_days: Count = Field(default=1_825, description="Age of a study beyond which it is left where it is, days.")
-    max_studies: Count = Field(default=5, description="Studies of a patient that are fetched, the newest first.")
+    age_days: Count = Field(default=1_825, description="Age of a study beyond which it is left where it is, days.")
+    studies: Count = Field(default=5, description="Studies of a patient that are fetched, the newest first.")
 
     @field_validator("on")
     @classmethod
@@ -129,7 +129,11 @@ class SyncConfig(Section):
     """Keeping archives alike (docs/routing.md)."""
 
     nodes: AETitles = Field(default=(), description="AE titles of nodes that are kept alike by themselves.")
-    every_s: float = Field(default=86_400.0, ge=60, le=2_592_000, description="Time from one comparison to the next.")
+    schedule: str = Field(
+        default="0 3 * * *",
+        pattern=r"^\S+( \S+){4}$",
+        description="When, as cron has it: minute, hour, day, month, weekday; UTC.",
+    )
     days: int = Field(default=0, ge=0, description="Studies of the last days are compared; 0: all.")
     direction: Literal["both", "push", "pull"] = Field(
         default="both", description="Copy what is missing `both` ways, `push` it there, or `pull` it here."

@@ -113,10 +113,9 @@ def test_studies_are_stored_by_stow_and_transcoded_on_the_way(tmp_path: Path) ->
     with running(tmp_path / "data" / "b") as other:
         address = f"http://127.0.0.1:{other.http_port}/dicom-web/studies"
         rules = (
-            f'name = "plain"\nactions = "stow:{address}"',
-            f'name = "small"\nwhen = {{ PatientID = "DEMO-CT" }}\nactions = ["transcode:rle-lossless", "stow:{address}"]',
+            f'name = "plain"\nunless = {{ PatientID = "DEMO-CT" }}\nactions = "stow:{address}"',
+            f'name = "small"\nwhen.PatientID = "DEMO-CT"\nactions = ["transcode:rle-lossless", "stow:{address}"]',
         )
-        rules = (rules[0] + '\nunless = { PatientID = "DEMO-CT" }', rules[1])
         config = settings(tmp_path / "a.toml", *rules)
         _demo(tmp_path / "in2")
         with routing(tmp_path / "data" / "a", config) as server:

@@ -16,7 +16,7 @@ from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Transfer, Wanted
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
-from archimage.ports.jobs import Handler, Rules
+from archimage.ports.jobs import Handler, Rules, Timer
 from archimage.ports.peer import Progress
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
@@ -98,6 +98,9 @@ class NotedJobs:
     def register(self, kind: str, handler: Handler, rules: Rules | None = None) -> None:  # noqa: ARG002
         """Note who does a kind."""
         self.handlers[kind] = handler
+
+    def every(self, name: str, cron: str, timer: Timer) -> None:
+        """Do nothing by itself."""
 
     def submit(
         self,

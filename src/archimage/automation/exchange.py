@@ -1,16 +1,12 @@
 """What archives give one another by themselves, wired: routing, earlier studies, and keeping alike."""
 
-import threading
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from archimage.automation.routing import RoutingGround, RoutingPart
 from archimage.config import Config
 from archimage.config_routing import SyncConfig
-from archimage.errors import ArchimageError
-from archimage.logger import logger
 from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.events import InstanceStored
 from archimage.model.query import Condition, Exact, Query
@@ -27,9 +23,7 @@ from archimage.services.worklist_entries import STUDY_UID
 _PATIENT_ID: Final = 0x00100020
 _BODY_PART: Final = 0x00180015
 _STEPS: Final = 0x00400100
-_FIRST_AFTER_S: Final = 60.0
 _COUNT: Final = BY_COLUMN["number_of_study_related_instances"]
-_log = logger("task")
 
 
 class ExchangePart:
@@ -46,12 +40,12 @@ class ExchangePart:
             self.prefetching = Prefetching(config.prefetch, jobs, nodes.get, peers, self._instances_here)
             opened.callback(self.prefetching.close)
             self.syncing = SyncService(index, nodes.get, peers, jobs)
-            self._schedule = _Schedule(config.sync, self.syncing)
-            opened.callback(self._schedule.close)
             self._held = opened.pop_all()
         jobs.register(prefetch.KIND, self.prefetching.work, Rules(attempts=6))
         jobs.register(syncing.KIND, self.syncing.work, Rules(attempts=3))
         jobs.register(syncing.STUDY_KIND, self.syncing.copy_work, Rules(at_once=2, attempts=6))
+        if config.sync.nodes:
+            jobs.every("sync", config.sync.schedule, partial(self._compare, config.sync))
         if config.prefetch.nodes:
             self._told, worklist.changed = worklist.changed, self._scheduled
 
@@ -68,7 +62,6 @@ class ExchangePart:
         """Begin."""
         self.routing.start()
         self.prefetching.start()
-        self._schedule.start()
 
     def close(self) -> None:
         """End; jobs go on with the next start."""
@@ -82,42 +75,11 @@ class ExchangePart:
         body_part = text(step, _BODY_PART) or text(model, _BODY_PART)
         self.prefetching.scheduled(Reason(text(model, _PATIENT_ID), text(model, STUDY_UID), body_part))
 
+    def _compare(self, settings: SyncConfig) -> None:
+        """Have archives compared, and made alike."""
+        for ae_title in settings.nodes:
+            self.syncing.schedule(ae_title, days=settings.days, direction=settings.direction)
+
     def _instances_here(self, study: str) -> int:
         query = Query(Level.STUDY, (Condition(UNIQUE_KEYS[Level.STUDY], Exact(study)),), (_COUNT,))
         return sum(prefetch.number(row.get(_COUNT.column)) for page in self._index.find(query) for row in page)
-
-
-class _Schedule:
-    """Has archives compared from time to time, in a thread of its own if any is to be. `close` it.
-
-    Which process does it does not matter: there is one job at a time for each of them.
-    """
-
-    def __init__(self, settings: SyncConfig, service: SyncService, now: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
-        self._service = service
-        self._now = now
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
-
-    def start(self) -> None:
-        """Begin, soon with the first time."""
-        if self._settings.nodes:
-            self._thread.start()
-
-    def close(self) -> None:
-        """End."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        settings = self._settings
-        self._ended.wait(min(_FIRST_AFTER_S, settings.every_s))
-        while not self._ended.is_set():
-            for ae_title in settings.nodes:
-                try:
-                    self._service.schedule(ae_title, days=settings.days, direction=settings.direction)
-                except (ArchimageError, OSError) as error:
-                    _log.warning("an archive is not compared, for now", node=ae_title, reason=str(error))
-            self._ended.wait(settings.every_s)

@@ -29,7 +29,7 @@ from archimage.ports.jobs import Jobs, Progress
 from archimage.ports.peer import Peers
 
 KIND: Final = "prefetch"
-MAX_CANDIDATES: Final = 1_000
+CANDIDATES: Final = 1_000
 _KNOWN: Final = 10_000
 _SPECIAL: Final = frozenset("*?\\")
 _log = logger("task")
@@ -153,7 +153,7 @@ class Prefetching:
             ("PatientID", reason.patient_id), ("StudyInstanceUID", ""), ("StudyDate", ""), ("ModalitiesInStudy", ""),
             ("NumberOfStudyRelatedInstances", ""),
         )  # fmt: skip
-        found = self._peers.find(node, "STUDY", keys, MAX_CANDIDATES)
+        found = self._peers.find(node, "STUDY", keys, CANDIDATES)
         theirs = [row for row in found.rows if row.get("PatientID", reason.patient_id) == reason.patient_id]
         priors = sorted(map(_prior, theirs), key=lambda prior: prior.study_date, reverse=True)
         wanted = (prior for prior in priors if self._is_wanted(prior, reason))
@@ -161,7 +161,7 @@ class Prefetching:
 
     def _first(self, node: Node, priors: Iterator[Prior], reason: Reason) -> Iterator[Prior]:
         """Yield as many as are fetched; which part of the body they show is asked for one by one."""
-        left = self._settings.max_studies
+        left = self._settings.studies
         for prior in priors:
             if not left:
                 return
@@ -173,7 +173,7 @@ class Prefetching:
         settings = self._settings
         if not is_uid(prior.study_instance_uid) or prior.study_instance_uid == reason.study_instance_uid:
             return False
-        oldest = datetime.fromtimestamp(self._now(), UTC) - timedelta(days=settings.max_age_days)
+        oldest = datetime.fromtimestamp(self._now(), UTC) - timedelta(days=settings.age_days)
         if prior.study_date and prior.study_date < f"{oldest:%Y%m%d}":
             return False
         return (
@@ -185,7 +185,7 @@ class Prefetching:
         if not self._settings.same_body_part or not body_part:
             return True
         keys = (("StudyInstanceUID", prior.study_instance_uid), ("SeriesInstanceUID", ""), ("BodyPartExamined", ""))
-        rows = self._peers.find(node, "SERIES", keys, MAX_CANDIDATES).rows
+        rows = self._peers.find(node, "SERIES", keys, CANDIDATES).rows
         parts = {str(row.get("BodyPartExamined", "")).upper() for row in rows} - {""}
         return not parts or body_part.upper() in parts
 

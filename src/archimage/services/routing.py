@@ -29,7 +29,7 @@ MAX_STUDIES: Final = 10_000
 OVERLAP_S: Final = 30.0
 """What came so long before the last look may have been committed after it."""
 _AGAIN_S: Final = 0.1
-_MOST_AGAIN_S: Final = 60.0
+_LONGEST_AGAIN_S: Final = 60.0
 _LOOK_ON_S: Final = 2.0
 _SEEN: Final = 20_000
 _KEPT_S: Final = 90 * 86_400.0
@@ -238,4 +238,4 @@ class Router:
             item.through, item.due_at = through, now + _LOOK_ON_S
         else:
             item.due_at = now + item.again_s
-            item.again_s = min(2 * item.again_s, _MOST_AGAIN_S)
+            item.again_s = min(2 * item.again_s, _LONGEST_AGAIN_S)

@@ -8,7 +8,7 @@ from archimage.model.routing import Routed, Rule
 from archimage.ports.routing import RoutedStudies
 from archimage.services.routing import Router
 
-MAX_SHOWN: Final = 1_000
+SHOWN: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class RoutingStatus:
 
     def find(self, *, rule: str = "", study: str = "", state: str = "", limit: int = 100) -> Sequence[Routed]:
         """Return how rules stand with studies, what changed last first."""
-        return self._routed.find(rule=rule, study=study, state=state, limit=min(limit, MAX_SHOWN))
+        return self._routed.find(rule=rule, study=study, state=state, limit=min(limit, SHOWN))
 
 
 def _status(rule: Rule, counts: Sequence[tuple[str, int, int]]) -> RuleStatus:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from archimage.model.routing import Routed
-from archimage.services.routing_status import MAX_SHOWN
+from archimage.services.routing_status import SHOWN
 from archimage.web.api.resources import Services, failing
 
 
@@ -20,7 +20,7 @@ class RoutedListing(BaseModel):
     rule: str = Field("", max_length=64, description="Of this rule alone.")
     study: str = Field("", max_length=64, description="Study Instance UID.")
     state: Literal["", "waiting", "failing", "failed", "done"] = Field("", description="How they stand.")
-    limit: int = Field(100, ge=1, le=MAX_SHOWN, description="How many at most.")
+    limit: int = Field(100, ge=1, le=SHOWN, description="How many at most.")
 
 
 @dataclass(frozen=True, slots=True)
