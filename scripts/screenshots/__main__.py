@@ -171,6 +171,11 @@ def _jobs(page: Page) -> None:
     page.locator("#rows tr").first.wait_for()
 
 
+def _routing(page: Page) -> None:
+    page.goto("/routing")
+    page.locator("#rules tr, #no-rules").first.wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -199,6 +204,7 @@ SHOWN: Final = {
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
     "jobs": ("jobs", _jobs),
+    "routing": ("routing", _routing),
     "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.exchange import ExchangePart
 from archimage.automation.jobs import JobsPart
 from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.plugins import PluginsPart
+from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
 from archimage.department.department import Department
@@ -90,6 +92,7 @@ from archimage.services.told import object_came
 from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
+from archimage.services.worklist import WorklistService
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
@@ -251,6 +254,7 @@ class App:
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service
+        self._exchange_with(opened, worklist)
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
         opened.callback(self.jobs.close)
@@ -261,6 +265,14 @@ class App:
         """Make what removes; what other nodes have in their journals is not known here."""
         payloads = None if self.config.index.url else partial(committed, self.config.storage.directory)
         return RemovalService(self.index, self.blobs, self.derived, payloads, events.publish)
+
+    def _exchange_with(self, opened: ExitStack, worklist: WorklistService) -> None:
+        """Make what gives other archives what came, and takes from them."""
+        deliveries, tls = self.department.deliveries, self.tls.requestor
+        ground = RoutingGround(
+            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls
+        )
+        self.exchange = opened.enter_context(closing(ExchangePart(self.config, ground, self.index, worklist)))
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -311,6 +323,7 @@ class App:
             **self.department.pools,
             **self.plugins.pools,
             **self.object_store.pools,
+            "route": self.exchange.routing.threads,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
@@ -340,8 +353,8 @@ class App:
         loop = LoopThread("peers", self._peer_writers)
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
-        audited = AuditedPeers(peers, self.auditing.service)
-        return PeerService(services.nodes, audited, services.retrieve, self.jobs.service)
+        self._peers = AuditedPeers(peers, self.auditing.service)
+        return PeerService(services.nodes, self._peers, services.retrieve, self.jobs.service)
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
@@ -377,6 +390,7 @@ class App:
         self.keeping.start()
         self.department.start()
         self.messaging.start()
+        self.exchange.start()
         self.jobs.start(self.config.storage.directory, self._lane.name)
         self.plugins.start()
 
@@ -387,6 +401,7 @@ class App:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
         nodes, rules = list(configured(config.nodes)), _rules(config)
+        self.exchange.configure(config)
         self.tls.configure(config)
         self.config = config
         self.projects.rules = rules
@@ -414,6 +429,7 @@ class App:
             self.department.hear(event)
             self.keeping.hear(event)
             self.plugins.hear(event)
+            self.exchange.hear(event)
 
 
 def _trust(config: Config) -> Trust:

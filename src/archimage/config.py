@@ -38,6 +38,7 @@ from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_plugins import PluginsConfig
 from archimage.config_print import PrintConfig
 from archimage.config_retention import RetentionConfig
+from archimage.config_routing import PrefetchConfig, RoutingConfig, SyncConfig
 from archimage.config_scrub import ScrubConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
@@ -280,6 +281,7 @@ _ADMISSION: Final = (
 RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
+        ("routing", "rule"),
         ("deidentification", "rules"),
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
@@ -329,6 +331,9 @@ class Config(BaseSettings):
     ups: UpsConfig = UpsConfig()
     scrub: ScrubConfig = ScrubConfig()
     retention: RetentionConfig = RetentionConfig()
+    routing: RoutingConfig = RoutingConfig()
+    prefetch: PrefetchConfig = PrefetchConfig()
+    sync: SyncConfig = SyncConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

@@ -214,6 +214,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         objects=app.objects,
         concurrency=partial(_report, app, uses),
         department=app.department.services,
+        routing=app.exchange.status,
         messaging=app.messaging.services,
         keeping=app.keeping.services,
         plugins=app.plugins.service,

@@ -44,6 +44,8 @@ _TOLD_BY_ITSELF = {
         "/api/v1/jobs",
         "/api/v1/jobs/counts",
         "/api/v1/jobs/paused",
+        "/api/v1/routing/rules",
+        "/api/v1/routing/studies",
         "/api/v1/nodes",
         "/api/v1/nodes/{ae_title:path}",
     ),

@@ -17,11 +17,9 @@ from tests.workitems import new_item
 _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
     *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
-    *("/department", "/commitments"),
     *("/department", "/commitments", "/objects", "/retention"),
-    "/department",
     "/worklist",
-    *("/performed-steps", "/deliveries", "/workitems", "/jobs"),
+    *("/performed-steps", "/deliveries", "/routing", "/workitems", "/jobs"),
     "/print",
     "/messages",
     "/concurrency",

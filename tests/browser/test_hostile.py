@@ -13,8 +13,10 @@ from playwright.sync_api import Page, expect
 from archimage.dicom.encode import encode_elements
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.jobs import JobTable
+from archimage.index.routing import RoutedTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.jobs import NewJob, Origin
+from archimage.model.routing import Routed
 from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import PresentationContext
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
@@ -46,6 +48,7 @@ _SEEN = {
     "performed-steps",
     "deliveries",
     "jobs",
+    "routing",
     "objects",
     "retention",
     "messages",
@@ -240,6 +243,13 @@ def test_performed_steps(page: Page, origin: str) -> None:
     expect_text(page)
     page.get_by_role("button", name="Discontinue step").click()
     expect(page.get_by_role("dialog")).to_contain_text("Discontinue")
+    expect_text(page)
+
+
+def test_routing(page: Page, server: Server) -> None:
+    with closing(SqliteIndex(server.directory / "index.db")) as index:
+        RoutedTable(index).begin(Routed(HOSTILE, HOSTILE, state="failing", error=HOSTILE, changed_at=1.0))
+    page.goto("/routing")
     expect_text(page)
 
 

@@ -30,11 +30,13 @@ from archimage.cli import (
     plugins,
     print_,
     retention,
+    route,
     scrub,
     serve,
     share,
     signatures,
     store,
+    sync,
     tls,
     token,
     ups,
@@ -66,6 +68,8 @@ app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(route.app, name="route")
+app.command()(sync.sync)
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -33,6 +33,7 @@ from archimage.services.printing import PrintService
 from archimage.services.quota import Quota
 from archimage.services.reports import ReportService
 from archimage.services.retention import RetentionService
+from archimage.services.routing_status import RoutingStatus
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -115,5 +116,6 @@ class ApiServices:
     keeping: KeepingServices
     plugins: PluginService | None
     """None where there is no plugin."""
+    routing: RoutingStatus
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

@@ -55,6 +55,7 @@ PAGES = (
     "/performed-steps",
     "/deliveries",
     "/jobs",
+    "/routing",
     "/print",
     "/docs",
 )

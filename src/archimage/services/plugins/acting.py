@@ -9,9 +9,9 @@ from archimage.logger import logger
 from archimage.model.plugins import PluginAnswer
 from archimage.model.tasks import Task
 from archimage.ports.plugins import PluginFault
+from archimage.services.chosen import Chosen
 from archimage.services.labels import LabelService
 from archimage.services.nodes import NodeService
-from archimage.services.peers import Chosen
 
 _log = logger("plugin")
 
