@@ -14,6 +14,7 @@ from archimage.automation.jobs import JobsPart
 from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.plugins import PluginsPart
+from archimage.automation.recovery import recover_lanes
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
@@ -33,7 +34,6 @@ from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
 from archimage.index.opening import open_index
-from archimage.index.relational import RelationalIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.messaging import Messaging, Told
@@ -78,7 +78,6 @@ from archimage.services.projects import ProjectService
 from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
 from archimage.services.rates import Rates
-from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
 from archimage.services.replacement import ReplacementService
@@ -94,8 +93,8 @@ from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
 from archimage.services.worklist import WorklistService
 from archimage.storage.cache import FilesystemCache, boot_id
-from archimage.storage.journal import Journal, committed, replay, retire
-from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
+from archimage.storage.journal import Journal, committed
+from archimage.storage.lanes import Occupancy, Turn, recovery_turn, take_free_lane
 from archimage.storage.policy import PolicyFile
 from archimage.storage.secrets import project_secret
 from archimage.threads import ContextThreads
@@ -140,7 +139,7 @@ class App:
             closing(Auditing(self.config, self.index, self.tls.requestor))
         )  # hears of all below to the end
         with recovery_turn(directory):
-            lone = _recover(self.config, self.index)
+            lone = recover_lanes(self.config, self.index)
         self._lane = lane = opened.enter_context(closing(take_free_lane(directory)))
         self.blobs = open_blobs(self.config, directory, lane.name)
         opened.callback(self.blobs.close)
@@ -391,7 +390,7 @@ class App:
         self.department.start()
         self.messaging.start()
         self.exchange.start()
-        self.jobs.start(self.config.storage.directory, self._lane.name)
+        self.jobs.start(self.config, self._lane.name)
         self.plugins.start()
 
     def configure(self, config: Config) -> None:
@@ -488,27 +487,3 @@ def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
     metadata.clean()
     transcoded.clean()
     return metadata, transcoded
-
-
-def _recover(config: Config, index: RelationalIndex) -> bool:
-    """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
-    directory = config.storage.directory
-    held = {path.name for path in (directory / "journal").iterdir()}
-    for lane in take_abandoned_lanes(directory):
-        held.discard(lane.name)
-        try:
-            _recover_lane(config, lane, index)
-        finally:
-            lane.close()
-    return not held
-
-
-def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
-    blobs = open_blobs(config, config.storage.directory, lane.name)
-    try:
-        mended = recover(replay(lane.journal_directory), blobs, index)
-        retire(lane.journal_directory)
-    finally:
-        blobs.close()
-    if mended:
-        _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)
