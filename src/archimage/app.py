@@ -367,7 +367,7 @@ class App:
         return StoreService(
             self.blobs,
             intake,
-            Durability(storage.journal_limit_bytes, flush=storage.durability == "full"),
+            Durability(storage.journal_limit_bytes, flush=storage.durability == "full" and not self.blobs.sends_ahead),
             Layout(storage.layout),
             ScanLimits(),
             self._publish,
