@@ -22,7 +22,10 @@ from scripts.sbom import bill
 ROOT: Final = Path(__file__).parents[1]
 LOCK: Final = ROOT / "requirements" / "runtime.lock"
 _OTHER_PLATFORMS: Final = {"colorama", "tzdata"}
-_LESSER: Final = {"psycopg", "psycopg-binary"}  # LGPL 3: used as a library, as it is published; nothing of it is changed
+_LESSER: Final = {
+    "psycopg",
+    "psycopg-binary",
+}  # LGPL 3: used as a library, as it is published
 
 
 @pytest.fixture(scope="module")

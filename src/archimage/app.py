@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.jobs import JobsPart
+from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config import Config
 from archimage.department.department import Department
@@ -26,7 +28,8 @@ from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
-from archimage.index.sqlite import SqliteIndex
+from archimage.index.opening import open_index
+from archimage.index.relational import RelationalIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.messaging import Messaging, Told
@@ -58,6 +61,7 @@ from archimage.services.health import HealthService
 from archimage.services.identity import IdentityService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
+from archimage.services.jobs import JobTasks
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
@@ -85,7 +89,6 @@ from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
 from archimage.storage.cache import FilesystemCache, boot_id
-from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.storage.policy import PolicyFile
@@ -104,7 +107,6 @@ if TYPE_CHECKING:
 PEER_THREADS: Final = 4
 DEIDENTIFYING_THREADS: Final = 4  # they mostly wait for worker processes, and for the disk
 TRANSCODING_THREADS: Final = 4  # they only wait for worker processes
-INDEX_TIMEOUT_S: Final = 4.0  # a modality is to have its refusal within five
 _log = logger("storage")
 
 
@@ -127,15 +129,15 @@ class App:
         directory, durable = storage.directory, storage.durability == "full"
         directory.mkdir(parents=True, exist_ok=True)
         opened.enter_context(closing(Occupancy(directory, alone=alone)))
-        self.index = SqliteIndex(directory / "index.db", durable=durable, busy_timeout_s=INDEX_TIMEOUT_S)
+        self.index = open_index(self.config)
         opened.callback(self.index.close)
         self.auditing = opened.enter_context(
             closing(Auditing(self.config, self.index, self.tls.requestor))
         )  # hears of all below to the end
         with recovery_turn(directory):
-            lone = _recover(directory, self.index)
-        lane = opened.enter_context(closing(take_free_lane(directory)))
-        self.blobs = FilesystemBlobStore(directory, lane.name, direct=storage.direct_io)
+            lone = _recover(self.config, self.index)
+        self._lane = lane = opened.enter_context(closing(take_free_lane(directory)))
+        self.blobs = open_blobs(self.config, directory, lane.name)
         opened.callback(self.blobs.close)
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
         opened.callback(journal.close)
@@ -151,26 +153,27 @@ class App:
         if self.config.tls.certificate:
             self.health.parts["certificate"] = self.tls.check
         self.auditing.health(self.health)
+        self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
+        self.object_store.watch(self.health, self.metering)
         archive = Scrubbable(directory, self.index, self.index, self.blobs)
         self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
         self.scrubbing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
-        if lone:
+        if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
             self.department.take_over()
             self.messaging.inbox.release()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
-        config, directory = self.config, self.config.storage.directory
+        config = self.config
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
-        removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
-        opened.callback(removal.close)
+        removal = opened.enter_context(closing(self._removal_service(events)))
         self.pixels = _worker_pool(config)
         replacement = opened.enter_context(closing(ReplacementService(intake, removal)))
         self.compression = self._compression(frames, replacement) if config.storage.compress else None
@@ -213,7 +216,8 @@ class App:
 
     def _task_service(self, opened: ExitStack, events: EventHub) -> TaskService:
         """Make what works in the background, and the threads beside it."""
-        tasks = TaskService(events, explain, self.tracer)
+        self.jobs = JobsPart(self.index, events, explain, self.tracer)
+        tasks = TaskService(events, explain, self.tracer, lasting=JobTasks(self.jobs.service))
         opened.callback(tasks.close)
         self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
@@ -244,6 +248,12 @@ class App:
         worklist = self.department.worklist.service
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
+        opened.callback(self.jobs.close)
+
+    def _removal_service(self, events: EventHub) -> RemovalService:
+        """Make what removes; what other nodes have in their journals is not known here."""
+        payloads = None if self.config.index.url else partial(committed, self.config.storage.directory)
+        return RemovalService(self.index, self.blobs, self.derived, payloads, events.publish)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -279,7 +289,7 @@ class App:
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
         services, metering = self.services, self.metering
-        metering.hear(intake, self.pixels, self.compression, services.tasks)
+        metering.hear(intake, self.pixels, self.compression, services.tasks, self.jobs.service.worker)
         metering.hear(services.query, services.metadata, services.transcoding)
         metering.watch_machine(self.config.storage.directory, self.index)
         metering.watch_work(intake, self.pixels)
@@ -292,6 +302,7 @@ class App:
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
             **self.department.pools,
+            **self.object_store.pools,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
@@ -321,7 +332,7 @@ class App:
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
         audited = AuditedPeers(peers, self.auditing.service)
-        return PeerService(services.nodes, audited, services.retrieve, services.tasks)
+        return PeerService(services.nodes, audited, services.retrieve, self.jobs.service)
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
@@ -351,10 +362,12 @@ class App:
         """Begin what the archive does by itself."""
         if self.compression is not None:
             self.compression.start()
+        self.object_store.start()
         self.changes.start()
         self.scrubbing.start()
         self.department.start()
         self.messaging.start()
+        self.jobs.start(self.config.storage.directory, self._lane.name)
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
@@ -369,7 +382,7 @@ class App:
         self.services.nodes.configure(nodes)
         self.services.status.configure(config)
         self.rates.per_s, self.web_rates.per_s = config.access.operations_per_s, config.access.requests_per_s
-        logs.configure(config.log)
+        logs.configure(config.log, node=config.node.name)
 
     def close(self) -> None:
         """Finish what was submitted, make it durable in its place, and let go of everything; once is enough."""
@@ -448,20 +461,21 @@ def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
     return metadata, transcoded
 
 
-def _recover(directory: Path, index: SqliteIndex) -> bool:
+def _recover(config: Config, index: RelationalIndex) -> bool:
     """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
+    directory = config.storage.directory
     held = {path.name for path in (directory / "journal").iterdir()}
     for lane in take_abandoned_lanes(directory):
         held.discard(lane.name)
         try:
-            _recover_lane(directory, lane, index)
+            _recover_lane(config, lane, index)
         finally:
             lane.close()
     return not held
 
 
-def _recover_lane(directory: Path, lane: Lane, index: SqliteIndex) -> None:
-    blobs = FilesystemBlobStore(directory, lane.name)
+def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
+    blobs = open_blobs(config, config.storage.directory, lane.name)
     try:
         mended = recover(replay(lane.journal_directory), blobs, index)
         retire(lane.journal_directory)

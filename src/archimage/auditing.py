@@ -43,7 +43,7 @@ class Auditing:
 
     def __init__(self, config: Config, index: Finds, context: MakeContext = ssl.create_default_context) -> None:
         directory = config.storage.directory / JOURNALS
-        messages = Messages(config.dicom.ae_title, str(os.getpid()), socket.gethostname())
+        messages = Messages(config.dicom.ae_title, str(os.getpid()), _host(config))
         self._forwarder: Forwarder | None = None
         self._required = config.audit.required
         with ExitStack() as opened:
@@ -143,7 +143,7 @@ def tell_used(config: Config, caller: Caller, what: str, wanted: str) -> None:
     Raises:
         ArchimageError: it cannot be told; then he must not see it.
     """
-    messages = Messages(config.dicom.ae_title, str(os.getpid()), socket.gethostname())
+    messages = Messages(config.dicom.ae_title, str(os.getpid()), _host(config))
     event = messages.used(person(caller), f"archimage audit {what}", wanted)
     try:
         with _journal(config) as journal:
@@ -151,3 +151,8 @@ def tell_used(config: Config, caller: Caller, what: str, wanted: str) -> None:
             journal.close()
     except OSError as error:
         raise StorageError(f"the audit trail cannot be written: {error}") from error
+
+
+def _host(config: Config) -> str:
+    """Return what messages call the host that they are from."""
+    return config.node.name or socket.gethostname()

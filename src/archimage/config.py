@@ -18,9 +18,23 @@ from archimage.config_access import AccessConfig
 from archimage.config_commitment import CommitmentConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
-from archimage.config_kinds import AETitle, AETitles, Count, Host, ListenPort, Modality, Names, Seconds, Section
+from archimage.config_index import IndexConfig
+from archimage.config_kinds import (
+    PROXY_FROM,
+    AETitle,
+    AETitles,
+    Count,
+    Host,
+    ListenPort,
+    Modality,
+    Names,
+    Networks,
+    Seconds,
+    Section,
+)
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
-from archimage.config_observing import LogConfig, TracingConfig
+from archimage.config_object_store import ObjectStoreConfig
+from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_print import PrintConfig
 from archimage.config_scrub import ScrubConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
@@ -73,6 +87,7 @@ class DicomConfig(Section):
         default="none",
         description="Certificates of peers: `required`, `optional` (checked if sent), or `none`.",
     )
+    proxy_from: Networks = PROXY_FROM
     ae_title: AETitle = Field(default="PACS_SCP", description="AE title of this archive.")
     accepted_called_ae_titles: AETitles = Field(
         default=(), description="AE titles that peers may call; empty: `dicom.ae_title` alone."
@@ -119,6 +134,7 @@ class HttpConfig(Section):
         default="none",
         description="Certificates of clients: `required`, `optional` (checked if sent), or `none`.",
     )
+    proxy_from: Networks = PROXY_FROM
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/?#\s]+)?$",
@@ -276,9 +292,11 @@ class Config(BaseSettings):
     dicom: DicomConfig = DicomConfig()
     http: HttpConfig = HttpConfig()
     storage: StorageConfig = StorageConfig()
+    object_store: ObjectStoreConfig = ObjectStoreConfig()
     query: QueryConfig = QueryConfig()
     pixels: PixelsConfig = PixelsConfig()
     log: LogConfig = LogConfig()
+    node: NodeNameConfig = NodeNameConfig()
     tls: TlsConfig = TlsConfig()
     tracing: TracingConfig = TracingConfig()
     audit: AuditConfig = AuditConfig()
@@ -288,6 +306,7 @@ class Config(BaseSettings):
     fhir: FhirConfig = FhirConfig()
     deidentification: DeidentificationConfig = DeidentificationConfig()
     hl7: Hl7Config = Hl7Config()
+    index: IndexConfig = IndexConfig()
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()

@@ -1,22 +1,12 @@
 """The settings of HL7 messages: `hl7` of `config`."""
 
-import ipaddress
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from archimage.config_kinds import Count, Host, ListenPort, Names, Seconds, Section
+from archimage.config_kinds import PROXY_FROM, Count, Host, ListenPort, Names, Networks, Seconds, Section
 
 ForwardedKind = Literal["ORM", "OMI", "OMG", "ORU"]
-
-
-def _check_networks(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        try:
-            ipaddress.ip_network(name)
-        except ValueError:
-            raise ValueError(f"{name!r} is no IP address, and no network like 192.0.2.0/24") from None
-    return names
 
 
 def _check_receivers(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -27,7 +17,6 @@ def _check_receivers(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Networks = Annotated[Names, AfterValidator(_check_networks)]
 Receivers = Annotated[Names, AfterValidator(_check_receivers)]
 
 
@@ -42,6 +31,7 @@ class Hl7Config(Section):
         default="none",
         description="Certificates of senders: `required`, `optional` (checked if sent), or `none`.",
     )
+    proxy_from: Networks = PROXY_FROM
     application: str = Field(
         default="ARCHIMAGE", max_length=64, description="Name under which this archive answers and sends (MSH-3)."
     )

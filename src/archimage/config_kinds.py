@@ -1,5 +1,6 @@
 """Kinds of values that settings have, and what every section of them is."""
 
+import ipaddress
 import re
 from typing import Annotated
 
@@ -28,9 +29,19 @@ def _check_modality(text: str) -> str:
     return text.upper()
 
 
+def _check_networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            raise ValueError(f"{name!r} is no IP address, and no network like 192.0.2.0/24") from None
+    return names
+
+
 AETitle = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_ae_title)]
 AETitles = Annotated[tuple[AETitle, ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[Names, AfterValidator(_check_networks)]
 Modality = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_modality)]
 Host = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 ListenPort = Annotated[int, Field(ge=0, le=65535)]
@@ -40,3 +51,11 @@ Count = Annotated[int, Field(ge=1)]
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+PROXY_FROM: Networks = Field(
+    default=(),
+    description="Addresses and networks of balancers: what comes from there begins with a PROXY header, which tells "
+    "whom it is from (docs/nodes.md).",
+)
+"""The setting, alike of every listener."""

@@ -26,6 +26,18 @@ class LogConfig(Section):
     )
 
 
+class NodeNameConfig(Section):
+    """This node, where several serve one archive (docs/nodes.md)."""
+
+    name: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Name of this node in log lines, audit messages and answers of the probes; empty: the host's in "
+        "audit messages, none elsewhere.",
+    )
+
+
 class TracingConfig(Section):
     """Where a share of all that happens is told as spans (docs/tracing.md)."""
 

@@ -44,6 +44,7 @@
     |- StorageError
     |    |- BlobNotFoundError
     |    |- IndexUnavailableError
+    |    |    `- UndecidedError       lost while it committed: it may have
     |    `- IntegrityError            what is kept is not what was stored
     `- ConfigError                    names the setting, the value and what is allowed
 
@@ -126,7 +127,14 @@ class OperationFailedError(AssociationError):
 
 
 class PeerFailedError(AssociationError):
-    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed."""
+    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed.
+
+    is_final tells that asking again later would not help.
+    """
+
+    def __init__(self, message: str = "", *, next_step: str = "", is_final: bool = False) -> None:
+        super().__init__(message, next_step=next_step)
+        self.is_final = is_final
 
 
 class DicomError(ArchimageError):
@@ -280,6 +288,10 @@ class BlobNotFoundError(StorageError):
 
 class IndexUnavailableError(StorageError):
     """The index did not answer."""
+
+
+class UndecidedError(IndexUnavailableError):
+    """The index did not answer, while it committed: whether it has is not known."""
 
 
 class IntegrityError(StorageError):

@@ -19,6 +19,7 @@ from archimage.ports.index import Index
 from archimage.ports.meter import Meter, Metered
 from archimage.services.deliveries import DeliveryService
 from archimage.services.intake import Intake
+from archimage.services.spooling import SpoolService
 from archimage.threads import Pool
 
 _LOOK_EVERY_S: Final = 2.0
@@ -96,6 +97,12 @@ class Metering:
         """Look at how many stored objects are damaged, and hear of those that are read again."""
         self.hear(scrubber)
         self._watch("pacs_damaged_objects", damaged)
+
+    def watch_spool(self, spool: SpoolService) -> None:
+        """Look at what waits to be uploaded to the object store."""
+        self._watch("pacs_object_store_waiting", lambda: spool.backlog.objects)
+        self._watch("pacs_object_store_waiting_bytes", lambda: spool.backlog.size_bytes)
+        self._watch("pacs_object_store_oldest_seconds", lambda: spool.backlog.oldest_s)
 
     def begin(self) -> asyncio.Task[None]:
         """Look for the first time, which blocks, and then now and then, for other processes that are asked."""

@@ -38,6 +38,7 @@ from archimage.services.deletion import DeletionService
 from archimage.services.orthanc import OrthancService
 from archimage.services.tags import TagService
 from archimage.threads import ContextThreads, Pool, WorkerThreads
+from archimage.tls.forwarded import Balancers
 from archimage.web.dicomweb.resources import Threads, WebServices
 from archimage.web.protocol import HttpLimits
 from archimage.web.server import HttpServer
@@ -141,10 +142,12 @@ async def _listen(app: App, doors: _Doors, on_ready: OnReady) -> None:
     bound = bind_all(config, shared=config.dicom.workers > 1)
     failed = app.auditing.service.handshake_failed
     if bound.dicom is not None:
-        await doors.dicom.listen(bound.dicom)
+        await doors.dicom.listen(bound.dicom, Balancers(config.dicom.proxy_from))
     if bound.dicom_tls is not None:
-        doors.dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"), failed)
-    await doors.http.listen(bound.http, partial(app.tls.acceptor, "http") if config.http.tls else None, failed)
+        trusted = Balancers(config.dicom.proxy_from)
+        doors.dicom.listen_tls(bound.dicom_tls, partial(app.tls.acceptor, "dicom"), failed, trusted)
+    context = partial(app.tls.acceptor, "http") if config.http.tls else None
+    await doors.http.listen(bound.http, context, failed, Balancers(config.http.proxy_from))
     if bound.hl7 is not None and config.hl7.tls:
         doors.hl7.listen_tls(bound.hl7, partial(app.tls.acceptor, "hl7"), failed)
     elif bound.hl7 is not None:
@@ -190,10 +193,11 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         status=services.status,
         catalogue=services.catalogue,
         tags=TagService(services.catalogue, services.metadata),
-        deletion=DeletionService(services.removal, services.catalogue, services.tasks),
+        deletion=DeletionService(services.removal, services.catalogue, app.jobs.service),
         labels=services.labels,
         events=services.events,
         tasks=services.tasks,
+        jobs=app.jobs.service,
         nodes=services.nodes,
         peers=app.peers,
         associations=app.associations,

@@ -184,7 +184,7 @@ def _stop(workers: list[_Worker]) -> None:
 
 def _work(config: Config, read: ReadConfig | None, ready: Connection, counting: Path) -> None:
     """Be a worker."""
-    logs.configure(config.log)
+    logs.configure(config.log, node=config.node.name)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
     def tell(_addresses: Addresses) -> None:

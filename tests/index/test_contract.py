@@ -1,4 +1,4 @@
-"""The contract suites over SQLite; `index` is that of conftest."""
+"""The contract suites over SQLite and PostgreSQL; `index` is that of conftest."""
 
 import pytest
 
@@ -15,8 +15,8 @@ from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
 from archimage.index.printjobs import PrintJobTable
+from archimage.index.relational import RelationalIndex
 from archimage.index.reports import PatientLinkTable, ReportTable
-from archimage.index.sqlite import SqliteIndex
 from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -42,222 +42,222 @@ from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
 
 
-class TestSqliteIndex(IndexContract):
+class TestIndex(IndexContract):
     """Adding, removing, sorting, retrieving."""
 
 
-class TestSqliteMatching(MatchingContract):
+class TestMatching(MatchingContract):
     """Matching."""
 
 
-class TestSqliteDeliveries(DeliveriesContract):
+class TestDeliveries(DeliveriesContract):
     """Deliveries."""
 
     @pytest.fixture
-    def deliveries(self, index: SqliteIndex) -> DeliveryTable:
+    def deliveries(self, index: RelationalIndex) -> DeliveryTable:
         """Return the empty table."""
         return DeliveryTable(index)
 
 
-class TestSqliteFhir(FhirContract):
+class TestFhir(FhirContract):
     """Resources of FHIR."""
 
     @pytest.fixture
-    def resources(self, index: SqliteIndex) -> FhirTable:
+    def resources(self, index: RelationalIndex) -> FhirTable:
         """Return the empty table."""
         return FhirTable(index)
 
 
-class TestSqliteCommitments(CommitmentsContract):
+class TestCommitments(CommitmentsContract):
     """Storage commitment."""
 
     @pytest.fixture
-    def deliveries(self, index: SqliteIndex) -> DeliveryTable:
+    def deliveries(self, index: RelationalIndex) -> DeliveryTable:
         """Return the empty table of what is to be done about them."""
         return DeliveryTable(index)
 
     @pytest.fixture
-    def commitments(self, index: SqliteIndex, deliveries: DeliveryTable) -> CommitmentTable:
+    def commitments(self, index: RelationalIndex, deliveries: DeliveryTable) -> CommitmentTable:
         """Return the empty table."""
         return CommitmentTable(index, deliveries)
 
 
-class TestSqliteWorklist(WorklistContract):
+class TestWorklist(WorklistContract):
     """Scheduled procedure steps."""
 
     @pytest.fixture
-    def worklist(self, index: SqliteIndex) -> WorklistTable:
+    def worklist(self, index: RelationalIndex) -> WorklistTable:
         """Return the empty table."""
         return WorklistTable(index)
 
 
-class TestSqliteObjects(ObjectsContract):
+class TestObjects(ObjectsContract):
     """Objects without a patient."""
 
     @pytest.fixture
-    def objects(self, index: SqliteIndex) -> ObjectTable:
+    def objects(self, index: RelationalIndex) -> ObjectTable:
         """Return the empty table."""
         return ObjectTable(index)
 
 
-class TestSqlitePrintJobs(PrintJobsContract):
+class TestPrintJobs(PrintJobsContract):
     """Print jobs."""
 
     @pytest.fixture
-    def jobs(self, index: SqliteIndex) -> PrintJobTable:
+    def jobs(self, index: RelationalIndex) -> PrintJobTable:
         """Return the empty table."""
         return PrintJobTable(index)
 
 
-class TestSqliteMessages(MessagesContract):
+class TestMessages(MessagesContract):
     """HL7 messages."""
 
     @pytest.fixture
-    def messages(self, index: SqliteIndex) -> MessageTable:
+    def messages(self, index: RelationalIndex) -> MessageTable:
         """Return the empty table."""
         return MessageTable(index)
 
 
-class TestSqliteReports(ReportsContract):
+class TestReports(ReportsContract):
     """Reports."""
 
     @pytest.fixture
-    def reports(self, index: SqliteIndex) -> ReportTable:
+    def reports(self, index: RelationalIndex) -> ReportTable:
         """Return the empty table."""
         return ReportTable(index)
 
 
-class TestSqlitePatientLinks(PatientLinksContract):
+class TestPatientLinks(PatientLinksContract):
     """Links of patients."""
 
     @pytest.fixture
-    def links(self, index: SqliteIndex) -> PatientLinkTable:
+    def links(self, index: RelationalIndex) -> PatientLinkTable:
         """Return the empty table."""
         return PatientLinkTable(index)
 
 
-class TestSqliteNodes(NodesContract):
+class TestNodes(NodesContract):
     """Remote nodes."""
 
     @pytest.fixture
-    def nodes(self, index: SqliteIndex) -> NodeTable:
+    def nodes(self, index: RelationalIndex) -> NodeTable:
         """Return the empty table."""
         return NodeTable(index)
 
 
-class TestSqliteFreeText(FreeTextContract):
+class TestFreeText(FreeTextContract):
     """What somebody types."""
 
 
-class TestSqliteLabels(LabelsContract):
+class TestLabels(LabelsContract):
     """Labels."""
 
     @pytest.fixture
-    def labels(self, index: SqliteIndex) -> LabelTable:
+    def labels(self, index: RelationalIndex) -> LabelTable:
         """Return the empty table."""
         return LabelTable(index)
 
 
-class TestSqliteExtents(ExtentsContract):
+class TestExtents(ExtentsContract):
     """What somebody may see."""
 
     @pytest.fixture
-    def labels(self, index: SqliteIndex) -> LabelTable:
+    def labels(self, index: RelationalIndex) -> LabelTable:
         """Return the empty table."""
         return LabelTable(index)
 
 
-class TestSqliteArrivals(ArrivalsContract):
+class TestArrivals(ArrivalsContract):
     """What came in."""
 
     @pytest.fixture
-    def arrivals(self, index: SqliteIndex) -> ArrivalTable:
+    def arrivals(self, index: RelationalIndex) -> ArrivalTable:
         """Return the table."""
         return ArrivalTable(index)
 
 
-class TestSqliteChanges(ChangesContract):
+class TestChanges(ChangesContract):
     """Corrections, merges and moves."""
 
     @pytest.fixture
-    def changes(self, index: SqliteIndex) -> ChangeTable:
+    def changes(self, index: RelationalIndex) -> ChangeTable:
         """Return the empty table."""
         return ChangeTable(index)
 
 
-class TestSqliteHashed(HashedContract):
+class TestHashed(HashedContract):
     """Orthanc's identifiers."""
 
     @pytest.fixture
-    def hashed(self, index: SqliteIndex) -> HashedTable:
+    def hashed(self, index: RelationalIndex) -> HashedTable:
         """Return the empty table."""
         return HashedTable(index)
 
 
-class TestSqliteUsers(UsersContract):
+class TestUsers(UsersContract):
     """Users, with what is theirs."""
 
     @pytest.fixture
-    def users(self, index: SqliteIndex) -> UserTable:
+    def users(self, index: RelationalIndex) -> UserTable:
         """Return the empty table."""
         return UserTable(index)
 
     @pytest.fixture
-    def sessions(self, index: SqliteIndex) -> SessionTable:
+    def sessions(self, index: RelationalIndex) -> SessionTable:
         """Return the empty table."""
         return SessionTable(index)
 
     @pytest.fixture
-    def tokens(self, index: SqliteIndex) -> TokenTable:
+    def tokens(self, index: RelationalIndex) -> TokenTable:
         """Return the empty table."""
         return TokenTable(index)
 
     @pytest.fixture
-    def shares(self, index: SqliteIndex) -> ShareTable:
+    def shares(self, index: RelationalIndex) -> ShareTable:
         """Return the empty table."""
         return ShareTable(index)
 
 
-class TestSqliteSessions(SessionsContract):
+class TestSessions(SessionsContract):
     """Sessions."""
 
     @pytest.fixture
-    def sessions(self, index: SqliteIndex) -> SessionTable:
+    def sessions(self, index: RelationalIndex) -> SessionTable:
         """Return the empty table."""
         return SessionTable(index)
 
 
-class TestSqliteTokens(TokensContract):
+class TestTokens(TokensContract):
     """API tokens."""
 
     @pytest.fixture
-    def tokens(self, index: SqliteIndex) -> TokenTable:
+    def tokens(self, index: RelationalIndex) -> TokenTable:
         """Return the empty table."""
         return TokenTable(index)
 
 
-class TestSqliteShares(SharesContract):
+class TestShares(SharesContract):
     """Shares."""
 
     @pytest.fixture
-    def shares(self, index: SqliteIndex) -> ShareTable:
+    def shares(self, index: RelationalIndex) -> ShareTable:
         """Return the empty table."""
         return ShareTable(index)
 
 
-class TestSqliteFailures(FailuresContract):
+class TestFailures(FailuresContract):
     """Logins that failed."""
 
     @pytest.fixture
-    def failures(self, index: SqliteIndex) -> FailureTable:
+    def failures(self, index: RelationalIndex) -> FailureTable:
         """Return the empty table."""
         return FailureTable(index)
 
 
-class TestSqliteWorkitems(WorkitemsContract):
+class TestWorkitems(WorkitemsContract):
     """Work items, subscriptions and their events."""
 
     @pytest.fixture
-    def items(self, index: SqliteIndex) -> WorkitemTable:
+    def items(self, index: RelationalIndex) -> WorkitemTable:
         """Return the empty tables."""
         return WorkitemTable(index, DeliveryTable(index))

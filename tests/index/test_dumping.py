@@ -1,31 +1,39 @@
 """A dump holds all tables in one state, and an index made of it is the same, whichever database has made either."""
 
+import itertools
 import json
-import shutil
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import create_engine
 
 from archimage.errors import ConfigError, IntegrityError
-from archimage.index import dumping
-from archimage.index.dumping import IndexDumps, load
+from archimage.index.dumping import IndexDumps
 from archimage.index.migrate import upgrade
+from archimage.index.postgresql import PostgresqlIndex
 from archimage.index.schema import REVISION
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.sqlite_file import make_of
 from archimage.model.dumps import Batch, encode, read_batches, read_header
 from tests.contract.index_contract import record
-from tests.interop.peers import free_port
+from tests.servers.postgresql import PostgresqlServer
 from tests.services.archive import fill
 
 FULL_TEXT = ("patient_text", "study_text")
+_numbers = itertools.count()
+
+
+@contextmanager
+def database_of(server: PostgresqlServer) -> Iterator[str]:
+    """Make a database for the block; tell its address."""
+    name = f"dumped{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield server.url_of(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -111,74 +119,42 @@ def test_bytes_and_any_text_come_back() -> None:
     assert list(read_batches(map(encode, lines))) == [Batch("t", list("abcdef"), [row])]
 
 
-class Postgresql:
-    """A PostgreSQL that can be read in one state."""
-
-    kind = "PostgreSQL"
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """Lend a connection that sees one state."""
-        with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-            yield connection
-
-
-@pytest.fixture
-def postgresql() -> Iterator[Engine]:
-    """An empty PostgreSQL of its own."""
-    programs = Path("/usr/lib/postgresql/15/bin")
-    if not programs.exists():
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with tempfile.TemporaryDirectory() as directory:
-        shutil.chown(directory, "postgres", "postgres")
-        yield from _started(programs, Path(directory), free_port())
-
-
-def _started(programs: Path, place: Path, port: int) -> Iterator[Engine]:
-    """Run it."""
-
-    def run(program: str, *arguments: str) -> None:
-        command = ["runuser", "-u", "postgres", "--", str(programs / program), *arguments]
-        subprocess.run(command, check=True, timeout=60, capture_output=True, cwd="/")
-
-    data = str(place / "data")
-    run("initdb", "-D", data, "-U", "pacs", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {place}"
-    run("pg_ctl", "-D", data, "-w", "-l", str(place / "log"), "-o", options, "start")
-    engine = create_engine(f"postgresql+psycopg://pacs@127.0.0.1:{port}/postgres")
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-        run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-
-
 def test_what_was_dumped_of_sqlite_goes_into_postgresql_and_back(
-    filled: SqliteIndex, tmp_path: Path, postgresql: Engine, monkeypatch: pytest.MonkeyPatch
+    filled: SqliteIndex, tmp_path: Path, postgresql: PostgresqlServer
 ) -> None:
     head, *lines = IndexDumps(filled).dump()
-
-    def make(connection: Connection, revision: str = REVISION) -> None:
-        """Make the tables of today's schema, as a migration of this database would."""
-        dumping._described().create_all(connection)
-        connection.execute(text("ALTER TABLE series_content ALTER COLUMN change TYPE bigint"))
-        connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num text)"))
-        if not connection.execute(text("SELECT 1 FROM alembic_version")).first():
-            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
-
-    with monkeypatch.context() as patched, postgresql.begin() as connection:
-        patched.setattr("archimage.index.migrate.upgrade", make)
-        load(iter([head, *lines]), connection)
-    with postgresql.begin() as connection:
-        added = "INSERT INTO removal (sop_instance_uid) VALUES ('1.2.3') RETURNING pk"
-        number = connection.execute(text(added)).scalar_one()
-        connection.execute(text("DELETE FROM removal WHERE pk = :pk"), {"pk": number})
-    other, *again = IndexDumps(Postgresql(postgresql)).dump()
-    assert json.loads(other)["database"] == "PostgreSQL"
+    with database_of(postgresql) as url, closing(PostgresqlIndex(url)) as database:
+        database.fill(iter([head, *lines]))
+        database.add([record("P", 7, 1, 1)])  # its keys are counted on
+        database.remove(["1.7.1.1"])
+        with pytest.raises(ConfigError, match="not empty"):
+            database.fill(iter([head, *lines]))
+        other, *again = IndexDumps(database).dump()
+    assert json.loads(other)["database"].startswith("PostgreSQL")
     assert again == lines
     make_of(iter([other, *again]), tmp_path / "back.db")
     with closing(SqliteIndex(tmp_path / "back.db")) as index:
         assert list(IndexDumps(index).dump())[1:] == lines
+
+
+def test_a_dump_of_postgresql_is_of_one_state(postgresql: PostgresqlServer, filled: SqliteIndex) -> None:
+    with database_of(postgresql) as url, closing(PostgresqlIndex(url)) as database:
+        database.fill(IndexDumps(filled).dump())
+        before, told = list(IndexDumps(database).dump()), list[bytes]()
+        for number, line in enumerate(IndexDumps(database).dump()):
+            told.append(line)
+            if number == 3:
+                database.add([record("Q", 100, 1, 1)])
+        assert told == before
+        assert len(list(IndexDumps(database).dump())) > len(before)
+
+
+def test_postgresql_takes_no_dump_of_an_older_schema(postgresql: PostgresqlServer, filled: SqliteIndex) -> None:
+    head, *lines = IndexDumps(filled).dump()
+    older = encode({**json.loads(head), "revision": "0012"})
+    with database_of(postgresql) as url, closing(PostgresqlIndex(url)) as database:
+        with pytest.raises(ConfigError, match="index copy"):
+            database.fill(iter([older, *lines]))
+        with pytest.raises(IntegrityError):
+            database.fill(iter([head, *lines[:-1]]))
+        assert database.counts().instances == 0

@@ -25,6 +25,14 @@ from tests.contract.index_contract import condition, record, rows, uids, values
 EVERYTHING = Query(Level.IMAGE)
 
 
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqliteIndex]:
+    """Open an empty index."""
+    opened = SqliteIndex(tmp_path / "index.db")
+    yield opened
+    opened.close()
+
+
 def raw(path: Path) -> closing[sqlite3.Connection]:
     """Open the file as a stranger would."""
     return closing(sqlite3.connect(path, isolation_level=None))

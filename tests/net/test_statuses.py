@@ -51,7 +51,7 @@ STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.UnavailableError: (0xA700, 0xA700, 0xA702),
     errors.CancelledError: (0xFE00, 0xFE00, 0xFE00),
     errors.BlobNotFoundError: (0xA700, 0xA700, 0xA702),
-    errors.IndexUnavailableError: (0xA700, 0xA700, 0xA701),
+    errors.UndecidedError: (0xA700, 0xA700, 0xA701),
     errors.IntegrityError: (0xA700, 0xA700, 0xA702),
 }
 

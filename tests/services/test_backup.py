@@ -46,12 +46,12 @@ class Meddling(FilesystemBlobStore):
         super().__init__(directory, "meddling")
         self._meddle: Callable[[], object] | None = meddle
 
-    def open(self, path: str) -> FileReader:
+    def open(self, path: str, size_bytes: int | None = None) -> FileReader:
         """Meddle once, then open."""
         meddle, self._meddle = self._meddle, None
         if meddle is not None:
             meddle()
-        return super().open(path)
+        return super().open(path, size_bytes)
 
 
 def test_every_object_and_every_table_comes_back_as_it_was(app: App, tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_a_backup_that_is_interrupted_leaves_the_former_ones_and_what_was_copied
     opening = iter(range(100))
 
     class Failing(FilesystemBlobStore):
-        def open(self, path: str) -> FileReader:
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
             if next(opening) == 5:
                 raise OutOfResourcesError("the disk is full")
-            return super().open(path)
+            return super().open(path, size_bytes)
 
     with pytest.raises(OutOfResourcesError):
         back_up(app, tmp_path / "backups", Failing(tmp_path / "data", "failing"))

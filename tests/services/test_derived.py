@@ -107,8 +107,8 @@ def opening(parts: Parts, happen: Callable[[], object]) -> FilesystemBlobStore:
     """Return a store in which something else happens right after a file was opened."""
 
     class Opening(FilesystemBlobStore):
-        def open(self, path: str) -> FileReader:
-            file = super().open(path)
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
+            file = super().open(path, size_bytes)
             happen()
             return file
 

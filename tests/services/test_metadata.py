@@ -36,9 +36,9 @@ class CountingBlobs(FilesystemBlobStore):
 
     opened = 0
 
-    def open(self, path: str) -> FileReader:
+    def open(self, path: str, size_bytes: int | None = None) -> FileReader:
         self.opened += 1
-        return super().open(path)
+        return super().open(path, size_bytes)
 
 
 def service(parts: Parts, blobs: FilesystemBlobStore | None = None, **options: Any) -> MetadataService:
@@ -191,10 +191,10 @@ def test_those_who_ask_at_once_wait_for_one_reader(parts: Parts) -> None:
     started, go_on = threading.Semaphore(0), threading.Event()
 
     class Slow(CountingBlobs):
-        def open(self, path: str) -> FileReader:
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
             started.release()
             assert go_on.wait(10)
-            return super().open(path)
+            return super().open(path, size_bytes)
 
     blobs = Slow(parts.directory, "slow")
     metadata = service(parts, blobs)
@@ -223,14 +223,14 @@ def test_what_changes_while_it_is_read_is_read_again(parts: Parts) -> None:
     uids = [keep(parts, number) for number in range(40)]
 
     class Removing(CountingBlobs):
-        def open(self, path: str) -> FileReader:
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
             if self.opened == 20:
                 self.opened += 1
                 removal = RemovalService(parts.index, parts.blobs, parts.derived, lambda: iter(()))
                 removal.remove_instance(STUDY, SERIES, uids[30])
                 removal.close()
                 parts.blobs.delete(path_of[uids[30]])
-            return super().open(path)
+            return super().open(path, size_bytes)
 
     path_of = {uid: stored.path for uid in uids if (stored := parts.index.lookup(uid))}
     metadata = service(parts, Removing(parts.directory, "removing"))
@@ -241,10 +241,10 @@ def test_an_instance_removed_right_before_it_is_read_is_not_found(parts: Parts) 
     uid = keep(parts, 1)
 
     class Removing(CountingBlobs):
-        def open(self, path: str) -> FileReader:
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
             parts.index.remove([uid])
             self.delete(path)
-            return super().open(path)
+            return super().open(path, size_bytes)
 
     with pytest.raises(NotFoundError):
         service(parts, Removing(parts.directory, "removing")).instance(STUDY, SERIES, uid)
@@ -256,15 +256,15 @@ def test_files_are_let_go_of(parts: Parts) -> None:
     readers: list[FileReader] = []
 
     class Noting(CountingBlobs):
-        def open(self, path: str) -> FileReader:
-            readers.append(super().open(path))
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
+            readers.append(super().open(path, size_bytes))
             return readers[-1]
 
     class Failing(Noting):
-        def open(self, path: str) -> FileReader:
+        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
             if self.opened == 25:
                 raise BlobNotFoundError(path)
-            return super().open(path)
+            return super().open(path, size_bytes)
 
     service(parts, Noting(parts.directory, "noting")).series(STUDY, SERIES)
     parts.derived.forget_metadata(STUDY)

@@ -49,7 +49,7 @@ STATUSES = {
     errors.SlowRequestError: 408,
     errors.UnavailableError: 503,
     errors.BlobNotFoundError: 500,
-    errors.IndexUnavailableError: 503,
+    errors.UndecidedError: 503,
     errors.IntegrityError: 500,
     errors.ConfigError: 500,
 }

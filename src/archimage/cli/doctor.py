@@ -62,7 +62,7 @@ def _examined(settings: "Config") -> Iterator[Finding]:
     directory = settings.storage.directory
     stored: list[Node] = []
     yield from _safely("disk", directory, local_checks.disk(directory))
-    yield from _safely("index", directory, local_checks.index(directory, stored))
+    yield from _safely("index", directory, local_checks.index(settings, stored))
     yield from _safely("clock", directory, local_checks.clock(directory))
     yield from _safely("viewer", settings.viewer_directory, local_checks.viewer(settings.viewer_directory))
     yield from local_checks.certificate(settings)

@@ -1,5 +1,6 @@
 """`archimage index`: compare the index with the files, or make it anew from them."""
 
+from contextlib import ExitStack, closing
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from archimage.cli.import_ import opened
 from archimage.cli.options import ConfigFile, Data, Json
 from archimage.cli.output import ExitCode, print_counts, print_json, progress, say
+from archimage.cli.serve import load
 
 app = typer.Typer(help="Check the archive's index, or rebuild it.", no_args_is_help=True)
 
@@ -33,6 +35,34 @@ def verify(data: Data = None, digests: Digests = False, json: Json = False, conf
         print_counts({"instances": findings.instances} | {kind: len(paths) for kind, paths in lists.items()})
     if not findings.consistent:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("copy")
+def copy(data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Copy the index in the archive's directory, on SQLite, into the database of `index.url`, which must be empty."""
+    from archimage.errors import ConfigError
+    from archimage.index.copying import Copied
+    from archimage.index.copying import copy as copied
+    from archimage.index.opening import FILE, open_file, open_index
+    from archimage.storage.lanes import Occupancy
+
+    settings = load({"storage": {"directory": data}}, config)
+    if not settings.index.url:
+        raise ConfigError("index.url names no database to copy into")
+    if not (settings.storage.directory / FILE).exists():
+        raise ConfigError(f"there is no index in {settings.storage.directory} to copy")
+    told = Copied(0, 0, "")
+    with ExitStack() as held, progress() as bars:
+        held.enter_context(closing(Occupancy(settings.storage.directory, alone=True)))
+        source = held.enter_context(closing(open_file(settings.storage.directory)))
+        target = held.enter_context(closing(open_index(settings)))
+        task = bars.add_task("Copying", total=None, rate="")
+        for told in copied(source, target):
+            bars.update(task, completed=told.rows, total=told.of)
+    if json:
+        print_json({"rows": told.rows})
+    else:
+        print_counts({"rows copied": told.rows})
 
 
 @app.command("rebuild")

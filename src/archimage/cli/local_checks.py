@@ -121,8 +121,30 @@ def _room(directory: Path) -> Finding:
     return Finding("disk", "room", "ok", told)
 
 
-def index(directory: Path, nodes: list[Node]) -> Iterator[Finding]:
+def index(config: Config, nodes: list[Node]) -> Iterator[Finding]:
     """Look whether the index opens, is of a schema that is known, and is sound; add the nodes in it to nodes."""
+    yield from _database(config, nodes) if config.index.url else _file(config.storage.directory, nodes)
+
+
+def _database(config: Config, nodes: list[Node]) -> Iterator[Finding]:
+    from archimage.index import postgresql_checkup
+
+    try:
+        found = postgresql_checkup.check_up(config.index.url, config.index.password.get_secret_value())
+    except IndexUnavailableError as error:
+        yield Finding("index", config.index.url, "failed", str(error), error.next_step)
+        return
+    nodes.extend(found.nodes)
+    if found.faults:
+        step = "See docs/postgresql.md for how the server should be set up."
+        yield Finding("index", config.index.url, "failed", "; ".join(found.faults), step)
+    elif found.revision is None:
+        yield Finding("index", config.index.url, "ok", "has no tables yet; the first start makes them")
+    else:
+        yield _judged(config.index.url, found)
+
+
+def _file(directory: Path, nodes: list[Node]) -> Iterator[Finding]:
     path = directory / "index.db"
     if not path.exists():
         yield _no_index(directory, path)
@@ -144,7 +166,7 @@ def _no_index(directory: Path, path: Path) -> Finding:
     return Finding("index", str(path), "ok", "is not there yet; the first start makes it")
 
 
-def _judged(path: Path, found: Checkup) -> Finding:
+def _judged(path: Path | str, found: Checkup) -> Finding:
     if found.faults:
         return Finding("index", str(path), "failed", f"is damaged: {'; '.join(found.faults)}", _TRY_FRESH + _LOST)
     if found.revision is None:

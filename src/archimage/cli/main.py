@@ -22,6 +22,7 @@ from archimage.cli import (
     hl7,
     import_,
     index,
+    jobs,
     move,
     mpps,
     openapi,
@@ -61,6 +62,7 @@ app.command("import")(import_.import_files)
 app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
+app.add_typer(jobs.app, name="jobs")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")

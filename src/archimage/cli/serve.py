@@ -94,7 +94,7 @@ def _start(settings: "Config", read: "ReadConfig") -> None:
     from archimage.app import build
     from archimage.observe import logs
 
-    logs.configure(settings.log)
+    logs.configure(settings.log, node=settings.node.name)
 
     def ready(addresses: "Addresses") -> None:
         gc.freeze()  # so that no request waits for that either

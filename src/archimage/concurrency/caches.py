@@ -38,9 +38,16 @@ CACHES: Final = (
     Entry(
         "index readers",
         "cache",
-        "connections to the index that are kept open",
+        "connections to an index on SQLite that are kept open",
         "More are opened when they are needed, and closed after; nobody waits.",
         sqlite.READERS,
+    ),
+    Entry(
+        "index connections",
+        "limit",
+        "connections to an index on PostgreSQL, for each process",
+        "Whoever asks waits for one; after 4 s it is refused, with 0xA700 or 503.",
+        setting="index.connections",
     ),
     Entry(
         "page cache of an index reader",

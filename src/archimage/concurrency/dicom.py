@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from archimage import app
 from archimage.concurrency.entry import Entry, unless_zero
 from archimage.dicom import window
 from archimage.dicom.limits import DEFAULT_LIMITS, MAX_FRAME_BYTES
 from archimage.dicom.render import options
 from archimage.imaging.process import WorkerSettings
+from archimage.index import opening
 from archimage.net import dispatch, peers, session
 from archimage.net.scp import commitment
 from archimage.protocol.settings import AssociationSettings
@@ -282,7 +282,7 @@ QUERIES: Final = (
         "limit",
         "time that a write waits for another process, or for the disk",
         "The write fails: C-STORE is answered 0xA700, the web 503.",
-        app.INDEX_TIMEOUT_S,
+        opening.TIMEOUT_S,
         unit="seconds",
     ),
 )

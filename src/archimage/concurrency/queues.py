@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from archimage import app, spans
+from archimage import spans
 from archimage.buffers import BUFFER_BYTES
 from archimage.concurrency.entry import Entry
 from archimage.imaging import pool
+from archimage.index import opening
 from archimage.net import associations, reading, transport
 from archimage.net import server as dicom
 from archimage.net.scp import outgoing
@@ -41,7 +42,7 @@ QUEUES: Final = (
         "queue",
         'objects that wait to be made durable; `pacs_queue_depth{queue="intake"}`',
         "Of each association and request only so many objects are in it. Where the index is busy for more than "
-        f"{app.INDEX_TIMEOUT_S:g} s, all that wait are refused: C-STORE with 0xA700, DICOMweb with 503.",
+        f"{opening.TIMEOUT_S:g} s, all that wait are refused: C-STORE with 0xA700, DICOMweb with 503.",
     ),
     Entry(
         "group commit",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from archimage.config import Config
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.grouped import GroupedDatabase
-from archimage.index.sqlite import SqliteIndex
+from archimage.index.relational import RelationalIndex
 from archimage.model.events import InstanceStored
 from archimage.net.calls import NodeCalls
 from archimage.net.dispatch import ServiceClass
@@ -29,7 +29,7 @@ class Kept:
     objects are those without a patient.
     """
 
-    index: SqliteIndex
+    index: RelationalIndex
     grouped: GroupedDatabase
     blobs: BlobStore
     visible: VisibleIndex

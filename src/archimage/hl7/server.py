@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from archimage.config_hl7 import Hl7Config
@@ -19,9 +20,11 @@ from archimage.logger import logger
 from archimage.model.access import Grant, Operation, Principal
 from archimage.model.callers import Caller
 from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome
+from archimage.protocol.proxy import Forwarded
 from archimage.services.inbox import Inbox
 from archimage.tls.certificates import PeerCertificate
-from archimage.tls.listening import Failed, HandshakeLimits, TlsListener
+from archimage.tls.forwarded import Balancers
+from archimage.tls.listening import Failed, HandshakeLimits, Listener
 
 BACKLOG: Final = 128
 _READ_BYTES: Final = 64 << 10
@@ -58,8 +61,8 @@ class Hl7Server:
         self._senders = frozenset(settings.allowed_senders)
         self._identity = Identity(settings.application, settings.facility, settings.character_set)
         self._sessions: dict[_Session, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
-        self._secure: TlsListener | None = None
+        self._balancers = Balancers(settings.proxy_from)
+        self._server: asyncio.Server | Listener | None = None
 
     @property
     def connections(self) -> int:
@@ -68,20 +71,24 @@ class Hl7Server:
 
     async def listen(self, listener: socket.socket) -> None:
         """Serve connections of a bound socket."""
+        if self._balancers:
+            self._listen(listener, None, lambda _host, _reason: None)
+            return
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG)
 
     def listen_tls(self, listener: socket.socket, context: Callable[[], ssl.SSLContext], failed: Failed) -> None:
         """Serve connections of a bound socket with TLS; context is asked anew for each, failed hears of handshakes."""
-        self._secure = TlsListener(self._protocol, context, HandshakeLimits(), failed)
-        self._secure.listen(listener)
+        self._listen(listener, context, failed)
+
+    def _listen(self, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None, failed: Failed) -> None:
+        self._server = Listener(self._protocol, context, HandshakeLimits(), failed, self._balancers)
+        self._server.listen(listener)
 
     async def close(self, grace_s: float) -> None:
         """Stop listening; messages that came whole have grace_s, seconds, to be answered."""
         if self._server is not None:
             self._server.close()
-        if self._secure is not None:
-            self._secure.close()
         tasks = list(self._sessions.values())
         for session, task in self._sessions.items():
             if not session.is_busy:
@@ -92,12 +99,15 @@ class Hl7Server:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _protocol(self) -> asyncio.BaseProtocol:
+    def _protocol(self, forwarded: Forwarded | None = None) -> asyncio.BaseProtocol:
         reader = asyncio.StreamReader(limit=_READ_BYTES)
-        return asyncio.StreamReaderProtocol(reader, self._connected)
+        return asyncio.StreamReaderProtocol(reader, partial(self._connected, forwarded))
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = _Session(reader, writer, self)
+    async def _connected(
+        self, forwarded: Forwarded | None, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        peer = (forwarded and forwarded.source) or writer.get_extra_info("peername")
+        session = _Session(reader, writer, self, str(peer[0]) if peer else "")
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is one
         if not self._is_let_in(session.address):
@@ -177,14 +187,15 @@ class Hl7Server:
 class _Session:
     """One connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Hl7Server) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: Hl7Server, address: str
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._server = server
         self._frames = Reader(server.settings.max_message_bytes)
         self._begun_at = 0.0
-        peer = writer.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else ""
+        self.address = address
         certificate = PeerCertificate.of(writer.get_extra_info("ssl_object"))
         names = frozenset[str]() if certificate is None else certificate.known_as
         self.principal = Principal(address=self.address, certificate=names)

@@ -62,7 +62,7 @@ class ChangeTable:
         ]
         found = select(change.c.pk, *_CHANGE, *below)
         about = select(change_study.c.change_pk).where(change_study.c.study_instance_uid == bindparam("study"))
-        page = " LIMIT :most OFFSET :skipped"
+        page = self._database.dialect.at_most("most") + self._database.dialect.skipping("skipped")
         newest = found.order_by(change.c.pk.desc())
         self._get = self._text(found.where(number))
         self._all = self._text(newest) + page

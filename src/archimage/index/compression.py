@@ -34,7 +34,7 @@ class Compression:
         self._dialect = dialect
         this = instance.c.sop_instance_uid == bindparam("uid")
         waiting = select(*KEPT).where(instance.c.compress_to.is_not(None))
-        self.waiting = f"{self._text(waiting)} LIMIT :limit"
+        self.waiting = self._text(waiting) + dialect.at_most("limit")
         self._original = self._text(select(*_ORIGINAL).where(this, _ORIGINAL[0].is_not(None)))
         there = (this, instance.c.file_path == bindparam("path"))
         self._keep = self._text(update(instance).where(*there).values(compress_to=null()))

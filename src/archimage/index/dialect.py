@@ -1,6 +1,6 @@
 """What differs between databases, as the statements need it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Select, Table
@@ -9,6 +9,12 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.expression import Insert
 
 Text = ColumnElement[Any]
+
+
+class Executing(Protocol):
+    """What is used of a cursor here."""
+
+    def execute(self, statement: str, parameters: Mapping[str, object], /) -> object: ...
 
 
 class Dialect(Protocol):
@@ -26,11 +32,29 @@ class Dialect(Protocol):
     def contains(self, text: Text, word: str) -> ColumnElement[bool]:
         """Find word anywhere in text, without regard to the case of ASCII letters at least."""
 
+    def position(self, text: Text, word: Text) -> ColumnElement[int]:
+        """Return where word begins in text, counted from 1, or 0; case counts."""
+
     def holding(self, rows: Table, sought: str) -> Select[Any]:
         """Select the keys of patients or studies whose text holds what is sought, without regard to case.
 
         The text is that of `freetext.tested`; three characters or more are sought.
         """
+
+    def ascending(self, value: Text) -> ColumnElement[Any]:
+        """Sort by value, absent ones first."""
+
+    def descending(self, value: Text) -> ColumnElement[Any]:
+        """Sort by value the other way round, absent ones last."""
+
+    def at_most(self, parameter: str) -> str:
+        """End a statement's text with that: it yields so many rows as the parameter says."""
+
+    def skipping(self, parameter: str) -> str:
+        """End it with that, after `at_most`: so many rows of the first are left out."""
+
+    def fitting(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Cut what is too long for an index of the database; nearly always there is nothing of it."""
 
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""
@@ -46,6 +70,9 @@ class Dialect(Protocol):
 
     def split(self, text: Text) -> KeyedColumnElement[Any]:
         """Make the single column of a table of the values that backslashes separate in text."""
+
+    def count_on(self, cursor: Executing, tables: Sequence[Table]) -> None:
+        """Have the keys of tables, whose rows were written with their keys, counted up from the last of them."""
 
     def insert_once(self, table: Table) -> Insert:
         """Make an insertion that leaves a row of the same key alone."""

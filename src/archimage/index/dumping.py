@@ -1,24 +1,21 @@
 """Dumping all tables of an index in one state while others write, and making an index of a dump (`model.dumps`).
 
 Both work on a connection of SQLAlchemy and on the tables' descriptions, so that what was dumped from one kind of
-database can be restored into another. A dump keeps the revision of its schema: tables are made as they were then,
-filled, and brought up to the newest schema by the migrations.
+database can be restored into another. A dump keeps the revision of its schema: in SQLite tables are made as they were
+then, filled, and brought up to the newest schema by the migrations.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import cache
 from typing import Final, Protocol
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, column, func, insert, select, table, text
+from sqlalchemy import Connection, Table, column, insert, select, table, text
 
-import archimage.index as package
 from archimage.errors import ConfigError
-from archimage.index.schema import REVISION, metadata
+from archimage.index.schema import REVISION
+from archimage.index.tables import ALL
 from archimage.model import dumps
-from archimage.model.dumps import encode, read_batches, read_header
+from archimage.model.dumps import Header, encode, read_batches, read_header
 
 _PAGE: Final = 500  # rows
 
@@ -34,15 +31,6 @@ class Snapshots(Protocol):
         """Lend a connection that sees all tables as they are now, whatever others write meanwhile."""
 
 
-@cache
-def _described() -> MetaData:
-    """Return the description of all tables, whichever module of this package it stands in."""
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("schema"):
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    return metadata
-
-
 class IndexDumps:
     """Implements `ports.backup.Dumps` for an index that can be read in one state."""
 
@@ -54,7 +42,7 @@ class IndexDumps:
         with self._database.snapshot() as connection:
             revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
             yield encode({"dump": dumps.VERSION, "revision": revision, "database": self._database.kind})
-            tables = _described().sorted_tables
+            tables = ALL.sorted_tables
             for described in tables:
                 yield from _rows(connection, described)
             yield encode({"end": "", "tables": len(tables)})
@@ -70,14 +58,14 @@ def _rows(connection: Connection, described: Table) -> Iterator[bytes]:
     yield encode({"end": described.name, "rows": count})
 
 
-def load(lines: Iterator[bytes], connection: Connection) -> None:
-    """Make the tables of a dump in a database that has none, in the transaction of connection, and fill them.
+def known_header(lines: Iterator[bytes]) -> Header:
+    """Read the first line of a dump.
 
     Raises:
         ConfigError: the dump is of a newer schema than this archimage knows.
-        IntegrityError: the dump is damaged or not whole.
+        IntegrityError: it is no dump.
     """
-    from archimage.index.migrate import revisions, upgrade  # Alembic takes a while to import and is needed once
+    from archimage.index.migrate import revisions  # Alembic takes a while to import and is needed once
 
     header = read_header(lines)
     if header.revision not in revisions():
@@ -85,30 +73,16 @@ def load(lines: Iterator[bytes], connection: Connection) -> None:
             f"the backup was made by a newer archimage: its index is of revision {header.revision}, and the newest "
             f"known here is {REVISION}; restore it with the archimage that made it"
         )
-    upgrade(connection, header.revision)
+    return header
+
+
+def fill(lines: Iterator[bytes], connection: Connection) -> None:
+    """Write the rows of a dump, whose first line was read, into tables that are empty.
+
+    Raises:
+        IntegrityError: the dump is damaged or not whole.
+    """
     for batch in read_batches(lines):
         if batch.rows:
             into = table(batch.table, *(column(name) for name in batch.columns))
             connection.execute(insert(into), [dict(zip(batch.columns, row, strict=True)) for row in batch.rows])
-    _number_on(connection)
-    upgrade(connection)
-
-
-def _number_on(connection: Connection) -> None:
-    """Have the next row of each table numbered after those that were filled in; SQLite does so by itself."""
-    if connection.dialect.name != "postgresql":
-        return
-    for described in _described().sorted_tables:
-        key = _numbered(described)
-        if key is None:
-            continue
-        sequence = connection.execute(select(func.pg_get_serial_sequence(described.name, key.name))).scalar()
-        last = connection.execute(select(func.max(key))).scalar()
-        if sequence is not None and last is not None:
-            connection.execute(select(func.setval(sequence, last)))
-
-
-def _numbered(described: Table) -> Column[int] | None:
-    """Return the key that the database numbers by itself, if a table has one."""
-    keys = list(described.primary_key.columns)
-    return keys[0] if len(keys) == 1 and isinstance(keys[0].type, Integer) else None

@@ -30,7 +30,7 @@ class FhirTable:
         self._update = Compiled(update(fhir_resource).where(*this).values(changed), database)
         self._one = Compiled(rows.where(*this), database)
         self._find = Compiled(rows.where(of_kind, of_status).order_by(fhir_resource.c.pk.desc()), database)
-        of_word = (bindparam("word") == "") | (func.instr(fhir_resource.c.about, bindparam("word")) > 0)
+        of_word = (bindparam("word") == "") | (database.dialect.position(fhir_resource.c.about, bindparam("word")) > 0)
         keys = select(fhir_resource.c.id, fhir_resource.c.about).where(of_kind, of_status, of_word)
         self._keys = Compiled(keys.order_by(fhir_resource.c.pk.desc()), database)
         self._count = Compiled(select(func.count()).select_from(fhir_resource).where(of_kind), database)

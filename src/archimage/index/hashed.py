@@ -39,8 +39,8 @@ class HashedTable:
         self._database = database
         self._last = {level: self._text(_last(level)) for level in Level}
         self._newest = {level: self._text(select(func.max(TABLES[level].c.pk))) for level in Level}
-        self._following = {level: f"{self._text(_following(level))} LIMIT :most" for level in Level}
-        self._found = {level: f"{self._text(_found(level))} LIMIT :most" for level in Level}
+        self._following = {level: self._text(_following(level)) + database.dialect.at_most("most") for level in Level}
+        self._found = {level: self._text(_found(level)) + database.dialect.at_most("most") for level in Level}
         self._spans = {level: self._text(_spans(level)) for level in Level}
         note: dict[str, Any] = {column.name: bindparam(column.name) for column in hashed.columns}
         self._note = self._text(insert(hashed).values(note))

@@ -174,10 +174,12 @@ class Ingest:
         self._dialect = dialect
         self._sql = _Sql(dialect)
         self._known: dict[tuple[str, str], _Series] = {}
+        self._noted: set[tuple[str, str, str]] = set()
 
     def forget(self) -> None:
         """Drop what is remembered: someone else changed the index, or a transaction was undone."""
         self._known.clear()
+        self._noted.clear()
 
     def add(self, cursor: Cursor, records: Iterable[InstanceRecord], absent: Container[str] = ()) -> None:
         """Insert records, or replace those of the same SOP Instance UID; of several of one UID the last stays.
@@ -188,7 +190,7 @@ class Ingest:
         replaced = self._take_out(cursor, [uid for uid in latest if uid not in absent])
         rows, content = [], Counter[tuple[int, str]]()
         for record in latest.values():
-            values = _cleaned(record.values)
+            values = self._dialect.fitting(_cleaned(record.values))
             key = self._series_key(cursor, values)
             rows.append(_row(record, values, key))
             content[key, values["sop_class_uid"]] += 1
@@ -200,6 +202,7 @@ class Ingest:
                 for (key, uid), number in content.items()
             ],
         )
+        self.write_names(cursor)
         self._prune(cursor, replaced)
 
     def stored(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> list[Any]:
@@ -322,7 +325,7 @@ class Ingest:
         row: dict[str, Any] = {column.name: values.get(column.name) for column in TABLES[level].columns}
         cursor.execute(self._sql.insert_parent[level], row)
         row["pk"] = cursor.fetchone()[0]
-        self.note_names(cursor, (row[name] for name in NAMES[level]))
+        self.note_names(row[name] for name in NAMES[level])
         return row
 
     def _fill(self, cursor: Cursor, known: _Series, values: Values, fillable: frozenset[str]) -> None:
@@ -334,7 +337,7 @@ class Ingest:
             if filled:
                 row = {name: values[name] if name in filled else None for name in COLUMNS[level]}
                 cursor.execute(self._sql.fill[level], {**row, "of_key": known.keys[level]})
-                self.note_names(cursor, (row[name] for name in NAMES[level]))
+                self.note_names(row[name] for name in NAMES[level])
                 self._filled(level, known.keys[level], filled)
 
     def _filled(self, level: Level, key: int, filled: frozenset[str]) -> None:
@@ -343,10 +346,16 @@ class Ingest:
             if known.keys[level] == key:
                 known.empty -= filled
 
-    def note_names(self, cursor: Cursor, found: Iterable[str | None]) -> None:
-        """Insert the search keys of names."""
-        rows = [{"kind": kind, "key": key, "name": name} for name in found if name for kind, key in names.keys(name)]
-        cursor.executemany(self._sql.add_name, rows)
+    def note_names(self, found: Iterable[str | None]) -> None:
+        """Note the search keys of names, which `write_names` inserts."""
+        self._noted.update((kind, key, name) for name in found if name for kind, key in names.keys(name))
+
+    def write_names(self, cursor: Cursor) -> None:
+        """Insert what was noted; in order, so that of two who insert the same neither waits for the other in turn."""
+        rows = [{"kind": kind, "key": key, "name": name} for kind, key, name in sorted(self._noted)]
+        self._noted.clear()
+        if rows:
+            cursor.executemany(self._sql.add_name, rows)
 
 
 def _draw() -> int:

@@ -43,9 +43,10 @@ class Regrouping:
         if row is None:
             return False
         before = row["patient_pk"]
-        wanted = {"issuer_of_patient_id": "", **_cleaned(person)}
+        wanted = {"issuer_of_patient_id": "", **self._cleaned(person)}
         wanted["lone_study"] = "" if wanted["patient_id"] else row["study_instance_uid"]
         after = self._ingest.find_or_insert(cursor, Level.PATIENT, wanted)["pk"]
+        self._ingest.write_names(cursor)
         if after != before:
             self._unhash_below(cursor, row["pk"])
             cursor.execute(self._assign, {"of_key": row["pk"], "to": after})
@@ -83,9 +84,10 @@ class Regrouping:
         if row is None:
             return False
         fixed = {*IDENTITY, "study_instance_uid", "series_instance_uid"}
-        new = {**row, **{name: text or None for name, text in _cleaned(values).items() if name not in fixed}}
+        new = {**row, **{name: text or None for name, text in self._cleaned(values).items() if name not in fixed}}
         cursor.execute(self._set[level], {**{name: new[name] for name in COLUMNS[level]}, "of_key": row["pk"]})
-        self._ingest.note_names(cursor, (new[name] for name in NAMES[level]))
+        self._ingest.note_names(new[name] for name in NAMES[level])
+        self._ingest.write_names(cursor)
         self._ingest.drop_names(cursor, {row[name] for name in NAMES[level] if row[name] and row[name] != new[name]})
         self._ingest.forget()
         return True
@@ -97,6 +99,9 @@ class Regrouping:
             first = cursor.fetchone()[0]
             if first is not None:
                 cursor.execute(self._unhash, {"level": level.depth, "first": first})
+
+    def _cleaned(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        return self._dialect.fitting({name: clean(text) for name, text in values.items()})
 
     def _text(self, statement: ClauseElement) -> str:
         return str(statement.compile(dialect=self._dialect.engine))
@@ -112,7 +117,3 @@ def _first(level: Level) -> Any:
     """Select the first key of what a study has of a level."""
     below = series if level is Level.SERIES else instance.join(series, instance.c.series_pk == series.c.pk)
     return select(func.min(TABLES[level].c.pk)).select_from(below).where(series.c.study_pk == bindparam("of_key"))
-
-
-def _cleaned(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: clean(text) for name, text in values.items()}

@@ -37,6 +37,8 @@ from archimage.model.records import Removed
 
 _BELOW: Final = (instance.c.pk, instance.c.series_pk, instance.c.sop_class_uid)
 """What `Ingest.delete` wants to know."""
+_NOTED: Final = ("pk", "sop_instance_uid", "file_path")
+_others: Final = removal.alias("others")
 
 
 class Removals:
@@ -67,7 +69,7 @@ class Removals:
         self._is_removed = self._text(
             select(exists().where(removal.c.sop_instance_uid == bindparam("uid"), removal.c.pk > bindparam("after")))
         )
-        self._due = f"{self._text(_due())} LIMIT :limit"  # SQLAlchemy's own brings an offset, written as a parameter
+        self._due = self._text(_due()) + dialect.at_most("limit")
         self._settle = self._text(
             update(removal).where(dialect.among(removal.c.pk, "numbers")).values(file_path=null())
         )
@@ -134,17 +136,22 @@ class Removals:
 
 
 def _noting(chosen: ColumnElement[bool]) -> Insert:
-    """Note the chosen instances."""
-    columns = (instance.c.sop_instance_uid, instance.c.file_path)
-    return insert(removal).from_select(["sop_instance_uid", "file_path"], select(*columns).where(chosen))
+    """Note the chosen instances under the next numbers."""
+    columns = (_numbered(instance.c.pk), instance.c.sop_instance_uid, instance.c.file_path)
+    return insert(removal).from_select(_NOTED, select(*columns).where(chosen))
+
+
+def _numbered(order: ColumnElement[int]) -> ColumnElement[int]:
+    last = select(func.coalesce(func.max(_others.c.pk), literal_column("0"))).scalar_subquery()
+    return last + func.row_number().over(order_by=order)
 
 
 def _hastening(chosen: ColumnElement[bool]) -> tuple[Insert, Update]:
     """Have the files due now that the chosen instances had before they were replaced: nobody is to read them."""
     ours = removal.c.sop_instance_uid.in_(select(instance.c.sop_instance_uid).where(chosen))
     waiting = (ours, removal.c.file_path.is_not(None), removal.c.pk <= bindparam("before"))
-    columns = (removal.c.sop_instance_uid, removal.c.file_path)
-    again = insert(removal).from_select(["sop_instance_uid", "file_path"], select(*columns).where(*waiting))
+    columns = (_numbered(removal.c.pk), removal.c.sop_instance_uid, removal.c.file_path)
+    again = insert(removal).from_select(_NOTED, select(*columns).where(*waiting))
     return again, update(removal).where(*waiting).values(file_path=null())
 
 

@@ -5,7 +5,7 @@ Several values come and go as JSON, so that a statement has the same text, and p
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -28,7 +28,7 @@ from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.expression import Insert
 
-from archimage.index.dialect import Text
+from archimage.index.dialect import Executing, Text
 
 _LITERAL_BRACKET: Final = "[[]"
 _LIKE_SPECIAL: Final = re.compile("[%_!]")
@@ -51,12 +51,36 @@ class SqliteDialect:
         plain = _LIKE_SPECIAL.sub(r"!\g<0>", word)
         return text.like(f"%{plain}%", escape="!")
 
+    def position(self, text: Text, word: Text) -> ColumnElement[int]:
+        """Return where word begins in text, counted from 1, or 0; case counts."""
+        return func.instr(text, word)
+
     def holding(self, rows: Table, sought: str) -> Select[Any]:
         """Select the keys of patients or studies whose text holds what is sought, without regard to case."""
         index = f"{rows.name}_text"
         phrase = '"' + sought.replace('"', '""') + '"'
         keys = select(literal_column("rowid", Integer)).select_from(text(index))
         return keys.where(literal_column(index).bool_op("MATCH")(phrase))
+
+    def ascending(self, value: Text) -> ColumnElement[Any]:
+        """Sort by value, absent ones first."""
+        return value.asc()
+
+    def descending(self, value: Text) -> ColumnElement[Any]:
+        """Sort by value the other way round, absent ones last."""
+        return value.desc()
+
+    def at_most(self, parameter: str) -> str:
+        """End a statement's text with that; SQLAlchemy's own brings an offset, written as a parameter."""
+        return f" LIMIT :{parameter}"
+
+    def skipping(self, parameter: str) -> str:
+        """End it with that, after `at_most`: so many rows of the first are left out."""
+        return f" OFFSET :{parameter}"
+
+    def fitting(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Leave values as they are: an index of SQLite has room for all of them."""
+        return values
 
     def number(self, text: Text) -> ColumnElement[Any]:
         """Read text as a number, NULL where it holds no digit."""
@@ -82,6 +106,9 @@ class SqliteDialect:
         """
         quoted = func.replace(func.json_quote(text), "\\\\", '","')
         return func.json_each(literal("[").concat(quoted).concat("]")).table_valued("value").c.value
+
+    def count_on(self, cursor: Executing, tables: Sequence[Table]) -> None:
+        """Do nothing: SQLite counts from the last key that is there, or was."""
 
     def insert_once(self, table: Table) -> Insert:
         """Make an insertion that leaves a row of the same key alone."""

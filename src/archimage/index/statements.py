@@ -361,7 +361,7 @@ def _sort_key(order: OrderBy, query: Query, dialect: Dialect) -> ColumnElement[A
         value = dialect.number(value)
     elif query.among is not None:
         value = value.concat(literal_column("''"))
-    return value.desc() if order.descending else value.asc()
+    return dialect.descending(value) if order.descending else dialect.ascending(value)
 
 
 def _output(attribute: Attribute) -> ColumnElement[Any]:

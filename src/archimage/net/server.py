@@ -13,7 +13,9 @@ from archimage.net.dispatch import Registry
 from archimage.net.session import Session
 from archimage.net.transport import Connection
 from archimage.protocol.association import Association, AssociationSettings
-from archimage.tls.listening import Failed, HandshakeLimits, TlsListener
+from archimage.protocol.proxy import Forwarded
+from archimage.tls.forwarded import NO_BALANCERS, Balancers
+from archimage.tls.listening import Failed, HandshakeLimits, Listener
 
 BACKLOG: Final = 1024
 _FAREWELL_S: Final = 0.02
@@ -38,20 +40,38 @@ class DicomServer:
         """Tells how many there are, beside deciding who is let in."""
         self._buffers = BufferPool()
         self._sessions: dict[Session, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
-        self._secure: TlsListener | None = None
+        self._servers: list[asyncio.Server | Listener] = []
 
-    async def listen(self, listener: socket.socket) -> None:
-        """Serve connections of a bound socket."""
+    async def listen(self, listener: socket.socket, balancers: Balancers = NO_BALANCERS) -> None:
+        """Serve connections of a bound socket; balancers say whom they forward."""
+        if balancers:
+            self._listen(listener, None, lambda _host, _reason: None, balancers)
+            return
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        self._servers.append(await loop.create_server(self._connection, sock=listener, backlog=BACKLOG))
 
-    def listen_tls(self, listener: socket.socket, context: Callable[[], ssl.SSLContext], failed: Failed) -> None:
+    def listen_tls(
+        self,
+        listener: socket.socket,
+        context: Callable[[], ssl.SSLContext],
+        failed: Failed,
+        balancers: Balancers = NO_BALANCERS,
+    ) -> None:
         """Serve connections of a bound socket with TLS; context is asked anew for each, failed hears of handshakes."""
+        self._listen(listener, context, failed, balancers)
+
+    def _listen(
+        self,
+        listener: socket.socket,
+        context: Callable[[], ssl.SSLContext] | None,
+        failed: Failed,
+        balancers: Balancers,
+    ) -> None:
         policy = self.admission.policy
         limits = HandshakeLimits(at_once=policy.max_pending, of_address=policy.max_pending_per_address)
-        self._secure = TlsListener(self._connection, context, limits, failed)
-        self._secure.listen(listener)
+        server = Listener(self._connection, context, limits, failed, balancers)
+        server.listen(listener)
+        self._servers.append(server)
 
     def admit_by(self, policy: AdmissionPolicy) -> None:
         """Let in by another policy from here on; who is in stays."""
@@ -62,10 +82,8 @@ class DicomServer:
 
         Peers have a moment to close their connections, so that they read the A-ABORT before these are gone.
         """
-        if self._server is not None:
-            self._server.close()
-        if self._secure is not None:
-            self._secure.close()
+        for server in self._servers:
+            server.close()
         if grace_s and self._sessions:
             await asyncio.wait([session.drain() for session in self._sessions], timeout=grace_s)
         tasks = list(self._sessions.values())
@@ -79,11 +97,13 @@ class DicomServer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _connection(self) -> Connection:
+    def _connection(self, forwarded: Forwarded | None = None) -> Connection:
         loop = asyncio.get_running_loop()
         association = Association(self._settings, requestor=False, now=loop.time())
         patience = self._settings.idle_timeout_s or _WRITE_TIMEOUT_S
-        return Connection(association, self._buffers, write_timeout_s=patience, on_connected=self._serve)
+        return Connection(
+            association, self._buffers, write_timeout_s=patience, on_connected=self._serve, forwarded=forwarded
+        )
 
     def _serve(self, connection: Connection) -> None:
         session = Session(connection, self._registry, self.admission.decide, self._table.new_id(), self._table.meter)

@@ -15,6 +15,7 @@ from archimage.buffers import BufferPool
 from archimage.errors import ConnectionFailedError, LocalProtocolError, TimerExpiredError
 from archimage.protocol.association import Association
 from archimage.protocol.events import CommandReceived, DataReceived, Event
+from archimage.protocol.proxy import Forwarded
 from archimage.tls.certificates import PeerCertificate
 
 _SMALL_BYTES: Final = 16 << 10
@@ -33,8 +34,11 @@ class Connection(asyncio.BufferedProtocol):
         *,
         write_timeout_s: float = 60.0,
         on_connected: "Callable[[Connection], None] | None" = None,
+        forwarded: Forwarded | None = None,
     ) -> None:
+        """Begin; forwarded is what a balancer has said of the connection."""
         self.association = association
+        self._forwarded = forwarded
         self.peer_address: tuple[str, int] = ("", 0)
         self.encrypted = False
         """Whether it is connected with TLS."""
@@ -140,7 +144,8 @@ class Connection(asyncio.BufferedProtocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
-        peer = transport.get_extra_info("peername")
+        source = None if self._forwarded is None else self._forwarded.source
+        peer = source or transport.get_extra_info("peername")
         if peer:
             self.peer_address = (str(peer[0]), int(peer[1]))
         secured = transport.get_extra_info("ssl_object")

@@ -7,6 +7,7 @@ title can break a line, colour a terminal or turn its direction. Patients stand 
 import logging
 import re
 import sys
+from functools import partial
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -77,8 +78,8 @@ def _unquoted(text: str) -> str:
     return _QUOTED.sub("'...'", text)
 
 
-def configure(settings: LogConfig, stream: TextIO | None = None) -> None:
-    """Send every logger of the process to stream (standard error), as `key=value` or JSON lines."""
+def configure(settings: LogConfig, stream: TextIO | None = None, *, node: str = "") -> None:
+    """Send every logger of the process to stream (standard error), as `key=value` or JSON lines; all name the node."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -107,6 +108,7 @@ def configure(settings: LogConfig, stream: TextIO | None = None) -> None:
                 add_category,
                 add_patient if settings.patient_data else drop_patient,
                 escape_values,
+                *([partial(_add_node, node)] if node else []),
                 _renderer(settings.format),
             ],
         )
@@ -116,6 +118,11 @@ def configure(settings: LogConfig, stream: TextIO | None = None) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     _set_levels(root, settings)
+
+
+def _add_node(node: str, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["node"] = node
+    return event
 
 
 def _set_levels(root: logging.Logger, settings: LogConfig) -> None:

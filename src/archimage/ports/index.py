@@ -127,8 +127,12 @@ class Finding(Protocol):
 class Index(Finding, Protocol):
     """Keeps in order what is stored."""
 
-    def writing(self) -> AbstractContextManager[IndexWriter]:
-        """Keep every other writer out, in this process and all others; an exception undoes what was added."""
+    def writing(self, of: Sequence[InstanceRecord] = ()) -> AbstractContextManager[IndexWriter]:
+        """Keep every other writer out, in this process and all others; an exception undoes what was added.
+
+        With of, what is added is these records at most, and nothing takes another's place or goes: an index may then
+        let others add what has nothing to do with them. UndecidedError where it cannot be told whether it was kept.
+        """
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""

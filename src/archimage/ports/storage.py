@@ -92,8 +92,18 @@ class BlobStore(Protocol):
     def place(self, name: str, path: str) -> None:
         """Make a finished object visible at path, replacing what is there."""
 
-    def open(self, path: str) -> BlobReader:
-        """Open the object at path, or raise BlobNotFoundError."""
+    def secure(self, paths: Sequence[str]) -> None:
+        """Make what was just placed as safe as it is to be before it is acknowledged, beside the ingest journal.
+
+        Raises:
+            OutOfResourcesError, UnavailableError: an object store has not all of it.
+        """
+
+    def open(self, path: str, size_bytes: int | None = None) -> BlobReader:
+        """Open the object at path, or raise BlobNotFoundError; of what is far away that may come with the first read.
+
+        size_bytes is what the index says of its size, so that it need not be asked.
+        """
 
     def delete(self, path: str) -> None:
         """Remove the object at path; absent is fine."""

@@ -80,7 +80,7 @@ class Known(Protocol):
 class Opens(Protocol):
     """What opens objects; see `ports.BlobStore`."""
 
-    def open(self, path: str) -> BlobReader: ...
+    def open(self, path: str, size_bytes: int | None = None) -> BlobReader: ...
 
 
 class FrameService:
@@ -249,7 +249,7 @@ class FrameService:
             BlobNotFoundError: the file is gone that should be there.
         """
         try:
-            return self._blobs.open(instance.path)
+            return self._blobs.open(instance.path, instance.size_bytes)
         except BlobNotFoundError:
             if self._index.lookup(instance.sop_instance_uid) is None:
                 raise NotFoundError(f"instance {instance.sop_instance_uid} has been removed") from None

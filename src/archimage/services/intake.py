@@ -6,7 +6,7 @@ One thread does it. While it works on a group the next one gathers, so the cost 
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -19,6 +19,7 @@ from archimage.errors import (
     NotFoundError,
     StorageError,
     UnavailableError,
+    UndecidedError,
 )
 from archimage.model.records import InstanceRecord, Original, StoredInstance
 from archimage.ports.index import Index, IndexWriter
@@ -142,8 +143,8 @@ class Intake:
         answers: dict[Arrival, Answer] = {}
         try:
             self._keep(group, answers)
-        except IndexUnavailableError as error:
-            self._gather(block=False)  # whoever came while the index was waited for has waited long enough
+        except (IndexUnavailableError, UnavailableError) as error:
+            self._gather(block=False)  # whoever came while index or object store were waited for has waited long enough
             answers.update(dict.fromkeys([*group, *self._waiting], error))
             self._waiting.clear()
         except Exception as error:  # a fault of ours must not end the only thread that answers modalities
@@ -186,7 +187,7 @@ class Intake:
         fresh: list[Arrival] = []
         began, sync_s = time.monotonic(), 0.0
         try:
-            with self._index.writing() as index:
+            with self._index.writing(self._alike(group)) as index:
                 stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, index, answers)]
                 if fresh:
@@ -196,9 +197,12 @@ class Intake:
                     commit = self._journal.commit(entries)
                     for arrival in fresh:
                         self._place(arrival, placed)
+                    self._blobs.secure(placed)
                     sync_s = time.monotonic() - flushing
                     for arrival in fresh:
                         self._forget(arrival)
+        except UndecidedError:
+            raise  # there may be rows: what they name stays, and a start finds in the journal what is missing
         except BaseException:
             self._undo(commit, placed)
             raise
@@ -207,6 +211,12 @@ class Intake:
                 commit.applied()
         if fresh:
             answers.update(self._timed(fresh, began, sync_s))
+
+    def _alike(self, group: Sequence[Arrival]) -> Sequence[InstanceRecord]:
+        """Return the records of a group of which none can take another's place; none where one can."""
+        if self._replace or any(arrival.supersedes is not None for arrival in group):
+            return ()
+        return [arrival.record for arrival in group]
 
     def _timed(self, fresh: list[Arrival], began: float, sync_s: float) -> Iterable[tuple[Arrival, Outcome]]:
         """Tell what became of objects whose group is over, and what that took."""
@@ -260,7 +270,7 @@ class Intake:
         length = record.size_bytes - record.data_set_offset
         if stored.size_bytes - stored.data_set_offset != length:
             return False
-        with self._blobs.open(stored.path) as reader:
+        with self._blobs.open(stored.path, stored.size_bytes) as reader:
             return all(
                 reader.read(stored.data_set_offset + offset, _COMPARE_BYTES)
                 == arrival.content.read(record.data_set_offset + offset, _COMPARE_BYTES)

@@ -30,6 +30,11 @@ class Layout(StrEnum):
         return f"{date[:4]}/{date[4:6]}/{date[6:]}/{sop_instance_uid}.dcm"
 
 
+def sop_instance_uid_of(path: str) -> str:
+    """Return the UID of the object that is kept at a path, whichever layout made it."""
+    return _REPLACED.sub("", path.rpartition("/")[2])
+
+
 def replacement_path(path: str, digest: bytes) -> str:
     """Return where an object goes that takes the place of another at path, which is removed after."""
     return f"{_REPLACED.sub('', path)}-{digest.hex()[:16]}.dcm"

@@ -140,7 +140,7 @@ class MetadataService:
             found.append(path)
             return ""
 
-        with self._blobs.open(instance.path) as file:
+        with self._blobs.open(instance.path, instance.size_bytes) as file:
             MetadataWriter().write(self._source(instance, file), instance.transfer_syntax_uid, note)
         return found
 
@@ -220,7 +220,7 @@ def _opened(
     try:
         while True:
             for instance in islice(coming, AHEAD - len(ahead)):
-                ahead.append((instance, blobs.open(instance.path)))
+                ahead.append((instance, blobs.open(instance.path, instance.size_bytes)))
                 ahead[-1][1].expect(0, instance.data_set_offset + FIRST_READ_BYTES)
             if not ahead:
                 return

@@ -46,7 +46,7 @@ class RetrieveService:
         Raises:
             BlobNotFoundError: the file is gone.
         """
-        return self._blobs.open(instance.path)
+        return self._blobs.open(instance.path, instance.size_bytes)
 
 
 def _conditions(identifier: Identifier) -> Iterator[Condition]:

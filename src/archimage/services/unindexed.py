@@ -42,7 +42,7 @@ class Lending:
         self._file = file
         self._open = 1
 
-    def open(self, path: str) -> "_Lent":  # noqa: ARG002 - there is one
+    def open(self, path: str, size_bytes: int | None = None) -> "_Lent":  # noqa: ARG002 - there is one
         """Lend it."""
         self._open += 1
         return _Lent(self._file, self.close)

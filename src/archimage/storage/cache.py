@@ -133,6 +133,19 @@ class FilesystemCache:
         """Begin an object; OutOfResourcesError when the disk refuses it."""
         return CacheWriter(self._path(name), self._count)
 
+    def adopt(self, name: str, file: Path) -> None:
+        """Move a whole file of the same file system here; FileNotFoundError where it is gone."""
+        path = self._path(name)
+        size = file.stat().st_size
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(path)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise StorageError(f"keep a derived object: {error.strerror}") from error
+        self._count(size)
+
     def clean(self) -> None:
         """Remove what writers left that died."""
         for path in self._directory.glob(f"*/*{_UNFINISHED}"):

@@ -177,7 +177,10 @@ class FilesystemBlobStore:
                     if not left:
                         raise
 
-    def open(self, path: str) -> FileReader:
+    def secure(self, paths: Sequence[str]) -> None:
+        """Do nothing: the ingest journal makes objects safe."""
+
+    def open(self, path: str, size_bytes: int | None = None) -> FileReader:  # noqa: ARG002 - the port's
         """Open the object at path, or raise BlobNotFoundError."""
         with spans.leaf("open object"), storage_errors(f"open {path}"):
             return FileReader(f"{self._objects}/{path}")

@@ -103,7 +103,7 @@ def build(  # noqa: PLR0913, PLR0917 - called in one place
     documents: dict[str, ASGIApp] = {"/openapi.json": described}
     if observing.exposition is not None:
         documents[metrics.PATH] = permits.guarding(metrics.endpoint(observing.exposition), metrics.PATH)
-    probing = probes.build(health.needed, health.parts)
+    probing = probes.build(health.needed, health.parts, node=config.node.name)
 
     def make_others() -> ASGIApp:
         from archimage.web import parts  # with FastAPI, its models and templates: half a second of a start

@@ -25,13 +25,16 @@ _HOLDS_S: Final = 0.5
 """So long what was found is told again: whoever asks without end shall not keep those who store from the index."""
 
 
-def build(needed: Mapping[str, Check], parts: Mapping[str, Check], *, timeout_s: float = TIMEOUT_S) -> Starlette:
+def build(
+    needed: Mapping[str, Check], parts: Mapping[str, Check], *, timeout_s: float = TIMEOUT_S, node: str = ""
+) -> Starlette:
     """Make the probes' application.
 
     `/live` answers 200 while the event loop turns, `/ready` while what is needed to receive objects works, else 503;
     `/health` tells of every part, and is 503 when one does not work. Every check is bounded by timeout_s, seconds. Any
-    other address is answered with where to look.
+    other address is answered with where to look. Where node is given, which of several this is, they tell it too.
     """
+    called = {"node": node} if node else {}
 
     async def live(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "live"})
@@ -41,11 +44,11 @@ def build(needed: Mapping[str, Check], parts: Mapping[str, Check], *, timeout_s:
     async def ready(_request: Request) -> JSONResponse:
         found = await _told(held, needed)
         said = {name: part.get("reason", "ok") for name, part in found.items()}
-        return _answer("ready", "not ready", found, {"checks": said})
+        return _answer("ready", "not ready", found, {**called, "checks": said})
 
     async def whole(_request: Request) -> JSONResponse:
         found = await _told(held, parts)
-        return _answer("ok", "failing", found, {"parts": found})
+        return _answer("ok", "failing", found, {**called, "parts": found})
 
     async def refuse(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for these

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from archimage.errors import ArchimageError
+from archimage.protocol.proxy import Forwarded
 from archimage.tls.certificates import PeerCertificate
 from archimage.web.authenticated import CERTIFICATE
 from archimage.web.direct import DIRECT, DIRECT_BODY, DirectReceiver, DirectSender, Piece, Run, chunked
@@ -76,6 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, limits: HttpLimits, /, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.forwarded: Forwarded | None = None
+        """What a balancer has said of the connection."""
         self._limits = limits
         self._in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
@@ -89,6 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        if self.forwarded is not None:
+            self.client = self.forwarded.source or self.client
+            self.scheme = "https" if self.forwarded.tls else self.scheme
         certificate = PeerCertificate.of(transport.get_extra_info("ssl_object"))
         self._certificate = frozenset[str]() if certificate is None else certificate.known_as
         self._expect_head()

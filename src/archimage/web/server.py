@@ -18,7 +18,9 @@ from anyio.to_thread import current_default_thread_limiter
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from archimage.tls.listening import Failed, HandshakeLimits, TlsListener
+from archimage.protocol.proxy import Forwarded
+from archimage.tls.forwarded import NO_BALANCERS, Balancers
+from archimage.tls.listening import Failed, HandshakeLimits, Listener
 from archimage.web.protocol import HttpLimits, bounded
 from archimage.web.refusals import EVERY_ANSWER
 from archimage.web.sockets import MAX_MESSAGE_BYTES, PING_EVERY_S, SocketProtocol
@@ -78,7 +80,7 @@ class HttpServer:
         )
         self._state = ServerState()
         self.framework_threads = FrameworkThreads()
-        self._server: asyncio.Server | TlsListener | None = None
+        self._server: asyncio.Server | Listener | None = None
         self._dating: asyncio.TimerHandle | None = None
 
     @property
@@ -91,18 +93,21 @@ class HttpServer:
         listener: socket.socket,
         context: Callable[[], ssl.SSLContext] | None = None,
         failed: Failed = lambda _host, _reason: None,
+        balancers: Balancers = NO_BALANCERS,
     ) -> None:
-        """Serve connections of a bound socket; with a context, which is asked anew for each, with TLS."""
+        """Serve connections of a bound socket; with a context, which is asked anew for each, with TLS.
+
+        Balancers say whom they forward.
+        """
         loop = asyncio.get_running_loop()
         self._config.load()
         self.framework_threads.begin()
         self._date()
-        if context is None:
+        if context is None and not balancers:
             self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
         else:
-            self._server = TlsListener(
-                self._connection, context, HandshakeLimits(self._limits.request_timeout_s), failed
-            )
+            limits = HandshakeLimits(self._limits.request_timeout_s)
+            self._server = Listener(self._connection, context, limits, failed, balancers)
             self._server.listen(listener)
 
     async def close(self, grace_s: float = 0.0) -> None:
@@ -122,8 +127,10 @@ class HttpServer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _connection(self) -> asyncio.Protocol:
-        return self._protocol(config=self._config, server_state=self._state, app_state={})
+    def _connection(self, forwarded: Forwarded | None = None) -> asyncio.Protocol:
+        protocol = self._protocol(config=self._config, server_state=self._state, app_state={})
+        protocol.forwarded = forwarded
+        return protocol
 
     def _date(self) -> None:
         """Write the headers of every answer, the date among them, once a second."""

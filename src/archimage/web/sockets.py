@@ -95,11 +95,14 @@ def _refusing(send: Send) -> Send:
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol of a connection that was upgraded; the application learns of the client's certificate."""
+    """uvicorn's protocol of a connection that was upgraded; the application learns who the client is."""
 
     def connection_made(self, transport: Any) -> None:
         """Go on where the HTTP protocol has left off."""
         super().connection_made(transport)
+        before = transport.get_protocol()
+        self.client = before.client
+        self.scheme = "wss" if before.scheme == "https" else "ws"
         certificate = PeerCertificate.of(transport.get_extra_info("ssl_object"))
         known = frozenset[str]() if certificate is None else certificate.known_as
         application: Any = self.app

@@ -1,0 +1,375 @@
+"""The index in a PostgreSQL database: any number of readers and writers, on any number of nodes.
+
+Everything that only PostgreSQL understands stands here and in the other modules named after it.
+
+Who writes holds advisory locks to the end of his transaction, taken in one order, so that nobody waits in a circle:
+
+1. the rows of the archive: shared by those who add, and by those who write other tables; alone by everybody else;
+2. the other tables: alone;
+3. the studies and patients of what is added, in the order of their numbers.
+
+A commit is flushed before it is answered, so there is nothing left for `sync` to do.
+"""
+
+import select
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Final, cast
+
+import psycopg
+import xxhash
+from psycopg import errors
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from archimage import spans
+from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
+from archimage.index.ingest import Cursor
+from archimage.index.postgresql_dialect import PostgresqlDialect
+from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date, fill_empty
+from archimage.index.relational import RelationalIndex, Rows, tell_slow
+from archimage.index.statements import Statement
+from archimage.index.tables import ALL
+from archimage.index.watch import Watch
+from archimage.model.records import InstanceRecord
+
+CONNECTIONS: Final = 16
+_ROWS: Final = 0x61726368696D6101  # advisory locks, after "archima"
+_TABLES: Final = 0x61726368696D6102
+_TOLD: Final = {"db.system.name": "postgresql"}
+_OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataError)
+_SEEN: Final = (
+    "last_value + CASE WHEN is_called THEN 1 ELSE 0 END"  # before its first use a sequence tells the same as after
+)
+_SILENT_S: Final = 1.5
+_CONNECT_S: Final = 2  # the least that libpq takes
+_PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
+
+
+class PostgresqlIndex(RelationalIndex):
+    """Implements `ports.index.Index`.
+
+    url is one of libpq, password what it leaves out. The tables are made or brought up to date when it is opened. A
+    server that is away, full of connections, read-only or silent is told within busy_timeout_s, seconds. Without
+    durable a commit is answered before it is flushed: a crash of the server's machine may take the last half second.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: str = "",
+        *,
+        durable: bool = True,
+        busy_timeout_s: float = 4.0,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        super().__init__(PostgresqlDialect())
+        self._settings = connection_settings(url, password, durable=durable, timeout_s=busy_timeout_s)
+        self._busy_timeout_s = busy_timeout_s
+        self._where = named(self._settings)
+        self._ingesting = threading.Lock()
+        self._forgotten = -1
+        self._ended = False
+        self._silent_until = 0.0
+        self._watch = Watch(self._is_alive, busy_timeout_s / 4)
+        self._pool = QueuePool(self._connect, pool_size=connections, max_overflow=0, timeout=busy_timeout_s)
+        try:
+            with self._answering():
+                self._prepare()
+        except BaseException:
+            self._watch.close()
+            raise
+
+    @property
+    def kind(self) -> str:
+        """Name of the database."""
+        return f"PostgreSQL {self.fetch('SHOW server_version', {})[0][0].split()[0]}"
+
+    def size_bytes(self) -> int:
+        """Return how much room the index takes."""
+        return int(self.fetch("SELECT pg_database_size(current_database())", {})[0][0])
+
+    def generation(self) -> str:
+        """Return a text that is another one after any change: which transactions have ended is part of it."""
+        return str(self.fetch("SELECT pg_current_snapshot()::text", {})[0][0])
+
+    def generation_at_once(self) -> str | None:
+        """Return None: it takes an answer of the server."""
+        return None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Lend a cursor in a transaction beside which no other one of these is; it is undone by any exception."""
+        began = f"SELECT pg_advisory_xact_lock_shared({_ROWS}); SELECT pg_advisory_xact_lock({_TABLES})"
+        with spans.leaf("transaction", _TOLD, "client"), self._writing(began) as cursor, self._answering():
+            yield cast("Cursor", cursor)
+
+    def sync(self) -> None:
+        """Do nothing: commits are flushed."""
+
+    def flush(self) -> None:
+        """Do nothing: commits are flushed."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._ended = True
+        self._pool.dispose()
+        self._watch.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Lend a connection that sees all tables as they are now: `index.dumping.Snapshots`."""
+        with self._answering(), self._engine().connect() as connection:
+            yield connection.execution_options(isolation_level="REPEATABLE READ")
+
+    def fill(self, lines: Iterator[bytes]) -> None:
+        """Fill the tables with the lines of a dump, all or none of it.
+
+        Raises:
+            ConfigError: there are rows already, or the dump is of another schema than today's.
+            IntegrityError: the dump is damaged or not whole.
+        """
+        with self._answering(), self._engine().begin() as connection:
+            fill_empty(lines, connection)
+            with closing(cast("psycopg.Cursor[Any]", connection.connection.cursor())) as cursor:
+                self.dialect.count_on(cast("Cursor", cursor), ALL.sorted_tables)
+
+    # Reading
+
+    @contextmanager
+    def _asking(self, statement: Statement, *, many: bool = False) -> Iterator[Rows]:
+        """Execute a query; the rows of one that yields many are fetched as they are asked for."""
+        with spans.leaf("query", _TOLD, "client") as span, self._answering():
+            if span is not None:
+                span.note({"db.query.text": statement.text})
+            with self._connection() as connection, self._rows(connection, many=many) as cursor:
+                began = time.monotonic()
+                cursor.execute(statement.text.encode(), statement.parameters)
+                tell_slow(time.monotonic() - began, statement)
+                yield cast("Rows", cursor)
+
+    @contextmanager
+    def _rows(self, connection: psycopg.Connection[Any], *, many: bool) -> Iterator[psycopg.Cursor[Any]]:
+        if many:
+            with connection.transaction(), connection.cursor(name="matches") as served:
+                served.itersize = _PAGE
+                yield cast("psycopg.Cursor[Any]", served)
+        else:
+            with connection.cursor() as cursor:
+                yield cursor
+
+    # Writing
+
+    @contextmanager
+    def _transaction(self, of: Sequence[InstanceRecord]) -> Iterator[Cursor]:
+        """Lend a writer's cursor; whoever adds keeps out only those who add to the same studies or patients."""
+        if not self._ingesting.acquire(timeout=self._busy_timeout_s):
+            raise IndexUnavailableError(f"{self._where} is busy: writing took over {self._busy_timeout_s:g} s")
+        try:
+            with spans.leaf("transaction", _TOLD, "client"), self._writing(self._locks(of)) as cursor:
+                with self._answering():
+                    self._notice(int(cast("Sequence[Any]", cursor.fetchone())[0]))
+                    if of:
+                        cursor.execute(_LOCK_THESE, {"numbers": self.dialect.pack(_numbers(of))})
+                yield cast("Cursor", cursor)
+        except BaseException:
+            self._ingest.forget()
+            self._forgotten = -1
+            raise
+        finally:
+            self._ingesting.release()
+
+    def _locks(self, of: Sequence[InstanceRecord]) -> str:
+        """Return what takes the locks, and then the number of what was forgotten."""
+        if of:
+            return f"SELECT pg_advisory_xact_lock_shared({_ROWS}); SELECT {_SEEN} FROM {FORGOTTEN}"  # noqa: S608 - ours
+        return f"SELECT pg_advisory_xact_lock({_ROWS}); SELECT nextval('{FORGOTTEN}')"
+
+    def _notice(self, forgotten: int) -> None:
+        """Forget what is remembered when somebody else took rows away."""
+        if forgotten != self._forgotten:
+            self._ingest.forget()
+            self._forgotten = forgotten
+
+    @contextmanager
+    def _writing(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
+        """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit."""
+        with self._answering():
+            borrowed = self._borrowed()
+        connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
+        try:
+            with self._watch.waiting(connection.fileno()), connection.cursor() as cursor:
+                with self._answering():
+                    cursor.execute(f"BEGIN; {began}".encode())
+                    while cursor.nextset():
+                        pass
+                yield cursor
+                self._commit(cursor)
+        except BaseException:
+            _drop(borrowed)
+            raise
+        borrowed.close()
+
+    def _commit(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Commit; where the connection is lost meanwhile nobody can tell whether that was done."""
+        try:
+            cursor.execute("COMMIT")
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if cursor.connection.closed or cursor.connection.broken:
+                self._let_go()
+                raise UndecidedError(f"{self._where} was lost while it committed: {_said(error)}") from error
+            raise self._failure(error) from error
+        except psycopg.Error as error:
+            raise self._failure(error) from error
+        if cursor.statusmessage != "COMMIT":
+            raise IndexUnavailableError(f"{self._where} has undone a transaction")
+
+    # Connections
+
+    def _prepare(self) -> None:
+        """Bring the tables up to date."""
+        with self._engine().begin() as connection:
+            bring_up_to_date(connection)
+
+    def _engine(self) -> Engine:
+        return create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
+
+    def _connect_for_sqlalchemy(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(**self._settings)
+
+    def _connect(self) -> Any:
+        """Connect; after a server kept silent the next ones do not wait for it, each in turn, to do so again."""
+        if time.monotonic() < self._silent_until:
+            raise IndexUnavailableError(f"{self._where} does not answer")
+        try:
+            return psycopg.connect(**self._settings, autocommit=True)
+        except errors.ConnectionTimeout:
+            self._silent_until = time.monotonic() + _SILENT_S
+            raise
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection of the pool, watched; one that failed is not used again."""
+        borrowed = self._borrowed()
+        connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
+        try:
+            with self._watch.waiting(connection.fileno()):
+                yield connection
+        except psycopg.Error:
+            _drop(borrowed)
+            raise
+        finally:
+            if borrowed.is_valid:
+                borrowed.close()
+
+    def _borrowed(self) -> PoolProxiedConnection:
+        """Take a connection that is alive as far as can be told without asking the server."""
+        while True:
+            borrowed = self._pool.connect()
+            connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
+            if not connection.closed and not _has_ended(connection):
+                return borrowed
+            _drop(borrowed)
+
+    def _is_alive(self) -> bool:
+        """Ask the server whether it is there, on a connection of its own."""
+        try:
+            psycopg.connect(**self._settings).close()
+        except errors.TooManyConnections:
+            return True
+        except psycopg.Error:
+            self._silent_until = time.monotonic() + _SILENT_S
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        """Let go of all connections that nobody uses: the next ones are made afresh."""
+        if not self._ended:
+            self._pool.dispose()
+            self._pool = self._pool.recreate()
+
+    # Errors
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn what PostgreSQL and its driver raise into our own errors."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._failure(error.orig or error) from error
+        except PoolTimeoutError as error:
+            raise IndexUnavailableError(f"{self._where} is busy: no connection came free") from error
+        except (psycopg.Error, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """Choose the error to raise, and let go of connections, whose next use then starts afresh."""
+        if isinstance(error, errors.UniqueViolation | errors.DeadlockDetected):
+            return IndexUnavailableError(f"{self._where}: another node writes the same at this moment")
+        if isinstance(error, _OUR_BUGS) and not isinstance(error, errors.InsufficientPrivilege):
+            return error
+        self._let_go()
+        if isinstance(error, errors.DiskFull):
+            return OutOfResourcesError(f"no room in {self._where}: {_said(error)}")
+        return IndexUnavailableError(f"{self._where} does not answer: {_said(error)}")
+
+
+_LOCK_THESE: Final = "SELECT count(pg_advisory_xact_lock(number)) FROM unnest(%(numbers)s::bigint[]) AS number"
+
+
+def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
+    """Return, in their order, the numbers of the studies and patients of records."""
+    found = set[str]()
+    for record in records:
+        values = record.values
+        found.add(f"study {values['study_instance_uid']}")
+        if values.get("patient_id"):
+            found.add(f"patient {values['patient_id']}\\{values.get('issuer_of_patient_id', '')}")
+    return sorted(xxhash.xxh3_64_intdigest(name.encode("utf-8", "replace")) - (1 << 63) for name in found)
+
+
+def connection_settings(url: str, password: str, *, durable: bool, timeout_s: float) -> dict[str, Any]:
+    """Return the parameters of connections; a URL may say otherwise."""
+    given: dict[str, Any] = dict(psycopg.conninfo.conninfo_to_dict(url))
+    wait_ms = int(timeout_s * 1000)
+    options = f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={60_000} -c jit=off"
+    if not durable:
+        options += " -c synchronous_commit=off"
+    defaults = {
+        "application_name": "archimage",
+        "connect_timeout": _CONNECT_S,
+        "tcp_user_timeout": wait_ms,
+        "keepalives_idle": 10,
+        "options": options,
+    }
+    return {**defaults, **given, **({"password": password} if password else {})}
+
+
+def named(settings: dict[str, Any]) -> str:
+    """Name the database for people, without what is secret."""
+    host, port = settings.get("host", "this machine"), settings.get("port", 5432)
+    return f"the index on PostgreSQL at {host}:{port}, database {settings.get('dbname', settings.get('user', ''))}"
+
+
+def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the server has ended an idle connection: then there is something to read on it."""
+    readable = select.poll()
+    readable.register(connection.fileno(), select.POLLIN)
+    return bool(readable.poll(0))
+
+
+def _drop(borrowed: PoolProxiedConnection) -> None:
+    """Close a connection and have the pool forget it."""
+    with suppress(Exception):
+        borrowed.invalidate()
+    with suppress(Exception):
+        borrowed.close()
+
+
+def _said(error: BaseException) -> str:
+    """Return what the database says, in one line."""
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,49 @@
+"""What goes wrong with an object store, in errors of our own: neutral, and telling what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+from archimage.errors import ArchimageError, BlobNotFoundError, OutOfResourcesError, UnavailableError
+
+_STATUS: Final = re.compile(r"status code: (\d{3})", re.ASCII)
+_FULL: Final = frozenset({"507", "413"})
+_LONGEST: Final = 200
+
+
+@contextmanager
+def remote_errors(doing: str) -> Iterator[None]:
+    """Turn what obstore raises into BlobNotFoundError, OutOfResourcesError where it is full, or UnavailableError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BlobNotFoundError(f"{doing}: the object store has no such object") from error
+    except (BaseError, ValueError, OSError) as error:
+        raise _told(doing, error) from error
+
+
+def _told(doing: str, error: Exception) -> ArchimageError:
+    reason = _first_line(str(error))
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return UnavailableError(
+            f"{doing}: the object store refuses our key: {reason}",
+            next_step="Check object_store.key_id, object_store.secret and what they are allowed.",
+        )
+    status = _STATUS.search(reason)
+    if status is not None and status[1] in _FULL:
+        return OutOfResourcesError(f"{doing}: the object store is full: {reason}")
+    return UnavailableError(f"{doing}: the object store does not do it: {reason}")
+
+
+def _first_line(text: str) -> str:
+    """Return what is told first; after it comes what a programmer would ask for."""
+    return " ".join(text.partition("Debug source")[0].partition("<?xml")[0].split())[:_LONGEST]
+
+
+def is_past_the_end(error: Exception) -> bool:
+    """Tell whether a store has called a fault that a range begins where an object has ended."""
+    text = str(error)
+    return "status code: 416" in text or "Wanted range starting at" in text

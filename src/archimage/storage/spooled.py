@@ -1,0 +1,271 @@
+"""Objects in an object store, with the local disk before it: as a spool of what comes, and as a cache of what is read.
+
+    objects/{path}              placed, and yet to be uploaded
+    uploading/{path, / as ~}    claimed by whoever uploads; what lies here after a crash may have been uploaded or not
+    cache/objects/              what the object store has too; bounded, and may be deleted at any time
+    removed/{path, / as ~}      deleted here, and yet to be deleted in the object store
+
+An object goes from one to the next by rename, and is looked for in the same order, so it is always found. Uploads are
+the business of `services.spooling`, which knows the index: what may be uploaded, and what must not come back.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from archimage import spans
+from archimage.errors import BlobNotFoundError, StorageError
+from archimage.ports.spool import Waiting
+from archimage.ports.storage import BlobReader
+from archimage.storage.cache import FilesystemCache
+from archimage.storage.files import storage_errors
+from archimage.storage.filesystem import FileReader, FilesystemBlobStore, FileWriter
+from archimage.storage.remote.reader import Got, RemoteReader
+from archimage.storage.remote.store import RemoteObjects
+from archimage.threads import ContextThreads
+
+WHOLE_BYTES: Final = 1 << 20
+"""An object up to this size is fetched whole, and kept."""
+_ABANDONED_DIRECTORY_S: Final = 60.0
+_MODE: Final = 0o640
+
+
+class SpooledBlobStore:
+    """Implements `ports.BlobStore` and `ports.Spool`; files are the store of this process's lane. `close` it.
+
+    Where the settings say write-through, `secure` waits until the object store has what was placed.
+    """
+
+    def __init__(self, directory: Path, files: FilesystemBlobStore, remote: RemoteObjects) -> None:
+        self._files = files
+        self._remote = remote
+        self._objects = directory / "objects"
+        self._uploading = directory / "uploading"
+        self._removed = directory / "removed"
+        self._cache = FilesystemCache(directory / "cache" / "objects", remote.config.cache_bytes)
+        self._is_through = remote.config.mode == "write-through"
+        self.reading = remote.reading
+        self.uploading = ContextThreads(remote.config.uploads, "object-store-put")
+        for wanted in (self._uploading, self._removed):
+            wanted.mkdir(parents=True, exist_ok=True)
+
+    # ports.BlobStore
+
+    def create(self) -> FileWriter:
+        """Begin an object in `incoming/`."""
+        return self._files.create()
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a small object and place it."""
+        self._files.put(path, data)
+
+    def place(self, name: str, path: str) -> None:
+        """Place a finished object, from where it is uploaded."""
+        self._files.place(name, path)
+
+    def secure(self, paths: Sequence[str]) -> None:
+        """Have the object store keep what was placed, where it is to be acknowledged only then; all at once.
+
+        Raises:
+            OutOfResourcesError, UnavailableError: the object store has not all of it.
+        """
+        if not self._is_through:
+            return
+        sending = [self.uploading.submit(self._put_through, path) for path in paths]
+        failures = [failure for one in sending if (failure := one.exception()) is not None]
+        if failures:
+            raise failures[0]
+        self.keep(paths)
+        for path in paths:
+            self._keep_copy(path, self._objects / path)
+
+    def open(self, path: str, size_bytes: int | None = None) -> BlobReader:
+        """Open the object at path, wherever it is; BlobNotFoundError, in the object store with the first look at it."""
+        with spans.leaf("open object"):
+            for place in (self._objects / path, self._claim(path)):
+                with suppress(BlobNotFoundError), storage_errors(f"open {path}"):
+                    return FileReader(place)
+            copy = self._cache.open(_name(path))
+            if copy is not None:
+                if size_bytes in {None, copy.size_bytes}:
+                    return copy
+                copy.close()  # a power cut has left a part of it
+        if self._tombstone(path).exists():
+            raise BlobNotFoundError(f"{path} was deleted")
+        return self._open_remote(path, size_bytes)
+
+    def delete(self, path: str) -> None:
+        """Remove the object here, and have it removed in the object store; absent is fine.
+
+        What is just being uploaded is dropped by whoever does that, for no row names it any more.
+        """
+        with storage_errors(f"delete {path}"):
+            self._tombstone(path).touch(_MODE)
+        self._files.delete(path)
+        self._cache.remove(_name(path))
+
+    def paths(self) -> Iterator[str]:
+        """Walk every placed object, here and in the object store."""
+        seen = {path for path, _ in self._placed()} | set(self.claimed())
+        yield from seen
+        gone = set(self.removed(1 << 62))
+        yield from (path for path in self._remote.paths() if path not in seen and path not in gone)
+
+    def incoming(self) -> Iterator[str]:
+        """Name every object that is not placed."""
+        return self._files.incoming()
+
+    def discard(self, name: str) -> None:
+        """Drop an object that was never placed; absent is fine."""
+        self._files.discard(name)
+
+    def sync(self) -> None:
+        """Make everything that lies here survive a crash of the machine."""
+        self._files.sync()
+
+    def close(self) -> None:
+        """Finish what is being sent, and let go of everything."""
+        self.uploading.shutdown()
+        self._remote.close()
+        self._files.close()
+
+    # ports.Spool
+
+    def waiting(self, limit: int) -> Sequence[Waiting]:
+        """Return up to so many objects that are placed and not claimed, the oldest of those that were found first."""
+        found: list[Waiting] = []
+        now = time.time()
+        for path, status in self._placed():
+            found.append(Waiting(path, now - max(status.st_ctime, status.st_mtime), status.st_size))
+            if len(found) >= limit:
+                break
+        return sorted(found, key=lambda one: -one.age_s)
+
+    def claimed(self) -> Sequence[str]:
+        """Return the paths of what was claimed, and neither settled nor withdrawn."""
+        return [_path(entry.name) for entry in os.scandir(self._uploading)]
+
+    def claim(self, path: str) -> bool:
+        """Take an object for uploading, durably; false where it is gone."""
+        try:
+            with storage_errors(f"claim {path}"):
+                (self._objects / path).replace(self._claim(path))
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            raise
+        return True
+
+    def upload(self, path: str, timeout_s: float) -> None:
+        """Have the object store keep what was claimed; a single request may take timeout_s."""
+        self._remote.put(path, self._claim(path), timeout_s)
+
+    def settle(self, path: str) -> None:
+        """Let what was uploaded be a copy."""
+        self.keep([path])
+        self._keep_copy(path, self._claim(path))
+
+    def withdraw(self, path: str) -> None:
+        """Drop what was claimed, here and in the object store."""
+        self._remote.delete([path])
+        self._claim(path).unlink(missing_ok=True)
+        self.keep([path])
+
+    def removed(self, limit: int) -> Sequence[str]:
+        """Return up to so many paths of objects that were deleted here, and are yet to be in the object store."""
+        found: list[str] = []
+        with os.scandir(self._removed) as entries:
+            for entry in entries:
+                if len(found) >= limit:
+                    break
+                found.append(_path(entry.name))
+        return found
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Delete objects in the object store that were deleted here."""
+        self._remote.delete(paths)
+        self.keep(paths)
+
+    def keep(self, paths: Sequence[str]) -> None:
+        """Forget that objects were deleted."""
+        for path in paths:
+            self._tombstone(path).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Ask the object store whether it is there."""
+        self._remote.check()
+
+    def counted(self) -> Iterator[int]:
+        """Yield the sizes of all that waits, bytes."""
+        for _, status in self._placed():
+            yield status.st_size
+        for entry in os.scandir(self._uploading):
+            with suppress(FileNotFoundError):
+                yield entry.stat().st_size
+
+    def _put_through(self, path: str) -> None:
+        try:
+            self._remote.put(path, self._objects / path)
+        except FileNotFoundError:  # it took so long that it was claimed
+            self._remote.put(path, self._claim(path))
+
+    def _keep_copy(self, path: str, file: Path) -> None:
+        """Move a file to the cache; where that is to hold nothing, drop it."""
+        with suppress(FileNotFoundError):
+            if self._remote.config.cache_bytes:
+                self._cache.adopt(_name(path), file)
+            else:
+                file.unlink()
+
+    def _open_remote(self, path: str, size_bytes: int | None) -> RemoteReader:
+        """Open what only the object store has; what is small comes whole with the first byte, and stays."""
+        if size_bytes is None or size_bytes > WHOLE_BYTES or not self._remote.config.cache_bytes:
+            return self._remote.open(path, size_bytes)
+
+        def fetch(_offset: int, _length: int) -> Got:
+            got = self._remote.get(path, 0, size_bytes)
+            self._cache.write(_name(path), got.data)
+            return got
+
+        return RemoteReader(fetch, self.reading, size_bytes, whole=True)
+
+    def _placed(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Walk what is placed and not claimed; directories that are left empty go."""
+        base, now = len(str(self._objects)) + 1, time.time()
+        for directory, names, files in os.walk(self._objects):
+            if not names and not files and len(directory) > base:
+                self._prune(Path(directory), now)
+            for file in files:
+                with suppress(FileNotFoundError):
+                    path = f"{directory}/{file}"
+                    yield path[base:], os.stat(path)  # noqa: PTH116 - pathlib doubles the cost of a long walk
+
+    def _prune(self, directory: Path, now: float) -> None:
+        """Remove a directory that is empty, and was before; whoever places something there makes it again."""
+        with suppress(OSError):
+            if now - directory.stat().st_mtime > _ABANDONED_DIRECTORY_S:
+                directory.rmdir()
+
+    def _claim(self, path: str) -> Path:
+        return self._uploading / _flat(path)
+
+    def _tombstone(self, path: str) -> Path:
+        return self._removed / _flat(path)
+
+
+def _flat(path: str) -> str:
+    """Return a file name for a path; they are made of digits, letters, points and hyphens."""
+    return path.replace("/", "~")
+
+
+def _path(name: str) -> str:
+    return name.replace("~", "/")
+
+
+def _name(path: str) -> str:
+    """Return the name of an object's copy in the cache."""
+    return hashlib.sha256(path.encode()).hexdigest()

@@ -1,0 +1,5 @@
+"""Real object stores for the tests of whole servers."""
+
+from tests.servers.fixtures import azure, google, s3
+
+__all__ = ["azure", "google", "s3"]
