@@ -1,9 +1,10 @@
 """A dump holds all tables in one state, and an index made of it is the same, whichever database has made either."""
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,27 @@ from sqlalchemy import create_engine
 
 from archimage.errors import ConfigError, IntegrityError
 from archimage.index.dumping import IndexDumps
-from archimage.index.labels import LabelTable
 from archimage.index.migrate import upgrade
-from archimage.index.relational import RelationalIndex
+from archimage.index.postgresql import PostgresqlIndex
 from archimage.index.schema import REVISION
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.sqlite_file import make_of
 from archimage.model.dumps import Batch, encode, read_batches, read_header
 from tests.contract.index_contract import record
+from tests.servers.postgresql import PostgresqlServer
 from tests.services.archive import fill
 
 FULL_TEXT = ("patient_text", "study_text")
+_numbers = itertools.count()
+
+
+@contextmanager
+def database_of(server: PostgresqlServer) -> Iterator[str]:
+    """Make a database for the block; tell its address."""
+    name = f"dumped{next(_numbers)}"
+    server.execute(f"CREATE DATABASE {name}")
+    yield server.url_of(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -108,28 +119,42 @@ def test_bytes_and_any_text_come_back() -> None:
     assert list(read_batches(map(encode, lines))) == [Batch("t", list("abcdef"), [row])]
 
 
-def _fill(index: RelationalIndex) -> None:
-    """Put something into several tables."""
-    index.add([record("P", 1, 1, number, patient_name="Müller^Änne") for number in range(1_200)])
-    index.add([record("Q", 2, 1, 1)])
-    with index.writing() as writer:
-        writer.remove("1.2")
-    LabelTable(index).add("1.1", "teaching", 5)
+def test_what_was_dumped_of_sqlite_goes_into_postgresql_and_back(
+    filled: SqliteIndex, tmp_path: Path, postgresql: PostgresqlServer
+) -> None:
+    head, *lines = IndexDumps(filled).dump()
+    with database_of(postgresql) as url, closing(PostgresqlIndex(url)) as database:
+        database.fill(iter([head, *lines]))
+        database.add([record("P", 7, 1, 1)])  # its keys are counted on
+        database.remove(["1.7.1.1"])
+        with pytest.raises(ConfigError, match="not empty"):
+            database.fill(iter([head, *lines]))
+        other, *again = IndexDumps(database).dump()
+    assert json.loads(other)["database"].startswith("PostgreSQL")
+    assert again == lines
+    make_of(iter([other, *again]), tmp_path / "back.db")
+    with closing(SqliteIndex(tmp_path / "back.db")) as index:
+        assert list(IndexDumps(index).dump())[1:] == lines
 
 
-def test_an_index_of_either_database_is_dumped_alike(index: RelationalIndex, tmp_path: Path) -> None:
-    _fill(index)
-    _, *lines = dumped = list(IndexDumps(index).dump())
-    assert json.loads(dumped[0])["database"] == index.kind
-    make_of(iter(dumped), tmp_path / "back.db")
-    with closing(SqliteIndex(tmp_path / "back.db")) as back:
-        assert list(IndexDumps(back).dump())[1:] == lines
+def test_a_dump_of_postgresql_is_of_one_state(postgresql: PostgresqlServer, filled: SqliteIndex) -> None:
+    with database_of(postgresql) as url, closing(PostgresqlIndex(url)) as database:
+        database.fill(IndexDumps(filled).dump())
+        before, told = list(IndexDumps(database).dump()), list[bytes]()
+        for number, line in enumerate(IndexDumps(database).dump()):
+            told.append(line)
+            if number == 3:
+                database.add([record("Q", 100, 1, 1)])
+        assert told == before
+        assert len(list(IndexDumps(database).dump())) > len(before)
 
 
-def test_a_dump_is_of_one_state_whatever_others_write(index: RelationalIndex) -> None:
-    _fill(index)
-    before = list(IndexDumps(index).dump())
-    lines = IndexDumps(index).dump()
-    taken = [next(lines), next(lines)]
-    index.add([record("Later", 77, 1, 1)])
-    assert [*taken, *lines] == before
+def test_postgresql_takes_no_dump_of_an_older_schema(postgresql: PostgresqlServer, filled: SqliteIndex) -> None:
+    head, *lines = IndexDumps(filled).dump()
+    older = encode({**json.loads(head), "revision": "0012"})
+    with database_of(postgresql) as url, closing(PostgresqlIndex(url)) as database:
+        with pytest.raises(ConfigError, match="index copy"):
+            database.fill(iter([older, *lines]))
+        with pytest.raises(IntegrityError):
+            database.fill(iter([head, *lines[:-1]]))
+        assert database.counts().instances == 0

@@ -65,7 +65,7 @@ def back_up(app: App, target: Path, blobs: BlobStore | None = None) -> Summary:
 
 def restored(target: Path, directory: Path, at: str = "") -> Restored:
     """Restore a backup; return what that tells."""
-    *_, done = restore_archive(BackupDirectory(target).open(at), directory)
+    *_, done = restore_archive(BackupDirectory(target).open(at), Config(storage=StorageConfig(directory=directory)))
     return done
 
 

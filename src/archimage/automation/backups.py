@@ -7,11 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from archimage.config import Config
 from archimage.errors import ConfigError
 from archimage.index.dumping import IndexDumps
+from archimage.index.opening import open_index_of
 from archimage.index.relational import RelationalIndex
-from archimage.index.sqlite import SqliteIndex
-from archimage.index.sqlite_file import make_of
 from archimage.ports.backup import Backup
 from archimage.ports.storage import BlobStore
 from archimage.services.backup import BackupService
@@ -30,24 +30,24 @@ def backup_service(index: RelationalIndex, blobs: BlobStore, directory: Path) ->
     return BackupService(IndexDumps(index), index, blobs, FilesystemBelongings(directory))
 
 
-def restore_archive(backup: Backup, directory: Path) -> Iterator[Restored]:
-    """Make an archive of a backup; yield the same Restored as it grows.
+def restore_archive(backup: Backup, config: Config) -> Iterator[Restored]:
+    """Make the archive that config describes of a backup; yield the same Restored as it grows.
 
-    What a restoration that was interrupted has left is made anew; until one has ended nothing else opens the archive.
+    Objects are put into its directory, from where they are uploaded if there is an object store, once it runs. What a
+    restoration that was interrupted has left is made anew; until one has ended nothing else opens the archive.
 
     Raises:
         ConfigError: the directory holds something else, or is in use; or the backup was made by a newer archimage.
         IntegrityError: the backup is damaged so that no archive can be made of it.
     """
+    directory = config.storage.directory
     with storage_errors(f"restore into {directory}"):
         directory.mkdir(parents=True, exist_ok=True)
         with closing(Occupancy(directory, alone=True, restoring=True)):
             _claim(directory)
             blobs = FilesystemBlobStore(directory, _LANE)
             try:
-                yield from restore(
-                    backup, blobs, FilesystemBelongings(directory), partial(_fill, directory / "index.db")
-                )
+                yield from restore(backup, blobs, FilesystemBelongings(directory), partial(_fill, config))
                 blobs.sync()
             finally:
                 blobs.close()
@@ -70,10 +70,9 @@ def _claim(directory: Path) -> None:
     sync_directory(directory)
 
 
-def _fill(path: Path, lines: Iterator[bytes], removed: Iterable[str]) -> None:
-    """Make the index at path."""
-    make_of(lines, path)
-    with closing(SqliteIndex(path)) as index:
+def _fill(config: Config, lines: Iterator[bytes], removed: Iterable[str]) -> None:
+    """Make the index that the settings name, without the instances of these UIDs."""
+    with closing(open_index_of(lines, config)) as index:
         rest = iter(removed)
         while uids := list(islice(rest, _REMOVED_AT_ONCE)):
             index.remove(uids)

@@ -1,4 +1,4 @@
-"""What processes that are no more have left on their way in, completed: one lane of the ingest journal after another."""
+"""What processes that are no more have left on their way in, completed: lane after lane of the ingest journal."""
 
 from archimage.automation.object_store import open_blobs
 from archimage.config import Config

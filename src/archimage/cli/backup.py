@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from archimage.cli.import_ import opened
 from archimage.cli.options import ConfigFile, Data, Json
 from archimage.cli.output import ExitCode, print_counts, print_json, print_problems, print_table, progress, rate
+from archimage.cli.serve import load
 
 if TYPE_CHECKING:
     from archimage.model.backups import Summary, Totals
@@ -122,6 +123,7 @@ def restore(
     ],
     at: At = "",
     json: Json = False,
+    config: ConfigFile = None,
 ) -> None:
     """Make an archive of a backup, in a new directory; exit code 1 when some of the backup is damaged."""
     from archimage.automation.backups import restore_archive
@@ -131,7 +133,7 @@ def restore(
     backup, done = BackupDirectory(target).open(at), Restored()
     with progress() as bars:
         bar = bars.add_task("Restoring", total=backup.summary.totals.objects, rate="")
-        for done in restore_archive(backup, data):
+        for done in restore_archive(backup, load({"storage": {"directory": data}}, config)):
             bars.update(bar, completed=done.objects)
     _report_restored(done, {"backup": backup.summary.id}, as_json=json)
 

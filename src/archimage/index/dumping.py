@@ -1,8 +1,8 @@
 """Dumping all tables of an index in one state while others write, and making an index of a dump (`model.dumps`).
 
-Dumps work on a connection of SQLAlchemy and on the tables' descriptions, so they are alike whichever database they are
-of; an index is made of one on SQLite (`index.copying` moves it). A dump keeps the revision of its schema: tables are
-made as they were then, filled, and brought up to the newest schema by the migrations.
+Both work on a connection of SQLAlchemy and on the tables' descriptions, so that what was dumped from one kind of
+database can be restored into another. A dump keeps the revision of its schema: in SQLite tables are made as they were
+then, filled, and brought up to the newest schema by the migrations.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from archimage.errors import ConfigError
 from archimage.index.schema import REVISION
 from archimage.index.tables import ALL
 from archimage.model import dumps
-from archimage.model.dumps import encode, read_batches, read_header
+from archimage.model.dumps import Header, encode, read_batches, read_header
 
 _PAGE: Final = 500  # rows
 
@@ -58,14 +58,14 @@ def _rows(connection: Connection, described: Table) -> Iterator[bytes]:
     yield encode({"end": described.name, "rows": count})
 
 
-def load(lines: Iterator[bytes], connection: Connection) -> None:
-    """Make the tables of a dump in an SQLite database that has none, in the transaction of connection, and fill them.
+def known_header(lines: Iterator[bytes]) -> Header:
+    """Read the first line of a dump.
 
     Raises:
         ConfigError: the dump is of a newer schema than this archimage knows.
-        IntegrityError: the dump is damaged or not whole.
+        IntegrityError: it is no dump.
     """
-    from archimage.index.migrate import revisions, upgrade  # Alembic takes a while to import and is needed once
+    from archimage.index.migrate import revisions  # Alembic takes a while to import and is needed once
 
     header = read_header(lines)
     if header.revision not in revisions():
@@ -73,9 +73,16 @@ def load(lines: Iterator[bytes], connection: Connection) -> None:
             f"the backup was made by a newer archimage: its index is of revision {header.revision}, and the newest "
             f"known here is {REVISION}; restore it with the archimage that made it"
         )
-    upgrade(connection, header.revision)
+    return header
+
+
+def fill(lines: Iterator[bytes], connection: Connection) -> None:
+    """Write the rows of a dump, whose first line was read, into tables that are empty.
+
+    Raises:
+        IntegrityError: the dump is damaged or not whole.
+    """
     for batch in read_batches(lines):
         if batch.rows:
             into = table(batch.table, *(column(name) for name in batch.columns))
             connection.execute(insert(into), [dict(zip(batch.columns, row, strict=True)) for row in batch.rows])
-    upgrade(connection)

@@ -10,12 +10,12 @@ from archimage.index.schema import REVISION
 
 def upgrade(connection: Connection, revision: str = REVISION) -> None:
     """Run the migrations up to revision in the connection's transaction."""
-    command.upgrade(_config(connection), revision)
+    command.upgrade(_on(connection), revision)
 
 
 def downgrade(connection: Connection, revision: str) -> None:
     """Undo the migrations down to revision in the connection's transaction."""
-    command.downgrade(_config(connection), revision)
+    command.downgrade(_on(connection), revision)
 
 
 def revisions() -> frozenset[str]:
@@ -23,8 +23,13 @@ def revisions() -> frozenset[str]:
     return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
-def _config(connection: Connection | None = None) -> Config:
+def _on(connection: Connection) -> Config:
+    config = _config()
+    config.attributes["connection"] = connection
+    return config
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "archimage.index:migrations")
-    config.attributes["connection"] = connection
     return config

@@ -8,7 +8,7 @@ A migration only adds, and what it adds has a default: so an older archimage goe
 migrated, and may be started beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,10 +24,12 @@ from sqlalchemy import (
     Text,
     UnaryExpression,
     inspect,
+    select,
     text,
 )
 
-from archimage.errors import IndexUnavailableError
+from archimage.errors import ConfigError, IndexUnavailableError
+from archimage.index.dumping import fill, known_header
 from archimage.index.migrate import upgrade
 from archimage.index.postgresql_dialect import searched
 from archimage.index.schema import REVISION, patient, study
@@ -61,6 +63,25 @@ def revision_of(connection: Connection) -> str | None:
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return None if found is None else str(found)
+
+
+def fill_empty(lines: Iterator[bytes], connection: Connection) -> None:
+    """Write the rows of a dump into the tables, which are there and must be empty.
+
+    Raises:
+        ConfigError: they are not, or the dump is of another schema than today's.
+        IntegrityError: the dump is damaged or not whole.
+    """
+    header = known_header(lines)
+    if header.revision != REVISION:
+        raise ConfigError(
+            f"the backup is of an older archimage (its index is of revision {header.revision}, that of the database is "
+            f"{REVISION}): restore it without index.url, and copy the index with `archimage index copy`"
+        )
+    taken = [one.name for one in ALL.sorted_tables if connection.execute(select(one).limit(1)).first() is not None]
+    if taken:
+        raise ConfigError(f"the database of index.url is not empty: there are rows in {', '.join(taken)}")
+    fill(lines, connection)
 
 
 def _create(connection: Connection) -> None:

@@ -194,7 +194,7 @@ class RelationalIndex(ABC):
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[Connection]:
-        """Lend a connection that sees all tables as they are now, whatever others write: `index.dumping.Snapshots`."""
+        """Lend a connection that sees all tables as they are now, whatever others write meanwhile."""
 
     @abstractmethod
     def sync(self) -> None:

@@ -136,12 +136,14 @@ class SqliteIndex(RelationalIndex):
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Lend a connection that sees all tables as they are now: `index.dumping.Snapshots`."""
-        with self._answering(), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
+        with self._answering():
+            self._check_file()
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
 
     # Reading
 

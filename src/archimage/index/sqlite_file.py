@@ -86,12 +86,16 @@ def make_of(lines: Iterator[bytes], path: Path, *, timeout_s: float = 5.0) -> No
         ConfigError: the dump is of a newer schema than this archimage knows.
         IntegrityError: the dump is damaged or not whole.
     """
-    from archimage.index.dumping import load
+    from archimage.index.dumping import fill, known_header
+    from archimage.index.migrate import upgrade
 
+    header = known_header(lines)
     engine = create_engine("sqlite://", creator=lambda: connect(path, "rwc", "writer", timeout_s), poolclass=NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        load(lines, connection)
+        upgrade(connection, header.revision)
+        fill(lines, connection)
+        upgrade(connection)
         connection.exec_driver_sql("COMMIT")
     flush(path)
     flush(path.parent)

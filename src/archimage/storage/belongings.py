@@ -13,7 +13,8 @@ from archimage.errors import BlobNotFoundError, IntegrityError
 from archimage.storage.files import storage_errors, write_all
 from archimage.storage.lanes import RESTORING
 
-_ELSEWHERE: Final = frozenset({"objects"})
+_ELSEWHERE: Final = frozenset({"objects", "uploading", "removed"})
+"""Places of objects."""
 _PASSING: Final = frozenset({"incoming", "journal", "cache", "watched", "viewer"})
 """What is of this moment, can be made again or, as the viewer, installed again."""
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
