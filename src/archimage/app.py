@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
 from archimage.automation.object_store import ObjectStorePart, open_blobs
+from archimage.automation.sharing import policy_of, secrets_of
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -88,8 +89,6 @@ from archimage.services.visible import VisibleIndex
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.journal import Journal, committed, replay, retire
 from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
-from archimage.storage.policy import PolicyFile
-from archimage.storage.secrets import project_secret
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
@@ -265,7 +264,7 @@ class App:
         opened.callback(self.pixels.close)
         made = FilesystemCache(directory / "cache" / "deidentified", 0)  # a file is gone once it is closed
         made.clean()
-        self.projects = ProjectService(services.frames, self.pixels, made, partial(project_secret, directory))
+        self.projects = ProjectService(services.frames, self.pixels, made, secrets_of(self.config, self.index))
         self.projects.rules = _rules(self.config)
         self.deidentifier = Deidentifier(self.projects, self._deidentifying)
         self.deidentified = DeidentifiedService(
@@ -323,8 +322,7 @@ class App:
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
-        path = self.config.storage.directory / self.config.access.policy
-        access = AccessService(PolicyFile(path), self.identity.has_users, nodes.known)
+        access = AccessService(policy_of(self.config, self.index), self.identity.has_users, nodes.known)
         access.changed = self.auditing.service.policy_changed
         return access
 
