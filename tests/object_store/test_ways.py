@@ -1,16 +1,18 @@
 """Objects on their way through a whole server to an object store, back from there, and away."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from archimage.dicom.part10 import decode_file_meta
 from tests.attacks.datasets import dataset, new_uid
-from tests.attacks.server import wait_until
-from tests.object_store.serving import FRAME_BYTES, SERIES, UPLOADED_WITHIN_S, archive, frames_of
+from tests.attacks.server import running, wait_until
+from tests.object_store.serving import FRAME_BYTES, SERIES, UPLOADED_WITHIN_S, archive, frames_of, settings_of
 from tests.servers.seaweedfs import SeaweedFS
-from tests.web.stowing import STUDY, ask, image, part10, store
+from tests.web.stowing import STUDY, ask, image, store
 
 
 @pytest.mark.parametrize("mode", ["write-back", "write-through"])
@@ -67,12 +69,11 @@ def test_the_same_object_again_is_taken_for_what_it_is_and_another_one_is_refuse
         assert run.send(uid, dataset(uid)) == 0
         assert run.send(uid, dataset(uid, pixels=bytes(256))) == 0x0111
         status, body = run.get(uid, accept="application/dicom")
-        assert (status, body) == (200, part10(dataset(uid), uid)[: len(body)]) or dataset(uid) in body
+        assert status == 200
+        assert body.endswith(dataset(uid))
 
 
 def test_an_archive_of_files_moves_to_the_object_store_when_it_is_given_one(tmp_path: Path, s3: SeaweedFS) -> None:
-    from tests.attacks.server import running
-
     uids = [new_uid() for _ in range(3)]
     with running(tmp_path / "data") as server:
         assert store(server.http_port, [image(uid) for uid in uids]).status == 200
@@ -82,11 +83,6 @@ def test_an_archive_of_files_moves_to_the_object_store_when_it_is_given_one(tmp_
 
 
 def test_the_index_can_be_made_anew_from_the_object_store(tmp_path: Path, s3: SeaweedFS) -> None:
-    import subprocess
-    import sys
-
-    from tests.object_store.serving import settings_of
-
     uids = [new_uid() for _ in range(3)]
     with archive(tmp_path / "data", s3, cache_bytes=0) as run:
         assert store(run.server.http_port, [image(uid) for uid in uids]).status == 200
@@ -95,12 +91,10 @@ def test_the_index_can_be_made_anew_from_the_object_store(tmp_path: Path, s3: Se
     named = settings_of(s3.settings(prefix), cache_bytes=0)
     environment = {**os.environ, **{f"ARCHIMAGE__{name.upper()}": str(value) for name, value in named.items()}}
     command = [sys.executable, "-m", "archimage", "index"]
-    for words in (["verify"], ["rebuild"], ["verify"]):
-        done = subprocess.run(
-            [*command, *words, "--data", str(tmp_path / "other")], env=environment, capture_output=True, timeout=60
-        )
-        assert done.returncode == (1 if words == ["verify"] and not (tmp_path / "seen").exists() else 0), done
-        (tmp_path / "seen").touch()
+    for words, code in (("verify", 1), ("rebuild", 0), ("verify", 0)):
+        told = [*command, words, "--data", str(tmp_path / "other")]
+        done = subprocess.run(told, env=environment, capture_output=True, timeout=60, check=False)
+        assert done.returncode == code, done
     with archive(tmp_path / "other", s3, prefix, cache_bytes=0) as run:
         assert run.found() == 1
         assert all(run.get(uid, accept="application/dicom")[0] == 200 for uid in uids)

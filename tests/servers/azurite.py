@@ -63,7 +63,7 @@ def _has_container(port: int) -> bool:
     date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     signed = f"PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:{_VERSION}\n/{ACCOUNT}/{ACCOUNT}/{CONTAINER}"
     digest = hmac.new(base64.b64decode(KEY), f"{signed}\nrestype:container".encode(), hashlib.sha256).digest()
-    request = urllib.request.Request(  # noqa: S310 - an address of our own
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/{ACCOUNT}/{CONTAINER}?restype=container",
         method="PUT",
         headers={

@@ -1,0 +1,25 @@
+"""kill -9 while objects are uploaded, and removed: none that was acknowledged is lost, none that was removed returns."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.uploads import UploadStorm
+from tests.servers.fixtures import s3
+from tests.servers.seaweedfs import SeaweedFS
+
+__all__ = ["s3"]
+_KILLS = 6
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("mode", ["write-back", "write-through"])
+def test_rows_and_objects_in_the_store_agree_after_kills(
+    tmp_path: Path, s3: SeaweedFS, mode: str, workers: int
+) -> None:
+    storm = UploadStorm(tmp_path / "data", s3, mode, 40 + workers, workers=workers)
+    storm.run(_KILLS)
+    assert storm.problems == []
+    assert len(storm.acknowledged) > _KILLS
+    assert storm.removed
