@@ -53,6 +53,7 @@ _MADE: Final = {
     "services/grouping.py": {"group commit of work items"},
     "services/ups_keeping.py": {"forgetting work items"},
     "services/fhir/watching.py": {"fhir-watch"},
+    "index/watch.py": {"index-watch"},
     "services/importing.py": {"import"},
     "services/inbox.py": {"HL7", "HL7 messages"},
     "services/intake.py": {"intake", "intake queue"},

@@ -156,6 +156,11 @@ def _deliveries(page: Page) -> None:
     page.locator("#rows tr").first.wait_for()
 
 
+def _jobs(page: Page) -> None:
+    page.goto("/jobs")
+    page.locator("#rows tr").first.wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -181,6 +186,7 @@ SHOWN: Final = {
     "messages": ("messages", _messages),
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
+    "jobs": ("jobs", _jobs),
     "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.jobs import JobsPart
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.sharing import policy_of, secrets_of
 from archimage.config import Config
@@ -60,6 +61,7 @@ from archimage.services.health import HealthService
 from archimage.services.identity import IdentityService
 from archimage.services.importing import ImportService
 from archimage.services.intake import Intake
+from archimage.services.jobs import JobTasks
 from archimage.services.labels import LabelService
 from archimage.services.layout import Layout
 from archimage.services.metadata import MetadataService
@@ -132,7 +134,7 @@ class App:
         )  # hears of all below to the end
         with recovery_turn(directory):
             lone = _recover(self.config, self.index)
-        lane = opened.enter_context(closing(take_free_lane(directory)))
+        self._lane = lane = opened.enter_context(closing(take_free_lane(directory)))
         self.blobs = open_blobs(self.config, directory, lane.name)
         opened.callback(self.blobs.close)
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
@@ -159,15 +161,14 @@ class App:
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
         """Make the services on what is open."""
-        config, directory = self.config, self.config.storage.directory
+        config = self.config
         self.oidc = provider_of(config.access.oidc, HttpFetch(self.tls.requestor))
         self.identity = self._identity_service()
         self.visible = visible = VisibleIndex(self.index)
         frames = FrameService(visible, self.blobs)
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
-        removal = RemovalService(self.index, self.blobs, self.derived, lambda: committed(directory), events.publish)
-        opened.callback(removal.close)
+        removal = opened.enter_context(closing(self._removal_service(events)))
         self.pixels = _worker_pool(config)
         replacement = opened.enter_context(closing(ReplacementService(intake, removal)))
         self.compression = self._compression(frames, replacement) if config.storage.compress else None
@@ -210,7 +211,8 @@ class App:
 
     def _task_service(self, opened: ExitStack, events: EventHub) -> TaskService:
         """Make what works in the background, and the threads beside it."""
-        tasks = TaskService(events, explain, self.tracer)
+        self.jobs = JobsPart(self.index, events, explain, self.tracer)
+        tasks = TaskService(events, explain, self.tracer, lasting=JobTasks(self.jobs.service))
         opened.callback(tasks.close)
         self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
         opened.callback(self._transcoding.shutdown, cancel_futures=True)
@@ -241,6 +243,12 @@ class App:
         worklist = self.department.worklist.service
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
+        opened.callback(self.jobs.close)
+
+    def _removal_service(self, events: EventHub) -> RemovalService:
+        """Make what removes; what other nodes have in their journals is not known here."""
+        payloads = None if self.config.index.url else partial(committed, self.config.storage.directory)
+        return RemovalService(self.index, self.blobs, self.derived, payloads, events.publish)
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -276,7 +284,7 @@ class App:
     def _meter(self, intake: Intake) -> None:
         """Have counted what happens, and what there is looked at."""
         services, metering = self.services, self.metering
-        metering.hear(intake, self.pixels, self.compression, services.tasks)
+        metering.hear(intake, self.pixels, self.compression, services.tasks, self.jobs.service.worker)
         metering.hear(services.query, services.metadata, services.transcoding)
         metering.watch_machine(self.config.storage.directory, self.index)
         metering.watch_work(intake, self.pixels)
@@ -318,7 +326,7 @@ class App:
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
         audited = AuditedPeers(peers, self.auditing.service)
-        return PeerService(services.nodes, audited, services.retrieve, services.tasks)
+        return PeerService(services.nodes, audited, services.retrieve, self.jobs.service)
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
@@ -351,6 +359,7 @@ class App:
         self.changes.start()
         self.department.start()
         self.messaging.start()
+        self.jobs.start(self.config.storage.directory, self._lane.name)
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).

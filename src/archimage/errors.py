@@ -127,7 +127,14 @@ class OperationFailedError(AssociationError):
 
 
 class PeerFailedError(AssociationError):
-    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed."""
+    """What was asked of a remote node on somebody's behalf did not work; not that somebody's own connection failed.
+
+    is_final tells that asking again later would not help.
+    """
+
+    def __init__(self, message: str = "", *, next_step: str = "", is_final: bool = False) -> None:
+        super().__init__(message, next_step=next_step)
+        self.is_final = is_final
 
 
 class DicomError(ArchimageError):
@@ -284,7 +291,7 @@ class IndexUnavailableError(StorageError):
 
 
 class UndecidedError(IndexUnavailableError):
-    """The connection to the index was lost while it committed: whether it did is not known."""
+    """The index did not answer, while it committed: whether it has is not known."""
 
 
 class IntegrityError(StorageError):

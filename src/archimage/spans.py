@@ -65,6 +65,10 @@ class Tracer:
         """Begin something that is within nothing here, unless it is not sampled; traceparent is what a client sent."""
         return None
 
+    def go_on(self, name: str, attributes: Attributes = NONE, traceparent: str = "") -> Span | None:  # noqa: ARG002
+        """Begin something within what an archive has begun, in whichever process; without that, within nothing."""
+        return self.begin(name, attributes)
+
     def close(self) -> None:
         """Tell what is left."""
 
@@ -155,4 +159,10 @@ def whole(tracer: Tracer, name: str, attributes: Attributes = NONE) -> Step:
     """Have a `with` block be a span within the current one, and without one a span that is within nothing."""
     parent = _current.get()
     span = tracer.begin(name, attributes) if parent is None else parent.child(name, attributes)
+    return _NOTHING if span is None else Within(span, own=True)
+
+
+def resumed(tracer: Tracer, name: str, attributes: Attributes, traceparent: str) -> Step:
+    """Have a `with` block be a span within one that an archive has begun before, and without one within nothing."""
+    span = tracer.go_on(name, attributes, traceparent)
     return _NOTHING if span is None else Within(span, own=True)

@@ -15,6 +15,7 @@ from typing import Final
 
 import psutil
 
+from archimage.index.postgresql import PostgresqlIndex
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import StoredInstance
 from tests.attacks.wire import Peer
@@ -50,11 +51,12 @@ class Footprint:
 class Server:
     """One running server."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, directory: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, directory: Path, index_url: str = "") -> None:
         self.process = process
         self.directory = directory
         self.port = 0
         self.http_port = 0
+        self.index_url = index_url
         self._log = log
         self._seen = psutil.Process(process.pid)
 
@@ -100,7 +102,8 @@ class Server:
 
     def rows(self) -> list[StoredInstance]:
         """Read the index."""
-        with closing(SqliteIndex(self.directory / "index.db")) as index:
+        opened = PostgresqlIndex(self.index_url) if self.index_url else SqliteIndex(self.directory / "index.db")
+        with closing(opened) as index:
             return [instance for page in index.all_instances() for instance in page]
 
     def files(self) -> set[str]:
@@ -152,7 +155,7 @@ def launch(
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment, **variables}
         )
-    return Server(process, log, directory)
+    return Server(process, log, directory, str((settings or {}).get("index__url", "")))
 
 
 def stop(server: Server) -> int:

@@ -21,7 +21,7 @@ _PATHS = (
     *("/department", "/commitments", "/objects"),
     "/department",
     "/worklist",
-    *("/performed-steps", "/deliveries", "/workitems"),
+    *("/performed-steps", "/deliveries", "/workitems", "/jobs"),
     "/print",
     "/messages",
     "/concurrency",

@@ -86,15 +86,19 @@ class Tally:
 
 
 class Storm:
-    """One archive through many crashes. workers above 1 run as many processes, of which all or one are killed."""
+    """One archive through many crashes.
 
-    def __init__(self, directory: Path, seed: int, *, workers: int = 1) -> None:
+    workers above 1 run as many processes, of which all or one are killed; settings are those of the environment.
+    """
+
+    def __init__(self, directory: Path, seed: int, *, workers: int = 1, **settings: object) -> None:
         self.tally = Tally()
         self._directory = directory
         self._random = random.Random(seed)  # noqa: S311 - instants, no secret
         self._senders = [Sender(number, seed * _SENDERS + number) for number in range(_SENDERS)]
         self._checked = [0] * _SENDERS
         self._options = options_for(workers)
+        self._settings = {**SETTINGS, **settings}
 
     def run(self, kills: int) -> Tally:
         """Kill so many times; then look at everything."""
@@ -114,7 +118,7 @@ class Storm:
         return self.tally
 
     def _kill_while_starting(self) -> None:
-        server = launch(self._directory, self._options, SETTINGS)
+        server = launch(self._directory, self._options, self._settings)
         threading.Event().wait(self._random.uniform(0.3, 1.5))
         kill(server)
         self.tally.kills += 1
@@ -132,7 +136,7 @@ class Storm:
 
     def _start(self) -> Server:
         started = time.monotonic()
-        server = launch(self._directory, self._options, SETTINGS)
+        server = launch(self._directory, self._options, self._settings)
         server.wait_until_ready()
         took = time.monotonic() - started
         self.tally.slowest_start_s = max(self.tally.slowest_start_s, took)

@@ -1,1 +1,1 @@
-"""Real servers that tests start: databases and object stores."""
+"""Real servers that the tests run against: each on free ports of the loopback, and ended by its process id."""

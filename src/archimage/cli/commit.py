@@ -137,7 +137,7 @@ def _references(archive: "App", targets: Sequence[str]) -> "Iterator[Reference]"
 
 def _below(archive: "App", uid: str) -> "Sequence[StoredInstance]":
     """Return what is kept of an instance, a study or a series."""
-    from archimage.services.peers import Chosen, selected
+    from archimage.services.chosen import Chosen, selected
 
     for chosen in (Chosen(instances=(uid,)), Chosen(studies=(uid,)), Chosen(series=(uid,))):
         with suppress(NotFoundError):

@@ -22,6 +22,13 @@ THREADS: Final = (
         1,
     ),
     Entry(
+        "index-watch",
+        "threads",
+        "asks PostgreSQL whether it is there, for those who wait for its answer",
+        "They are asked for one after the other, each for 2 s at most.",
+        1,
+    ),
+    Entry(
         "ingest",
         "threads",
         "scan and write the larger objects that come over associations",

@@ -44,6 +44,8 @@ _OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataE
 _SEEN: Final = (
     "last_value + CASE WHEN is_called THEN 1 ELSE 0 END"  # before its first use a sequence tells the same as after
 )
+_SILENT_S: Final = 1.5
+_CONNECT_S: Final = 2  # the least that libpq takes
 _PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
 
 
@@ -71,7 +73,8 @@ class PostgresqlIndex(RelationalIndex):
         self._ingesting = threading.Lock()
         self._forgotten = -1
         self._ended = False
-        self._watch = Watch(self._is_alive, busy_timeout_s / 2)
+        self._silent_until = 0.0
+        self._watch = Watch(self._is_alive, busy_timeout_s / 4)
         self._pool = QueuePool(self._connect, pool_size=connections, max_overflow=0, timeout=busy_timeout_s)
         try:
             with self._answering():
@@ -218,7 +221,14 @@ class PostgresqlIndex(RelationalIndex):
         return psycopg.connect(**self._settings)
 
     def _connect(self) -> Any:
-        return psycopg.connect(**self._settings, autocommit=True)
+        """Connect; after a server kept silent the next ones do not wait for it, each in turn, to do so again."""
+        if time.monotonic() < self._silent_until:
+            raise IndexUnavailableError(f"{self._where} does not answer")
+        try:
+            return psycopg.connect(**self._settings, autocommit=True)
+        except errors.ConnectionTimeout:
+            self._silent_until = time.monotonic() + _SILENT_S
+            raise
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -247,10 +257,11 @@ class PostgresqlIndex(RelationalIndex):
     def _is_alive(self) -> bool:
         """Ask the server whether it is there, on a connection of its own."""
         try:
-            psycopg.connect(**{**self._settings, "connect_timeout": 2}).close()
+            psycopg.connect(**self._settings).close()
         except errors.TooManyConnections:
             return True
         except psycopg.Error:
+            self._silent_until = time.monotonic() + _SILENT_S
             return False
         return True
 
@@ -309,7 +320,7 @@ def connection_settings(url: str, password: str, *, durable: bool, timeout_s: fl
         options += " -c synchronous_commit=off"
     defaults = {
         "application_name": "archimage",
-        "connect_timeout": max(2, int(timeout_s)),
+        "connect_timeout": _CONNECT_S,
         "tcp_user_timeout": wait_ms,
         "keepalives_idle": 10,
         "options": options,

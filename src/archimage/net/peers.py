@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from archimage.errors import (
-    ArchimageError,
     AssociationAbortedError,
     AssociationError,
+    AssociationRejectedError,
     ContextNotAcceptedError,
     DicomError,
     OperationFailedError,
@@ -70,6 +70,7 @@ _ASKED: Final[Mapping[str, str]] = MappingProxyType(
 """What a node is asked whether it offers it, beside the C-ECHO."""
 ASK_TIMEOUT_S: Final = 60.0
 _CANCEL_PATIENCE_S: Final = 2.0
+_PERMANENT: Final = 1  # PS3.8 Table 9-21
 MAX_ANSWER_BYTES: Final = 32 << 20
 _PATIENT: Final = ClientSettings(dimse_timeout_s=600.0)  # a peer may look for long before it sends
 
@@ -123,8 +124,10 @@ class NodePeers:
     def _run(self, work: Coroutine[Any, Any, Result], check: Callable[[], None] | None = None) -> Result:
         try:
             return self._loop.run(work, check)
+        except PeerFailedError:
+            raise
         except AssociationError as error:
-            raise PeerFailedError(str(error), next_step=error.next_step) from error
+            raise PeerFailedError(str(error), next_step=error.next_step, is_final=_is_final(error)) from error
 
     async def _associate(
         self,
@@ -182,7 +185,7 @@ class NodePeers:
             if got is not None and got.completed:
                 return replace(got, remark=f"C-MOVE did not bring the rest: {error}")
             message = f"{error} (and C-GET does not work either: {why})"
-            raise PeerFailedError(message, next_step=error.next_step) from error
+            raise PeerFailedError(message, next_step=error.next_step, is_final=_is_final(error)) from error
 
     async def _get(self, node: RemoteNode, wanted: Wanted, progress: Progress) -> tuple[Transfer, int]:
         """Return what came by C-GET, and how many objects our own archive has refused."""
@@ -229,8 +232,8 @@ class NodePeers:
         async with aclosing(self._sender.send(node, instances, errand)) as steps:
             async for _ in steps:
                 progress.tell(total - tally.remaining, total)
-        if tally.failed == total:
-            raise _nothing_sent(node, errand)
+        if tally.failed == total and errand.failure is not None:
+            raise errand.failure
         remark = "" if errand.failure is None else str(errand.failure)
         return Transfer("C-STORE", tally.completed, tally.warning, tally.failed, remark, errand.reasons)
 
@@ -280,6 +283,17 @@ def _total(step: SubOperationProgress) -> int:
     return sum(_counts(step)) + (step.remaining or 0)
 
 
+def _is_final(error: AssociationError) -> bool:
+    """Tell whether a node has answered, and what it would answer again."""
+    if isinstance(error, PeerFailedError):
+        return error.is_final
+    if isinstance(error, AssociationRejectedError):
+        return error.result == _PERMANENT
+    if isinstance(error, OperationFailedError):
+        return error.status not in reasons.NO_RESOURCES
+    return isinstance(error, ContextNotAcceptedError)
+
+
 def _check(node: RemoteNode, final: SubOperationProgress, service: Service) -> None:
     """Raise OperationFailedError where a C-MOVE or C-GET brought nothing but failures."""
     completed, warning, failed = _counts(final)
@@ -294,15 +308,7 @@ def _not_in_vain(node: RemoteNode, brought: Transfer) -> Transfer:
     if brought.completed or brought.warning:
         return brought
     if not brought.failed:
-        raise PeerFailedError(f"{node} keeps nothing of what was asked for", next_step=reasons.NOT_KEPT)
+        raise PeerFailedError(f"{node} keeps nothing of what was asked for", next_step=reasons.NOT_KEPT, is_final=True)
     first = next(iter(brought.problems.values()), "no reason given")
     message = f"none of {brought.failed} objects of {node} could be kept here: {first}"
-    raise PeerFailedError(message, next_step=reasons.NOT_TAKEN)
-
-
-def _nothing_sent(node: RemoteNode, errand: Errand) -> ArchimageError:
-    """Return the error of a sending of which nothing has arrived."""
-    if errand.failure is not None:
-        return errand.failure
-    first = next(iter(errand.reasons.values()), "")
-    return PeerFailedError(f"{node} took none of {errand.tally.failed} objects: {first}", next_step=reasons.NOT_TAKEN)
+    raise PeerFailedError(message, next_step=reasons.NOT_TAKEN, is_final=True)

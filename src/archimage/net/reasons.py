@@ -97,7 +97,7 @@ _PRINTING: Final[Mapping[int, str]] = MappingProxyType(
         0xC613: _LARGER,
     }
 )
-_NO_RESOURCES: Final = range(0xA700, 0xA800)
+NO_RESOURCES: Final = range(0xA700, 0xA800)
 
 SILENT: Final = "Something accepts connections there, but does not answer as DICOM does: check the port."
 HUNG_UP: Final = (
@@ -156,7 +156,7 @@ def context_result(result: int) -> str:
 
 def status(code: int, service: Service | None = None) -> Reason:
     """Say what a status of failure means."""
-    advice = "Free room at the peer, or try again later." if code in _NO_RESOURCES else _STATUSES.get(code, _LOG)
+    advice = "Free room at the peer, or try again later." if code in NO_RESOURCES else _STATUSES.get(code, _LOG)
     if service is Service.PRINT:
         advice = _PRINTING.get(code, advice)
     return Reason(f"0x{code:04X}: {describe(code, service)}", advice)

@@ -59,7 +59,14 @@ class Tracing(Tracer):
         self, name: str, attributes: Attributes = NONE, kind: Kind = "internal", traceparent: str = ""
     ) -> Span | None:
         """Begin something that is within nothing here, unless it is not sampled."""
-        carrier = {"traceparent": traceparent} if traceparent and self._follow else {}
+        return self._begin(name, attributes, kind, traceparent if self._follow else "")
+
+    def go_on(self, name: str, attributes: Attributes = NONE, traceparent: str = "") -> Span | None:
+        """Begin something within what an archive has begun, and without that something that is within nothing."""
+        return self._begin(name, attributes, "internal", traceparent)
+
+    def _begin(self, name: str, attributes: Attributes, kind: Kind, traceparent: str) -> Span | None:
+        carrier = {"traceparent": traceparent} if traceparent else {}
         parent = tracecontext.TraceContextTextMapPropagator().extract(carrier, Context())
         begun = self._tracer.start_span(name, parent, _KINDS[kind], _safe(attributes))
         return _Span(self._tracer, begun, count(1)) if begun.is_recording() else None

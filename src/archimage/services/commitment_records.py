@@ -7,9 +7,9 @@ from typing import Final
 from archimage.errors import ConflictError, NotFoundError
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Failure, Reference
 from archimage.ports.commitment import Commitments
+from archimage.services.chosen import Chosen, selected
 from archimage.services.commitment_requests import CommitmentRequestService
 from archimage.services.commitments import CommitmentService
-from archimage.services.peers import Chosen, selected
 from archimage.services.retrieve import RetrieveService
 
 MAX_SHOWN: Final = 1_000

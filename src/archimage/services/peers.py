@@ -1,49 +1,38 @@
 """What people have remote nodes do: answer, tell what they keep, send it, take what is kept here.
 
-What takes long is a task in the background.
+What takes long is a job: it is done though this process ends, and tried again where a node does not answer.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Final, cast
+from collections.abc import Mapping
+from typing import Final
 
-from archimage.errors import InvalidQueryError, NotFoundError
+from archimage.errors import InvalidQueryError
 from archimage.model.attributes import Level
 from archimage.model.ids import check_uid
-from archimage.model.peers import Echo, Matches, Transfer, Wanted
-from archimage.model.records import StoredInstance
+from archimage.model.jobs import JsonValue, Priority
+from archimage.model.peers import Echo, Matches, Wanted
 from archimage.model.tasks import Task
-from archimage.ports.peer import Peers, Progress
-from archimage.ports.pixels import JsonValue
-from archimage.services.identifiers import Identifier, Key
+from archimage.ports.peer import Peers
+from archimage.services.chosen import Chosen, selected
+from archimage.services.jobs import JobService
 from archimage.services.keys import SHOWN
 from archimage.services.nodes import NodeService
-from archimage.services.query import Root
+from archimage.services.peer_jobs import RETRIEVE, SEND, PeerJobs
 from archimage.services.retrieve import RetrieveService
-from archimage.services.tasks import TaskService
 
 MAX_KEYS: Final = 100
 MAX_MATCHES: Final = 10_000
-_STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What to send: whole studies, whole series, and single instances, by their UIDs."""
-
-    studies: tuple[str, ...] = ()
-    series: tuple[str, ...] = ()
-    instances: tuple[str, ...] = ()
 
 
 class PeerService:
     """Has nodes asked; all of it blocks."""
 
-    def __init__(self, nodes: NodeService, peers: Peers, retrieve: RetrieveService, tasks: TaskService) -> None:
+    def __init__(self, nodes: NodeService, peers: Peers, retrieve: RetrieveService, jobs: JobService) -> None:
         self._nodes = nodes
         self._peers = peers
         self._retrieve = retrieve
-        self._tasks = tasks
+        self._jobs = jobs
+        PeerJobs(nodes, peers, retrieve, jobs)
 
     def echo(self, ae_title: str) -> Echo:
         """Ask whether a node answers.
@@ -80,12 +69,13 @@ class PeerService:
             check_uid(uid)
         if wanted.sop_instance_uids and not wanted.series_instance_uid:
             raise InvalidQueryError("instances are retrieved from one series: name it too")
-        node = self._nodes.get(ae_title)
-
-        def work(progress: Progress) -> JsonValue:
-            return _told(self._peers.retrieve(node, wanted, progress))
-
-        return self._tasks.start("retrieve", f"Retrieve from {node.ae_title}", work)
+        payload: dict[str, JsonValue] = {
+            "node": self._nodes.get(ae_title).ae_title,
+            "study": wanted.study_instance_uid,
+            "series": wanted.series_instance_uid,
+            "instances": list(wanted.sop_instance_uids),
+        }
+        return self._begin(RETRIEVE, f"Retrieve from {ae_title}", payload)
 
     def send(self, ae_title: str, chosen: Chosen) -> Task:
         """Begin to send what is chosen to a node.
@@ -95,44 +85,20 @@ class PeerService:
             InvalidInstanceUIDError: a UID is none.
         """
         node = self._nodes.get(ae_title)
-        instances = selected(self._retrieve, chosen)
+        objects = len(selected(self._retrieve, chosen))
+        payload: dict[str, JsonValue] = {
+            "node": node.ae_title,
+            "studies": list(chosen.studies),
+            "series": list(chosen.series),
+            "instances": list(chosen.instances),
+            "objects": objects,
+        }
+        return self._begin(SEND, f"Send {objects} objects to {node.ae_title}", payload)
 
-        def work(progress: Progress) -> JsonValue:
-            return _told(self._peers.send(node, instances, progress))
-
-        return self._tasks.start("send", f"Send {len(instances)} objects to {node.ae_title}", work)
+    def _begin(self, kind: str, title: str, payload: dict[str, JsonValue]) -> Task:
+        number = self._jobs.submit(kind, title, payload, destination=str(payload["node"]), priority=Priority.HIGH)
+        return self._jobs.get(number).as_task()
 
     def close(self) -> None:
         """End everything that nodes are being asked."""
         self._peers.close()
-
-
-def selected(retrieve: RetrieveService, chosen: Chosen) -> Sequence[StoredInstance]:
-    """Return every chosen instance once.
-
-    Raises:
-        NotFoundError: something that is chosen is not kept here.
-        InvalidQueryError: nothing is chosen.
-    """
-    found: dict[str, StoredInstance] = {}
-    for level, tag, uid in _keys(chosen):
-        below = retrieve.select(Root.STUDY, Identifier(level, (Key(tag, "UI", check_uid(uid)),)))
-        if not below:
-            raise NotFoundError(f"nothing is kept here under the UID {uid}")
-        found |= {instance.sop_instance_uid: instance for instance in below}
-    if not found:
-        raise InvalidQueryError("nothing is chosen: name studies, series or instances")
-    return tuple(found.values())
-
-
-def _keys(chosen: Chosen) -> Iterator[tuple[Level, int, str]]:
-    for level, tag, uids in (
-        (Level.STUDY, _STUDY, chosen.studies),
-        (Level.SERIES, _SERIES, chosen.series),
-        (Level.IMAGE, _INSTANCE, chosen.instances),
-    ):
-        yield from ((level, tag, uid) for uid in uids)
-
-
-def _told(transfer: Transfer) -> JsonValue:
-    return cast("JsonValue", asdict(transfer))

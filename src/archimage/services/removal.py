@@ -48,8 +48,14 @@ class RemovalService:
     """Removes; safe to call from several threads. `close` it."""
 
     def __init__(
-        self, index: Index, blobs: BlobStore, derived: Derived, payloads: Payloads, publish: Publish = lambda _: None
+        self,
+        index: Index,
+        blobs: BlobStore,
+        derived: Derived,
+        payloads: Payloads | None,
+        publish: Publish = lambda _: None,
     ) -> None:
+        """payloads is None where other machines have journals too: nobody knows then what may be forgotten."""
         self._index = index
         self._blobs = blobs
         self._derived = derived
@@ -160,6 +166,8 @@ class RemovalService:
 
     def _forget(self) -> bool:
         """Forget the removals that make nothing void any more: no journal holds anything from before them."""
+        if self._payloads is None:
+            return True
         last = self._last()
         if last - self._looked_through >= _REMEMBERED:
             oldest = min((JournalRecord.decode(payload).removals for payload in self._payloads()), default=last)

@@ -1,6 +1,7 @@
 """Work in the background: started by one request, asked about by others, cancelled by anyone.
 
-Tasks are kept in memory: a restart forgets them, and of several worker processes each knows its own.
+Tasks are kept in memory: a restart forgets them, and of several worker processes each knows its own. What outlasts the
+process is a job (`services.jobs`), and is told among the tasks.
 """
 
 import threading
@@ -8,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from archimage import spans
 from archimage.errors import CancelledError, NotFoundError, UnavailableError
@@ -25,6 +26,7 @@ from archimage.threads import ContextThreads
 THREADS: Final = 4
 KEPT: Final = 500
 WAITING: Final = 200
+_LASTING: Final = "0" * 16
 _TOLD_EVERY_S: Final = 0.25
 _log = logger("task")
 
@@ -54,6 +56,19 @@ Work = Callable[[Progress], JsonValue]
 """Does the work of a task and returns its result."""
 
 
+class Lasting(Protocol):
+    """Work that outlasts the process, told as tasks; NotFoundError where none of a number is kept. All of it blocks."""
+
+    def list(self) -> Sequence[Task]:
+        """Return the newest."""
+
+    def get(self, number: int) -> Task:
+        """Return one."""
+
+    def cancel(self, number: int) -> Task:
+        """Have one end."""
+
+
 class TaskService:
     """Does work in threads of its own; safe to call from any thread. `close` it."""
 
@@ -65,6 +80,7 @@ class TaskService:
         *,
         threads: int = THREADS,
         kept: int = KEPT,
+        lasting: Lasting | None = None,
     ) -> None:
         self.meter = Meter()
         """Hears of ends."""
@@ -72,6 +88,7 @@ class TaskService:
         self._explain = explain
         self._tracer = tracer or Tracer()
         self._kept = kept
+        self._lasting = lasting
         self._tasks: dict[str, Task] = {}
         self._cancelled: dict[str, threading.Event] = {}
         self._releases: dict[str, Callable[[], None]] = {}
@@ -116,10 +133,14 @@ class TaskService:
         """Return the tasks that are kept, the newest first: of who may see a part of the archive alone, his own."""
         with self._lock:
             tasks = tuple(reversed(self._tasks.values()))
-        return tuple(task for task in tasks if self.is_shown(task))
+        ours = tuple(task for task in tasks if self.is_shown(task))
+        lasting = () if self._lasting is None else self._lasting.list()
+        return sorted((*ours, *lasting), key=lambda task: task.started, reverse=True) if lasting else ours
 
     def get(self, task_id: str) -> Task:
         """Return one task; NotFoundError where none of that name is kept."""
+        if self._lasting is not None and (number := _number(task_id)) is not None:
+            return self._lasting.get(number)
         with self._lock:
             task = self._tasks.get(task_id)
         if task is None or not self.is_shown(task):
@@ -132,6 +153,8 @@ class TaskService:
 
     def cancel(self, task_id: str) -> Task:
         """Ask a task to end; one that has ended stays as it is."""
+        if self._lasting is not None and (number := _number(task_id)) is not None:
+            return self._lasting.cancel(number)
         task = self.get(task_id)
         with self._lock:
             asked = self._cancelled.get(task_id)
@@ -209,6 +232,11 @@ class TaskService:
         if spare > 0:
             for old in [task.id for task in self._tasks.values() if task.state.ended][:spare]:
                 del self._tasks[old]
+
+
+def _number(task_id: str) -> int | None:
+    """Return the number of a task that lasts, which is its name; None where it is the random name of another one."""
+    return int(task_id, 16) if task_id.startswith(_LASTING) else None
 
 
 def _asking() -> str:

@@ -52,6 +52,7 @@ PAGES = (
     "/workitems",
     "/performed-steps",
     "/deliveries",
+    "/jobs",
     "/print",
     "/docs",
 )

@@ -16,7 +16,8 @@ from archimage.model.commitments import Commitment
 from archimage.model.nodes import Node
 from archimage.model.peers import Echo, Matches, Wanted
 from archimage.model.tasks import Task
-from archimage.services.peers import MAX_KEYS, MAX_MATCHES, Chosen
+from archimage.services.chosen import Chosen
+from archimage.services.peers import MAX_KEYS, MAX_MATCHES
 from archimage.web.api.resources import Services, failing
 from archimage.web.management import ROOT
 

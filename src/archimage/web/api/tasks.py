@@ -11,17 +11,17 @@ from archimage.web.api.resources import Services, failing
 TaskId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="Name of the task.")]
 
 
-async def list_tasks(services: Services) -> Sequence[Task]:
+def list_tasks(services: Services) -> Sequence[Task]:
     """List the tasks that wait, run or have ended lately, the newest first."""
     return services.tasks.list()
 
 
-async def get_task(task_id: TaskId, services: Services) -> Task:
+def get_task(task_id: TaskId, services: Services) -> Task:
     """Tell how far a task is, and what came of it."""
     return services.tasks.get(task_id)
 
 
-async def cancel_task(task_id: TaskId, services: Services) -> Task:
+def cancel_task(task_id: TaskId, services: Services) -> Task:
     """Ask a task to end; one that has ended stays as it is."""
     return services.tasks.cancel(task_id)
 

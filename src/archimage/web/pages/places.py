@@ -33,6 +33,7 @@ PLAIN: Final = (
     "/nodes",
     "/query",
     "/activity",
+    "/jobs",
     "/changes",
     "/system",
     "/concurrency",

@@ -1,0 +1,1 @@
+"""The job engine: DBOS, which is imported when there is work, and nowhere else."""

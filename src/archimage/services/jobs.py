@@ -1,0 +1,201 @@
+"""Durable work: handed in by whoever, listed, paused, cancelled, resumed and tried again by people."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from archimage import spans
+from archimage.errors import ConflictError, NotFoundError
+from archimage.model import callers
+from archimage.model.events import TaskChanged
+from archimage.model.jobs import Job, JobState, JsonValue, NewJob, Origin, Priority
+from archimage.model.tasks import Task
+from archimage.ports.jobs import Handler, JobRows, Lane, Lanes, Rules, Timer, Wanted
+from archimage.services.events import EventHub
+from archimage.services.job_work import JobWork
+from archimage.services.tasks import Explain
+from archimage.spans import Tracer
+
+MAX_SHOWN: Final = 1_000
+_AT_LARGE: Final = (JobState.WAITING, JobState.RUNNING, JobState.PAUSED)
+
+
+class JobService:
+    """Implements `ports.jobs.Jobs`; safe to call from any thread, all of it blocks. `close` it."""
+
+    def __init__(
+        self,
+        rows: JobRows,
+        events: EventHub,
+        explain: Explain,
+        tracer: Tracer | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._rows = rows
+        self._events = events
+        self._now = now
+        self.worker = JobWork(rows, events, explain, tracer or Tracer(), now)
+        """Does the work."""
+
+    def register(self, kind: str, handler: Handler, rules: Rules | None = None) -> None:
+        """Say who does a kind; before `start`."""
+        self.worker.kinds[kind] = (handler, rules or Rules())
+
+    def every(self, name: str, cron: str, timer: Timer) -> None:
+        """Have something done again and again, in one process of all; before `start`."""
+        self.worker.timers[name] = (cron, timer)
+
+    def start(self, make: Callable[[], Lanes]) -> None:
+        """Begin to work, with what is left from before; make makes what works through lanes, when there is work."""
+        self.worker.start(make)
+
+    def close(self) -> None:
+        """End; what is at work goes on with the next start, or in another process."""
+        self.worker.close()
+
+    # Handing in
+
+    def submit(
+        self,
+        kind: str,
+        title: str,
+        payload: JsonValue = None,
+        *,
+        destination: str = "",
+        priority: int = Priority.NORMAL,
+        key: str = "",
+    ) -> int:
+        """Keep a job and return its number: that of the one which has not ended, where there is one of its key."""
+        return self.submit_all([NewJob(kind, title, payload, destination, priority, key)])[0]
+
+    def submit_all(self, jobs: Sequence[NewJob]) -> Sequence[int]:
+        """Keep several at once, all or none, and return their numbers."""
+        if not jobs:
+            return []
+        span = spans.current()
+        origin = Origin(callers.current(), callers.granted(), "" if span is None else span.traceparent)
+        numbers = self._rows.add(jobs, origin, self._now())
+        self.worker.wake()
+        return numbers
+
+    # Asking
+
+    def find(self, wanted: Wanted) -> Sequence[Job]:
+        """Return the newest jobs: of who may see a part of the archive alone, his own."""
+        return [self._shown(job) for job in self._rows.find(wanted) if self.is_shown(job)]
+
+    def get(self, job_id: int) -> Job:
+        """Return one; NotFoundError where none of this number is kept."""
+        job = self._rows.get(job_id)
+        if job is None or not self.is_shown(job):
+            raise NotFoundError("no job of this number is kept")
+        return self._shown(job)
+
+    @staticmethod
+    def is_shown(job: Job) -> bool:
+        """Tell whether who asks may see a job, whose title and result may name any patient."""
+        caller = callers.current()
+        return not callers.granted().within or job.origin.owner == ("" if caller is None else caller.principal.name)
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds that are done here, by name."""
+        return tuple(self.worker.kinds)
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Count by kind and state."""
+        found: dict[str, dict[str, int]] = {}
+        for kind, state, count in self._rows.counts():
+            found.setdefault(kind, {})[state.value] = count
+        return found
+
+    def _shown(self, job: Job) -> Job:
+        """Return a job as far as it is, which is kept in the index a moment later."""
+        progress = self.worker.progress_of(job.id)
+        return progress.shown() if progress is not None and job.state is JobState.RUNNING else job
+
+    # What people do with jobs; each raises NotFoundError where none of the number is kept
+
+    def cancel(self, job_id: int) -> Job:
+        """Have a job end; one that has ended stays as it is."""
+        return self._turn(job_id, _AT_LARGE, JobState.CANCELLED)
+
+    def pause(self, job_id: int) -> Job:
+        """Have a job wait until it is resumed; ConflictError where it has ended."""
+        job = self._turn(job_id, (JobState.WAITING, JobState.RUNNING), JobState.PAUSED)
+        return self._if(job, JobState.PAUSED, "only what waits or runs can be paused")
+
+    def resume(self, job_id: int) -> Job:
+        """Go on with a job that was paused, where it was; ConflictError where it was not."""
+        if not self._turned(job_id, (JobState.PAUSED,), JobState.WAITING):
+            raise ConflictError(f"job {job_id} is {self.get(job_id).state}; only what was paused is resumed")
+        return self.get(job_id)
+
+    def retry(self, job_id: int) -> Job:
+        """Try again at once what failed, was cancelled, or waits to be tried again; ConflictError for all else."""
+        again = (JobState.FAILED, JobState.CANCELLED)
+        if not self._turned(job_id, again, JobState.WAITING) and not self._turned(
+            job_id, (JobState.WAITING,), JobState.WAITING
+        ):
+            job = self.get(job_id)
+            why = "another one like it has not ended" if job.state in again else "only what failed is tried again"
+            raise ConflictError(f"job {job_id} is {job.state}: {why}")
+        return self.get(job_id)
+
+    # What people do with all jobs of a kind for a destination
+
+    def pause_lane(self, lane: Lane) -> None:
+        """Begin none of them until they are resumed; what runs goes on."""
+        self._rows.pause(lane)
+
+    def resume_lane(self, lane: Lane) -> None:
+        """Go on with them; ConflictError where they were not paused."""
+        if not self._rows.resume(lane):
+            raise ConflictError(f"jobs of kind {lane.kind} for {lane.destination or 'nobody'} are not paused")
+        self.worker.wake()
+
+    def paused_lanes(self) -> Sequence[Lane]:
+        """Return what is paused."""
+        return self._rows.paused()
+
+    def _turn(self, job_id: int, before: Sequence[JobState], state: JobState) -> Job:
+        self._turned(job_id, before, state)
+        return self.get(job_id)
+
+    def _turned(self, job_id: int, before: Sequence[JobState], state: JobState) -> bool:
+        self.get(job_id)  # who may not see it may not change it
+        if not self._rows.turn(job_id, before, state, self._now()):
+            return False
+        progress = self.worker.progress_of(job_id)
+        if progress is not None:
+            progress.end(lost=True)
+        if state is JobState.CANCELLED:
+            self.worker.meter.task_ended(self.get(job_id).kind, state.value)
+        self._events.publish(TaskChanged(self.get(job_id).as_task()))
+        self.worker.wake()
+        return True
+
+    @staticmethod
+    def _if(job: Job, state: JobState, otherwise: str) -> Job:
+        if job.state is not state:
+            raise ConflictError(f"job {job.id} is {job.state}: {otherwise}")
+        return job
+
+
+class JobTasks:
+    """Jobs, as those see them who follow tasks; see `services.tasks`."""
+
+    def __init__(self, jobs: JobService) -> None:
+        self._jobs = jobs
+
+    def list(self) -> Sequence[Task]:
+        """Return the newest."""
+        return [job.as_task() for job in self._jobs.find(Wanted())]
+
+    def get(self, number: int) -> Task:
+        """Return one."""
+        return self._jobs.get(number).as_task()
+
+    def cancel(self, number: int) -> Task:
+        """Have one end."""
+        return self._jobs.cancel(number).as_task()
