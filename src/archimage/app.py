@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from archimage.auditing import Auditing
 from archimage.automation.jobs import JobsPart
 from archimage.automation.object_store import ObjectStorePart, open_blobs
-from archimage.automation.sharing import policy_of, secrets_of
+from archimage.automation.sharing import policy_of, secrets_of, turn_of
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -90,7 +90,7 @@ from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.journal import Journal, committed, replay, retire
-from archimage.storage.lanes import Lane, Occupancy, Turn, recovery_turn, take_abandoned_lanes, take_free_lane
+from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
@@ -311,7 +311,7 @@ class App:
         config, frames, table = self.config, self.services.frames, ChangeTable(self.index)
         corrector = Corrector(frames, self.blobs, flush=config.storage.durability == "full")
         tools = Tools(table, self.index, frames, corrector, replacement, config.dicom.ae_title)
-        turn = partial(Turn.take, config.storage.directory / "changing.lock")
+        turn = turn_of(config, "changing")
         return ChangeService(tools, Planner(table, frames), self.services.tasks, turn, explain)
 
     def _peer_service(self, opened: ExitStack) -> PeerService:
@@ -383,7 +383,7 @@ class App:
     def _compression(self, frames: FrameService, replacement: ReplacementService) -> CompressionService:
         storage = self.config.storage
         compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
-        turn = partial(Turn.take, storage.directory / "compressing.lock")
+        turn = turn_of(self.config, "compressing")
         return CompressionService(self.index, compressor, replacement, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:

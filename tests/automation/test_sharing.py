@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from archimage.automation.sharing import policy_of, secrets_of
+from archimage.automation.sharing import policy_of, secrets_of, turn_of
 from archimage.cli.main import app
 from archimage.config import Config, StorageConfig
 from archimage.config_index import IndexConfig
+from archimage.errors import IndexUnavailableError
 from archimage.index.opening import open_index
 from archimage.services.policy import STARTER
 from archimage.storage.policy import PolicyFile
@@ -85,3 +86,32 @@ def test_commands_look_where_the_policy_is(nodes: list[Config], monkeypatch: pyt
     again = CliRunner().invoke(app, ["access", "init", "--data", directories[1]])
     assert "there is an access policy already" in str(again.exception)
     assert not (nodes[0].storage.directory / "access.toml").exists()
+
+
+def test_one_process_of_all_nodes_has_a_turn(nodes: list[Config], server: PostgresqlServer) -> None:
+    one, two = (turn_of(config, "changing") for config in nodes)
+    had = one()
+    assert had is not None
+    assert two() is None
+    other = turn_of(nodes[1], "compressing")()
+    assert other is not None
+    had.close()
+    after = two()
+    assert after is not None
+    server.kill()  # and with it the connections of all who had a turn
+    with pytest.raises(IndexUnavailableError):
+        one()
+    server.start()
+    again = one()
+    assert again is not None
+    for turn in (after, other, again):
+        turn.close()
+
+
+def test_processes_of_one_directory_have_turns_by_files(tmp_path: Path) -> None:
+    take = turn_of(Config(storage=StorageConfig(directory=tmp_path)), "changing")
+    had = take()
+    assert had is not None
+    assert take() is None
+    assert (tmp_path / "changing.lock").exists()
+    had.close()

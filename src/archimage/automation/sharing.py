@@ -11,6 +11,8 @@ from archimage.config import Config
 from archimage.index.kept import KeptPolicy, KeptSecrets, KeptTexts
 from archimage.index.relational import RelationalIndex
 from archimage.services.access import PolicyText
+from archimage.services.compression import Turn
+from archimage.storage.lanes import Turn as FileTurn
 from archimage.storage.policy import PolicyFile
 from archimage.storage.secrets import has_secret, project_secret
 
@@ -40,3 +42,12 @@ def secrets_of(config: Config, index: RelationalIndex) -> Callable[[str], bytes]
         return project_secret(directory, project) if has_secret(directory, project) else None
 
     return KeptSecrets(KeptTexts(index), had).secret_of
+
+
+def turn_of(config: Config, name: str) -> Callable[[], Turn | None]:
+    """Return what takes the turn of something that one process of the archive does at a time."""
+    if not config.index.url:
+        return partial(FileTurn.take, config.storage.directory / f"{name}.lock")
+    from archimage.index.postgresql_turns import DatabaseTurn  # with its driver, which SQLite does without
+
+    return partial(DatabaseTurn.take, config.index.url, config.index.password.get_secret_value(), name)
