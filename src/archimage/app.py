@@ -17,6 +17,7 @@ from archimage.automation.plugins import PluginsPart
 from archimage.automation.recovery import recover_lanes
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
+from archimage.automation.sharing import policy_of, secrets_of, turn_of
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -94,9 +95,7 @@ from archimage.services.visible import VisibleIndex
 from archimage.services.worklist import WorklistService
 from archimage.storage.cache import FilesystemCache, boot_id
 from archimage.storage.journal import Journal, committed
-from archimage.storage.lanes import Occupancy, Turn, recovery_turn, take_free_lane
-from archimage.storage.policy import PolicyFile
-from archimage.storage.secrets import project_secret
+from archimage.storage.lanes import Occupancy, recovery_turn, take_free_lane
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
@@ -295,7 +294,7 @@ class App:
         opened.callback(self.pixels.close)
         made = FilesystemCache(directory / "cache" / "deidentified", 0)  # a file is gone once it is closed
         made.clean()
-        self.projects = ProjectService(services.frames, self.pixels, made, partial(project_secret, directory))
+        self.projects = ProjectService(services.frames, self.pixels, made, secrets_of(self.config, self.index))
         self.projects.rules = _rules(self.config)
         self.deidentifier = Deidentifier(self.projects, self._deidentifying)
         self.deidentified = DeidentifiedService(
@@ -338,7 +337,7 @@ class App:
         config, frames, table = self.config, self.services.frames, ChangeTable(self.index)
         corrector = Corrector(frames, self.blobs, flush=config.storage.durability == "full")
         tools = Tools(table, self.index, frames, corrector, replacement, config.dicom.ae_title)
-        turn = partial(Turn.take, config.storage.directory / "changing.lock")
+        turn = turn_of(config, "changing")
         return ChangeService(tools, Planner(table, frames), self.services.tasks, turn, explain)
 
     def _peer_service(self, opened: ExitStack) -> PeerService:
@@ -357,8 +356,7 @@ class App:
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
-        path = self.config.storage.directory / self.config.access.policy
-        access = AccessService(PolicyFile(path), self.identity.has_users, nodes.known)
+        access = AccessService(policy_of(self.config, self.index), self.identity.has_users, nodes.known)
         access.changed = self.auditing.service.policy_changed
         return access
 
@@ -416,7 +414,7 @@ class App:
     def _compression(self, frames: FrameService, replacement: ReplacementService) -> CompressionService:
         storage = self.config.storage
         compressor = Compressor(frames, self.blobs, self.pixels, flush=storage.durability == "full")
-        turn = partial(Turn.take, storage.directory / "compressing.lock")
+        turn = turn_of(self.config, "compressing")
         return CompressionService(self.index, compressor, replacement, turn)
 
     def _publish(self, event: InstanceStored | InstanceRefused) -> None:
