@@ -353,6 +353,7 @@ class App:
         self.changes.start()
         self.department.start()
         self.messaging.start()
+        self.metering.watch_jobs(self.jobs.service)
         self.jobs.start(self.config.storage.directory, self._lane.name)
 
     def configure(self, config: Config) -> None:

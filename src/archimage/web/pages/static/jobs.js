@@ -42,7 +42,7 @@ function deeds(one) {
     waits || one.state === "running" ? deed("Pause", one, "pause", "is paused") : null,
     one.state === "paused" ? deed("Resume", one, "resume", "goes on") : null,
     one.destination && AT_LARGE.includes(one.state) ? button("Pause all", `Pause all of job ${one.id}`, () => hold(one)) : null,
-    AT_LARGE.includes(one.state) ? button("Cancel", `Cancel job ${one.id}`, () => cancel(one)) : null);
+    [...AT_LARGE, "failed"].includes(one.state) ? button("Cancel", `Cancel job ${one.id}`, () => cancel(one)) : null);
 }
 
 function row(one) {
