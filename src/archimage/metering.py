@@ -19,8 +19,8 @@ from archimage.observe.titles import Titles
 from archimage.ports.index import Index
 from archimage.ports.meter import Meter, Metered
 from archimage.services.deliveries import DeliveryService
-from archimage.services.jobs import JobService
 from archimage.services.intake import Intake
+from archimage.services.jobs import JobService
 from archimage.threads import Pool
 
 _LOOK_EVERY_S: Final = 2.0
