@@ -8,6 +8,7 @@ from archimage.concurrency import (
     dicom,
     fhir,
     hl7,
+    object_store,
     performed,
     plugins,
     printing,
@@ -37,5 +38,6 @@ _ALL: Final = (
     *performed.PERFORMED,
     *plugins.PLUGINS,
     *printing.PRINTING,
+    *object_store.OBJECT_STORE,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))
