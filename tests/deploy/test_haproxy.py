@@ -158,6 +158,24 @@ def test_http_is_sent_to_https(cluster: tuple[Balancer, list[Server]]) -> None:
         assert (answer.status, answer.headers["Location"]) == (308, "https://pacs.example/studies")
 
 
+def test_a_browser_stays_with_its_node(cluster: tuple[Balancer, list[Server]], keys: Keys) -> None:
+    balancer, _ = cluster
+    port, told = balancer.ports["web"], set()
+    cookie = ""
+    for _ in range(6):
+        with closing(http.client.HTTPSConnection("localhost", port, context=keys.client(), timeout=10)) as connection:
+            connection.request("GET", "/ready", headers={"Cookie": cookie} if cookie else {})
+            answer = connection.getresponse()
+            told.add(json.loads(answer.read())["node"])
+            given = answer.headers["Set-Cookie"]
+            assert (given is None) == bool(cookie)
+            if given:
+                assert "Secure" in given
+                assert "HttpOnly" in given
+                cookie = given.split(";")[0]
+    assert len(told) == 1
+
+
 def test_old_tls_is_not_spoken(cluster: tuple[Balancer, list[Server]], keys: Keys) -> None:
     balancer, _ = cluster
     context = keys.client()
@@ -199,4 +217,4 @@ def test_all_that_it_needs_of_a_node_is_written_once() -> None:
         lines = re.findall(r"server archimage(\d) archimage(\d)(:.*)", backend)
         if lines:
             assert [(first, second) for first, second, _ in lines] == [("1", "1"), ("2", "2"), ("3", "3")]
-            assert len({rest for _, _, rest in lines}) == 1
+            assert len({re.sub(r"cookie \d", "", rest) for _, _, rest in lines}) == 1

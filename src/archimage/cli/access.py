@@ -1,6 +1,7 @@
 """`archimage access`: the rules of who may do what, written to begin with, checked and explained."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +12,9 @@ from archimage.cli.serve import load
 from archimage.errors import ConfigError
 
 if TYPE_CHECKING:
+    from archimage.config import Config
     from archimage.model.access import Rights
-    from archimage.storage.policy import PolicyFile
+    from archimage.services.access import PolicyText
 
 app = typer.Typer(help="Write, check or explain the rules of who may do what.", no_args_is_help=True)
 
@@ -24,12 +26,15 @@ def init(data: Data = None, config: ConfigFile = None) -> None:
     """Write the rules that hold from the first user on as a file, to be changed; a file that is there stays."""
     from archimage.services.policy import STARTER
 
-    path, file = _policy(data, config)
-    if file.read() is not None:
-        raise ConfigError(f"there is an access policy already, {path}: change it with an editor")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file.write(STARTER)
-    say(f"wrote {path}; a running archive takes it over by itself, and so it does what you change in it")
+    settings = load({"storage": {"directory": data}}, config)
+    with _policy(settings) as (where, policy):
+        if policy.read() is not None:
+            by = "on the page Access" if settings.index.url else "with an editor"
+            raise ConfigError(f"there is an access policy already, {where}: change it {by}")
+        if not settings.index.url:
+            (settings.storage.directory / settings.access.policy).parent.mkdir(parents=True, exist_ok=True)
+        policy.write(STARTER)
+    say(f"wrote {where}; a running archive takes it over by itself, and so it does what you change in it")
 
 
 @app.command("check")
@@ -37,12 +42,12 @@ def check(data: Data = None, config: ConfigFile = None) -> None:
     """Read the rules; what is wrong with them is told, with exit code 2."""
     from archimage.services.policy import parse
 
-    path, file = _policy(data, config)
-    text = file.read()
+    with _policy(load({"storage": {"directory": data}}, config)) as (where, policy):
+        text = policy.read()
     if text is None:
-        say(f"there is no access policy {path}; `archimage access init` writes one")
+        say(f"there is no access policy {where}; `archimage access init` writes one")
         return
-    say(f"{path}: {len(parse(text))} rules, nothing wrong")
+    say(f"{where}: {len(parse(text))} rules, nothing wrong")
 
 
 @app.command("explain")
@@ -64,18 +69,27 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
     settings = load({"storage": {"directory": data}}, config)
     nodes = {title: Node(title, node.host, node.port) for title, node in settings.nodes.items()}
-    access = AccessService(_policy(data, config)[1], lambda: True, nodes.get)
     names = frozenset(name.lower() for name in certificate or ())
     somebody = Principal(address, ae_title, names, user, frozenset(role or ()), token)
-    _show(access.rights(somebody), as_json=json)
+    with _policy(settings) as (_, policy):
+        rights = AccessService(policy, lambda: True, nodes.get).rights(somebody)
+    _show(rights, as_json=json)
 
 
-def _policy(data: Path | None, config: Path | None) -> "tuple[Path, PolicyFile]":
-    from archimage.storage.policy import PolicyFile
-
-    settings = load({"storage": {"directory": data}}, config)
+@contextmanager
+def _policy(settings: "Config") -> "Iterator[tuple[str, PolicyText]]":
+    """Open where the policy is kept, and say where that is."""
     path = settings.storage.directory / settings.access.policy
-    return path, PolicyFile(path)
+    if not settings.index.url:
+        from archimage.storage.policy import PolicyFile
+
+        yield str(path), PolicyFile(path)
+        return
+    from archimage.automation.sharing import policy_of
+    from archimage.index.opening import open_index
+
+    with closing(open_index(settings)) as index:
+        yield settings.index.url, policy_of(settings, index)
 
 
 def _show(rights: "Rights", *, as_json: bool) -> None:

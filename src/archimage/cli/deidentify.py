@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from archimage.cli.serve import load
 if TYPE_CHECKING:
     warnings.filterwarnings("ignore", module=r"pydicom\.")  # they quote values
     from archimage.cli.deidentifying import Sum
+    from archimage.config import Config
 
 Paths = Annotated[
     list[Path], typer.Argument(help="Files, folders, zip archives, DICOMDIRs.", metavar="PATH...", exists=True)
@@ -60,14 +62,13 @@ def deidentify(  # noqa: PLR0913, PLR0917 - one parameter per option of the comm
     from archimage.dicom.deidentify.pseudonyms import Pseudonyms
     from archimage.dicom.deidentify.regions import read_rules
     from archimage.services.sources import sources
-    from archimage.storage.secrets import project_secret
 
     options = parse_options([*(option or ()), *(() if keep_pixels else (Option.CLEAN_PIXEL_DATA,))])
     settings = load({"storage": {"directory": data}}, config)
     directory, configured = settings.storage.directory, settings.deidentification.rules
     path = rules or (directory / configured if configured else None)
     regions = read_rules(path) if path else ()
-    profile = Profile(options, Pseudonyms(project_secret(directory, project)), regions)
+    profile = Profile(options, Pseudonyms(_secret(settings, project)), regions)
     output.mkdir(parents=True, exist_ok=True)
     total, stage = Sum(), Stage("De-identifying")
     jobs = os.cpu_count() or 1
@@ -97,3 +98,16 @@ def report(total: "Sum", *, as_json: bool) -> None:
         return
     say(rate(total.files, total.size_bytes, total.elapsed_s))
     print_counts(summary | {f"attributes {fate}": count for fate, count in total.counts.items()})
+
+
+def _secret(settings: "Config", project: str) -> bytes:
+    """Return the secret of a project, wherever the archive keeps it."""
+    if not settings.index.url:
+        from archimage.storage.secrets import project_secret
+
+        return project_secret(settings.storage.directory, project)
+    from archimage.automation.sharing import secrets_of
+    from archimage.index.opening import open_index
+
+    with closing(open_index(settings)) as index:
+        return secrets_of(settings, index)(project)

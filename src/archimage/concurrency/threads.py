@@ -184,6 +184,13 @@ THREADS: Final = (
         "Files go later; they take up room.",
         1,
     ),
+    Entry(
+        "retention",
+        "threads",
+        "writes when studies were looked at, sums up the quota, carries rules of retention out",
+        "Runs of the rules take turns, in one process of an archive; what it writes, it writes later.",
+        1,
+    ),
     Entry("prepare", "threads", "makes ready what a viewer asks for next", "See studies to prepare.", 1),
     Entry("figures", "threads", "counts what came in", "The System page tells the figures of a while ago.", 1),
     Entry(

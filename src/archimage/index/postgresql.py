@@ -236,6 +236,7 @@ class PostgresqlIndex(RelationalIndex):
             bring_up_to_date(connection)
 
     def _engine(self) -> Engine:
+        """Make what SQLAlchemy connects by, where its own way is good enough."""
         return create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
 
     def _connect_for_sqlalchemy(self) -> psycopg.Connection[Any]:

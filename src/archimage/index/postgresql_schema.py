@@ -151,6 +151,19 @@ def _give_types(connection: Connection) -> None:
         kept = {column["name"]: column["type"] for column in there.get_columns(table.name)}
         for column in table.columns:
             _give_type(connection, table, column, kept[column.name])
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            _make_anew(connection, index)
+
+
+def _make_anew(connection: Connection, index: Index) -> None:
+    """Make an index as it is drawn here, where migrations have made it, of a new table, as other databases have it."""
+    made = text("SELECT indexdef FROM pg_indexes WHERE indexname = :name AND schemaname = current_schema()")
+    before = str(connection.execute(made, {"name": index.name}).scalar())
+    wanted = sum(isinstance(expression, UnaryExpression) for expression in index.expressions)
+    if before.count("NULLS FIRST") != wanted:
+        name = connection.dialect.identifier_preparer.quote(str(index.name))
+        connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
+        index.create(connection)
 
 
 def _give_type(connection: Connection, table: Table, column: Column[Any], kept: Any) -> None:

@@ -66,6 +66,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "The page /deliveries says why, and has them tried again.",
     ),
     Alert(
+        "ArchimagePluginDisabled",
+        "pacs_plugins_disabled > 0",
+        "0m",
+        "warning",
+        "{{ $value }} plugins are disabled.",
+        "The page /plugins says why, and has them enabled again.",
+    ),
+    Alert(
         "ArchimageStoresSlowly",
         "histogram_quantile(0.99, sum by (le) (rate(pacs_storage_latency_seconds_bucket[5m]))) > 2.5",
         "10m",

@@ -12,6 +12,7 @@ from typing import Final
 
 from archimage.errors import ArchimageError
 from archimage.model.attributes import Level
+from archimage.model.plugins import CallOutcome
 from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
@@ -70,6 +71,8 @@ class Metrics(Meter):
         self._compressed = self._counted("pacs_compression_bytes_total")
         self._scrubbed = self._counted("pacs_scrubbed_objects_total")
         self._scrubbed_bytes = self._counted("pacs_scrubbed_bytes_total").of()
+        self._plugin_calls = self._counted("pacs_plugin_calls_total")
+        self._plugin_drops = self._counted("pacs_plugin_dropped_total")
         self._tasks = self._counted("pacs_tasks_total")
         self._accepted = self._counted("pacs_associations_total").of()
         self._audit_written = self._counted("pacs_audit_messages_total").of()
@@ -116,6 +119,14 @@ class Metrics(Meter):
     def request_limited(self, door: LimitedDoor) -> None:
         """Count a request that was refused."""
         self._limited.of(door).add()
+
+    def plugin_called(self, plugin: str, hook: str, outcome: CallOutcome) -> None:
+        """Count a call of a plugin."""
+        self._plugin_calls.of(plugin, hook, outcome).add()
+
+    def plugin_dropped(self, plugin: str, count: int) -> None:
+        """Count what a plugin was not told of."""
+        self._plugin_drops.of(plugin).add(count)
 
     def operation(self, command_field: int, status: int) -> None:
         """Count a request that was answered."""

@@ -7,10 +7,18 @@ be passed on as it is: whoever counts bounds it.
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from archimage.model.plugins import CallOutcome
+
 TaskOutcome = Literal["done", "failed", "timeout", "memory", "lost"]
 """How a task of a worker process ended; timeout, memory and lost cost the process."""
 Rejection = Literal[
-    "calling_ae_title", "called_ae_title", "user_identity", "max_associations", "max_associations_per_ae", "protocol"
+    "calling_ae_title",
+    "called_ae_title",
+    "user_identity",
+    "max_associations",
+    "max_associations_per_ae",
+    "plugin",
+    "protocol",
 ]
 """Why an association was refused; protocol is the provider's own refusal (PS3.8 Table 9-21)."""
 Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "lost", "aborted_here", "fault"]
@@ -86,6 +94,12 @@ class Meter:
 
     def audit_lost(self, count: int = 1) -> None:
         """Hear that audit messages could not be kept."""
+
+    def plugin_called(self, plugin: str, hook: str, outcome: CallOutcome) -> None:
+        """Hear how a call of a plugin's hook ended; hook is `load` where it was loaded."""
+
+    def plugin_dropped(self, plugin: str, count: int) -> None:
+        """Hear that a plugin was not told of so much, as it was too far behind."""
 
 
 class Metered(Protocol):

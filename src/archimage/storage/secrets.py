@@ -19,6 +19,11 @@ _FOLDER_MODE: Final = 0o700
 _MODE: Final = 0o600
 
 
+def has_secret(directory: Path, project: str) -> bool:
+    """Tell whether a data directory has a secret of a project."""
+    return _path(directory, project).exists()
+
+
 def project_secret(directory: Path, project: str) -> bytes:
     """Return the secret of a project in a data directory; it is made, and on the disk, if there was none.
 
@@ -26,7 +31,7 @@ def project_secret(directory: Path, project: str) -> bytes:
         InvalidRequestError: the name is not 1 to 64 letters, digits, hyphens and underscores.
         StorageError: it cannot be read or written, is damaged, or others than its owner may read it.
     """
-    path = directory / "deidentification" / f"{check_project(project)}.secret"
+    path = _path(directory, project)
     with storage_errors("keep the secret of a project"):
         if not path.exists():
             _make(path)
@@ -42,6 +47,10 @@ def project_secret(directory: Path, project: str) -> bytes:
             f"{path} holds no secret", next_step="Restore it from a backup; its pseudonyms depend on it."
         )
     return secret
+
+
+def _path(directory: Path, project: str) -> Path:
+    return directory / "deidentification" / f"{check_project(project)}.secret"
 
 
 def _make(path: Path) -> None:

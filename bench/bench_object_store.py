@@ -1,0 +1,108 @@
+"""What an object store costs, as ratios of one run: spool to files, putting through to bare puts, frames to ranges.
+
+Run `python -m bench.bench_object_store [IMAGES [ROUNDS]]`. A real SeaweedFS runs on this machine meanwhile, beside all
+that is measured; subjects take turns, round after round, and the medians are compared.
+"""
+
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import obstore
+from obstore.store import S3Store
+
+from bench import data, peers, replay, web
+from bench.data import CT_512K, Objects, Shape
+from bench.process import Running
+from tests.servers.seaweedfs import SeaweedFS, seaweedfs
+
+ASSOCIATIONS: Final = 8
+_FRAME_ROUNDS: Final = 100
+_CINE: Final = Shape("cine", count=1, edge=512, frames=64, studies=1)
+_OCTETS: Final = web.multipart("application/octet-stream")
+
+
+def _settings(store: SeaweedFS, prefix: str, mode: str) -> Mapping[str, str]:
+    found = {**store.settings(prefix), "mode": mode, "cache_bytes": 0}
+    return {f"ARCHIMAGE__OBJECT_STORE__{name.upper()}": str(value) for name, value in found.items()}
+
+
+@contextmanager
+def _serving(work: Path, settings: Mapping[str, str] | None) -> Iterator[Running]:
+    directory = work / secrets.token_hex(4)
+    directory.mkdir()
+    with peers.archimage_on(directory, settings=settings) as running:
+        yield running
+
+
+def _ingest(work: Path, objects: Objects, settings: Mapping[str, str] | None) -> float:
+    """Return the images a second that are acknowledged; an upload goes on beside that, and after."""
+    with _serving(work, settings) as running:
+        sent = replay.send_objects(objects, ASSOCIATIONS, running.port, running.ae_title)
+        return sent.count / sent.seconds
+
+
+def _bare_puts(store: S3Store, objects: Objects) -> float:
+    """Return the objects a second that obstore alone puts, as many at once as there are associations."""
+    body, prefix = secrets.token_bytes(objects.shape.pixel_bytes), secrets.token_hex(8)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(ASSOCIATIONS) as threads:
+        list(threads.map(lambda n: obstore.put(store, f"{prefix}/{n}", body), range(objects.shape.count)))
+    return objects.shape.count / (time.perf_counter() - started)
+
+
+def _frames(work: Path, store: SeaweedFS, objects: Objects) -> tuple[float, float]:
+    """Return the median seconds of a frame by DICOMweb and of the same range by obstore, taken by turns."""
+    prefix = secrets.token_hex(8)
+    with _serving(work, _settings(store, prefix, "write-through")) as running:
+        replay.send_objects(objects, 1, running.port, running.ae_title)
+        (key,) = store.keys(prefix)
+        study, series, name = key.split("/")
+        frame = f"studies/{study}/series/{series}/instances/{name.removesuffix('.dcm')}/frames/"
+        size, client = objects.shape.edge**2 * 2, store.store(prefix)
+        ours, bare = [], []
+        with web.Connection(running) as connection:
+            for number in range(_FRAME_ROUNDS):
+                index = number * 7 % objects.shape.frames
+                ours.append(connection.get(f"{frame}{index + 1}", _OCTETS).require(size).seconds)
+                started = time.perf_counter()
+                obstore.get_range(client, key, start=index * size + 1_000, length=size).to_bytes()
+                bare.append(time.perf_counter() - started)
+    return statistics.median(ours), statistics.median(bare)
+
+
+def main(images: int = 300, rounds: int = 3) -> None:
+    """Measure, and print a table."""
+    found: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="archimage-bench-") as folder, seaweedfs(Path(folder) / "s3") as store:
+        work = Path(folder)
+        objects = data.prepare(work / "data", replace(CT_512K, name="ct", count=images))
+        for number in range(rounds):
+            for name, measure in {
+                "files": lambda: _ingest(work, objects, None),
+                "write-back": lambda: _ingest(work, objects, _settings(store, secrets.token_hex(8), "write-back")),
+                "obstore alone": lambda: _bare_puts(store.store(), objects),
+                "write-through": lambda: _ingest(
+                    work, objects, _settings(store, secrets.token_hex(8), "write-through")
+                ),
+            }.items():
+                rate = measure()
+                found.setdefault(name, []).append(rate)
+                print(f"round {number + 1}: {name}: {rate:.0f} images/s", flush=True)
+        ours, bare = _frames(work, store, data.prepare(work / "data", _CINE))
+    rates = {name: statistics.median(all_of) for name, all_of in found.items()}
+    print(f"write-back / files: {rates['write-back'] / rates['files']:.2f} (wanted: 0.9)")
+    print(f"write-through / obstore alone: {rates['write-through'] / rates['obstore alone']:.2f} (wanted: 0.8)")
+    print(f"a frame / a bare range: {ours * 1000:.1f} / {bare * 1000:.1f} ms = {ours / bare:.2f} (wanted: 1.5 at most)")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))
