@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from itertools import count, groupby
 from typing import Any, Final
 
-from archimage.observe.table import METRICS, Metric
+from archimage.observe.metric import Metric
+from archimage.observe.table import METRICS
 
 _WIDTH: Final = 8
 _HEIGHT: Final = 8

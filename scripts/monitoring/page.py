@@ -6,7 +6,8 @@ from itertools import groupby
 from typing import Final
 
 from archimage.observe.alerts import ALERTS
-from archimage.observe.table import METRICS, Metric
+from archimage.observe.metric import Metric
+from archimage.observe.table import METRICS
 from archimage.observe.titles import KNOWN, STRANGERS
 
 _TEXT: Final = f"""\

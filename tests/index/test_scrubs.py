@@ -31,6 +31,11 @@ def test_instances_come_in_pages_after_a_row(scrubs: ScrubTable) -> None:
     assert scrubs.page(third, 2) == []
 
 
+def test_when_an_instance_came_is_told(scrubs: ScrubTable, index: RelationalIndex) -> None:
+    assert scrubs.received_at("1.1.1.1") == record("P", 1, 1, 1).received_at
+    assert scrubs.received_at("9.9") == 0
+
+
 def test_a_round_is_kept(scrubs: ScrubTable) -> None:
     assert scrubs.round() is None
     for kept in (Round(due_at=1.5), Round(2.5, 3.5, 1 << 40, 7, 1 << 50, 9.5)):

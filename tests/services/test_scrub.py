@@ -92,6 +92,16 @@ def test_every_damage_is_found_told_and_mended_of_a_backup(app: App, tmp_path: P
     assert not list(app.blobs.incoming())
 
 
+def test_what_another_node_is_yet_to_upload_is_not_missing(app: App) -> None:
+    (uid,) = store(app)
+    DAMAGES["the file"](path_of(app, uid))
+    part, _ = scrubbing(app)
+    part.scrubber.arriving_s = DAY_S
+    assert once(part).damaged == 0
+    part.scrubber.arriving_s = 0.0
+    assert once(part).damaged == 1
+
+
 def test_another_archive_mends_too(app: App, tmp_path: Path) -> None:
     (uid,) = store(app)
     whole = path_of(app, uid).read_bytes()

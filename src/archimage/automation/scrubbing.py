@@ -27,17 +27,22 @@ from archimage.storage.lanes import Turn
 
 _DAY_S: Final = 86_400
 _LOOK_EVERY_S: Final = 600.0
+_ARRIVING_S: Final = 86_400.0
 _log = logger("storage")
 
 
 @dataclass(frozen=True, slots=True)
 class Scrubbable:
-    """What of an archive is needed: its directory, its index, as such and as a database, and its objects."""
+    """What of an archive is needed: its directory, its index, as such and as a database, and its objects.
+
+    is_shared tells that other nodes have objects which are yet to be uploaded.
+    """
 
     directory: Path
     index: Index
     database: Database
     blobs: BlobStore
+    is_shared: bool = False
 
 
 class Scrubbing:
@@ -60,6 +65,7 @@ class Scrubbing:
         self.table = ScrubTable(archive.database)
         """What is known to be damaged."""
         self.scrubber = Scrubber(self.table, archive.index, archive.blobs, told, ended=self._ended)
+        self.scrubber.arriving_s = _ARRIVING_S if archive.is_shared else 0.0
         self._take_turn = partial(Turn.take, archive.directory / "scrubbing.lock")
         self._thread = threading.Thread(target=self._run, name="scrubbing")
 

@@ -25,6 +25,8 @@ class ScrubTable:
         following = select(instance.c.pk, *STORED).where(instance.c.pk > bindparam("after_row"))
         self._page = Compiled(following.order_by(instance.c.pk).limit(bindparam("most")), database)
         round_values: dict[str, BindParameter[Any]] = {one.name: bindparam(one.name) for one in fields(Round)}
+        named = instance.c.sop_instance_uid == bindparam("this")
+        self._received_at = Compiled(select(instance.c.received_at).where(named), database)
         self._round = Compiled(select(*(scrub_round.c[one.name] for one in fields(Round))), database)
         self._begin = Compiled(insert(scrub_round).values(pk=bindparam("row"), **round_values), database)
         self._keep = Compiled(update(scrub_round).values(round_values), database)
@@ -41,6 +43,11 @@ class ScrubTable:
     def page(self, after: int, limit: int) -> Sequence[tuple[int, StoredInstance]]:
         """Return the next instances after a row, with the numbers of their rows."""
         return [(pk, StoredInstance(*stored)) for pk, *stored in self._page.rows(after_row=after, most=limit)]
+
+    def received_at(self, sop_instance_uid: str) -> float:
+        """Return when an instance came, seconds since 1970; 0 where it is not there."""
+        rows = self._received_at.rows(this=sop_instance_uid)
+        return float(rows[0][0]) if rows else 0.0
 
     def round(self) -> Round | None:
         """Return how far the round is, None before the first."""

@@ -9,7 +9,8 @@ from prometheus_client.core import Metric as Described
 from prometheus_client.registry import Collector
 
 from archimage.observe.cells import Series
-from archimage.observe.table import METRICS, Metric
+from archimage.observe.metric import Metric
+from archimage.observe.table import METRICS
 
 Numbers = Mapping[Series, Sequence[float]]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from archimage.observe.cells import Cells
-from archimage.observe.table import OTHER, Metric
+from archimage.observe.metric import OTHER, Metric
 
 Instrument = TypeVar("Instrument")
 

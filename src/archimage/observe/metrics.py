@@ -16,7 +16,8 @@ from archimage.model.plugins import CallOutcome
 from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
-from archimage.observe.table import BY_NAME, METRICS, OTHER
+from archimage.observe.metric import OTHER
+from archimage.observe.table import BY_NAME, METRICS
 from archimage.observe.titles import Titles
 from archimage.ports.meter import (
     Cache,

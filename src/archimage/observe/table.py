@@ -3,59 +3,14 @@
 `python -m scripts.monitoring` writes the last three anew.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Final
 
 from archimage.model.attributes import Level
 from archimage.model.worklist import WORKLIST_LEVEL
+from archimage.observe.metric import FLUSHES, GROUPS, LONG, SHORT, Metric, single
 from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, ScrubOutcome, StoreOutcome
 
-Kind = Literal["counter", "gauge", "histogram"]
-Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Audit", "Machine"]
-Unit = Literal["", "seconds", "bytes", "objects"]
-
-OTHER: Final = "other"
-"""The value of a label for everything that is not in its list."""
-
-_LONG: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
-_SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_FLUSHES: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _STORE_STATUSES: Final = ("0000", "0110", "0111", "0117", "0122", "0124", "0211", "A700", "A900", "C000")
-_GROUPS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-
-
-def _single(choices: Any) -> tuple[tuple[str, ...], ...]:
-    """Return the values of a Literal, each as those of one label."""
-    return tuple((choice,) for choice in get_args(choices))
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric.
-
-    buckets are a histogram's upper bounds, in the metric's unit. most is how many series it may have in a process, and
-    what comes after is counted as `other` in every label; initial are those that stand at 0 from the start, so that an
-    alert sees the first increase. A gauge that is `shared` is one thing for all processes; any
-    other is summed up over them.
-    """
-
-    name: str
-    kind: Kind
-    section: Section
-    title: str
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: Unit = ""
-    buckets: tuple[float, ...] = ()
-    most: int = 1
-    shared: bool = False
-    initial: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def width(self) -> int:
-        """How many numbers a series has: of a histogram its buckets, the one without bound, and the sum."""
-        return len(self.buckets) + 2 if self.kind == "histogram" else 1
-
 
 METRICS: Final[tuple[Metric, ...]] = (
     Metric(
@@ -82,7 +37,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "From the acceptance of an association to its end.",
         ("ae_title",),
         "seconds",
-        _LONG,
+        LONG,
         101,
     ),
     Metric(
@@ -105,7 +60,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "none that can be served (`protocol`).",
         ("reason",),
         most=8,
-        initial=_single(Rejection),
+        initial=single(Rejection),
     ),
     Metric(
         "pacs_associations_aborted_total",
@@ -117,7 +72,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "broke; `aborted_here`, by a person or the server's end; `fault`, a bug of ours.",
         ("reason",),
         most=7,
-        initial=tuple(one for one in _single(Ending) if one != ("released",)),
+        initial=tuple(one for one in single(Ending) if one != ("released",)),
     ),
     Metric(
         "pacs_requests_limited_total",
@@ -128,7 +83,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "(`access.operations_per_s`, `access.requests_per_s`).",
         ("door",),
         most=3,
-        initial=_single(LimitedDoor),
+        initial=single(LimitedDoor),
     ),
     Metric(
         "pacs_operations_total",
@@ -168,7 +123,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "bytes were there already; `refused`.",
         ("outcome",),
         most=5,
-        initial=_single(StoreOutcome),
+        initial=single(StoreOutcome),
     ),
     Metric(
         "pacs_storage_latency_seconds",
@@ -178,7 +133,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "From the command that announces an object, or its beginning in a web request, until it is durable or refused.",
         (),
         "seconds",
-        _SHORT,
+        SHORT,
     ),
     Metric(
         "pacs_commit_group_size",
@@ -188,7 +143,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Objects that were made durable by one flush.",
         (),
         "objects",
-        _GROUPS,
+        GROUPS,
     ),
     Metric(
         "pacs_commit_wait_seconds",
@@ -198,7 +153,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "How long an object waited until its group was begun.",
         (),
         "seconds",
-        _FLUSHES,
+        FLUSHES,
     ),
     Metric(
         "pacs_commit_sync_seconds",
@@ -208,7 +163,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "How long a group's flush took: the ingest journal, and the ends of the large objects' files.",
         (),
         "seconds",
-        _FLUSHES,
+        FLUSHES,
     ),
     Metric(
         "pacs_commit_index_seconds",
@@ -218,7 +173,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "How long a group took in the index, waiting for other writers included.",
         (),
         "seconds",
-        _FLUSHES,
+        FLUSHES,
     ),
     Metric(
         "pacs_scrubbed_objects_total",
@@ -229,7 +184,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "that were `mended` of a second copy.",
         ("outcome",),
         most=4,
-        initial=_single(ScrubOutcome),
+        initial=single(ScrubOutcome),
     ),
     Metric(
         "pacs_scrubbed_bytes_total",
@@ -295,7 +250,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "C-FIND: from the request until its last match is found and encoded. QIDO-RS: until the answer begins.",
         (),
         "seconds",
-        _SHORT,
+        SHORT,
     ),
     Metric(
         "pacs_cache_requests_total",
@@ -306,7 +261,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "`miss`, they had to be made.",
         ("cache", "result"),
         most=5,
-        initial=tuple((cache, result) for (cache,) in _single(Cache) for result in ("hit", "miss")),
+        initial=tuple((cache, result) for (cache,) in single(Cache) for result in ("hit", "miss")),
     ),
     Metric(
         "pacs_http_requests_total",
@@ -325,7 +280,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "From the head of an HTTP request to the end of its answer.",
         ("method", "route"),
         "seconds",
-        _SHORT,
+        SHORT,
         500,
     ),
     Metric(

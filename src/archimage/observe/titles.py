@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from archimage.errors import ArchimageError
-from archimage.observe.table import OTHER
+from archimage.observe.metric import OTHER
 
 KNOWN: Final = 50
 STRANGERS: Final = 50

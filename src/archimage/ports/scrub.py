@@ -13,6 +13,9 @@ class Scrubs(Protocol):
     def page(self, after: int, limit: int) -> Sequence[tuple[int, StoredInstance]]:
         """Return the next instances after a row, with the numbers of their rows."""
 
+    def received_at(self, sop_instance_uid: str) -> float:
+        """Return when an instance came, seconds since 1970; 0 where it is not there."""
+
     def round(self) -> Round | None:
         """Return how far the round is, None before the first."""
 

@@ -80,7 +80,11 @@ class Scrubbed:
 
 
 class Scrubber:
-    """Scrubs the objects of one archive; several may do so at the same time. ended stops it."""
+    """Scrubs the objects of one archive; several may do so at the same time. ended stops it.
+
+    arriving_s is how long after it came an object may not be found although nothing is wrong, seconds: it lies with
+    another node, which is yet to upload it.
+    """
 
     def __init__(
         self, scrubs: Scrubs, index: Index, blobs: BlobStore, told: Told, *, ended: threading.Event | None = None
@@ -93,6 +97,7 @@ class Scrubber:
         self._blobs = blobs
         self._told = told
         self._known: set[str] = set()
+        self.arriving_s = 0.0
 
     def run(self, copies: Copies, pace: Pace, after: int = 0) -> Iterator[Scrubbed]:
         """Look at every object after a row; yield the same Scrubbed as it grows, and whenever what it tells is done.
@@ -142,10 +147,15 @@ class Scrubber:
                         return ""
                 forget_cached(reader)
         except BlobNotFoundError:
-            return "it has no file"
+            return "" if self._is_arriving(stored) else "it has no file"
         except (StorageError, OSError) as error:
             return f"it cannot be read: {error}"
         return inspection.fault
+
+    def _is_arriving(self, stored: StoredInstance) -> bool:
+        if not self.arriving_s:
+            return False
+        return time.time() - self._scrubs.received_at(stored.sop_instance_uid) < self.arriving_s
 
     def _is_current(self, stored: StoredInstance) -> bool:
         with self._index.writing() as writer:
