@@ -223,7 +223,7 @@ def test_sizes_are_those_of_the_settings(tmp_path: Path) -> None:
     assert (sizes["associations"], sizes["associations of one AE title"]) == (3, 2)
     assert (sizes["pixel processes"], sizes["transcoded cache"], sizes["compression"]) == (5, 7, 1)
     assert sizes["disk"] == shutil.disk_usage(tmp_path).total - chosen.storage.reserve_bytes
-    assert sizes["intake queue"] is None
+    assert (sizes["intake queue"], sizes["quota"]) == (None, None)
 
 
 def test_a_disk_with_less_room_than_the_reserve_is_full(tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ def _objects(page: Page) -> None:
 def _retention(page: Page) -> None:
     page.goto("/retention")
     page.locator("#holds tr, #no-holds:not([hidden])").first.wait_for()
+    if page.locator("#plan").is_visible():
+        page.locator("#plan").click()
+        page.locator("#planned").wait_for()
 
 
 def _system(page: Page) -> None:

@@ -10,7 +10,7 @@ Days = Annotated[float, Field(ge=0, le=36_500)]
 RuleName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")
 ]
-Hour = Annotated[int, Field(ge=0, le=24)]
+Hours = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^([01]?[0-9]|2[0-4])-([01]?[0-9]|2[0-4])$")]
 
 
 class RetentionRule(Section):
@@ -47,10 +47,9 @@ class RetentionConfig(Section):
     every_hours: float = Field(
         default=24.0, gt=0, le=8_760, description="Hours from the beginning of one automatic run to the next."
     )
-    hours: tuple[Hour, Hour] = Field(
-        default=(0, 24),
-        description="Hours of the day, local time, in which automatic runs work: from the first to the second, which "
-        "may be the next morning.",
+    hours: Hours = Field(
+        default="0-24",
+        description="Hours of the day, local time, in which automatic runs work; `22-5` reaches into the morning.",
     )
     studies_per_minute: Count = Field(default=60, description="Studies that a run deletes in a minute at most.")
     spare_days: Days = Field(

@@ -120,7 +120,7 @@ def test_what_is_held_or_was_used_lately_stays() -> None:
         {"rule": [{"name": "x", "action": "shred", "unused_days": 1}]},
         {"rule": [{"name": "x", "action": "delete", "unused_days": -1}]},
         {"rule": [{"name": "x", "action": "keep", "labels": ["a"]}] * 2},
-        {"hours": [0, 25]},
+        {"hours": "0-25"},
         {"studies_per_minute": 0},
     ],
 )
@@ -130,9 +130,9 @@ def test_a_wrong_rule_is_refused(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "inside"), [((0, 24), range(24)), ((8, 10), (8, 9)), ((22, 2), (22, 23, 0, 1)), ((5, 5), range(24))]
+    ("hours", "inside"), [("0-24", range(24)), ("8-10", (8, 9)), ("22-2", (22, 23, 0, 1)), ("5-5", range(24))]
 )
-def test_hours_may_reach_into_the_next_day(hours: tuple[int, int], inside: range, monkeypatch: Any) -> None:
+def test_hours_may_reach_into_the_next_day(hours: str, inside: range, monkeypatch: Any) -> None:
     monkeypatch.setenv("TZ", "UTC")
     midnight = NOW - NOW % DAY_S
     time.tzset()
@@ -317,8 +317,8 @@ def test_one_process_at_a_time_is_at_work(kept: Kept) -> None:
 
 
 def test_a_run_that_was_asked_for_is_done_by_the_thread_whatever_the_hour(kept: Kept) -> None:
-    hour = 3 if not within_hours((3, 4), NOW) else 5
-    service = kept.service(rule=[CT], hours=(hour, hour + 1))
+    hour = 3 if not within_hours("3-4", NOW) else 5
+    service = kept.service(rule=[CT], hours=f"{hour}-{hour + 1}")
     service.start()
     service.ask()
     assert wait_until(lambda: service.runs(1)[0].state is RunState.DONE, 20)
@@ -343,8 +343,8 @@ def test_rules_are_carried_out_by_themselves_once_it_is_time(kept: Kept) -> None
 
 
 def test_nothing_begins_by_itself_outside_of_the_hours_or_unless_it_is_wanted(kept: Kept) -> None:
-    hour = 3 if not within_hours((3, 4), NOW) else 5
-    for settings in ({"automatic": True, "hours": (hour, hour + 1)}, {"automatic": False}):
+    hour = 3 if not within_hours("3-4", NOW) else 5
+    for settings in ({"automatic": True, "hours": f"{hour}-{hour + 1}"}, {"automatic": False}):
         service = kept.service(rule=[CT], **settings)
         service.start()
         for _ in range(2):  # what is noted is written before it looks for work; the second time it has looked once

@@ -3,7 +3,7 @@
 import shutil
 from typing import Final
 
-from archimage.concurrency.entry import Entry
+from archimage.concurrency.entry import Entry, unless_zero
 from archimage.config import Config
 
 
@@ -21,6 +21,17 @@ STORAGE: Final = (
         "storage.reserve_bytes",
         unit="bytes",
         formula="size of the disk, less the setting",
+        shared=True,
+    ),
+    Entry(
+        "quota",
+        "limit",
+        "what the archive keeps, as far as this process knows",
+        "As with the disk. Before, from storage.quota_warn_percent of it on, rules with when_full make room.",
+        unless_zero("storage", "quota_bytes"),
+        "storage.quota_bytes",
+        unit="bytes",
+        formula="none, unless it is set",
         shared=True,
     ),
     Entry(

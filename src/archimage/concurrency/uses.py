@@ -36,6 +36,7 @@ class Uses:
             "ended associations": lambda: Use(len(app.associations.ended_lately())),
             "HL7 messages": lambda: Use(app.messaging.inbox.waiting),
             "disk": lambda: Use(_used_bytes(app)),
+            "quota": lambda: Use(app.keeping.quota.used_bytes),
         }
         self.threads(app.pools)
 

@@ -60,7 +60,7 @@ def _made_at(facts: StudyFacts) -> float:
         return facts.received_at
 
 
-def within_hours(hours: tuple[int, int], now: float) -> bool:
-    """Tell whether a moment lies in these hours of the local day; the second may be earlier than the first."""
-    hour, (first, last) = time.localtime(now).tm_hour, hours
+def within_hours(hours: str, now: float) -> bool:
+    """Tell whether a moment lies in these hours of the local day, as `22-5`; the second may be of the next day."""
+    hour, (first, last) = time.localtime(now).tm_hour, map(int, hours.split("-"))
     return first <= hour < last if first < last else hour >= first or hour < last

@@ -20,7 +20,7 @@ class RetentionStatus:
 
     automatic: bool
     every_hours: float
-    hours: tuple[int, int]
+    hours: str
     studies_per_minute: int
     spare_days: float
     rules: Sequence[Mapping[str, Any]]

@@ -36,7 +36,7 @@ function rule(one) {
 }
 
 function how(found) {
-  const hours = found.hours.join(" to ");
+  const hours = found.hours.replace("-", " to ");
   const spared = found.spare_days ? ` What came or was looked at in the last ${number(found.spare_days)} days stays.` : "";
   const itself = found.automatic ? `They are carried out by themselves, every ${number(found.every_hours)} hours, from ${hours} o'clock.` : "They are carried out when somebody asks for it.";
   const quota = found.quota_bytes ? ` ${bytes(found.kept_bytes)} are kept, of a quota of ${bytes(found.quota_bytes)}.` : "";
