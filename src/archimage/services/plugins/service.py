@@ -280,12 +280,13 @@ class PluginService:
         )
 
     def _look_on(self) -> None:
-        while not self._ended.wait(LOOK_EVERY_S):
+        while not self._ended.is_set():
             try:
                 self.sync()
                 self._tell_of_removed()
             except (ArchimageError, OSError) as error:
                 _log.warning("how plugins fare is not kept, for now", reason=str(error))
+            self._ended.wait(LOOK_EVERY_S)
 
     def _tell_of_removed(self) -> None:
         news = self._around.hub.since(self._last_event)
