@@ -113,8 +113,7 @@ def test_failures_in_a_row_disable_and_a_success_begins_anew(app: App, tmp_path:
         assert status.last_error.startswith("on_association: it ended its process")
         assert [_vet(service, title) for title in ("RAISES", "ENDS")] == [None, None]
         assert _one(service).state == "disabled"
-        with pytest.raises(UnavailableError, match="one is disabled"):
-            service.check()
+        assert service.check() == {"plugins": 1, "not_called": 1, "waiting": 0}
         assert _vet(service) is None
         assert _one(service).calls == 8
 
@@ -194,6 +193,8 @@ def test_without_a_required_plugin_nothing_that_it_is_asked_for_goes_on(app: App
             _vet(service, "RAISES")
         with pytest.raises(UnavailableError, match="it is disabled"):
             _vet(service)
+        with pytest.raises(UnavailableError, match="one: required"):
+            service.check()
         with pytest.raises(UnavailableError, match="it is disabled"):
             service.review("C-FIND", _ALL)
 
