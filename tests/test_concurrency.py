@@ -110,6 +110,8 @@ _NOT_TOLD: Final = {
     "net/proposals.py": _FIELD,
     "net/scp/retrieve.py": _FIELD,
     "net/statuses.py": _FIELD,
+    "plugins/process.py": _TOLD,
+    "plugins/worker.py": _TOLD,
     "services/accounts.py": _FIELD,
     "services/attributes.py": _FIELD,
     "services/bulk.py": "further values are found in another way",

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from archimage.app import App, build
@@ -112,8 +113,7 @@ def test_failures_in_a_row_disable_and_a_success_begins_anew(app: App, tmp_path:
         assert status.last_error.startswith("on_association: it ended its process")
         assert [_vet(service, title) for title in ("RAISES", "ENDS")] == [None, None]
         assert _one(service).state == "disabled"
-        with pytest.raises(UnavailableError, match="one is disabled"):
-            service.check()
+        assert service.check() == {"plugins": 1, "not_called": 1, "waiting": 0}
         assert _vet(service) is None
         assert _one(service).calls == 8
 
@@ -137,6 +137,42 @@ def test_who_disables_a_plugin_does_so_for_all_processes_and_after_a_restart(app
             third.enable("other")
 
 
+def _processes() -> int:
+    return len([one for one in psutil.Process().children() if "archimage.plugins.worker:tasks" in one.cmdline()])
+
+
+def test_a_plugin_that_is_disabled_has_no_process(app: App, tmp_path: Path) -> None:
+    write(tmp_path / "plugins", "one", _CHOOSES)
+    with closing(_service(app, tmp_path / "plugins", failures_allowed=1)) as service:
+        assert _vet(service) is None
+        assert wait_until(lambda: _processes() == 1, _WITHIN_S)
+        service.stored(_stored())
+        assert wait_until(lambda: _processes() == 2, _WITHIN_S)
+        assert _vet(service, "RAISES") is None
+        assert wait_until(lambda: _processes() == 0, _WITHIN_S)
+        assert service.enable("one").state == "ready"
+        assert _vet(service) is None
+        assert service.disable("one").state == "disabled"
+        assert _processes() == 0
+
+
+def test_who_loads_a_plugin_anew_while_it_works_does_not_blame_it(app: App, tmp_path: Path) -> None:
+    write(tmp_path / "plugins", "one", "import time\ndef on_instance_stored(instance):\n    time.sleep(600)\n")
+    with closing(_service(app, tmp_path / "plugins", failures_allowed=1)) as service:
+        service.stored(_stored())
+        assert wait_until(lambda: _processes() == 1 and service.waiting == 0, _WITHIN_S)
+        assert service.enable("one").state != "disabled"
+        assert wait_until(lambda: _one(service).dropped == 1, _WITHIN_S)
+        assert _one(service).failures == 0
+
+
+def test_a_plugin_is_not_blamed_for_a_hook_that_it_does_not_have(app: App, tmp_path: Path) -> None:
+    write(tmp_path / "plugins", "one", "def on_association(association): ...\n")
+    with closing(_service(app, tmp_path / "plugins", required=("one",))) as service:
+        assert service.review("C-FIND", _ALL) == _ALL
+        assert _one(service).failures == 0
+
+
 def test_a_query_goes_on_as_answered_and_without_an_answer_that_is_none(app: App, tmp_path: Path) -> None:
     write(tmp_path / "plugins", "one", _CHOOSES)
     with closing(_service(app, tmp_path / "plugins")) as service:
@@ -157,6 +193,8 @@ def test_without_a_required_plugin_nothing_that_it_is_asked_for_goes_on(app: App
             _vet(service, "RAISES")
         with pytest.raises(UnavailableError, match="it is disabled"):
             _vet(service)
+        with pytest.raises(UnavailableError, match="one: required"):
+            service.check()
         with pytest.raises(UnavailableError, match="it is disabled"):
             service.review("C-FIND", _ALL)
 

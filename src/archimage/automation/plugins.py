@@ -50,6 +50,7 @@ class PluginsPart:
         """None where there is no plugin."""
         self._deliveries: DeliveryService | None = None
         self._completeness: CompletenessService | None = None
+        self._is_started = False
         self._held = ExitStack()
         if not sources:
             return
@@ -78,8 +79,8 @@ class PluginsPart:
         return {"plugin-load": self.service.threads, "plugin-studies": self._deliveries.threads}
 
     def hear(self, event: InstanceStored) -> None:
-        """Hear of an object that was stored, on the thread of the intake."""
-        if self.service is not None:
+        """Hear of an object that was stored, on the thread of the intake; a command that stores tells no plugin."""
+        if self.service is not None and self._is_started:
             self.service.stored(event)
 
     def vet(self, asked: AskedAssociation) -> str | None:
@@ -96,6 +97,7 @@ class PluginsPart:
     def start(self) -> None:
         """Load all plugins, and begin to look for studies that are complete."""
         if self.service is not None and self._deliveries is not None and self._completeness is not None:
+            self._is_started = True
             self.service.start()
             self._deliveries.start()
             self._completeness.start()

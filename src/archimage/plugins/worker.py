@@ -87,6 +87,8 @@ def _hooks_of(found: object) -> Iterator[tuple[str, Callable[[Any], Any]]]:
 def _call(loaded: _Hooks, ask: Ask, options: dict[str, Any], data: list[memoryview]) -> tuple[dict[str, Any], bytes]:
     """Call a hook; tell what it answers."""
     hook = options["hook"]
+    if hook not in loaded:
+        return {"answers": []}, b""  # it was asked before its hooks were known
     told = _TELLERS[hook](orjson.loads(data[0]), ask)
     try:
         answered = loaded[hook](told)

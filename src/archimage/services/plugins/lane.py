@@ -14,6 +14,8 @@ Loaded = Callable[[frozenset[str]], None]
 Failed = Callable[[str, PluginFault], None]
 """Hears that something failed, by the name of what it was."""
 LOADING: Final = "load"
+_ENDS: Final = "the archive ends"
+_RESTARTED: Final = "its process was ended, to be started anew"
 
 
 class Lane:
@@ -29,6 +31,8 @@ class Lane:
         self._turn = threading.Lock()
         self._running: RunningPlugin | None = None
         self._loading: Future[None] | None = None
+        self._restarts = 0
+        self._attempts = 0
         self._closed = False
         self.loaded: Loaded = lambda _hooks: None
         self.failed: Failed = lambda _what, _fault: None
@@ -36,8 +40,11 @@ class Lane:
     def prepare(self) -> Future[None]:
         """Have the plugin loaded, unless it is; the future raises PluginFault where it cannot be."""
         with self._lock:
+            if self._closed:
+                raise PluginFault("skipped", _ENDS)
             if self._loading is None:
-                self._loading = self._executor.submit(self._load)
+                self._attempts += 1
+                self._loading = self._executor.submit(self._load, self._attempts, self._restarts)
             return self._loading
 
     def call(
@@ -64,6 +71,7 @@ class Lane:
     def restart(self) -> None:
         """End the process, whatever it does; the next caller has another, with the plugin loaded anew."""
         with self._lock:
+            self._restarts += 1
             running = self._running
         if running is not None:
             running.kill()
@@ -80,7 +88,7 @@ class Lane:
         self.restart()
 
     def _call(self, hook: str, event: Event, serve: Serve, timeout_s: float) -> Sequence[PluginAnswer]:
-        running = self._running
+        restarts, running = self._restarts, self._running
         if running is None:
             raise PluginFault("skipped", "its process has just ended")
         try:
@@ -88,33 +96,37 @@ class Lane:
         except PluginFault as fault:
             if fault.ended:
                 self._drop(running)
-                if self._closed:
-                    raise PluginFault("skipped", "the archive ends") from None
+            if restarts != self._restarts:
+                raise PluginFault("skipped", _RESTARTED) from None
             raise
 
-    def _load(self) -> None:
+    def _load(self, attempt: int, restarts: int) -> None:
         try:
-            self.loaded(self._start())
+            self.loaded(self._start(restarts))
         except PluginFault as fault:
             with self._lock:
-                self._loading = None
-            if self._closed:
-                raise PluginFault("skipped", "the archive ends") from None
-            self.failed(LOADING, fault)
+                if attempt == self._attempts:
+                    self._loading = None
+            if fault.outcome != "skipped":
+                self.failed(LOADING, fault)
             raise
 
-    def _start(self) -> frozenset[str]:
-        running = self._loader.start(self._source)
-        with self._lock:
-            self._running = running
-            closed = self._closed
-        try:
-            if closed:
-                raise PluginFault("skipped", "the archive ends", ended=True)
-            return running.load(self._timeout_s)
-        except PluginFault:
-            self._drop(running)
-            raise
+    def _start(self, restarts: int) -> frozenset[str]:
+        """Start a process and load the plugin, unless the lane was restarted since that was asked for."""
+        with self._turn:
+            running = self._loader.start(self._source)
+            with self._lock:
+                self._running = running
+                is_stale = restarts != self._restarts
+            try:
+                if is_stale:
+                    raise PluginFault("skipped", _RESTARTED)
+                return running.load(self._timeout_s)
+            except PluginFault:
+                self._drop(running)
+                if restarts != self._restarts:
+                    raise PluginFault("skipped", _RESTARTED) from None
+                raise
 
     def _drop(self, running: RunningPlugin | None) -> None:
         """Let go of a process that nobody asks any more, unless that was done."""

@@ -208,3 +208,4 @@ class Plugin:
             reason = f"{self.failures_in_a_row} failures in a row, the last: {self.last_error}"
             _log.error("plugin disabled", plugin=self.name, reason=reason)
             self.disabled(self.name, reason)
+            self._end_processes()

@@ -189,11 +189,12 @@ class PluginService:
         return self.get(name)
 
     def check(self) -> Mapping[str, int]:
-        """Tell how many there are; UnavailableError where one is disabled or cannot be loaded."""
-        wrong = [f"{one.name} is {one.state}" for one in self._plugins.values() if one.state in {"disabled", "broken"}]
-        if wrong:
-            raise UnavailableError(f"{', '.join(wrong)}; /plugins says why")
-        return {"plugins": len(self._plugins), "waiting": self.waiting}
+        """Tell how many there are, and do not work; UnavailableError where one that is required does not."""
+        wrong = [one.name for one in self._plugins.values() if one.state in {"disabled", "broken"}]
+        needed = [name for name in wrong if name in self._settings.required]
+        if needed:
+            raise UnavailableError(f"{', '.join(needed)}: required, and not called; /plugins says why")
+        return {"plugins": len(self._plugins), "not_called": len(wrong), "waiting": self.waiting}
 
     def sync(self) -> None:
         """Keep what happened here, and follow what was decided elsewhere."""
@@ -280,12 +281,13 @@ class PluginService:
         )
 
     def _look_on(self) -> None:
-        while not self._ended.wait(LOOK_EVERY_S):
+        while not self._ended.is_set():
             try:
                 self.sync()
                 self._tell_of_removed()
             except (ArchimageError, OSError) as error:
                 _log.warning("how plugins fare is not kept, for now", reason=str(error))
+            self._ended.wait(LOOK_EVERY_S)
 
     def _tell_of_removed(self) -> None:
         news = self._around.hub.since(self._last_event)
