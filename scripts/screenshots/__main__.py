@@ -161,6 +161,11 @@ def _routing(page: Page) -> None:
     page.locator("#rules tr, #no-rules").first.wait_for()
 
 
+def _jobs(page: Page) -> None:
+    page.goto("/jobs")
+    page.locator("#rows tr").first.wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -187,6 +192,7 @@ SHOWN: Final = {
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
     "routing": ("routing", _routing),
+    "jobs": ("jobs", _jobs),
     "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

@@ -194,6 +194,7 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         labels=services.labels,
         events=services.events,
         tasks=services.tasks,
+        jobs=app.jobs.service,
         nodes=services.nodes,
         peers=app.peers,
         associations=app.associations,

@@ -21,7 +21,7 @@ _PATHS = (
     *("/department", "/commitments", "/objects"),
     "/department",
     "/worklist",
-    *("/performed-steps", "/deliveries", "/routing", "/workitems"),
+    *("/performed-steps", "/deliveries", "/routing", "/workitems", "/jobs"),
     "/print",
     "/messages",
     "/concurrency",

@@ -12,8 +12,10 @@ from playwright.sync_api import Page, expect
 
 from archimage.dicom.encode import encode_elements
 from archimage.index.deliveries import DeliveryTable
+from archimage.index.jobs import JobTable
 from archimage.index.routing import RoutedTable
 from archimage.index.sqlite import SqliteIndex
+from archimage.model.jobs import NewJob, Origin
 from archimage.model.routing import Routed
 from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import PresentationContext
@@ -46,6 +48,7 @@ _SEEN = {
     "performed-steps",
     "deliveries",
     "routing",
+    "jobs",
     "objects",
     "messages",
 }
@@ -252,6 +255,19 @@ def test_deliveries(page: Page, server: Server) -> None:
     expect_text(page)
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.locator("#none")).to_be_visible()
+
+
+def test_jobs(page: Page, server: Server) -> None:
+    with closing(SqliteIndex(server.directory / "index.db")) as index:
+        JobTable(index).add([NewJob("<img src=x>", HOSTILE, HOSTILE, HOSTILE)], Origin(), 0.0)
+    page.goto("/jobs")
+    expect_text(page)
+    page.get_by_role("button", name="Cancel job").click()
+    expect(page.get_by_role("dialog")).to_contain_text(_SHOWN)
+    expect_text(page)
+    page.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
+    expect(page.get_by_role("button", name="Retry job")).to_be_visible()
+    expect_text(page)
 
 
 def test_peers_and_events(page: Page, server: Server) -> None:

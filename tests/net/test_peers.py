@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from archimage.config import Config, StorageConfig
 from archimage.dicom.encode import encode_elements
 from archimage.errors import CancelledError, PeerFailedError
 from archimage.model.attributes import Level
+from archimage.model.jobs import JobState
 from archimage.model.nodes import Node
 from archimage.model.peers import Wanted
 from archimage.model.tasks import Task, TaskState
@@ -177,12 +179,17 @@ def test_a_node_that_aborts_where_c_get_is_asked_for_is_asked_by_c_move(app: App
     assert (task.state, task.result["method"]) == (TaskState.DONE, "C-MOVE")
 
 
-def test_a_node_that_is_not_there_fails_a_retrieval_at_once(app: App) -> None:
+def test_a_node_that_is_not_there_is_told_at_once_and_asked_again_later(app: App) -> None:
     port = free_port()
-    task = _ended(app, app.peers.retrieve(_know(app, port), _STUDY))
-    assert task.state is TaskState.FAILED
-    assert f"PACS_SCP at 127.0.0.1:{port}: Connection refused" in task.error
-    assert str(port) in task.next
+    task = app.peers.retrieve(_know(app, port), _STUDY)
+    refused = f"PACS_SCP at 127.0.0.1:{port}: Connection refused"
+    assert wait_until(lambda: refused in app.services.tasks.get(task.id).message, _WITHIN_S)
+    job = app.jobs.service.get(int(task.id, 16))
+    assert (job.state, job.attempts) == (JobState.WAITING, 1)
+    assert job.due_at > time.time()
+    assert str(port) in job.next
+    app.jobs.service.cancel(job.id)
+    assert _ended(app, task).state is TaskState.CANCELLED
 
 
 def _store(port: int, *objects: tuple[str, bytes]) -> None:

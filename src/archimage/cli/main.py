@@ -21,6 +21,7 @@ from archimage.cli import (
     hl7,
     import_,
     index,
+    jobs,
     move,
     mpps,
     openapi,
@@ -63,6 +64,7 @@ app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.add_typer(route.app, name="route")
 app.command()(sync.sync)
+app.add_typer(jobs.app, name="jobs")
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, fhir, hl7, performed, printing, queues, storage, threads, web
+from archimage.concurrency import (
+    access,
+    caches,
+    dicom,
+    exchange,
+    fhir,
+    hl7,
+    performed,
+    printing,
+    queues,
+    storage,
+    threads,
+    web,
+)
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -23,5 +36,6 @@ _ALL: Final = (
     *hl7.MESSAGES,
     *performed.PERFORMED,
     *printing.PRINTING,
+    *exchange.EXCHANGE,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

@@ -313,4 +313,4 @@ def _not_in_vain(node: RemoteNode, brought: Transfer) -> Transfer:
         raise PeerFailedError(f"{node} keeps nothing of what was asked for", next_step=reasons.NOT_KEPT, is_final=True)
     first = next(iter(brought.problems.values()), "no reason given")
     message = f"none of {brought.failed} objects of {node} could be kept here: {first}"
-    raise PeerFailedError(message, next_step=reasons.NOT_TAKEN)
+    raise PeerFailedError(message, next_step=reasons.NOT_TAKEN, is_final=True)

@@ -38,13 +38,14 @@ _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")
 _WORKLIST: Final = (f"{ROOT}/worklist", f"{ROOT}/worklist/{{key}}", f"{ROOT}/workitems")
 _PERFORMED: Final = (f"{ROOT}/performed-steps", f"{ROOT}/performed-steps/{{step_uid}}", f"{ROOT}/deliveries/{{number}}")
+_JOBS: Final = (f"{ROOT}/jobs/{{number}}",)
 _MESSAGES: Final = tuple(
     f"{ROOT}/{path}" for path in ("messages/{number}", "reports", "reports/{number}", "patient-links")
 )
 _FHIR_KINDS: Final = ("Patient", "ImagingStudy", "ServiceRequest", "DiagnosticReport")
 _FHIR_SEARCHES: Final = tuple(f"{FHIR}/{kind}" for kind in _FHIR_KINDS)
 _QUERIES: Final = frozenset(
-    {f"{ROOT}/patients", f"{ROOT}/studies", *_WORKLIST, *_PERFORMED, *_MESSAGES, *_OF_OBJECTS, *_FHIR_SEARCHES}
+    {f"{ROOT}/patients", f"{ROOT}/studies", *_WORKLIST, *_PERFORMED, *_JOBS, *_MESSAGES, *_OF_OBJECTS, *_FHIR_SEARCHES}
 )
 _ASKING: Final = frozenset({"/tools/find", "/tools/lookup", f"{ROOT}/nodes/{{ae_title:path}}/query"})
 _FILES: Final = ("/archive", "/file")

@@ -18,6 +18,7 @@ from archimage.services.events import EventHub
 from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
+from archimage.services.jobs import JobService
 from archimage.services.labels import LabelService
 from archimage.services.mpps import MppsService
 from archimage.services.nodes import NodeService
@@ -82,6 +83,7 @@ class ApiServices:
     labels: LabelService
     events: EventHub
     tasks: TaskService
+    jobs: JobService
     nodes: NodeService
     peers: PeerService
     associations: Associations

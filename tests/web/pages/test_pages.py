@@ -53,6 +53,7 @@ PAGES = (
     "/performed-steps",
     "/deliveries",
     "/routing",
+    "/jobs",
     "/print",
     "/docs",
 )

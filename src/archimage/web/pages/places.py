@@ -34,6 +34,7 @@ PLAIN: Final = (
     "/nodes",
     "/query",
     "/activity",
+    "/jobs",
     "/changes",
     "/system",
     "/concurrency",

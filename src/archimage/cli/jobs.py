@@ -1,0 +1,125 @@
+"""`archimage jobs`: durable work of an archive on this machine, whether it runs or not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archimage.cli.options import ConfigFile, Data, Json
+from archimage.cli.output import print_json, print_table, say
+from archimage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from archimage.model.jobs import Job
+    from archimage.services.jobs import JobService
+
+app = typer.Typer(help="List durable work, and pause, resume, cancel it or have it tried again.", no_args_is_help=True)
+
+_PAGE = 1_000
+_COLUMNS = ("number", "kind", "for", "title", "state", "progress", "tries", "error")
+
+Number = Annotated[int, typer.Argument(help="Number of the job.", metavar="NUMBER", min=1)]
+
+
+@app.command("list")
+def list_(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+    state: Annotated[str, typer.Option("--state", help="waiting, running, paused, failed, done or cancelled.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="What is done: send, retrieve, delete, ...")] = "",
+    destination: Annotated[str, typer.Option("--for", help="With or for whom, an AE title.")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1, max=_PAGE)] = 100,
+    data: Data = None,
+    json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """List jobs, the newest first."""
+    from archimage.model.jobs import JobState
+    from archimage.ports.jobs import Wanted
+
+    if state and state not in set(JobState):
+        raise ConfigError(f"{state!r} is no state; one of {', '.join(JobState)} is allowed")
+    wanted = Wanted(kind, JobState(state) if state else None, destination, None, limit)
+    with _jobs("jobs list", data, config) as jobs:
+        found = jobs.find(wanted)
+    if json:
+        print_json([_plain(job) for job in found])
+    else:
+        print_table(_COLUMNS, [_row(job) for job in found])
+
+
+@app.command("show")
+def show(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Show one job, what it is given, how far it is, and what came of it."""
+    with _jobs("jobs show", data, config) as jobs:
+        job = jobs.get(number)
+    if json:
+        print_json(_plain(job))
+        return
+    print_table(("name", "value"), [{"name": name, "value": str(value)} for name, value in _plain(job).items()])
+
+
+@app.command("cancel")
+def cancel(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Have a job end, by the server that runs."""
+    _turn("cancel", number, data, config, json=json)
+
+
+@app.command("pause")
+def pause(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Have a job wait until it is resumed; what it has done stays done."""
+    _turn("pause", number, data, config, json=json)
+
+
+@app.command("resume")
+def resume(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Go on with a job that was paused, by the server that runs or by the next one."""
+    _turn("resume", number, data, config, json=json)
+
+
+@app.command("retry")
+def retry(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Have a job that failed tried again, by the server that runs or by the next one."""
+    _turn("retry", number, data, config, json=json)
+
+
+def _turn(command: str, number: int, data: Path | None, config: Path | None, *, json: bool) -> None:
+    with _jobs(f"jobs {command}", data, config) as jobs:
+        do: Callable[[int], Job] = getattr(jobs, command)
+        job = do(number)
+    if json:
+        print_json(_plain(job))
+    else:
+        say(f"job {job.id} is {job.state}")
+
+
+def _plain(job: "Job") -> dict[str, object]:
+    from dataclasses import asdict
+
+    found = asdict(job)
+    origin = found.pop("origin")
+    return {**found, "owner": job.origin.owner, "traceparent": origin["traceparent"]}
+
+
+def _row(job: "Job") -> dict[str, object]:
+    return {
+        "number": job.id,
+        "kind": job.kind,
+        "for": job.destination,
+        "title": job.title,
+        "state": job.state.value,
+        "progress": f"{job.done} of {job.total}" if job.total else "",
+        "tries": job.attempts,
+        "error": job.error,
+    }
+
+
+@contextmanager
+def _jobs(command: str, data: Path | None, config: Path | None) -> "Iterator[JobService]":
+    """Open the archive of a data directory, for whoever runs the command."""
+    from archimage.cli.audit import this_user
+    from archimage.cli.import_ import opened
+    from archimage.model.callers import DoneFor
+
+    with DoneFor(this_user(command)), opened(data, config) as archive:
+        yield archive.jobs.service
