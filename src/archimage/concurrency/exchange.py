@@ -45,14 +45,14 @@ EXCHANGE: Final = (
         routing_work.BATCH,
     ),
     Entry(
-        "objects of a STOW request",
+        "objects stored elsewhere at once",
         "limit",
         "objects that a rule stores elsewhere by one request",
         "The next request brings the rest.",
         stow_client.MAX_INSTANCES,
     ),
     Entry(
-        "length of a STOW request",
+        "bytes stored elsewhere at once",
         "limit",
         "what a rule stores elsewhere by one request, unless a single object is larger",
         "The next request brings the rest.",
