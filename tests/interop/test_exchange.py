@@ -24,8 +24,13 @@ def test_earlier_studies_come_when_a_patient_is_scheduled_or_something_of_him_ar
         with routing(tmp_path / "data" / "a", config, f"OLD=127.0.0.1:{old.port}") as server:
             api = Api(f"http://127.0.0.1:{server.http_port}/")
             entry = {
-                **{"patient_id": "P1", "patient_name": "Attack^Test", "step_description": "CT head", "modality": "CT"},
-                **{"start_date": "20991202", "start_time": "0800", "station_ae_titles": ["CT1"]},
+                "patient_id": "P1",
+                "patient_name": "Attack^Test",
+                "step_description": "CT head",
+                "modality": "CT",
+                "start_date": "20991202",
+                "start_time": "0800",
+                "station_ae_titles": ["CT1"],
             }
             answered = api.ask("POST", "/worklist", entry)
             assert answered.status == 201, answered
