@@ -370,6 +370,16 @@ METRICS: Final[tuple[Metric, ...]] = (
         shared=True,
     ),
     Metric(
+        "pacs_jobs",
+        "gauge",
+        "Work",
+        "Jobs",
+        "Durable work, by kind: `waiting` until it is done, `running`, `paused`, or `failed` for good (/jobs).",
+        ("kind", "state"),
+        most=81,
+        shared=True,
+    ),
+    Metric(
         "pacs_audit_messages_total",
         "counter",
         "Audit",
