@@ -84,6 +84,7 @@ from archimage.services.rendering import RenderingService
 from archimage.services.replacement import ReplacementService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.room import Room
+from archimage.services.routing_rules import rules_of
 from archimage.services.signatures import SignatureService, Trust
 from archimage.services.status import StatusService
 from archimage.services.store import Durability, StoreService
@@ -399,10 +400,10 @@ class App:
         Raises:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
-        nodes, rules = list(configured(config.nodes)), _rules(config)
-        self.exchange.configure(config)
+        nodes, rules, routes = list(configured(config.nodes)), _rules(config), rules_of(config.routing)
         self.tls.configure(config)
         self.config = config
+        self.exchange.routing.configure(routes)
         self.projects.rules = rules
         self.services.nodes.configure(nodes)
         self.services.status.configure(config)

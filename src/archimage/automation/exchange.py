@@ -54,10 +54,6 @@ class ExchangePart:
         self.routing.hear(event)
         self.prefetching.hear(event)
 
-    def configure(self, config: Config) -> None:
-        """Go on with other rules; ConfigError where one cannot be, and then nothing has changed."""
-        self.routing.configure(config)
-
     def start(self) -> None:
         """Begin."""
         self.routing.start()

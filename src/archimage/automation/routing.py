@@ -1,5 +1,6 @@
 """Routing: rules, what finds work for them, and what does it."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -74,18 +75,13 @@ class RoutingPart:
         notices = Notices(HookCalls(ground.tls), settings.webhook_secret.get_secret_value())
         ground.deliveries.register(NOTICE, notices.deliver)
 
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules, in their order."""
-        return self.router.rules
-
     def hear(self, event: InstanceStored) -> None:
         """Hear of an object that was stored, on the thread of the intake."""
         self.router.hear(event)
 
-    def configure(self, config: Config) -> None:
-        """Go on with other rules; ConfigError where one cannot be, and then nothing has changed."""
-        self.router.rules = self._work.rules = rules_of(config.routing)
+    def configure(self, rules: Sequence[Rule]) -> None:
+        """Go on with other rules."""
+        self.router.rules = self._work.rules = tuple(rules)
 
     def start(self) -> None:
         """Begin to route."""

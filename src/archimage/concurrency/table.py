@@ -6,6 +6,7 @@ from archimage.concurrency import (
     access,
     caches,
     dicom,
+    exchange,
     fhir,
     hl7,
     object_store,
@@ -39,5 +40,6 @@ _ALL: Final = (
     *plugins.PLUGINS,
     *printing.PRINTING,
     *object_store.OBJECT_STORE,
+    *exchange.EXCHANGE,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))
