@@ -1,4 +1,4 @@
-"""What an object store costs, as ratios of one run: files and spool, putting through and bare, a frame and a bare range.
+"""What an object store costs, as ratios of one run: spool to files, putting through to bare puts, frames to ranges.
 
 Run `python -m bench.bench_object_store [IMAGES [ROUNDS]]`. A real SeaweedFS runs on this machine meanwhile, beside all
 that is measured; subjects take turns, round after round, and the medians are compared.
@@ -90,7 +90,9 @@ def main(images: int = 300, rounds: int = 3) -> None:
                 "files": lambda: _ingest(work, objects, None),
                 "write-back": lambda: _ingest(work, objects, _settings(store, secrets.token_hex(8), "write-back")),
                 "obstore alone": lambda: _bare_puts(store.store(), objects),
-                "write-through": lambda: _ingest(work, objects, _settings(store, secrets.token_hex(8), "write-through")),
+                "write-through": lambda: _ingest(
+                    work, objects, _settings(store, secrets.token_hex(8), "write-through")
+                ),
             }.items():
                 rate = measure()
                 found.setdefault(name, []).append(rate)

@@ -125,6 +125,7 @@ _Causes = tuple[tuple[type[ArchimageError] | Status, str], ...]
 STORE: _Causes = (
     (Status.SUCCESS, "The object is kept and survives a power cut, or the same bytes were kept already."),
     (errors.DuplicateInstanceError, "Another object is kept under this SOP Instance UID (`storage.duplicates`)."),
+    (errors.HeldError, "Another object is kept under this SOP Instance UID, and its study is on legal hold."),
     (errors.InvalidInstanceUIDError, "A UID is malformed."),
     (
         errors.UnsupportedTransferSyntaxError,

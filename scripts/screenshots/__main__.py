@@ -83,6 +83,11 @@ def _objects(page: Page) -> None:
     page.locator("#rows tr, #none:not([hidden])").first.wait_for()
 
 
+def _retention(page: Page) -> None:
+    page.goto("/retention")
+    page.locator("#holds tr, #no-holds:not([hidden])").first.wait_for()
+
+
 def _system(page: Page) -> None:
     page.goto("/system")
 
@@ -145,6 +150,11 @@ def _workitems(page: Page) -> None:
     page.locator("#rows tr").first.wait_for()
 
 
+def _plugins(page: Page) -> None:
+    page.goto("/plugins")
+    page.locator("#rows tr").first.wait_for()
+
+
 def _performed_steps(page: Page) -> None:
     page.goto("/performed-steps")
     page.get_by_role("button", name="Details").first.click()
@@ -161,6 +171,11 @@ def _jobs(page: Page) -> None:
     page.locator("#rows tr").first.wait_for()
 
 
+def _routing(page: Page) -> None:
+    page.goto("/routing")
+    page.locator("#rules tr, #no-rules").first.wait_for()
+
+
 SHOWN: Final = {
     "": ("studies", _studies),
     "studies": ("study", _study),
@@ -173,8 +188,10 @@ SHOWN: Final = {
     "changes": ("changes", _changes),
     "objects": ("objects", _objects),
     "commitments": ("commitments", _commitments),
+    "retention": ("retention", _retention),
     "system": ("system", _system),
     "concurrency": ("concurrency", _concurrency),
+    "plugins": ("plugins", _plugins),
     "access": ("access", _access),
     "users": ("users", _users),
     "me": ("me", _me),
@@ -187,6 +204,7 @@ SHOWN: Final = {
     "performed-steps": ("performed-steps", _performed_steps),
     "deliveries": ("deliveries", _deliveries),
     "jobs": ("jobs", _jobs),
+    "routing": ("routing", _routing),
     "print": ("print", _print),
 }
 """For each first segment of the pages' addresses: the name of its picture, and what shows it."""

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from archimage.auditing import Auditing
+from archimage.automation.exchange import ExchangePart
 from archimage.automation.jobs import JobsPart
+from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
+from archimage.automation.plugins import PluginsPart
+from archimage.automation.recovery import recover_lanes
+from archimage.automation.routing import RoutingGround
+from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
 from archimage.config import Config
 from archimage.department.department import Department
@@ -29,7 +35,6 @@ from archimage.index.labels import LabelTable
 from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
 from archimage.index.opening import open_index
-from archimage.index.relational import RelationalIndex
 from archimage.index.users import UserTable
 from archimage.logger import logger
 from archimage.messaging import Messaging, Told
@@ -74,7 +79,6 @@ from archimage.services.projects import ProjectService
 from archimage.services.proofs import Tools as IdentityTools
 from archimage.services.query import QueryService
 from archimage.services.rates import Rates
-from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.services.rendering import RenderingService
 from archimage.services.replacement import ReplacementService
@@ -88,9 +92,10 @@ from archimage.services.told import object_came
 from archimage.services.transcoding import TranscodingService
 from archimage.services.uploads import UploadService
 from archimage.services.visible import VisibleIndex
+from archimage.services.worklist import WorklistService
 from archimage.storage.cache import FilesystemCache, boot_id
-from archimage.storage.journal import Journal, committed, replay, retire
-from archimage.storage.lanes import Lane, Occupancy, recovery_turn, take_abandoned_lanes, take_free_lane
+from archimage.storage.journal import Journal, committed
+from archimage.storage.lanes import Occupancy, recovery_turn, take_free_lane
 from archimage.threads import ContextThreads
 from archimage.tls.contexts import Contexts
 from archimage.tracing import tracer
@@ -133,7 +138,7 @@ class App:
             closing(Auditing(self.config, self.index, self.tls.requestor))
         )  # hears of all below to the end
         with recovery_turn(directory):
-            lone = _recover(self.config, self.index)
+            lone = recover_lanes(self.config, self.index)
         self._lane = lane = opened.enter_context(closing(take_free_lane(directory)))
         self.blobs = open_blobs(self.config, directory, lane.name)
         opened.callback(self.blobs.close)
@@ -153,6 +158,9 @@ class App:
         self.auditing.health(self.health)
         self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
         self.object_store.watch(self.health, self.metering)
+        archive = Scrubbable(directory, self.index, self.index, self.blobs)
+        self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
+        self.scrubbing.health(self.health)
         self._serve_from(opened, intake, caches)
         self.services.removal.resume(alone=lone)
         if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
@@ -233,6 +241,9 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
+        keeping = Keeping(self.config, self.index, services, self.auditing, self._room)
+        self.keeping = opened.enter_context(closing(keeping))
+        self.keeping.guard(self.changes)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
         kept = Kept(self.index, GroupedDatabase(self.index), self.blobs, self.visible, self.pixels, self.objects)
         self.department = Department(self.config, kept, services, self.tls.requestor)
@@ -241,14 +252,25 @@ class App:
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service
+        self._exchange_with(opened, worklist)
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
         opened.callback(self.jobs.close)
+        self.plugins = PluginsPart(self.config, kept, services, self.peers, self.auditing.service.configured)
+        opened.callback(self.plugins.close)
 
     def _removal_service(self, events: EventHub) -> RemovalService:
         """Make what removes; what other nodes have in their journals is not known here."""
         payloads = None if self.config.index.url else partial(committed, self.config.storage.directory)
         return RemovalService(self.index, self.blobs, self.derived, payloads, events.publish)
+
+    def _exchange_with(self, opened: ExitStack, worklist: WorklistService) -> None:
+        """Make what gives other archives what came, and takes from them."""
+        deliveries, tls = self.department.deliveries, self.tls.requestor
+        ground = RoutingGround(
+            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls
+        )
+        self.exchange = opened.enter_context(closing(ExchangePart(self.config, ground, self.index, worklist)))
 
     def _identity_service(self) -> IdentityService:
         """Make what knows who somebody is."""
@@ -297,10 +319,14 @@ class App:
             "peer-read": self._peer_readers,
             "peer-write": self._peer_writers,
             **self.department.pools,
+            **self.plugins.pools,
             **self.object_store.pools,
+            "route": self.exchange.routing.threads,
         }
         metering.watch_threads(self.pools)
         metering.watch_deliveries(self.department.deliveries)
+        metering.watch_objects(self.scrubbing.scrubber, self.scrubbing.table.count)
+        self.plugins.watch(metering, self.health)
 
     def _titles(self) -> list[str]:
         """Return the AE titles of all nodes; blocks."""
@@ -325,8 +351,8 @@ class App:
         loop = LoopThread("peers", self._peer_writers)
         peers = NodePeers(ae_title, services.store, NodeSender(outbound, ae_title), loop, tls=self.tls.requestor)
         opened.callback(peers.close)
-        audited = AuditedPeers(peers, self.auditing.service)
-        return PeerService(services.nodes, audited, services.retrieve, self.jobs.service)
+        self._peers = AuditedPeers(peers, self.auditing.service)
+        return PeerService(services.nodes, self._peers, services.retrieve, self.jobs.service)
 
     def _access_service(self, nodes: NodeService) -> AccessService:
         """Make what decides who may do what."""
@@ -339,7 +365,7 @@ class App:
         return StoreService(
             self.blobs,
             intake,
-            Durability(storage.journal_limit_bytes, flush=storage.durability == "full"),
+            Durability(storage.journal_limit_bytes, flush=storage.durability == "full" and not self.blobs.sends_ahead),
             Layout(storage.layout),
             ScanLimits(),
             self._publish,
@@ -357,9 +383,13 @@ class App:
             self.compression.start()
         self.object_store.start()
         self.changes.start()
+        self.scrubbing.start()
+        self.keeping.start()
         self.department.start()
         self.messaging.start()
-        self.jobs.start(self.config.storage.directory, self._lane.name)
+        self.exchange.start()
+        self.jobs.start(self.config, self._lane.name)
+        self.plugins.start()
 
     def configure(self, config: Config) -> None:
         """Go on with other settings, as far as they may change while the archive runs (`config.RELOADED`).
@@ -368,6 +398,7 @@ class App:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
         nodes, rules = list(configured(config.nodes)), _rules(config)
+        self.exchange.configure(config)
         self.tls.configure(config)
         self.config = config
         self.projects.rules = rules
@@ -393,6 +424,9 @@ class App:
         object_came(event)
         if isinstance(event, InstanceStored):
             self.department.hear(event)
+            self.keeping.hear(event)
+            self.plugins.hear(event)
+            self.exchange.hear(event)
 
 
 def _trust(config: Config) -> Trust:
@@ -451,27 +485,3 @@ def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
     metadata.clean()
     transcoded.clean()
     return metadata, transcoded
-
-
-def _recover(config: Config, index: RelationalIndex) -> bool:
-    """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
-    directory = config.storage.directory
-    held = {path.name for path in (directory / "journal").iterdir()}
-    for lane in take_abandoned_lanes(directory):
-        held.discard(lane.name)
-        try:
-            _recover_lane(config, lane, index)
-        finally:
-            lane.close()
-    return not held
-
-
-def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
-    blobs = open_blobs(config, config.storage.directory, lane.name)
-    try:
-        mended = recover(replay(lane.journal_directory), blobs, index)
-        retire(lane.journal_directory)
-    finally:
-        blobs.close()
-    if mended:
-        _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)

@@ -23,6 +23,7 @@ from archimage.observe.audit.trail import Messages as Encoding
 from archimage.observe.audit.trail import Trail
 from archimage.services.audit import AuditService
 from archimage.services.audit_identity import IdentityAudit
+from archimage.services.audit_keeping import KeepingAudit
 from archimage.services.audit_messages import Messages, person
 from archimage.services.audit_subjects import Finds
 from archimage.services.health import HealthService
@@ -57,6 +58,7 @@ class Auditing:
             self.service = AuditService(self.trail, messages, index, partial(newest, directory))
             self.trail.settle = self.service.settle
             self.identity = IdentityAudit(self.trail, messages)
+            self.keeping = KeepingAudit(self.trail, messages, index)
             opened.callback(self.service.close)
             _tell_damage(self.trail, messages, journal)
             if config.audit.repository:

@@ -35,7 +35,11 @@ from archimage.config_kinds import (
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
+from archimage.config_plugins import PluginsConfig
 from archimage.config_print import PrintConfig
+from archimage.config_retention import RetentionConfig
+from archimage.config_routing import PrefetchConfig, RoutingConfig, SyncConfig
+from archimage.config_scrub import ScrubConfig
 from archimage.config_trust import AuditConfig, DeidentificationConfig, SignaturesConfig, TlsConfig
 from archimage.config_ups import UpsConfig
 from archimage.config_worklist import WorklistConfig
@@ -196,6 +200,18 @@ class StorageConfig(Section):
         description="Room on the disk that is kept free: with less, objects are refused, so that neither index nor "
         "journal meets a full disk; bytes.",
     )
+    quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="What the archive may keep: once it does, objects are refused until something is deleted; bytes, "
+        "0: as much as the disk holds.",
+    )
+    quota_warn_percent: int = Field(
+        default=90,
+        ge=1,
+        le=100,
+        description="Part of the quota from which on the log warns, and rules with `when_full` make room; percent.",
+    )
     metadata_cache_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=0, description="Room for the compressed metadata of series, bytes."
     )
@@ -265,6 +281,7 @@ _ADMISSION: Final = (
 RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
+        ("routing", "rule"),
         ("deidentification", "rules"),
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
@@ -309,8 +326,14 @@ class Config(BaseSettings):
     worklist: WorklistConfig = WorklistConfig()
     mpps: MppsConfig = MppsConfig()
     availability: AvailabilityConfig = AvailabilityConfig()
+    plugins: PluginsConfig = PluginsConfig()
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
+    scrub: ScrubConfig = ScrubConfig()
+    retention: RetentionConfig = RetentionConfig()
+    routing: RoutingConfig = RoutingConfig()
+    prefetch: PrefetchConfig = PrefetchConfig()
+    sync: SyncConfig = SyncConfig()
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )

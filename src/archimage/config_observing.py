@@ -8,7 +8,7 @@ from pydantic import Field
 from archimage.config_kinds import Section
 
 LogLevel = Literal["debug", "info", "warning", "error"]
-LogCategory = Literal["association", "dimse", "storage", "index", "web", "task", "error", "security"]
+LogCategory = Literal["association", "dimse", "storage", "index", "web", "task", "error", "security", "plugin"]
 
 
 class LogConfig(Section):

@@ -27,6 +27,7 @@
     |    |- NotFoundError
     |    |- DuplicateInstanceError    another object is already kept under this UID
     |    |- ConflictError             what is asked for does not go with what is there
+    |    |- HeldError                 the study is on legal hold: nothing removes, replaces or corrects it
     |    |- RefusedOperationError     a normalized service refuses; the status stands in it (PS3.7 Annex C)
     |    |- Hl7Error                  a message that is not applied; what its sender is told stands in it
     |    |- DeliveryRefusedError      a receiver does not take what it is told, and never would
@@ -195,6 +196,10 @@ class DuplicateInstanceError(ServiceError):
 
 class ConflictError(ServiceError):
     """What is asked for does not go with what is there: the message says what is in the way."""
+
+
+class HeldError(ServiceError):
+    """The study is on legal hold: nothing of it is removed, replaced or corrected until somebody releases it."""
 
 
 class RefusedOperationError(ServiceError):

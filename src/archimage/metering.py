@@ -19,6 +19,7 @@ from archimage.ports.index import Index
 from archimage.ports.meter import Meter, Metered
 from archimage.services.deliveries import DeliveryService
 from archimage.services.intake import Intake
+from archimage.services.plugins.service import PluginService
 from archimage.services.spooling import SpoolService
 from archimage.threads import Pool
 
@@ -98,6 +99,16 @@ class Metering:
         self._watch("pacs_object_store_waiting", lambda: spool.backlog.objects)
         self._watch("pacs_object_store_waiting_bytes", lambda: spool.backlog.size_bytes)
         self._watch("pacs_object_store_oldest_seconds", lambda: spool.backlog.oldest_s)
+
+    def watch_objects(self, scrubber: Metered, damaged: Callable[[], int]) -> None:
+        """Look at how many stored objects are damaged, and hear of those that are read again."""
+        self.hear(scrubber)
+        self._watch("pacs_damaged_objects", damaged)
+
+    def watch_plugins(self, plugins: PluginService) -> None:
+        """Look at plugins, which tell the meter themselves what they do."""
+        self._watch("pacs_queue_depth", lambda: plugins.waiting, "plugins")
+        self._watch("pacs_plugins_disabled", lambda: plugins.disabled_count)
 
     def begin(self) -> asyncio.Task[None]:
         """Look for the first time, which blocks, and then now and then, for other processes that are asked."""

@@ -214,7 +214,10 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         objects=app.objects,
         concurrency=partial(_report, app, uses),
         department=app.department.services,
+        routing=app.exchange.status,
         messaging=app.messaging.services,
+        keeping=app.keeping.services,
+        plugins=app.plugins.service,
     )
     named = OrthancService(app.hashed, services.query, services.removal, app.visible)
     observing = application.Observing(
@@ -273,6 +276,7 @@ def _admission(app: App) -> AdmissionPolicy:
         max_pending_per_address=dicom.max_pending_per_address,
         certificates=config.tls.peers,
         may=app.services.access.may,
+        vet=None if app.plugins.service is None else app.plugins.vet,
         identity=IdentityPolicy(
             app.identity,
             config.access.identity == "required",

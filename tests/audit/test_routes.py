@@ -27,6 +27,8 @@ _OF_USERS = {f"/api/v1/{name}" for name in ("users", "users/{name}", "tokens", "
 _TOLD_BY_ITSELF = {
     *(
         "/api/v1/labels",
+        "/api/v1/holds",
+        "/api/v1/retention",
         "/api/v1/messages",
         "/api/v1/print/jobs",
         "/api/v1/changes",
@@ -36,10 +38,14 @@ _TOLD_BY_ITSELF = {
         "/api/v1/commitments/{number}",
         "/api/v1/performed-steps/counts",
         "/api/v1/deliveries",
+        "/api/v1/plugins",
+        "/api/v1/plugins/{name}",
         "/api/v1/deliveries/counts",
         "/api/v1/jobs",
         "/api/v1/jobs/counts",
         "/api/v1/jobs/paused",
+        "/api/v1/routing/rules",
+        "/api/v1/routing/studies",
         "/api/v1/nodes",
         "/api/v1/nodes/{ae_title:path}",
     ),

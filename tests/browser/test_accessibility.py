@@ -17,14 +17,13 @@ from tests.workitems import new_item
 _AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _PATHS = (
     *("/", "/?q=nobody", "/?sort=nothing", "/upload", "/nodes", "/query", "/activity", "/changes", "/system", "/docs"),
-    *("/department", "/commitments"),
-    *("/department", "/commitments", "/objects"),
-    "/department",
+    *("/department", "/commitments", "/objects", "/retention"),
     "/worklist",
-    *("/performed-steps", "/deliveries", "/workitems", "/jobs"),
+    *("/performed-steps", "/deliveries", "/routing", "/workitems", "/jobs"),
     "/print",
     "/messages",
     "/concurrency",
+    "/plugins",
     *("/access", "/users", "/me", "/login"),
     *(f"/studies/{HOSTILE_STUDY}", f"/viewer?study={HOSTILE_STUDY}"),
 )

@@ -13,8 +13,10 @@ from playwright.sync_api import Page, expect
 from archimage.dicom.encode import encode_elements
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.jobs import JobTable
+from archimage.index.routing import RoutedTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.jobs import NewJob, Origin
+from archimage.model.routing import Routed
 from archimage.net.conversation import RemoteNode
 from archimage.protocol.items import PresentationContext
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
@@ -46,11 +48,13 @@ _SEEN = {
     "performed-steps",
     "deliveries",
     "jobs",
+    "routing",
     "objects",
+    "retention",
     "messages",
 }
 """First segments of the pages that the tests below look at."""
-_OF_THE_ARCHIVE = {"system", "concurrency", "access", "users", "me", "login", "docs", "department", "static"}
+_OF_THE_ARCHIVE = {"system", "concurrency", "plugins", "access", "users", "me", "login", "docs", "department", "static"}
 """First segments of what shows nothing that a peer sent."""
 
 
@@ -159,6 +163,15 @@ def test_objects_without_a_patient(page: Page, server: Server) -> None:
     expect(page.locator("#rows")).to_contain_text("ATTACKER")
 
 
+def test_holds_and_their_reasons(page: Page, origin: str) -> None:
+    place = f"{origin}/api/v1/studies/{HOSTILE_STUDY}/hold"
+    ask(place, "PUT", {"reason": HOSTILE})
+    for path in ("/retention", f"/studies/{HOSTILE_STUDY}"):
+        page.goto(path)
+        expect_text(page)
+    ask(f"{place}?reason=closed", "DELETE")
+
+
 def test_messages_and_reports(page: Page, server: Server) -> None:
     hostile = HOSTILE.replace("^", "")
     with connected(server) as client:
@@ -230,6 +243,13 @@ def test_performed_steps(page: Page, origin: str) -> None:
     expect_text(page)
     page.get_by_role("button", name="Discontinue step").click()
     expect(page.get_by_role("dialog")).to_contain_text("Discontinue")
+    expect_text(page)
+
+
+def test_routing(page: Page, server: Server) -> None:
+    with closing(SqliteIndex(server.directory / "index.db")) as index:
+        RoutedTable(index).begin(Routed(HOSTILE, HOSTILE, state="failing", error=HOSTILE, changed_at=1.0))
+    page.goto("/routing")
     expect_text(page)
 
 

@@ -18,7 +18,7 @@ def _operations() -> int:
 def test_the_system_says_how_it_is_and_how_it_is_set(page: Page) -> None:
     page.goto("/")
     page.get_by_role("link", name="System").click()
-    parts = [f"{part}: ok" for part in ("disk", "index", "intake", "running", "checkpoint", "audit")]
+    parts = [f"{part}: ok" for part in ("disk", "index", "intake", "running", "checkpoint", "audit", "objects")]
     expect(page.locator("#health li")).to_have_text(["Everything together: ok", *parts])
     expect(page.locator("#server")).to_contain_text(f"archimage {__version__}")
     expect(page.locator("#storage")).to_contain_text("Studies5")

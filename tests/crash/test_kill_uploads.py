@@ -1,4 +1,4 @@
-"""kill -9 while objects are uploaded, and removed: none that was acknowledged is lost, none that was removed returns."""
+"""kill -9 while objects are uploaded and removed: nothing acknowledged is lost, nothing removed returns."""
 
 from pathlib import Path
 

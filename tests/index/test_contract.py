@@ -10,6 +10,7 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.failures import FailureTable
 from archimage.index.fhir import FhirTable
 from archimage.index.hashed import HashedTable
+from archimage.index.holds import HoldTable
 from archimage.index.labels import LabelTable
 from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
@@ -17,6 +18,7 @@ from archimage.index.objects import ObjectTable
 from archimage.index.printjobs import PrintJobTable
 from archimage.index.relational import RelationalIndex
 from archimage.index.reports import PatientLinkTable, ReportTable
+from archimage.index.retention import AccessTable, RetentionTable
 from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -28,6 +30,7 @@ from tests.contract.deliveries_contract import DeliveriesContract
 from tests.contract.failures_contract import FailuresContract
 from tests.contract.fhir_contract import FhirContract
 from tests.contract.hashed_contract import HashedContract
+from tests.contract.holds_contract import HoldsContract
 from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
@@ -37,6 +40,7 @@ from tests.contract.messages_contract import MessagesContract, PatientLinksContr
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
+from tests.contract.retention_contract import RetentionContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
@@ -156,6 +160,39 @@ class TestLabels(LabelsContract):
     def labels(self, index: RelationalIndex) -> LabelTable:
         """Return the empty table."""
         return LabelTable(index)
+
+
+class TestHolds(HoldsContract):
+    """Legal holds."""
+
+    @pytest.fixture
+    def holds(self, index: RelationalIndex) -> HoldTable:
+        """Return the empty table."""
+        return HoldTable(index)
+
+
+class TestRetention(RetentionContract):
+    """Retention."""
+
+    @pytest.fixture
+    def holds(self, index: RelationalIndex) -> HoldTable:
+        """Return the empty table of holds."""
+        return HoldTable(index)
+
+    @pytest.fixture
+    def labels(self, index: RelationalIndex) -> LabelTable:
+        """Return the empty table of labels."""
+        return LabelTable(index)
+
+    @pytest.fixture
+    def accesses(self, index: RelationalIndex) -> AccessTable:
+        """Return the empty table of accesses."""
+        return AccessTable(index)
+
+    @pytest.fixture
+    def retention(self, index: RelationalIndex) -> RetentionTable:
+        """Return the table."""
+        return RetentionTable(index)
 
 
 class TestExtents(ExtentsContract):

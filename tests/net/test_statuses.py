@@ -44,6 +44,7 @@ STATUSES = {  # those of C-STORE, of C-FIND, and of C-MOVE and C-GET
     errors.IdentityMismatchError: (0xA900, 0xA900, 0xA900),
     errors.NotFoundError: (0x0112, 0xC000, 0xC000),
     errors.DuplicateInstanceError: (0x0111, 0xC000, 0xC000),
+    errors.HeldError: (0x0111, 0xC000, 0xC000),
     errors.UnknownDestinationError: (0x0110, 0xC000, 0xA801),
     errors.NotAuthorisedError: (0x0124, 0x0124, 0x0124),
     errors.NotAuthenticatedError: (0x0124, 0x0124, 0x0124),

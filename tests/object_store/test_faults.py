@@ -92,11 +92,11 @@ def test_writing_back_takes_everything_and_uploads_it_once_the_store_is_back(
 
 def test_an_archive_starts_while_the_store_does_not_answer(tmp_path: Path, s3: SeaweedFS, proxy: FaultyProxy) -> None:
     uid, other = new_uid(), new_uid()
-    settings = {"endpoint": proxy.endpoint, "cache_bytes": 0}
+    endpoint = proxy.endpoint
     proxy.fail("hang")
-    with archive(tmp_path / "data", s3, "starting", **settings) as run:
+    with archive(tmp_path / "data", s3, "starting", endpoint=endpoint, cache_bytes=0) as run:
         assert run.send(uid, dataset(uid)) == 0
-    with archive(tmp_path / "data", s3, "starting", **settings) as run:
+    with archive(tmp_path / "data", s3, "starting", endpoint=endpoint, cache_bytes=0) as run:
         assert run.send(other, dataset(other)) == 0
         proxy.heal()
         assert wait_until(lambda: len(run.keys()) == 2, 2 * HEALED_WITHIN_S)

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal
 
 Fault = Literal["none", "500", "507", "hang", "lost answer", "slow", "cut"]
-"""500, 507: that is the answer. hang: there is none. lost answer: it is done, and nobody hears. cut: the connection ends.
+"""500, 507: that is the answer. hang: there is none. lost answer: it is done, and nobody hears. cut: connections end.
 
-slow: what the store answers comes, byte after byte, and takes longer than anybody waits.
+slow: the answer begins at once, and the rest of it takes longer than anybody waits.
 """
 
 _WITHIN_S: Final = 30.0
@@ -76,67 +76,76 @@ def faulty(upstream: int, *, google: bool = False) -> Iterator[FaultyProxy]:
         proxy.close()
 
 
-def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = _WITHIN_S
+def _handler(proxy: FaultyProxy) -> type["_Handler"]:
+    return type("Handler", (_Handler,), {"proxy": proxy})
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
 
-        def do(self) -> None:
-            """Answer one request."""
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            proxy.requests.append((self.command, self.path))
-            fault = proxy.fault if self.command in proxy.methods else "none"
-            if fault == "hang":
-                proxy.healed.wait(_WITHIN_S)
-            if fault in {"hang", "cut"}:
-                self.close_connection = True
-                return
-            if fault in {"500", "507"}:
-                self._answer(int(fault), [("Content-Type", "application/xml")], b"<Error><Code>Failed</Code></Error>")
-                return
+class _Handler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection."""
+
+    proxy: FaultyProxy
+    protocol_version = "HTTP/1.1"
+    timeout = _WITHIN_S
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do(self) -> None:
+        """Answer one request."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.proxy.requests.append((self.command, self.path))
+        fault = self.proxy.fault if self.command in self.proxy.methods else "none"
+        if fault in {"hang", "cut"}:
+            self._end(after_healing=fault == "hang")
+        elif fault in {"500", "507"}:
+            self._answer(int(fault), [("Content-Type", "application/xml")], b"<Error><Code>Failed</Code></Error>")
+        else:
             status, headers, data = self._passed_on(body)
             if fault == "lost answer":
-                proxy.healed.wait(_WITHIN_S)
-                self.close_connection = True
+                self._end(after_healing=True)
             else:
                 self._answer(status, headers, data, slow=fault == "slow")
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do  # noqa: N815 - the library's names
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do  # noqa: N815 - the library's names
 
-        def _passed_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-            connection = http.client.HTTPConnection("127.0.0.1", proxy.upstream, timeout=_WITHIN_S)
-            try:
-                connection.request(self.command, self.path, body, self._headers())
-                answer = connection.getresponse()
-                headers = [one for one in answer.getheaders() if one[0].lower() not in _PASSED_OVER]
-                length = [("Content-Length", answer.headers["Content-Length"])] if self.command == "HEAD" else []
-                return answer.status, [*headers, *length], answer.read()
-            finally:
-                connection.close()
+    def _end(self, *, after_healing: bool) -> None:
+        """End the connection without a word."""
+        if after_healing:
+            self.proxy.healed.wait(_WITHIN_S)
+        self.close_connection = True
 
-        def _headers(self) -> dict[str, str]:
-            found = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-            if proxy.is_google:
-                found = {name: value for name, value in found.items() if name.lower() != "authorization"}
-                if any(name.lower() == _GOOGLE_CREATE for name in found):
-                    found["If-None-Match"] = "*"
-            return found
+    def _passed_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.proxy.upstream, timeout=_WITHIN_S)
+        try:
+            connection.request(self.command, self.path, body, self._headers())
+            answer = connection.getresponse()
+            headers = [one for one in answer.getheaders() if one[0].lower() not in _PASSED_OVER]
+            size = answer.getheader("Content-Length") if self.command == "HEAD" else None
+            length = [] if size is None else [("Content-Length", size)]
+            return answer.status, [*headers, *length], answer.read()
+        finally:
+            connection.close()
 
-        def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes, *, slow: bool = False) -> None:
-            with suppress(OSError):
-                self.send_response_only(status)
-                for name, value in headers:
-                    if value is not None:
-                        self.send_header(name, value)
-                if self.command != "HEAD":
-                    self.send_header("Content-Length", str(len(data)))
-                if slow:
-                    proxy.healed.wait(_WITHIN_S)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
+    def _headers(self) -> dict[str, str]:
+        found = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        if self.proxy.is_google:
+            found = {name: value for name, value in found.items() if name.lower() != "authorization"}
+            if any(name.lower() == _GOOGLE_CREATE for name in found):
+                found["If-None-Match"] = "*"
+        return found
 
-    return Handler
+    def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes, *, slow: bool = False) -> None:
+        with suppress(OSError):
+            self.send_response_only(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            if self.command != "HEAD":
+                self.send_header("Content-Length", str(len(data)))
+            if slow and not data:
+                self.proxy.healed.wait(_WITHIN_S)
+            self.end_headers()
+            if slow and data:
+                self.wfile.write(data[:1])
+                self.proxy.healed.wait(_WITHIN_S)
+            if self.command != "HEAD":
+                self.wfile.write(data[1:] if slow else data)

@@ -45,7 +45,7 @@ def stored(app: App) -> bool:
 def test_every_part_of_an_archive_that_works_tells_figures(app: App) -> None:
     assert stored(app)
     told = {name: check() for name, check in app.health.parts.items()}
-    assert set(told) == {"disk", "index", "intake", "running", "checkpoint", "audit"}
+    assert set(told) == {"disk", "index", "intake", "running", "checkpoint", "audit", "objects"}
     assert told["disk"]["free_bytes"] > told["disk"]["reserve_bytes"] > 0
     assert told["index"]["size_bytes"] > 0
     assert told["intake"] == {"waiting": 0}

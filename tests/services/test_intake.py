@@ -13,6 +13,7 @@ import pytest
 from archimage.dicom.scan import scan
 from archimage.errors import (
     DuplicateInstanceError,
+    HeldError,
     IndexUnavailableError,
     NotFoundError,
     OutOfResourcesError,
@@ -34,7 +35,7 @@ from tests.storage.faults import divert
 COMPRESSED = "1.2.840.10008.1.2.5"
 
 
-def _store_all(parts: Parts, objects: list[tuple[str, bytes]]) -> list[object]:
+def store_all(parts: Parts, objects: list[tuple[str, bytes]]) -> list[object]:
     """Store objects from as many threads; return what became of each."""
     answers: list[object] = [None] * len(objects)
 
@@ -42,7 +43,7 @@ def _store_all(parts: Parts, objects: list[tuple[str, bytes]]) -> list[object]:
         uid, data = objects[number]
         try:
             answers[number] = parts.service.store(expected(uid), [data]).kind
-        except (DuplicateInstanceError, StorageError) as error:
+        except (DuplicateInstanceError, HeldError, StorageError) as error:
             answers[number] = type(error)
 
     threads = [threading.Thread(target=store, args=(number,)) for number in range(len(objects))]
@@ -57,7 +58,7 @@ def test_many_senders_share_a_group_and_all_is_kept(parts: Parts) -> None:
     objects = [
         (uid, dataset(uid, pixels=bytes(100 + number))) for number, uid in enumerate(new_uid() for _ in range(80))
     ]
-    assert _store_all(parts, objects) == ["stored"] * 80
+    assert store_all(parts, objects) == ["stored"] * 80
     assert [parts.kept(uid) for uid, _ in objects] == [data for _, data in objects]
     parts.assert_agreement()
 
@@ -95,7 +96,7 @@ def test_what_a_group_took_is_told_to_the_meter_and_with_every_outcome(parts: Pa
 
 def test_the_same_object_from_many_senders_at_once_is_kept_once(parts: Parts) -> None:
     uid = new_uid()
-    answers = _store_all(parts, [(uid, dataset(uid))] * 8)
+    answers = store_all(parts, [(uid, dataset(uid))] * 8)
     assert sorted(map(str, answers)) == ["duplicate"] * 7 + ["stored"]
     parts.assert_agreement()
 
@@ -103,7 +104,7 @@ def test_the_same_object_from_many_senders_at_once_is_kept_once(parts: Parts) ->
 def test_different_objects_under_one_uid_at_once_leave_one(parts: Parts) -> None:
     uid = new_uid()
     objects = [(uid, dataset(uid, pixels=bytes((number,)) * 100)) for number in range(8)]
-    answers = _store_all(parts, objects)
+    answers = store_all(parts, objects)
     assert (answers.count("stored"), answers.count(DuplicateInstanceError)) == (1, 7)
     assert parts.kept(uid) == objects[answers.index("stored")][1]
     parts.assert_agreement()
@@ -145,10 +146,10 @@ def test_a_locked_index_refuses_everybody_who_waits_and_serves_the_next(parts: P
     objects = [(uid, dataset(uid)) for uid in (new_uid() for _ in range(10))]
     with closing(sqlite3.connect(parts.directory / "index.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert _store_all(parts, objects) == [IndexUnavailableError] * 10
+        assert store_all(parts, objects) == [IndexUnavailableError] * 10
         other.execute("ROLLBACK")
     parts.assert_agreement()
-    assert _store_all(parts, objects) == ["stored"] * 10
+    assert store_all(parts, objects) == ["stored"] * 10
 
 
 def test_an_object_that_cannot_be_placed_is_taken_back_with_its_whole_group(parts: Parts) -> None:

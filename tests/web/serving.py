@@ -101,7 +101,7 @@ def serving(
     thread.start()
     with closing(WorkerThreads(4, "web")) as threads, socket.create_server(("127.0.0.1", 0)) as listener:
         server = _listen(loop, app, threads, listener, limits)
-        app.jobs.start(settings.storage.directory, "0")
+        app.jobs.start(settings, "0")
         try:
             yield Client(listener.getsockname()[1])
         finally:

@@ -32,6 +32,7 @@ STATUSES = {
     errors.NotFoundError: 404,
     errors.DuplicateInstanceError: 409,
     errors.ConflictError: 409,
+    errors.HeldError: 409,
     errors.RefusedOperationError: 409,
     errors.DeliveryRefusedError: 400,
     errors.Hl7Error: 400,

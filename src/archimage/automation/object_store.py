@@ -20,7 +20,8 @@ _THROUGH_S = 30.0
 
 def open_blobs(config: Config, directory: Path, lane: str) -> FilesystemBlobStore | SpooledBlobStore:
     """Open what keeps objects, as the process of this lane."""
-    files = FilesystemBlobStore(directory, lane, direct=config.storage.direct_io)
+    through = bool(config.object_store.url) and config.object_store.mode == "write-through"
+    files = FilesystemBlobStore(directory, lane, direct=config.storage.direct_io and not through)
     if not config.object_store.url:
         return files
     try:

@@ -9,6 +9,7 @@ from archimage import __version__
 from archimage.cli import (
     access,
     audit,
+    backup,
     commit,
     config,
     deidentify,
@@ -19,17 +20,23 @@ from archimage.cli import (
     find,
     get,
     hl7,
+    hold,
     import_,
     index,
     jobs,
     move,
     mpps,
     openapi,
+    plugins,
     print_,
+    retention,
+    route,
+    scrub,
     serve,
     share,
     signatures,
     store,
+    sync,
     tls,
     token,
     ups,
@@ -61,6 +68,8 @@ app.command()(deidentify.deidentify)
 app.add_typer(hl7.app, name="hl7")
 app.add_typer(index.app, name="index")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(route.app, name="route")
+app.command()(sync.sync)
 app.command()(watch.watch)
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
@@ -79,6 +88,12 @@ app.add_typer(share.app, name="share")
 app.add_typer(mpps.app, name="mpps")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(commit.app, name="commit")
+app.add_typer(backup.app, name="backup")
+app.command()(backup.restore)
+app.command()(scrub.scrub)
+app.add_typer(hold.app, name="hold")
+app.add_typer(retention.app, name="retention")
+app.add_typer(plugins.app, name="plugins")
 
 
 def _version(asked: bool) -> None:

@@ -28,7 +28,7 @@ class Folder:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def open(self, path: str, size_bytes: int | None = None) -> FileReader:  # noqa: ARG002 - the file tells it
+    def open(self, path: str, size_bytes: int | None = None) -> FileReader:  # noqa: ARG002 - the protocol's
         """Open a file; BlobNotFoundError when it is gone."""
         return FileReader(self._directory / path)
 

@@ -2,7 +2,20 @@
 
 from typing import Final
 
-from archimage.concurrency import access, caches, dicom, fhir, hl7, performed, printing, queues, storage, threads, web
+from archimage.concurrency import (
+    access,
+    caches,
+    dicom,
+    fhir,
+    hl7,
+    performed,
+    plugins,
+    printing,
+    queues,
+    storage,
+    threads,
+    web,
+)
 from archimage.concurrency.entry import Entry
 
 _KINDS: Final = ("threads", "processes", "queue", "limit", "cache")
@@ -22,6 +35,7 @@ _ALL: Final = (
     fhir.WATCH,
     *hl7.MESSAGES,
     *performed.PERFORMED,
+    *plugins.PLUGINS,
     *printing.PRINTING,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

@@ -163,6 +163,14 @@ THREADS: Final = (
         shared=True,
     ),
     Entry(
+        "scrubbing",
+        "threads",
+        "reads stored objects again and compares them with what came; at work in one process of an archive at a time",
+        "The round takes longer; the next one begins later.",
+        lambda config: int(bool(config.scrub.every_days)),
+        "scrub.every_days",
+    ),
+    Entry(
         "removal",
         "threads",
         "deletes the files of large removals",
@@ -174,6 +182,13 @@ THREADS: Final = (
         "threads",
         "deletes files that another form has replaced",
         "Files go later; they take up room.",
+        1,
+    ),
+    Entry(
+        "retention",
+        "threads",
+        "writes when studies were looked at, sums up the quota, carries rules of retention out",
+        "Runs of the rules take turns, in one process of an archive; what it writes, it writes later.",
         1,
     ),
     Entry("prepare", "threads", "makes ready what a viewer asks for next", "See studies to prepare.", 1),

@@ -8,6 +8,7 @@ from typing import Final
 from archimage.errors import (
     ArchimageError,
     ConflictError,
+    HeldError,
     Hl7Error,
     NotAuthorisedError,
     NotFoundError,
@@ -202,7 +203,7 @@ def _refused(error: ArchimageError) -> Outcome:
     match error:
         case NotFoundError():
             return Outcome(MessageState.FAILED, Ack.ERROR, str(error), Fault.UNKNOWN_KEY)
-        case ConflictError():
+        case ConflictError() | HeldError():
             return Outcome(MessageState.FAILED, Ack.ERROR, str(error), Fault.LOCKED)
         case NotAuthorisedError():
             return Outcome(MessageState.FAILED, Ack.REJECT, str(error), Fault.INTERNAL)

@@ -2,17 +2,22 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from archimage.config import ENVIRONMENT_PREFIX
-from archimage.errors import UnavailableError
+from archimage.errors import ArchimageError, UnavailableError
 from archimage.imaging.channel import Buffer, Channel
+
+Serve = Callable[[Mapping[str, Any]], bytes]
+"""Answers what a task asks for; an ArchimageError, ValueError or KeyError is told it."""
 
 _SOCKET_BYTES: Final = 1 << 20
 _LEAST_S: Final = 3.0
@@ -129,8 +134,15 @@ class WorkerProcess:
         """Tell whether it can be asked: it runs, and has said nothing that it was not asked for."""
         return self._channel.is_silent() and self._process.poll() is None
 
-    def ask(self, task: str, options: Mapping[str, Any], data: Sequence[Buffer], timeout_s: float) -> Answer:
-        """Have a task done.
+    def ask(
+        self,
+        task: str,
+        options: Mapping[str, Any],
+        data: Sequence[Buffer],
+        timeout_s: float,
+        serve: Serve | None = None,
+    ) -> Answer:
+        """Have a task done; serve answers what it asks for meanwhile.
 
         Raises:
             WorkerLostError: it ended, took too long or answered something else; it has been killed.
@@ -143,6 +155,9 @@ class WorkerProcess:
             self._channel.send(request, data, deadline)
             begun = True
             head, content = self._channel.receive(deadline)
+            while serve is not None and isinstance(wanted := head.get("wants"), dict):
+                self._channel.send(*_served(serve, wanted), deadline)
+                head, content = self._channel.receive(deadline)
             begun = head.get("number") == number
             return _answer(head, content, number)
         except TimeoutError:
@@ -155,8 +170,10 @@ class WorkerProcess:
             raise self._lost("the process ended", begun=begun) from None
 
     def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
+        """End it at once, with whatever it has started that stayed in its group."""
+        with suppress(ProcessLookupError):
+            if self._process.returncode is None:  # until it is waited for, nobody else has its number
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
@@ -168,6 +185,14 @@ class WorkerProcess:
     def _lost(self, reason: str, *, begun: bool, late: bool = False) -> WorkerLostError:
         self.kill()
         return WorkerLostError(reason, begun=begun, late=late)
+
+
+def _served(serve: Serve, wanted: Mapping[str, Any]) -> tuple[Mapping[str, Any], Sequence[Buffer]]:
+    """Return what is told somebody who asks."""
+    try:
+        return {}, (serve(wanted),)
+    except (ArchimageError, ValueError, KeyError) as error:
+        return {"error": str(error)}, ()
 
 
 def _answer(head: dict[str, Any], data: bytes, number: int) -> Answer:

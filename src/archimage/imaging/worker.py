@@ -3,7 +3,8 @@
     python -m archimage.imaging.worker CHANNEL LIFE MEMORY_BYTES DATA_BYTES MODULE:TASKS
 
 CHANNEL is a socket's descriptor, LIFE that of a pipe whose other end is open as long as the server wants the worker.
-A task takes options and data and returns both again; it runs in the main thread and may hang or crash.
+A task takes options and data and returns both again; it runs in the main thread and may hang or crash. TASKS is a
+mapping of names to tasks, or makes one of a function by which tasks may ask the server for something meanwhile.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from itertools import accumulate, pairwise
 from typing import Any, Final
@@ -22,6 +24,8 @@ from archimage.errors import ArchimageError
 from archimage.imaging.channel import Channel
 
 Task = Callable[[dict[str, Any], list[memoryview]], tuple[dict[str, Any], bytes]]
+Ask = Callable[[Mapping[str, Any]], bytes]
+"""Has the server answer something while a task is done; raises LookupError where it cannot."""
 
 _PACKAGE: Final = "archimage"
 
@@ -32,8 +36,8 @@ def main(arguments: list[str]) -> None:
     _end_with_server(life_fd)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    tasks = _load(arguments[4])
     channel = Channel(socket.socket(fileno=channel_fd), data_bytes)
+    tasks = _load(arguments[4], channel)
     channel.send({"ready": True}, ())
     _be_quiet()
     while _serve_one(channel, tasks):
@@ -49,10 +53,19 @@ def _end_with_server(life_fd: int) -> None:
         sys.exit()
 
 
-def _load(name: str) -> Mapping[str, Task]:
+def _load(name: str, channel: Channel) -> Mapping[str, Task]:
     module, _, attribute = name.partition(":")
-    tasks: Mapping[str, Task] = getattr(import_module(module), attribute)
+    found: Any = getattr(import_module(module), attribute)
+    tasks: Mapping[str, Task] = found(partial(_ask, channel)) if callable(found) else found
     return tasks
+
+
+def _ask(channel: Channel, wanted: Mapping[str, Any]) -> bytes:
+    channel.send({"wants": wanted}, ())
+    told, data = channel.receive()
+    if "error" in told:
+        raise LookupError(told["error"])
+    return data
 
 
 def _be_quiet() -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Select, Update, bindparam, func, literal_column, null, select, update
 
 from archimage.index.dialect import Dialect
+from archimage.index.holding import not_held
 from archimage.index.ingest import Cursor
 from archimage.index.matching import clean
 from archimage.index.schema import instance
@@ -33,7 +34,7 @@ class Compression:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         this = instance.c.sop_instance_uid == bindparam("uid")
-        waiting = select(*KEPT).where(instance.c.compress_to.is_not(None))
+        waiting = select(*KEPT).where(instance.c.compress_to.is_not(None), not_held())
         self.waiting = self._text(waiting) + dialect.at_most("limit")
         self._original = self._text(select(*_ORIGINAL).where(this, _ORIGINAL[0].is_not(None)))
         there = (this, instance.c.file_path == bindparam("path"))

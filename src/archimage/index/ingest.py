@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from archimage.index.dialect import Dialect
 from archimage.index.frames import encode_frames
+from archimage.index.holding import Holding
 from archimage.index.matching import clean
 from archimage.index.schema import (
     COLUMNS,
@@ -173,6 +174,7 @@ class Ingest:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._sql = _Sql(dialect)
+        self._holding = Holding(dialect)
         self._known: dict[tuple[str, str], _Series] = {}
         self._noted: set[tuple[str, str, str]] = set()
 
@@ -184,10 +186,11 @@ class Ingest:
     def add(self, cursor: Cursor, records: Iterable[InstanceRecord], absent: Container[str] = ()) -> None:
         """Insert records, or replace those of the same SOP Instance UID; of several of one UID the last stays.
 
-        absent: UIDs that this transaction has already looked for in vain.
+        absent: UIDs that this transaction has already looked for in vain. HeldError where one that is on hold would
+        become other bytes.
         """
         latest = {record.sop_instance_uid: record for record in records}
-        replaced = self._take_out(cursor, [uid for uid in latest if uid not in absent])
+        replaced = self._take_out(cursor, {uid: one.digest for uid, one in latest.items() if uid not in absent})
         rows, content = [], Counter[tuple[int, str]]()
         for record in latest.values():
             values = self._dialect.fitting(_cleaned(record.values))
@@ -211,15 +214,21 @@ class Ingest:
         return cursor.fetchall()
 
     def remove(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> None:
-        """Delete instances and what becomes empty above them."""
-        self._prune(cursor, self._take_out(cursor, sop_instance_uids))
+        """Delete instances and what becomes empty above them; HeldError where one is on hold."""
+        self._prune(cursor, self._take_out(cursor, dict.fromkeys(sop_instance_uids)))
 
-    def _take_out(self, cursor: Cursor, uids: Sequence[str]) -> set[int]:
-        """Delete the instances that are there; return the keys of their series."""
-        if not uids:
+    def _take_out(self, cursor: Cursor, becoming: Mapping[str, bytes | None]) -> set[int]:
+        """Delete the instances that are there; return the keys of their series.
+
+        becoming has the digest of what each is to become, None where it is to be gone.
+        """
+        if not becoming:
             return set()
-        cursor.execute(self._sql.instances, {"uids": self._dialect.pack([clean(uid) for uid in uids])})
-        return self._delete(cursor, cursor.fetchall())
+        cursor.execute(self._sql.instances, {"uids": self._dialect.pack([clean(uid) for uid in becoming])})
+        found = cursor.fetchall()
+        if found:
+            self._holding.check_instances(cursor, {clean(uid): digest for uid, digest in becoming.items()})
+        return self._delete(cursor, found)
 
     def _delete(self, cursor: Cursor, found: Sequence[Any]) -> set[int]:
         """Delete instances, given with the keys and classes of their series; return the keys of their series."""

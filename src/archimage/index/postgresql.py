@@ -15,13 +15,13 @@ import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, cast
 
 import psycopg
 import xxhash
 from psycopg import errors
-from sqlalchemy import NullPool, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection
@@ -30,9 +30,10 @@ from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
 from archimage.index.postgresql_dialect import PostgresqlDialect
-from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date
+from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date, fill_empty
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
 from archimage.index.statements import Statement
+from archimage.index.tables import ALL
 from archimage.index.watch import Watch
 from archimage.model.records import InstanceRecord
 
@@ -118,6 +119,24 @@ class PostgresqlIndex(RelationalIndex):
         self._ended = True
         self._pool.dispose()
         self._watch.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Lend a connection that sees all tables as they are now: `index.dumping.Snapshots`."""
+        with self._answering(), self._engine().connect() as connection:
+            yield connection.execution_options(isolation_level="REPEATABLE READ")
+
+    def fill(self, lines: Iterator[bytes]) -> None:
+        """Fill the tables with the lines of a dump, all or none of it.
+
+        Raises:
+            ConfigError: there are rows already, or the dump is of another schema than today's.
+            IntegrityError: the dump is damaged or not whole.
+        """
+        with self._answering(), self._engine().begin() as connection:
+            fill_empty(lines, connection)
+            with closing(cast("psycopg.Cursor[Any]", connection.connection.cursor())) as cursor:
+                self.dialect.count_on(cast("Cursor", cursor), ALL.sorted_tables)
 
     # Reading
 
@@ -213,9 +232,12 @@ class PostgresqlIndex(RelationalIndex):
 
     def _prepare(self) -> None:
         """Bring the tables up to date."""
-        engine = create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
-        with engine.begin() as connection:
+        with self._engine().begin() as connection:
             bring_up_to_date(connection)
+
+    def _engine(self) -> Engine:
+        """Make what SQLAlchemy connects by, where its own way is good enough."""
+        return create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
 
     def _connect_for_sqlalchemy(self) -> psycopg.Connection[Any]:
         return psycopg.connect(**self._settings)

@@ -8,7 +8,7 @@ A migration only adds, and what it adds has a default: so an older archimage goe
 migrated, and may be started beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,10 +24,12 @@ from sqlalchemy import (
     Text,
     UnaryExpression,
     inspect,
+    select,
     text,
 )
 
-from archimage.errors import IndexUnavailableError
+from archimage.errors import ConfigError, IndexUnavailableError
+from archimage.index.dumping import fill, known_header
 from archimage.index.migrate import upgrade
 from archimage.index.postgresql_dialect import searched
 from archimage.index.schema import REVISION, patient, study
@@ -61,6 +63,25 @@ def revision_of(connection: Connection) -> str | None:
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return None if found is None else str(found)
+
+
+def fill_empty(lines: Iterator[bytes], connection: Connection) -> None:
+    """Write the rows of a dump into the tables, which are there and must be empty.
+
+    Raises:
+        ConfigError: they are not, or the dump is of another schema than today's.
+        IntegrityError: the dump is damaged or not whole.
+    """
+    header = known_header(lines)
+    if header.revision != REVISION:
+        raise ConfigError(
+            f"the backup is of an older archimage (its index is of revision {header.revision}, that of the database is "
+            f"{REVISION}): restore it without index.url, and copy the index with `archimage index copy`"
+        )
+    taken = [one.name for one in ALL.sorted_tables if connection.execute(select(one).limit(1)).first() is not None]
+    if taken:
+        raise ConfigError(f"the database of index.url is not empty: there are rows in {', '.join(taken)}")
+    fill(lines, connection)
 
 
 def _create(connection: Connection) -> None:
@@ -130,6 +151,19 @@ def _give_types(connection: Connection) -> None:
         kept = {column["name"]: column["type"] for column in there.get_columns(table.name)}
         for column in table.columns:
             _give_type(connection, table, column, kept[column.name])
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            _make_anew(connection, index)
+
+
+def _make_anew(connection: Connection, index: Index) -> None:
+    """Make an index as it is drawn here, where migrations have made it, of a new table, as other databases have it."""
+    made = text("SELECT indexdef FROM pg_indexes WHERE indexname = :name AND schemaname = current_schema()")
+    before = str(connection.execute(made, {"name": index.name}).scalar())
+    wanted = sum(isinstance(expression, UnaryExpression) for expression in index.expressions)
+    if before.count("NULLS FIRST") != wanted:
+        name = connection.dialect.identifier_preparer.quote(str(index.name))
+        connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
+        index.create(connection)
 
 
 def _give_type(connection: Connection, table: Table, column: Column[Any], kept: Any) -> None:

@@ -2,7 +2,7 @@
 
 Values that no object has any more go, search keys of names follow, a patient without studies goes. A study that comes
 to a patient of another Patient ID has another name among Orthanc's identifiers, as has all below it: their notes go,
-and those behind them (see `index.hashed`).
+and those behind them (see `index.hashed`). HeldError where a study is on hold.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
 from archimage.index.dialect import Dialect
+from archimage.index.holding import Holding
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.matching import clean
 from archimage.index.schema import COLUMNS, IDENTITY, NAMES, TABLES, hashed, instance, series, study
@@ -28,6 +29,7 @@ class Regrouping:
     def __init__(self, dialect: Dialect, ingest: Ingest) -> None:
         self._dialect = dialect
         self._ingest = ingest
+        self._holding = Holding(dialect)
         self._set = {level: self._text(_setting(level)) for level in _LEVELS}
         self._assign = self._text(
             update(study).where(study.c.pk == bindparam("of_key")).values(patient_pk=bindparam("to"))
@@ -42,6 +44,7 @@ class Regrouping:
         row = self._study(cursor, study_instance_uid)
         if row is None:
             return False
+        self._holding.check_studies(cursor, [study_instance_uid])
         before = row["patient_pk"]
         wanted = {"issuer_of_patient_id": "", **self._cleaned(person)}
         wanted["lone_study"] = "" if wanted["patient_id"] else row["study_instance_uid"]
@@ -61,10 +64,14 @@ class Regrouping:
             "issuer_of_patient_id": clean(patient.issuer_of_patient_id),
             "lone_study": clean(patient.lone_study),
         }
-        return self._change(cursor, Level.PATIENT, self._ingest.find(cursor, Level.PATIENT, identity), values)
+        row = self._ingest.find(cursor, Level.PATIENT, identity)
+        if row is not None:
+            self._holding.check_patient(cursor, row["pk"])
+        return self._change(cursor, Level.PATIENT, row, values)
 
     def set_study(self, cursor: Cursor, study_instance_uid: str, values: Mapping[str, str]) -> bool:
         """Set columns of a study; False where there is no such study."""
+        self._holding.check_studies(cursor, [study_instance_uid])
         return self._change(cursor, Level.STUDY, self._study(cursor, study_instance_uid), values)
 
     def set_series(
@@ -74,6 +81,7 @@ class Regrouping:
         above = self._study(cursor, study_instance_uid)
         if above is None:
             return False
+        self._holding.check_studies(cursor, [study_instance_uid])
         names = {"study_pk": above["pk"], "series_instance_uid": clean(series_instance_uid)}
         return self._change(cursor, Level.SERIES, self._ingest.find(cursor, Level.SERIES, names), values)
 

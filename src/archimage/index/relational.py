@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from archimage.index import statements
 from archimage.index.compression import Compression, kept
@@ -191,6 +191,10 @@ class RelationalIndex(ABC):
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Cursor]:
         """Lend a cursor in a transaction beside which no other one of these is; it is undone by any exception."""
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees all tables as they are now, whatever others write meanwhile."""
 
     @abstractmethod
     def sync(self) -> None:

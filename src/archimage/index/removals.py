@@ -29,9 +29,11 @@ from sqlalchemy import (
 )
 
 from archimage.index.dialect import Dialect
+from archimage.index.holding import Holding
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.matching import clean
 from archimage.index.schema import instance, label, removal, series, study
+from archimage.index.schema_retention import study_access
 from archimage.model.attributes import Level
 from archimage.model.records import Removed
 
@@ -47,6 +49,7 @@ class Removals:
     def __init__(self, dialect: Dialect, ingest: Ingest) -> None:
         self._dialect = dialect
         self._ingest = ingest
+        self.holding = Holding(dialect)
         levels = (
             study.c.study_instance_uid == bindparam("study"),
             series.c.series_instance_uid == bindparam("series"),
@@ -57,7 +60,10 @@ class Removals:
         self._below = [self._text(below.where(*levels[: depth + 1])) for depth in range(len(levels))]
         chosen = dialect.among(instance.c.pk, "keys")
         self._note = self._text(_noting(chosen))
-        self._unlabel = self._text(delete(label).where(label.c.study_instance_uid == bindparam("study")))
+        self._forget_study = [
+            self._text(delete(table).where(table.c.study_instance_uid == bindparam("study")))
+            for table in (label, study_access)
+        ]
         again, settled = _hastening(chosen)
         self._hasten, self._hastened = self._text(again), self._text(settled)
         this = instance.c.sop_instance_uid == bindparam("uid")
@@ -76,19 +82,21 @@ class Removals:
         self._forget = self._text(_forgetting())
 
     def remove(self, cursor: Cursor, uids: Sequence[str]) -> Removed:
-        """Remove what stands below a study, a series of it, or an instance of that."""
+        """Remove what stands below a study, a series of it, or an instance of that; HeldError where it is on hold."""
         names = ("study", "series", "instance")
         cursor.execute(self._below[len(uids) - 1], dict(zip(names, map(clean, uids), strict=False)))
         found = cursor.fetchall()
         if not found:
             return Removed(0, 0, 0)
+        self.holding.check_studies(cursor, uids[:1])
         keys = {"keys": self._dialect.pack([row[0] for row in found])}
         before = self.last(cursor)
         for statement in (self._hasten, self._hastened, self._note):
             cursor.execute(statement, {**keys, "before": before})
         emptied = self._ingest.delete(cursor, found)
         if emptied[Level.STUDY]:
-            cursor.execute(self._unlabel, {"study": clean(uids[0])})
+            for statement in self._forget_study:
+                cursor.execute(statement, {"study": clean(uids[0])})
         return Removed(emptied[Level.STUDY], emptied[Level.SERIES], len(found))
 
     def series_of(self, cursor: Cursor, sop_instance_uid: str) -> tuple[str, str] | None:

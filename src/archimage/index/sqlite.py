@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from sqlalchemy import Engine, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from archimage import spans
@@ -132,6 +132,18 @@ class SqliteIndex(RelationalIndex):
         """Lend the writer's cursor in a transaction, which is undone by any exception."""
         with self._transaction() as cursor, self._answering():
             yield cursor
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Lend a connection that sees all tables as they are now: `index.dumping.Snapshots`."""
+        with self._answering():
+            self._check_file()
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
 
     # Reading
 

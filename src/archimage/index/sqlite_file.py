@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -76,6 +77,28 @@ def _migrate(path: Path, timeout_s: float) -> None:
         except CommandError as error:
             raise IndexUnavailableError(f"the index {path} was made by a newer archimage: {error}") from error
         connection.exec_driver_sql("COMMIT")
+
+
+def make_of(lines: Iterator[bytes], path: Path, *, timeout_s: float = 5.0) -> None:
+    """Make an index at path of the lines of a dump, on the disk when this returns; there must be none.
+
+    Raises:
+        ConfigError: the dump is of a newer schema than this archimage knows.
+        IntegrityError: the dump is damaged or not whole.
+    """
+    from archimage.index.dumping import fill, known_header
+    from archimage.index.migrate import upgrade
+
+    header = known_header(lines)
+    engine = create_engine("sqlite://", creator=lambda: connect(path, "rwc", "writer", timeout_s), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        upgrade(connection, header.revision)
+        fill(lines, connection)
+        upgrade(connection)
+        connection.exec_driver_sql("COMMIT")
+    flush(path)
+    flush(path.parent)
 
 
 def log_of(path: Path) -> Path:

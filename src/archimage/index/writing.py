@@ -1,6 +1,6 @@
 """The index in the hands of its writer: what may be done inside one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from archimage.index.compression import Compression
@@ -52,6 +52,16 @@ class Writing:
         uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
         with self._answering():
             return self._removals.remove(self._cursor, [uid for uid in uids if uid is not None])
+
+    def held(self, sop_instance_uids: Iterable[str]) -> frozenset[str]:
+        """Return those of these instances that are of a study on legal hold."""
+        with self._answering():
+            return self._removals.holding.among(self._cursor, sop_instance_uids)
+
+    def check_held(self, study_instance_uids: Sequence[str]) -> None:
+        """Raise HeldError where one of these studies is on legal hold."""
+        with self._answering():
+            self._removals.holding.check_studies(self._cursor, study_instance_uids)
 
     def series_of(self, sop_instance_uid: str) -> tuple[str, str] | None:
         """Return the UIDs of the study and the series that an instance belongs to, None where it is not there."""

@@ -19,6 +19,7 @@ class Operation(StrEnum):
     WORKLIST = "worklist"
     PRINT = "print"
     DELETE = "delete"
+    HOLD = "hold"
     MODIFY = "modify"
     ADMINISTER = "administer"
     AUDIT = "audit"

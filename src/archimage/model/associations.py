@@ -12,6 +12,18 @@ class AssociationState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAssociation:
+    """An association that a peer asks for; abstract_syntaxes are the UIDs that it proposes."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    user: str
+    encrypted: bool
+    abstract_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationTiming:
     """Where the time of an association went, seconds.
 

@@ -79,6 +79,14 @@ class LabelsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """A study was placed on legal hold, or released."""
+
+    study_instance_uid: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TaskChanged:
     """A task began, got on or ended."""
 
@@ -131,6 +139,7 @@ Event = (
     | SeriesRemoved
     | InstanceRemoved
     | LabelsChanged
+    | HoldChanged
     | TaskChanged
     | AssociationOpened
     | AssociationClosed

@@ -26,6 +26,7 @@ class Node:
     """A remote node; tls says whether it is called with TLS, and login as which user, if as one.
 
     deidentify names the project for which everything that goes to it is de-identified, empty where nothing is.
+    transfer_syntax_uid is the one in which objects are to go there where they can be had so; it is never kept.
 
     The times are seconds since 1970, UTC, and None for one that stands in the settings.
     """
@@ -41,6 +42,7 @@ class Node:
     login: Login | None = None
     deidentify: str = ""
     deidentify_options: tuple[str, ...] = ()
+    transfer_syntax_uid: str = ""
 
     @property
     def purpose(self) -> Purpose | None:

@@ -68,7 +68,7 @@ class Wanted:
 class Transfer:
     """What became of a retrieval or sending; remark says what was special about it.
 
-    problems tells why the first instances that failed did so, by SOP Instance UID.
+    problems tells why the first instances that failed did so, by SOP Instance UID; failed_uids are all of a sending.
     """
 
     method: str
@@ -77,3 +77,4 @@ class Transfer:
     failed: int
     remark: str = ""
     problems: Mapping[str, str] = field(default_factory=dict)
+    failed_uids: tuple[str, ...] = ()

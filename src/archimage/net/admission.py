@@ -1,5 +1,6 @@
 """Who may connect and associate, and how many at once (PS3.8 §9.3.4 for the refusals)."""
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from archimage.errors import NotAuthenticatedError, StorageError, UnavailableErr
 from archimage.logger import logger
 from archimage.model import callers
 from archimage.model.access import Principal
+from archimage.model.associations import AskedAssociation
 from archimage.model.callers import Caller
 from archimage.model.ids import is_ae_title
 from archimage.net.associations import AssociationTable
@@ -64,6 +66,8 @@ class AdmissionPolicy:
     may: Callable[[Principal], bool] = _everybody
     """Tells whether somebody may do anything at all."""
     identity: IdentityPolicy = field(default_factory=IdentityPolicy)
+    vet: Callable[[AskedAssociation], str | None] | None = None
+    """Returns why somebody is not let in whom nothing else keeps out; blocks. UnavailableError where it cannot tell."""
 
 
 class Admission:
@@ -140,6 +144,9 @@ class Admission:
             user = f" as {principal.user!r}" if principal.user else ""
             named = f"the calling AE title {session.calling_ae_title!r} from {principal.address}{user}"
             return _Refused(CALLING_AE_TITLE, "calling_ae_title", f"{named} may do nothing here by the access policy")
+        refused = await self._vetted(session, request, principal)
+        if refused is not None:
+            return refused
         contexts = negotiate(
             request.contexts, self._registry.contexts, request.user_information.roles, fallback=self._registry.fallback
         )
@@ -148,6 +155,24 @@ class Admission:
         callers.become(Caller("association", session.id, principal))
         self._table.opened(session, principal.user)
         return None
+
+    async def _vetted(self, session: Session, request: AssociateRequest, principal: Principal) -> _Refused | None:
+        """Return why whoever looks at associations refuses one."""
+        if self.policy.vet is None:
+            return None
+        asked = AskedAssociation(
+            session.calling_ae_title,
+            session.called_ae_title,
+            principal.address,
+            principal.user,
+            session.connection.encrypted,
+            tuple(proposed.abstract_syntax for proposed in request.contexts),
+        )
+        try:
+            why = await asyncio.to_thread(self.policy.vet, asked)
+        except UnavailableError as error:
+            return _Refused(CONGESTION, "plugin", str(error))
+        return _Refused(NO_REASON, "plugin", why) if why else None
 
     async def _identify(self, session: Session, request: AssociateRequest) -> Identified:
         return await identify(

@@ -43,7 +43,8 @@ class RemoteNode:
     """Another application entity, where it listens, and the context of TLS if it is to be called with that.
 
     identity is the user who calls, if that is to be told. purpose is what stored objects that go there are
-    de-identified for, None where they go as they are.
+    de-identified for, None where they go as they are; transfer_syntax_uid is the one that they are to have there, empty
+    where they keep their own.
     """
 
     ae_title: str
@@ -52,6 +53,7 @@ class RemoteNode:
     tls: ssl.SSLContext | None = None
     identity: UserIdentity | None = None
     purpose: Purpose | None = None
+    transfer_syntax_uid: str = ""
 
     def __str__(self) -> str:
         return f"{self.ae_title} at {self.host}:{self.port}"

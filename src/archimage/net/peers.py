@@ -235,7 +235,9 @@ class NodePeers:
         if tally.failed == total and errand.failure is not None:
             raise errand.failure
         remark = "" if errand.failure is None else str(errand.failure)
-        return Transfer("C-STORE", tally.completed, tally.warning, tally.failed, remark, errand.reasons)
+        return Transfer(
+            "C-STORE", tally.completed, tally.warning, tally.failed, remark, errand.reasons, tuple(tally.failed_uids)
+        )
 
 
 @asynccontextmanager

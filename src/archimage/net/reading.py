@@ -184,7 +184,7 @@ def _close_made(coming: Future[Source]) -> None:
 
 
 class ReadAhead(Generic[_Item]):
-    """Opens objects in their order, up to two groups ahead of the one in use; each is read when its turn comes.
+    """Opens objects in their order, up to two groups ahead of the one in use; a stored one is read while that is sent.
 
     Each yielded is done with at the next step, and then nobody may hold its bytes.
     """
@@ -201,17 +201,22 @@ class ReadAhead(Generic[_Item]):
         waiting = iter(items)
         coming = self._start(waiting)
         opened: deque[tuple[_Item, Readable | ArchimageError]] = deque()
+        ahead: asyncio.Future[Readable | ArchimageError] | None = None
         try:
             while group := await asyncio.shield(coming):
                 opened.extend(group)
                 coming = self._start(waiting)
                 while opened:
                     item, source = opened[0]
-                    yield item, await _prepared(source)
+                    prepared = await (_prepared(source) if ahead is None else asyncio.shield(ahead))
+                    ahead = _begun(opened[1][1]) if len(opened) > 1 else None
+                    yield item, prepared
                     opened.popleft()
                     if not isinstance(source, ArchimageError):
                         source.give_back()
         finally:
+            if ahead is not None:  # a thread may be reading it
+                await asyncio.gather(ahead, return_exceptions=True)
             opened.extend(await coming)
             for _, source in opened:  # of one that was being sent, bytes may still be queued: its buffer is left alone
                 if not isinstance(source, ArchimageError):
@@ -231,6 +236,11 @@ class ReadAhead(Generic[_Item]):
             return error
         except OSError as error:
             return StorageError(str(error))
+
+
+def _begun(source: Readable | ArchimageError) -> asyncio.Future[Readable | ArchimageError] | None:
+    """Begin to prepare what is stored; what has to be made first is waited for when its turn comes."""
+    return asyncio.ensure_future(_prepared(source)) if isinstance(source, Source) else None
 
 
 async def _prepared(source: Readable | ArchimageError) -> Readable | ArchimageError:

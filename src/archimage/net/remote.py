@@ -19,9 +19,8 @@ def no_tls() -> ssl.SSLContext:
 
 def remote(node: Node, tls: TlsContext) -> RemoteNode:
     """Return the peer."""
-    return RemoteNode(
-        node.ae_title, node.host, node.port, tls() if node.tls else None, _identity(node.login), node.purpose
-    )
+    context, identity = tls() if node.tls else None, _identity(node.login)
+    return RemoteNode(node.ae_title, node.host, node.port, context, identity, node.purpose, node.transfer_syntax_uid)
 
 
 def _identity(login: Login | None) -> UserIdentity | None:

@@ -98,7 +98,8 @@ class NodeSender:
 
         originator is the AE title and message id of the C-MOVE that this belongs to.
         """
-        forms = 2 if node.purpose is None else 3  # as it is stored, blanked without loss, and uncompressed
+        # as it is stored, blanked without loss, as it is to be, and uncompressed
+        forms = 2 + (node.purpose is not None) + bool(node.transfer_syntax_uid)
         for batch in batches(instances, MAX_CONTEXTS // forms):
             if errand.cancelled.is_set():
                 return
@@ -123,6 +124,8 @@ class NodeSender:
         pairs = [(instance.sop_class_uid, instance.transfer_syntax_uid) for instance in batch]
         if node.purpose is not None:
             pairs += [(sop_class, LOSSLESS[syntax]) for sop_class, syntax in pairs if syntax in LOSSLESS]
+        if node.transfer_syntax_uid:
+            pairs += [(sop_class, node.transfer_syntax_uid) for sop_class, _ in pairs]
         return await connect(
             node, calling_ae_title=self._calling_ae_title, contexts=for_sending(pairs), settings=self._settings
         )
@@ -134,7 +137,8 @@ class NodeSender:
         errand: Errand,
         originator: tuple[str, int] | None,
     ) -> AsyncGenerator[None, None]:
-        planned = plan(batch, association.contexts, association.node.purpose)
+        node = association.node
+        planned = plan(batch, association.contexts, node.purpose, node.transfer_syntax_uid)
         return send_each(self._outbound, planned, errand, str(association.node), _over(association, originator))
 
 

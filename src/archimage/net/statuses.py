@@ -25,6 +25,7 @@ _COMMON: Final[_Table] = {
     errors.InvalidInstanceUIDError: Status.INVALID_SOP_INSTANCE,
     errors.NotFoundError: Status.NO_SUCH_SOP_INSTANCE,
     errors.DuplicateInstanceError: Status.DUPLICATE_SOP_INSTANCE,
+    errors.HeldError: Status.DUPLICATE_SOP_INSTANCE,
     errors.NotAuthorisedError: Status.NOT_AUTHORISED,
     errors.NotAuthenticatedError: Status.NOT_AUTHORISED,
     errors.OutOfResourcesError: Status.OUT_OF_RESOURCES,
@@ -42,6 +43,7 @@ _FIND: Final[_Table] = {
     errors.InvalidInstanceUIDError: Status.IDENTIFIER_MISMATCH,
     errors.NotFoundError: Status.UNABLE_TO_PROCESS,
     errors.DuplicateInstanceError: Status.UNABLE_TO_PROCESS,
+    errors.HeldError: Status.UNABLE_TO_PROCESS,
     errors.UnknownDestinationError: Status.UNABLE_TO_PROCESS,
 }
 _RETRIEVE: Final[_Table] = {

@@ -50,12 +50,28 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "A700: disk or index; A900 and Cxxx: the objects are wrong. The log lines of the associations say why.",
     ),
     Alert(
+        "ArchimageObjectsDamaged",
+        "pacs_damaged_objects > 0",
+        "0m",
+        "critical",
+        "{{ $value }} stored objects are damaged or missing, and no second copy was found of them.",
+        "`archimage scrub --repair-from` a directory of backups mends them; look to the disk, which may lose more.",
+    ),
+    Alert(
         "ArchimageDeliveriesFail",
         'pacs_deliveries{state="failed"} > 0',
         "0m",
         "warning",
         "Deliveries of the kind {{ $labels.kind }} have failed for good: somebody was not told what he should know.",
         "The page /deliveries says why, and has them tried again.",
+    ),
+    Alert(
+        "ArchimagePluginDisabled",
+        "pacs_plugins_disabled > 0",
+        "0m",
+        "warning",
+        "{{ $value }} plugins are disabled.",
+        "The page /plugins says why, and has them enabled again.",
     ),
     Alert(
         "ArchimageStoresSlowly",

@@ -12,12 +12,22 @@ from typing import Final
 
 from archimage.errors import ArchimageError
 from archimage.model.attributes import Level
+from archimage.model.plugins import CallOutcome
 from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.observe.cells import Cells, Processes, Together
 from archimage.observe.instruments import Counted, Family, Spread, counted, spread
 from archimage.observe.table import BY_NAME, METRICS, OTHER
 from archimage.observe.titles import Titles
-from archimage.ports.meter import Cache, Ending, LimitedDoor, Meter, Rejection, StoreOutcome, TaskOutcome
+from archimage.ports.meter import (
+    Cache,
+    Ending,
+    LimitedDoor,
+    Meter,
+    Rejection,
+    ScrubOutcome,
+    StoreOutcome,
+    TaskOutcome,
+)
 from archimage.protocol.command import CommandField
 from archimage.protocol.status import Status
 from archimage.protocol.uids import NON_PATIENT_STORAGE_SOP_CLASSES, STORAGE_SOP_CLASSES
@@ -59,6 +69,10 @@ class Metrics(Meter):
         self._pixel_tasks = self._counted("pacs_pixel_tasks_total")
         self._compressions = self._counted("pacs_compressions_total")
         self._compressed = self._counted("pacs_compression_bytes_total")
+        self._scrubbed = self._counted("pacs_scrubbed_objects_total")
+        self._scrubbed_bytes = self._counted("pacs_scrubbed_bytes_total").of()
+        self._plugin_calls = self._counted("pacs_plugin_calls_total")
+        self._plugin_drops = self._counted("pacs_plugin_dropped_total")
         self._tasks = self._counted("pacs_tasks_total")
         self._accepted = self._counted("pacs_associations_total").of()
         self._audit_written = self._counted("pacs_audit_messages_total").of()
@@ -105,6 +119,14 @@ class Metrics(Meter):
     def request_limited(self, door: LimitedDoor) -> None:
         """Count a request that was refused."""
         self._limited.of(door).add()
+
+    def plugin_called(self, plugin: str, hook: str, outcome: CallOutcome) -> None:
+        """Count a call of a plugin."""
+        self._plugin_calls.of(plugin, hook, outcome).add()
+
+    def plugin_dropped(self, plugin: str, count: int) -> None:
+        """Count what a plugin was not told of."""
+        self._plugin_drops.of(plugin).add(count)
 
     def operation(self, command_field: int, status: int) -> None:
         """Count a request that was answered."""
@@ -170,6 +192,11 @@ class Metrics(Meter):
         self._compressions.of("compressed", "").add()
         self._compressed.of("before").add(before_bytes)
         self._compressed.of("after").add(after_bytes)
+
+    def object_scrubbed(self, outcome: ScrubOutcome, size_bytes: int) -> None:
+        """Count an object that was read again."""
+        self._scrubbed.of(outcome).add()
+        self._scrubbed_bytes.add(size_bytes)
 
     def kept_uncompressed(self, reason: str) -> None:
         """Count an object that stays as it is."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from archimage.model.attributes import Level
 from archimage.model.worklist import WORKLIST_LEVEL
-from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
+from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, ScrubOutcome, StoreOutcome
 
 Kind = Literal["counter", "gauge", "histogram"]
 Section = Literal["Associations", "Storage", "Queries", "Web", "Pixels", "Work", "Audit", "Machine"]
@@ -101,10 +101,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Associations",
         "Rejections",
         "Associations that were refused: `calling_ae_title` or `called_ae_title` is not let in, `user_identity` is not "
-        "proved, `max_associations` or `max_associations_per_ae` is reached, or the request is none that can be served "
-        "(`protocol`).",
+        "proved, `max_associations` or `max_associations_per_ae` is reached, a `plugin` refuses it, or the request is "
+        "none that can be served (`protocol`).",
         ("reason",),
-        most=7,
+        most=8,
         initial=_single(Rejection),
     ),
     Metric(
@@ -219,6 +219,33 @@ METRICS: Final[tuple[Metric, ...]] = (
         (),
         "seconds",
         _FLUSHES,
+    ),
+    Metric(
+        "pacs_scrubbed_objects_total",
+        "counter",
+        "Storage",
+        "Objects read again",
+        "Stored objects that scrubbing has read again, by how they were: `sound` or `damaged`; and those of the latter "
+        "that were `mended` of a second copy.",
+        ("outcome",),
+        most=4,
+        initial=_single(ScrubOutcome),
+    ),
+    Metric(
+        "pacs_scrubbed_bytes_total",
+        "counter",
+        "Storage",
+        "Bytes read again",
+        "Size of the stored objects that scrubbing has read again.",
+        unit="bytes",
+    ),
+    Metric(
+        "pacs_damaged_objects",
+        "gauge",
+        "Storage",
+        "Damaged objects",
+        "Stored objects that are known to be damaged or missing, and are not mended.",
+        shared=True,
     ),
     Metric(
         "pacs_object_store_waiting",
@@ -369,7 +396,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "What waits in each queue: `intake`, objects for a group commit; any other, calls for which no thread of the "
         "pool of that name is free, as `tasks`, background tasks.",
         ("queue",),
-        most=16,
+        most=20,
     ),
     Metric(
         "pacs_threads",
@@ -378,7 +405,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Threads",
         "Threads that each pool may have.",
         ("pool",),
-        most=16,
+        most=20,
     ),
     Metric(
         "pacs_threads_busy",
@@ -387,7 +414,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Threads at work",
         "Threads of each pool that are at work.",
         ("pool",),
-        most=16,
+        most=20,
     ),
     Metric(
         "pacs_deliveries",
@@ -397,6 +424,35 @@ METRICS: Final[tuple[Metric, ...]] = (
         "What others are to be told, by kind: `waiting` until they have heard it, or `failed` for good (/deliveries).",
         ("kind", "state"),
         most=41,
+        shared=True,
+    ),
+    Metric(
+        "pacs_plugin_calls_total",
+        "counter",
+        "Work",
+        "Calls of plugins",
+        "Calls of plugins' hooks, by how they ended: `done`; `failed`, it raised; `timeout`, `memory` and `lost` cost "
+        "its process; `invalid`, its answer is none; `skipped`, it was busy or disabled. The hook is `load` where it "
+        "could not be loaded.",
+        ("plugin", "hook", "outcome"),
+        most=500,
+    ),
+    Metric(
+        "pacs_plugin_dropped_total",
+        "counter",
+        "Work",
+        "Not told to plugins",
+        "Instances, and studies that were deleted, that a plugin was not told of: it was too far behind, busy with a "
+        "failure, or disabled.",
+        ("plugin",),
+        most=101,
+    ),
+    Metric(
+        "pacs_plugins_disabled",
+        "gauge",
+        "Work",
+        "Disabled plugins",
+        "Plugins that are disabled: they failed too often, or somebody turned them off (/plugins).",
         shared=True,
     ),
     Metric(

@@ -3,7 +3,7 @@
 All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -26,7 +26,8 @@ from archimage.model.records import (
 class IndexWriter(Protocol):
     """The index in the hands of its only writer.
 
-    Removals have numbers that grow; the files of what was removed are due until they are settled.
+    Removals have numbers that grow; the files of what was removed are due until they are settled. What would remove,
+    replace by other bytes, or correct something of a study on legal hold raises HeldError.
     """
 
     @property
@@ -46,6 +47,12 @@ class IndexWriter(Protocol):
 
         Files that were due because the instances had been replaced are due under the numbers of the removal.
         """
+
+    def held(self, sop_instance_uids: Iterable[str]) -> frozenset[str]:
+        """Return those of these instances that are of a study on legal hold."""
+
+    def check_held(self, study_instance_uids: Sequence[str]) -> None:
+        """Raise HeldError where one of these studies is on legal hold."""
 
     def series_of(self, sop_instance_uid: str) -> tuple[str, str] | None:
         """Return the UIDs of the study and the series that an instance belongs to, None where it is not there."""
@@ -140,7 +147,8 @@ class Index(Finding, Protocol):
     def remove(self, sop_instance_uids: Sequence[str]) -> None:
         """Forget instances, and the series, studies and patients that become empty, in one transaction.
 
-        Their files, and what the ingest journals hold of them, are left alone: see `IndexWriter.remove`.
+        Their files, and what the ingest journals hold of them, are left alone: see `IndexWriter.remove`. HeldError, and
+        nothing is forgotten, where one is of a study on legal hold.
         """
 
     def awaiting_compression(self, limit: int) -> Sequence[Kept]:

@@ -7,10 +7,18 @@ be passed on as it is: whoever counts bounds it.
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from archimage.model.plugins import CallOutcome
+
 TaskOutcome = Literal["done", "failed", "timeout", "memory", "lost"]
 """How a task of a worker process ended; timeout, memory and lost cost the process."""
 Rejection = Literal[
-    "calling_ae_title", "called_ae_title", "user_identity", "max_associations", "max_associations_per_ae", "protocol"
+    "calling_ae_title",
+    "called_ae_title",
+    "user_identity",
+    "max_associations",
+    "max_associations_per_ae",
+    "plugin",
+    "protocol",
 ]
 """Why an association was refused; protocol is the provider's own refusal (PS3.8 Table 9-21)."""
 Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "lost", "aborted_here", "fault"]
@@ -18,6 +26,8 @@ Ending = Literal["released", "aborted_by_peer", "protocol_error", "silent", "los
 StoreOutcome = Literal["stored", "replaced", "duplicate", "refused"]
 """What became of an object that was received whole."""
 Cache = Literal["metadata", "transcoded"]
+ScrubOutcome = Literal["sound", "damaged", "mended"]
+"""How a stored object was that was read again; what is mended was damaged, and is not any more."""
 LimitedDoor = Literal["dicom", "http"]
 """Where requests are limited in their rate."""
 
@@ -76,11 +86,20 @@ class Meter:
     def kept_uncompressed(self, reason: str) -> None:
         """Hear that an object that a rule was to compress stays as it is; reason is the kind of error."""
 
+    def object_scrubbed(self, outcome: ScrubOutcome, size_bytes: int) -> None:
+        """Hear that a stored object was read again, and how it was; or, once more, that it was mended."""
+
     def audit_written(self, count: int) -> None:
         """Hear that audit messages were written."""
 
     def audit_lost(self, count: int = 1) -> None:
         """Hear that audit messages could not be kept."""
+
+    def plugin_called(self, plugin: str, hook: str, outcome: CallOutcome) -> None:
+        """Hear how a call of a plugin's hook ended; hook is `load` where it was loaded."""
+
+    def plugin_dropped(self, plugin: str, count: int) -> None:
+        """Hear that a plugin was not told of so much, as it was too far behind."""
 
 
 class Metered(Protocol):

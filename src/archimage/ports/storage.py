@@ -3,7 +3,7 @@
 All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
@@ -83,6 +83,17 @@ class BlobWriter(Protocol):
 class BlobStore(Protocol):
     """Keeps objects under relative paths made by the archive, never by a peer."""
 
+    @property
+    def sends_ahead(self) -> bool:
+        """Tell whether `send_ahead` is worth while: `secure` has to wait for an object store."""
+
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:
+        """Begin with what `secure` will ask for; then is called from another thread when that is over, however it went.
+
+        source is what comes to path, if it is accepted: the name of a finished object, or the data of a small one. What
+        is under that path already is not touched.
+        """
+
     def create(self) -> BlobWriter:
         """Begin an object."""
 
@@ -91,6 +102,9 @@ class BlobStore(Protocol):
 
     def place(self, name: str, path: str) -> None:
         """Make a finished object visible at path, replacing what is there."""
+
+    def drop_copies(self, path: str, size_bytes: int) -> bool:
+        """Drop what lies here of an object that another place has in that size; false where none has."""
 
     def secure(self, paths: Sequence[str]) -> None:
         """Make what was just placed as safe as it is to be before it is acknowledged, beside the ingest journal.

@@ -195,6 +195,7 @@ _IN_WORDS: Final = {
     Operation.WORKLIST: "use the worklist",
     Operation.PRINT: "print",
     Operation.DELETE: "delete anything",
+    Operation.HOLD: "place studies on legal hold",
     Operation.MODIFY: "change anything",
     Operation.ADMINISTER: "look after this archive",
     Operation.AUDIT: "read the audit trail",

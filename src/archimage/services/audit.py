@@ -66,6 +66,8 @@ class AuditService:
         self._started = False
         self.deidentifies: Callable[[str], bool] = lambda _: False
         """Tells whether what goes to an AE title is de-identified; blocks."""
+        self.accessed: Callable[[str], None] = lambda _: None
+        """Hears of every study of which somebody is given something."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event of the archive."""
@@ -140,6 +142,7 @@ class AuditService:
 
         def told() -> Iterable[AuditEvent]:
             for study in studies_of(self._index, uids):
+                self.accessed(study)
                 yield self.messages.begin(here, receiver, subject_of(self._index, study))
 
         self._sink.record(told)
@@ -198,6 +201,7 @@ class AuditService:
             subject = None
             if named is not None:
                 patient_id, *below = named.names
+                self._accessed(below[0] if below and not failure else "")
                 subject = subject_of(self._index, below[0]) if below else Subject("", patient_id)
             return [self.messages.opened(person(caller), uri, failure, subject)]
 
@@ -230,6 +234,7 @@ class AuditService:
         def told() -> Iterable[AuditEvent]:
             subject = subject_of(self._index, exported.study_instance_uid)
             if exported.sop_classes:
+                self.accessed(exported.study_instance_uid)
                 yield self.messages.exported(who, Instances(subject, exported.sop_classes, anonymized=True))
             if failed:
                 reason = f"refused for project {exported.project}: {len(failed)} could not be made safe"
@@ -274,15 +279,30 @@ class AuditService:
         """Tell that an order was entered, changed or ended."""
         self._tell(self.messages.order_record(person(callers.current()), subject, action, what))
 
+    def held(self, study_instance_uid: str, what: str) -> None:
+        """Tell that somebody has placed a study on legal hold, or released it, and why."""
+        who = person(callers.current())
+
+        def told() -> Iterable[AuditEvent]:
+            found = Instances(subject_of(self._index, study_instance_uid))
+            yield replace(self.messages.accessed(who, found, Action.UPDATE), description=what)
+
+        self._sink.record(told)
+
     # What comes, and what goes
 
     def _look(self, kind: Kind, caller: Caller, uids: tuple[str, str, str], reason: str) -> None:
         study, series, instance = uids
+        self._accessed("" if reason else study)
         step = Step(series="" if instance else series, counted=int(bool(instance)), failed_uid=instance, reason=reason)
         key = Key(kind, f"{caller.address} {caller.user}", study)
         gathered = self._gathering.add(key, step, lambda: Gathered(person(caller)))
         if None in gathered.whole.values():
             self._sink.record(lambda: self._counted(key, gathered))
+
+    def _accessed(self, study: str) -> None:
+        if study:
+            self.accessed(study)
 
     def _stored(self, event: InstanceStored) -> None:
         values = event.record.values

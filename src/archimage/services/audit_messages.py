@@ -159,6 +159,13 @@ class Messages:
         job = AuditObject(job_uid, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, job_uid)
         return replace(self._event(audit.EXPORT, Action.READ, both, (job,)), description=films)
 
+    def copied(self, who: Participant, place: str, what: str) -> AuditEvent:
+        """Tell that somebody has all of an archive copied to a place (§A.5.3.7)."""
+        media = Participant(place, requestor=False, roles=(audit.DESTINATION_MEDIA,), media=_MEDIA)
+        both = replace(who, roles=(audit.DESTINATION,)), self.here(audit.SOURCE), media
+        copy = AuditObject(place, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, place)
+        return replace(self._event(audit.EXPORT, Action.READ, both, (copy,)), description=what)
+
     def imported(self, who: Participant, found: Instances) -> AuditEvent:
         """Tell that files were taken in (§A.5.3.8)."""
         media = Participant("files", requestor=False, roles=(audit.SOURCE_MEDIA,), media=_MEDIA)

@@ -14,7 +14,7 @@ from typing import Final
 
 from archimage.dicom.reencode import plain_syntax
 from archimage.dicom.scan import HeaderScanner
-from archimage.errors import ArchimageError, CancelledError, NotFoundError
+from archimage.errors import ArchimageError, CancelledError, HeldError, NotFoundError
 from archimage.logger import logger
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.changes import Change, ChangedStudy, ChangeState
@@ -161,8 +161,12 @@ class ChangeWork:
         if change.kind.level is not Level.PATIENT:
             return
         values = self._left_values() if change.person else self._columns
-        with self._tools.index.writing() as index:
-            index.set_patient(change.patient, values)
+        try:
+            with self._tools.index.writing() as index:
+                index.set_patient(change.patient, values)
+        except HeldError:
+            if not change.person:
+                raise  # else the studies that he has left are held: his row stays as they came
 
     def _left_values(self) -> Mapping[str, str]:
         """Return the columns of the patient whom the studies were taken from, as those that he has left tell them."""

@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from archimage.errors import (
-    ArchimageError,
-)
+from archimage.errors import ArchimageError, HeldError
 from archimage.logger import logger
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Kept
@@ -100,6 +98,8 @@ class CompressionService:
         """Compress one object or note that it stays as it is; false when it is to be tried again later."""
         try:
             self._replace(wanted)
+        except HeldError:
+            return True  # it waits until it is released: the index does not list it any more
         except Exception as error:  # whatever it is about this object, others wait behind it
             if is_passing(error):
                 self._back_off(error)

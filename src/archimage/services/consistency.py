@@ -40,7 +40,10 @@ class Findings:
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What a rebuild did: instances indexed, rows without a file dropped, files it could not read and why."""
+    """What a rebuild did: instances indexed, rows without a file dropped, files it could not read and why.
+
+    Rows of what is on legal hold are never dropped, nor made of other bytes: their files are among those.
+    """
 
     indexed: int = 0
     dropped: int = 0
@@ -90,13 +93,16 @@ def rebuild(index: Index, blobs: BlobStore) -> Iterator[Rebuilt]:
             yield rebuilt
     _add(index, batch, rebuilt)
     unreadable = {path for path, _ in rebuilt.unreadable}
-    gone = [
-        instance.sop_instance_uid
+    gone = {
+        instance.sop_instance_uid: instance.path
         for page in index.all_instances()
         for instance in page
         if instance.path not in found and instance.path not in unreadable
-    ]
-    index.remove(gone)
+    }
+    with index.writing() as writer:
+        held = writer.held(gone)
+    rebuilt.unreadable.extend((gone.pop(uid), "it is on legal hold, and gone") for uid in held)
+    index.remove(list(gone))
     index.sync()
     rebuilt.dropped = len(gone)
     yield rebuilt
@@ -120,10 +126,15 @@ def _due(index: Index) -> set[str]:
 
 
 def _add(index: Index, batch: list[InstanceRecord], rebuilt: Rebuilt) -> None:
-    if batch:
-        index.add(batch)
-        rebuilt.indexed += len(batch)
-        batch.clear()
+    with index.writing() as writer:
+        held = writer.held(record.sop_instance_uid for record in batch)
+        known = writer.lookup(list(held))
+    other = [one for one in batch if one.sop_instance_uid in held and known[one.sop_instance_uid].digest != one.digest]
+    rebuilt.unreadable.extend((one.path, "it is not what was stored, and that is on legal hold") for one in other)
+    fit = [one for one in batch if one not in other]
+    index.add(fit)
+    rebuilt.indexed += len(fit)
+    batch.clear()
 
 
 def _check(instance: StoredInstance, blobs: BlobStore, findings: Findings, *, digests: bool) -> None:

@@ -53,6 +53,7 @@ class DeletionService:
     def _delete(self, instances: int, uids: tuple[str, ...], remove: Remove) -> Removed | Task:
         if instances <= AT_ONCE:
             return remove()
+        self._removal.check_held(uids[0])
         title = f"Deleting {instances} instances of {'/'.join(uids)}"
         payload: JsonValue = {"uids": list(uids), "instances": instances}
         number = self._jobs.submit(DELETE, title, payload, priority=Priority.HIGH, key="/".join(uids))

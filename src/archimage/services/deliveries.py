@@ -52,23 +52,35 @@ class Patience:
 class DeliveryService:
     """Delivers in threads of its own; safe to call from any thread. `close` it."""
 
-    def __init__(self, table: Deliveries, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, table: Deliveries, now: Callable[[], float] = time.time, *, threads: str = "deliver") -> None:
+        """Deliver what table keeps, in threads of a name."""
         self._table = table
         self._now = now
         self._kinds: dict[str, tuple[Deliver, Patience]] = {}
+        self._paused: set[str] = set()
         self._woken = threading.Event()
         self._closing = False
         self._busy: set[int] = set()
         self._lock = threading.Lock()
         self._forgotten_at = 0.0
         self._renewed_at = 0.0
-        self.threads = ContextThreads(THREADS, "deliver")
+        self.threads = ContextThreads(THREADS, threads)
         """Do the telling."""
         self._looking = threading.Thread(target=self._look, name="deliveries", daemon=True)
 
     def register(self, kind: str, deliver: Deliver, patience: Patience | None = None) -> None:
         """Say who delivers a kind; before `start`."""
         self._kinds[kind] = (deliver, patience or Patience())
+
+    def pause(self, kind: str) -> None:
+        """Have what is of a kind wait, however long, until `resume`."""
+        self._paused.add(kind)
+
+    def resume(self, kind: str) -> None:
+        """Deliver again what is of a kind, at once; nothing may have waited."""
+        if kind in self._paused:
+            self._paused.discard(kind)
+            self.hasten(kind)
 
     def release(self) -> None:
         """Take over what others were at; to be called by a process that is alone in using the index."""
@@ -162,7 +174,7 @@ class DeliveryService:
     def _hand_out(self) -> float:
         """Give what is due to the threads; return how long to wait for more, seconds."""
         now = self._now()
-        kinds = tuple(self._kinds)
+        kinds = tuple(self._kinds.keys() - self._paused)
         if now - self._forgotten_at > _FORGET_EVERY_S:
             self._forgotten_at = now
             self._table.forget(now - _KEPT_S)

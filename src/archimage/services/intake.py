@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, Self
 from archimage.errors import (
     ArchimageError,
     DuplicateInstanceError,
+    HeldError,
     IndexUnavailableError,
     NotFoundError,
     StorageError,
@@ -240,11 +241,15 @@ class Intake:
             arrival.replaces = other
             if other != arrival.supersedes:
                 answers[arrival] = NotFoundError("the object was removed or replaced meanwhile")
-            return other == arrival.supersedes
+            elif index.held([other.sop_instance_uid]):
+                answers[arrival] = HeldError(f"{other.sop_instance_uid} is of a study on legal hold")
+            return arrival not in answers
         if other is None:
             return True
         if self._same(other, arrival, index):
             answers[arrival] = Outcome(arrival.record, "duplicate")
+        elif self._replace and index.held([other.sop_instance_uid]):
+            answers[arrival] = HeldError(f"another object is kept as {other.sop_instance_uid}, on legal hold")
         elif self._replace:
             arrival.replaces = other
             arrival.replaced_in = index.series_of(other.sop_instance_uid)

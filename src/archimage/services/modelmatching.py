@@ -86,12 +86,13 @@ def _meets(attribute: Attribute | None, wanted: Wanted) -> bool:
     found = [text for value in values if (text := text_of(value))]
     if isinstance(wanted.match, Empty):
         return not found
-    return any(_fits(text, wanted.vr, wanted.match) for text in found)
+    return any(fits(text, wanted.vr, wanted.match) for text in found)
 
 
-def _fits(text: str, vr: str, match: Match) -> bool:
+def fits(text: str, vr: str, match: Match) -> bool:
+    """Tell whether one value of a VR is what is asked for."""
     if isinstance(match, UIDList):
-        return any(_fits(text, vr, Exact(value)) for value in match.values)
+        return any(fits(text, vr, Exact(value)) for value in match.values)
     if vr == "PN":
         return _is_named(text, match)
     if vr in _FLOORS:
@@ -99,7 +100,7 @@ def _fits(text: str, vr: str, match: Match) -> bool:
     if vr in _NUMBERS and isinstance(match, Exact):
         return _is_number(text, match.value)
     if isinstance(match, Wildcard):
-        return _pattern(match.pattern).fullmatch(text) is not None
+        return pattern_of(match.pattern).fullmatch(text) is not None
     return isinstance(match, Exact) and text.rstrip() == match.value
 
 
@@ -111,7 +112,7 @@ def _is_named(text: str, match: Match) -> bool:
     forms = _forms(text)
     groups = names.query_forms(match.pattern if isinstance(match, Wildcard) else match.value, wild=wild)
     if wild:
-        return all(any(_pattern(one).fullmatch(form) for one in group for form in forms) for group in groups)
+        return all(any(pattern_of(one).fullmatch(form) for one in group for form in forms) for group in groups)
     return all(not forms.isdisjoint(group) for group in groups)
 
 
@@ -122,7 +123,7 @@ def _forms(name: str) -> frozenset[str]:
 
 def _is_within(text: str, vr: str, match: Match) -> bool:
     if isinstance(match, Wildcard):
-        return _pattern(match.pattern).fullmatch(text) is not None
+        return pattern_of(match.pattern).fullmatch(text) is not None
     if not isinstance(match, Exact | Range):
         return False
     low, high = (match.value, match.value) if isinstance(match, Exact) else (match.low or "", match.high or "")
@@ -140,8 +141,8 @@ def _is_number(text: str, wanted: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern; runs of anything are as short as they can be, and none is tried again: it takes no time."""
+def pattern_of(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern of `*` and `?`; runs of anything are short and none is tried again: it takes no time."""
     head, *rest = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
     if not rest:
         return re.compile(head, re.DOTALL)

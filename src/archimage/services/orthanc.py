@@ -110,10 +110,13 @@ class OrthancService:
 
         Raises:
             NotAuthorisedError: the asker may not see all of it.
+            HeldError: a study of it is on legal hold; then nothing is removed.
         """
         self._visible.check(dict(zip(Level, named.names, strict=False)))
         if named.level is Level.PATIENT:
-            for study in [*self.below(named, Level.STUDY)]:
+            studies = [*self.below(named, Level.STUDY)]
+            self._removal.check_held(*(study.names[-1] for study in studies))
+            for study in studies:
                 self._removal.remove_study(study.names[-1])
             return None
         removes: Mapping[Level, Callable[..., Removed]] = {

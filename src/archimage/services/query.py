@@ -46,6 +46,10 @@ _DATE_TIMES: Final = tuple(
 )
 
 
+Review = Callable[[str, Query], Query]
+"""Returns a query of a door as it may be made: it finds the same or less."""
+
+
 class Root(Enum):
     """Query/Retrieve information model, with the levels it knows."""
 
@@ -86,6 +90,8 @@ class QueryService:
     def __init__(self, index: Index, *, max_results: int | None = None) -> None:
         self.meter = Meter()
         """Hears of queries, from the doors through which they come."""
+        self.review: Review | None = None
+        """Looks at queries of C-FIND and QIDO-RS before they are made, where anybody does."""
         self._index = index
         self._max_results = max_results
         self._counts = Remembered[int](index.generation, REMEMBERED_COUNTS)
@@ -111,6 +117,15 @@ class QueryService:
         limit = None if self._max_results is None else self._max_results + 1
         query_asked(find.query)
         return replace(find, query=replace(find.query, limit=limit))
+
+    def reviewed(self, door: str, query: Query) -> Query:
+        """Return a query of a door as it may be made; blocks where somebody looks at it.
+
+        Raises:
+            NotAuthorisedError: it may not.
+            UnavailableError: who must look at it cannot.
+        """
+        return query if self.review is None else self.review(door, query)
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""

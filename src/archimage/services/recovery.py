@@ -9,7 +9,7 @@ from typing import Final
 
 import xxhash
 
-from archimage.errors import BlobNotFoundError, StorageError
+from archimage.errors import BlobNotFoundError, StorageError, UnavailableError
 from archimage.model.records import InstanceRecord, StoredInstance
 from archimage.ports.index import Index, IndexWriter
 from archimage.ports.journal import Replay
@@ -22,7 +22,8 @@ _CHUNK: Final = 1 << 20
 def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
     """Bring blobs and index to where every committed object is whole and indexed; return how many were mended.
 
-    Afterwards nothing is left in `incoming/`, and all of it is durable: the journal may be used again.
+    UnavailableError where that cannot be told without an object store that does not answer. Afterwards nothing is left
+    in `incoming/`, and all of it is durable: the journal may be used again.
     """
     mended = sum(_restore(JournalRecord.decode(payload), data, blobs, index) for payload, data in replay)
     for name in list(blobs.incoming()):
@@ -58,7 +59,7 @@ def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) 
     Nearly always nothing is. Else everybody who might add or remove the object meanwhile is kept out.
     """
     record = entry.record
-    whole = _is_whole(record, blobs)
+    whole = _is_found_whole(record, blobs)
     if whole and entry.replaces is None and _is_kept(record, index):
         return False
     with index.writing() as writer:
@@ -89,8 +90,11 @@ def _is_void(entry: JournalRecord, stored: StoredInstance | None, writer: IndexW
     record = entry.record
     if writer.is_removed(record.sop_instance_uid, entry.removals):
         return True
-    other = stored is not None and not _is_row_of(record, stored)
-    return other and entry.replaces is None and entry.removals <= writer.removals
+    if stored is None or _is_row_of(record, stored):
+        return False
+    if writer.held([record.sop_instance_uid]):  # whoever placed the hold flushed all that was answered before
+        return True
+    return entry.replaces is None and entry.removals <= writer.removals
 
 
 def _drop_unless_kept(path: str, stored: StoredInstance | None, blobs: BlobStore) -> None:
@@ -100,7 +104,7 @@ def _drop_unless_kept(path: str, stored: StoredInstance | None, blobs: BlobStore
 
 def _is_whole(record: InstanceRecord, blobs: BlobStore) -> bool:
     try:
-        with blobs.open(record.path) as reader:
+        with blobs.open(record.path, record.size_bytes) as reader:
             if reader.size_bytes != record.size_bytes:
                 return False
             pieces = (
@@ -108,6 +112,19 @@ def _is_whole(record: InstanceRecord, blobs: BlobStore) -> bool:
             )
             return _digest(pieces) == record.digest
     except BlobNotFoundError:
+        return False
+
+
+def _is_found_whole(record: InstanceRecord, blobs: BlobStore) -> bool:
+    """Tell whether an object is whole, here or in an object store; false where that does not answer.
+
+    A power cut may have left a part of a file of which the object store has all.
+    """
+    try:
+        return _is_whole(record, blobs) or (
+            blobs.drop_copies(record.path, record.size_bytes) and _is_whole(record, blobs)
+        )
+    except UnavailableError:
         return False
 
 

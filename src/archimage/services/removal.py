@@ -82,10 +82,16 @@ class RemovalService:
         Raises:
             InvalidInstanceUIDError: a UID is none.
             NotFoundError: there is nothing of the kind.
+            HeldError: the study is on legal hold.
             OutOfResourcesError: the disk is full; nothing is removed.
             IndexUnavailableError: the index does not answer, or its disk fails: ask again whether it is removed.
         """
         return self._remove(study_instance_uid, series_instance_uid, sop_instance_uid)
+
+    def check_held(self, *study_instance_uids: str) -> None:
+        """Raise HeldError where one of these studies is on legal hold; for who begins what is not to end half done."""
+        with self._index.writing() as index:
+            index.check_held(study_instance_uids)
 
     def resume(self, *, alone: bool = True) -> None:
         """Delete the files that a crash has left; every abandoned lane must have been recovered.

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +19,15 @@ class Room:
         self._directory = directory
         self._reserve_bytes = reserve_bytes
         self._free_bytes = 0
+        self.quota: Callable[[], Mapping[str, int]] = dict
+        """Returns the figures of the quota; raises OutOfResourcesError where it is reached."""
         self._due = 0.0
 
     def check(self) -> Mapping[str, int]:
-        """Return the bytes that are free, and the reserve; OutOfResourcesError where they are fewer than it."""
+        """Return the bytes that are free, and the reserve; OutOfResourcesError where they are fewer than it.
+
+        With a quota what is kept, and that, too; and the same error where it is reached.
+        """
         now = time.monotonic()
         if now >= self._due:
             self._free_bytes, self._due = shutil.disk_usage(self._directory).free, now + _HOLDS_S
@@ -32,4 +37,4 @@ class Room:
                 f"{free} bytes are free on the archive's disk, and storage.reserve_bytes keeps {self._reserve_bytes}: "
                 "make room, or lower it"
             )
-        return {"free_bytes": free, "reserve_bytes": self._reserve_bytes}
+        return {"free_bytes": free, "reserve_bytes": self._reserve_bytes, **self.quota()}

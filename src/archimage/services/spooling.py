@@ -25,6 +25,8 @@ from archimage.ports.spool import Spool, Waiting
 from archimage.services.layout import sop_instance_uid_of
 
 _GROUP: Final = 64
+_GROUP_MEANWHILE: Final = 4
+"""So many objects a second are uploaded while others arrive."""
 _LOOK_EVERY_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 5.0
 _ARRIVING_S: Final = 1.0
@@ -119,16 +121,17 @@ class SpoolService:
         }
 
     def work(self) -> bool:
-        """Do what there is, one group of it; true where more may be waiting. Raises what the object store fails of."""
+        """Do what there is, one group of it; true where to go on at once. Raises what the object store fails of."""
         if self._failures:
             self._spool.check()
         claimed = self._spool.claimed()
         deleted = self._delete_removed(claimed)
         waiting = self._spool.waiting(_COUNTED)
-        width = _GROUP if not _is_arriving(waiting) else 1
+        arriving = _is_arriving(waiting)
+        width = _GROUP_MEANWHILE if arriving else _GROUP
         due = [one.path for one in waiting if one.age_s >= self._pace.settled_s]
         taken = [path for path in due[: max(width - len(claimed), 0)] if self._spool.claim(path)]
-        return self._carry([*claimed, *taken]) or deleted
+        return (self._carry([*claimed, *taken]) or deleted) and not arriving
 
     def _run(self) -> None:
         while not self._ended.is_set():

@@ -220,10 +220,22 @@ class Reception:
             self._fail(error)
             answer(error)
             return
-        self._service.intake.submit(Arrival(record, content, answer))
+        arrival = Arrival(record, content, answer)
+        if self._service.blobs.sends_ahead:
+            self._send_ahead(arrival, pieces)
+            return
+        self._service.intake.submit(arrival)
         if isinstance(content, StreamedContent):
             with self._span.within():
                 content.complete(pieces, sync=self._service.durability.flush)
+
+    def _send_ahead(self, arrival: Arrival, pieces: Pieces) -> None:
+        """Have the object sent to where it is to be before it is acknowledged, and handed over then."""
+        content, source = arrival.content, arrival.content.name or arrival.content.read(0, self._size_bytes)
+        if isinstance(content, StreamedContent):
+            with self._span.within():
+                content.complete(pieces, sync=self._service.durability.flush)
+        self._service.blobs.send_ahead(arrival.record.path, source, lambda: self._service.intake.submit(arrival))
 
     def discard(self) -> None:
         """Forget the object: the association ended before its last byte."""

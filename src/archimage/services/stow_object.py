@@ -61,6 +61,7 @@ _REASONS: Final[Mapping[type[ArchimageError], Status]] = MappingProxyType(
         errors.InvalidInstanceUIDError: Status.INVALID_SOP_INSTANCE,
         errors.IdentityMismatchError: Status.DATASET_MISMATCH,
         errors.DuplicateInstanceError: Status.DUPLICATE_SOP_INSTANCE,
+        errors.HeldError: Status.DUPLICATE_SOP_INSTANCE,
         errors.NotAuthorisedError: Status.NOT_AUTHORISED,
         errors.OutOfResourcesError: Status.OUT_OF_RESOURCES,
         errors.ExcessiveRequestError: Status.OUT_OF_RESOURCES,

@@ -12,7 +12,7 @@ from archimage.model.query import Condition, Exact, Query
 from archimage.model.records import FrameTable, StoredInstance
 from archimage.ports.index import Finding
 
-_CHANGING: Final = frozenset({Operation.DELETE, Operation.MODIFY})
+_CHANGING: Final = frozenset({Operation.DELETE, Operation.HOLD, Operation.MODIFY})
 
 
 def seen(query: Query) -> Query:

@@ -7,7 +7,7 @@ and dates. Each process has its own lane, a directory in `incoming/`, so that it
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -133,7 +133,7 @@ class FilesystemBlobStore:
     def __init__(self, directory: Path, lane: str, *, direct: bool = True) -> None:
         """Open the store; direct: write large objects around the page cache, where the file system can."""
         self._objects = directory / "objects"
-        self._incoming = directory / "incoming" / lane
+        self.incoming_directory = self._incoming = directory / "incoming" / lane
         self._known: set[str] = set()
         for wanted in (self._objects, self._incoming):
             wanted.mkdir(parents=True, exist_ok=True)
@@ -176,6 +176,19 @@ class FilesystemBlobStore:
                     self._known.discard(parent)
                     if not left:
                         raise
+
+    @property
+    def sends_ahead(self) -> bool:
+        """Tell that there is nowhere to send to."""
+        return False
+
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:  # noqa: ARG002 - the port's
+        """Go on at once."""
+        then()
+
+    def drop_copies(self, path: str, size_bytes: int) -> bool:  # noqa: ARG002 - the port's
+        """Tell that there is no other place."""
+        return False
 
     def secure(self, paths: Sequence[str]) -> None:
         """Do nothing: the ingest journal makes objects safe."""

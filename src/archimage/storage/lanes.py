@@ -15,16 +15,19 @@ from archimage.errors import ConfigError, StorageError
 from archimage.storage.files import storage_errors
 
 MAX_LANES: Final = 512
+RESTORING: Final = "restoring"
+"""A file in the directory of an archive that is not restored to its end."""
 
 
 class Occupancy:
     """This process's use of an archive: beside others, or alone. The kernel ends it with the process."""
 
-    def __init__(self, directory: Path, *, alone: bool) -> None:
-        """Begin.
+    def __init__(self, directory: Path, *, alone: bool, restoring: bool = False) -> None:
+        """Begin; restoring tells that the archive is only now being made of a backup.
 
         Raises:
-            ConfigError: others use the archive and this one must be alone, or another is alone in it.
+            ConfigError: others use the archive and this one must be alone, or another is alone in it; or it is not
+                restored to its end.
             OSError: the directory cannot be written.
         """
         self._fd = os.open(directory / "in-use.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -34,6 +37,9 @@ class Occupancy:
             os.close(self._fd)
             why = "it is in use: stop the server and every import" if alone else "its index is being rebuilt: wait"
             raise ConfigError(f"the archive in {directory} cannot be opened, for {why}") from None
+        if (directory / RESTORING).exists() and not restoring:
+            os.close(self._fd)
+            raise ConfigError(f"the archive in {directory} is not restored to its end: run `archimage restore` again")
 
     def close(self) -> None:
         """End."""

@@ -4,6 +4,7 @@
     uploading/{path, / as ~}    claimed by whoever uploads; what lies here after a crash may have been uploaded or not
     cache/objects/              what the object store has too; bounded, and may be deleted at any time
     removed/{path, / as ~}      deleted here, and yet to be deleted in the object store
+    ahead/{path, / as ~}        sent to the object store, and perhaps never accepted
 
 An object goes from one to the next by rename, and is looked for in the same order, so it is always found. Uploads are
 the business of `services.spooling`, which knows the index: what may be uploaded, and what must not come back.
@@ -12,13 +13,13 @@ the business of `services.spooling`, which knows the index: what may be uploaded
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from archimage import spans
-from archimage.errors import BlobNotFoundError, StorageError
+from archimage.errors import ArchimageError, BlobNotFoundError, StorageError
 from archimage.ports.spool import Waiting
 from archimage.ports.storage import BlobReader
 from archimage.storage.cache import FilesystemCache
@@ -26,10 +27,13 @@ from archimage.storage.files import storage_errors
 from archimage.storage.filesystem import FileReader, FilesystemBlobStore, FileWriter
 from archimage.storage.remote.reader import Got, RemoteReader
 from archimage.storage.remote.store import RemoteObjects
+from archimage.storage.sent import SentAhead
 from archimage.threads import ContextThreads
 
 WHOLE_BYTES: Final = 1 << 20
 """An object up to this size is fetched whole, and kept."""
+_SETTLED_S: Final = 30.0
+"""So long after it was sent ahead an object has its row, or will have none."""
 _ABANDONED_DIRECTORY_S: Final = 60.0
 _MODE: Final = 0o640
 
@@ -46,11 +50,14 @@ class SpooledBlobStore:
         self._objects = directory / "objects"
         self._uploading = directory / "uploading"
         self._removed = directory / "removed"
+        self._ahead = directory / "ahead"
+        self._incoming = files.incoming_directory
+        self._sent = SentAhead()
         self._cache = FilesystemCache(directory / "cache" / "objects", remote.config.cache_bytes)
         self._is_through = remote.config.mode == "write-through"
         self.reading = remote.reading
         self.uploading = ContextThreads(remote.config.uploads, "object-store-put")
-        for wanted in (self._uploading, self._removed):
+        for wanted in (self._uploading, self._removed, self._ahead):
             wanted.mkdir(parents=True, exist_ok=True)
 
     # ports.BlobStore
@@ -62,10 +69,44 @@ class SpooledBlobStore:
     def put(self, path: str, data: bytes) -> None:
         """Write a small object and place it."""
         self._files.put(path, data)
+        self._sent.placed(path, data)
 
     def place(self, name: str, path: str) -> None:
         """Place a finished object, from where it is uploaded."""
         self._files.place(name, path)
+        self._sent.placed(path, name)
+
+    @property
+    def sends_ahead(self) -> bool:
+        """Tell whether `secure` waits for the object store."""
+        return self._is_through
+
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:
+        """Begin to put an object under path, if nothing is there; `secure` looks whether that is so."""
+
+        def send() -> None:
+            try:
+                self._note(path).touch(_MODE)
+                file = source if isinstance(source, bytes) else self._incoming / source
+                self._sent.sent(path, source, self._remote.create(path, file))
+            except (ArchimageError, OSError) as error:
+                self._sent.sent(path, source, error)
+            finally:
+                then()
+
+        self.uploading.submit(send)
+
+    def drop_copies(self, path: str, size_bytes: int) -> bool:
+        """Drop what lies here of an object that the object store has in that size."""
+        try:
+            if self._remote.get(path, 0, 0).size_bytes != size_bytes:
+                return False
+        except BlobNotFoundError:
+            return False
+        self._files.delete(path)
+        self._claim(path).unlink(missing_ok=True)
+        self._cache.remove(_name(path))
+        return True
 
     def secure(self, paths: Sequence[str]) -> None:
         """Have the object store keep what was placed, where it is to be acknowledged only then; all at once.
@@ -178,11 +219,15 @@ class SpooledBlobStore:
     def removed(self, limit: int) -> Sequence[str]:
         """Return up to so many paths of objects that were deleted here, and are yet to be in the object store."""
         found: list[str] = []
-        with os.scandir(self._removed) as entries:
-            for entry in entries:
-                if len(found) >= limit:
-                    break
-                found.append(_path(entry.name))
+        due = time.time() - _SETTLED_S
+        for directory in (self._removed, self._ahead):
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if len(found) >= limit:
+                        return found
+                    with suppress(FileNotFoundError):
+                        if directory is self._removed or entry.stat().st_mtime < due:
+                            found.append(_path(entry.name))
         return found
 
     def remove(self, paths: Sequence[str]) -> None:
@@ -194,6 +239,7 @@ class SpooledBlobStore:
         """Forget that objects were deleted."""
         for path in paths:
             self._tombstone(path).unlink(missing_ok=True)
+            self._note(path).unlink(missing_ok=True)
 
     def check(self) -> None:
         """Ask the object store whether it is there."""
@@ -208,6 +254,11 @@ class SpooledBlobStore:
                 yield entry.stat().st_size
 
     def _put_through(self, path: str) -> None:
+        mark = self._sent.taken(path)
+        if isinstance(mark, Exception):
+            raise mark
+        if mark and self._remote.is_marked(path, mark):
+            return
         try:
             self._remote.put(path, self._objects / path)
         except FileNotFoundError:  # it took so long that it was claimed
@@ -252,6 +303,9 @@ class SpooledBlobStore:
 
     def _claim(self, path: str) -> Path:
         return self._uploading / _flat(path)
+
+    def _note(self, path: str) -> Path:
+        return self._ahead / _flat(path)
 
     def _tombstone(self, path: str) -> Path:
         return self._removed / _flat(path)

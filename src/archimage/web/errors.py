@@ -50,6 +50,7 @@ _TABLE: Final[Mapping[type[ArchimageError], Answer]] = MappingProxyType(
             HTTPStatus.CONFLICT, "Delete the object that is kept, or send this one under a UID of its own."
         ),
         errors.ConflictError: Answer(HTTPStatus.CONFLICT, "Look at what is there, and ask for something else."),
+        errors.HeldError: Answer(HTTPStatus.CONFLICT, "Leave the study as it is, or have the hold released first."),
         errors.RefusedOperationError: Answer(HTTPStatus.CONFLICT, _CORRECT),
         errors.UnknownDestinationError: Answer(HTTPStatus.NOT_FOUND, "Add the node: POST /api/v1/nodes."),
         errors.NotAuthorisedError: Answer(HTTPStatus.FORBIDDEN, "Ask whoever runs this archive for permission."),

@@ -16,6 +16,7 @@ from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
 from archimage.services.fhir.use_cases import FhirUseCases
+from archimage.services.holds import HoldService
 from archimage.services.identity import IdentityService
 from archimage.services.inbox import Inbox
 from archimage.services.jobs import JobService
@@ -26,9 +27,13 @@ from archimage.services.objects import ObjectService
 from archimage.services.oidc import OidcClient
 from archimage.services.patients import PatientService
 from archimage.services.peers import PeerService
+from archimage.services.plugins.service import PluginService
 from archimage.services.preparing import PreparingService
 from archimage.services.printing import PrintService
+from archimage.services.quota import Quota
 from archimage.services.reports import ReportService
+from archimage.services.retention import RetentionService
+from archimage.services.routing_status import RoutingStatus
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.tags import TagService
@@ -72,6 +77,15 @@ class MessagingServices:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepingServices:
+    """The use cases of how long what is kept is kept."""
+
+    holds: HoldService
+    retention: RetentionService
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
 class ApiServices:
     """The use cases."""
 
@@ -99,5 +113,9 @@ class ApiServices:
     objects: ObjectService
     department: DepartmentServices
     messaging: MessagingServices
+    keeping: KeepingServices
+    plugins: PluginService | None
+    """None where there is no plugin."""
+    routing: RoutingStatus
     concurrency: Callable[[], ConcurrencyReport]
     """Tells every pool, queue, limit and cache of this process, without a wait."""

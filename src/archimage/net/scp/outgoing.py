@@ -7,17 +7,20 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from archimage.buffers import BufferPool
-from archimage.errors import ContextNotAcceptedError, NotAcceptableError
+from archimage.errors import ContextNotAcceptedError, DicomError, NotAcceptableError
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.net.reading import GROUP_ITEMS, ComingSource, Readable, ReadAhead, Source
 from archimage.ports.storage import BlobReader
 from archimage.protocol.negotiation import NegotiatedContext
 from archimage.services.projects import ProjectService
-from archimage.services.transcoding import TranscodingService, substitutes
+from archimage.services.transcoding import TranscodingService, has_way, substitutes
+
+if TYPE_CHECKING:
+    from archimage.services.deidentification import Deidentified
 
 MADE_AHEAD: Final = 4
 
@@ -27,12 +30,14 @@ class Outgoing:
     """An instance, and the transfer syntax to send it in; None where the receiver takes none that it can be had in.
 
     With a purpose it is de-identified first, and only then known in which of the accepted transfer syntaxes it goes.
+    preferred is one of these that it is to have if it can be had so; as it is stored it is taken too.
     """
 
     instance: StoredInstance
     transfer_syntax_uid: str | None
     purpose: Purpose | None = None
     accepted: frozenset[str] = frozenset()
+    preferred: str = ""
 
     @property
     def is_made(self) -> bool:
@@ -57,11 +62,15 @@ class Deidentifier:
 
 
 def plan(
-    instances: Iterable[StoredInstance], contexts: Iterable[NegotiatedContext], purpose: Purpose | None = None
+    instances: Iterable[StoredInstance],
+    contexts: Iterable[NegotiatedContext],
+    purpose: Purpose | None = None,
+    preferred: str = "",
 ) -> list[Outgoing]:
     """Choose for each instance: as it is stored if that was accepted, else what was accepted that loses nothing.
 
-    With a purpose nothing is chosen yet, and all of it is de-identified.
+    With a purpose nothing is chosen yet, and all of it is de-identified. preferred is the transfer syntax that objects
+    are to have where that was accepted and they can be had in it.
     """
     taken: dict[str, set[str]] = {}
     for context in contexts:
@@ -70,8 +79,15 @@ def plan(
     accepted = {uid: frozenset(syntaxes) for uid, syntaxes in taken.items()}
     none = frozenset[str]()
     if purpose is not None:
-        return [Outgoing(one, None, purpose, accepted.get(one.sop_class_uid, none)) for one in instances]
-    return [Outgoing(instance, _choose(instance, accepted.get(instance.sop_class_uid, none))) for instance in instances]
+        return [Outgoing(one, None, purpose, accepted.get(one.sop_class_uid, none), preferred) for one in instances]
+    return [_chosen(instance, accepted.get(instance.sop_class_uid, none), preferred) for instance in instances]
+
+
+def _chosen(instance: StoredInstance, accepted: frozenset[str], preferred: str) -> Outgoing:
+    stored = instance.transfer_syntax_uid
+    if preferred in accepted and preferred != stored and has_way(stored, preferred):
+        return Outgoing(instance, preferred, accepted=accepted, preferred=preferred)
+    return Outgoing(instance, _choose(instance, accepted))
 
 
 def _choose(instance: StoredInstance, accepted: frozenset[str]) -> str | None:
@@ -121,10 +137,16 @@ class Outbound:
         if target is None or transcoder is None:
             kind = f"SOP class {instance.sop_class_uid} in transfer syntax {instance.transfer_syntax_uid}"
             raise ContextNotAcceptedError(f"{receiver} does not take {kind}, nor in one that it could be given in")
-        return ComingSource(transcoder.executor.submit(self._transcode, transcoder, instance, target), stopped)
+        return ComingSource(transcoder.executor.submit(self._transcode, transcoder, outgoing, target), stopped)
 
-    def _transcode(self, transcoder: Transcoder, instance: StoredInstance, target: str) -> Source:
-        made = transcoder.service.transcode(instance, target)
+    def _transcode(self, transcoder: Transcoder, outgoing: Outgoing, target: str) -> Source:
+        instance = outgoing.instance
+        try:
+            made = transcoder.service.transcode(instance, target)
+        except (NotAcceptableError, DicomError):
+            if not outgoing.preferred or instance.transfer_syntax_uid not in outgoing.accepted:
+                raise
+            return self._source(self._retrieves.open(instance), instance.data_set_offset, instance)
         return self._source(made.file, made.data_set_offset)
 
     def _deidentified(self, outgoing: Outgoing, purpose: Purpose, stopped: asyncio.Event) -> Readable:
@@ -133,7 +155,7 @@ class Outbound:
             raise NotAcceptableError("nothing here takes identifiers out, as the receiver is to have it")
 
         def make() -> Source:
-            made = deidentifier.service.given(outgoing.instance, purpose, outgoing.accepted)
+            made = _given(deidentifier.service, outgoing, purpose)
             return self._source(made.file, made.instance.data_set_offset, made.instance)
 
         return ComingSource(deidentifier.executor.submit(make), stopped)
@@ -144,3 +166,13 @@ class Outbound:
         except BaseException:
             file.close()
             raise
+
+
+def _given(projects: ProjectService, outgoing: Outgoing, purpose: Purpose) -> "Deidentified":
+    """De-identify an object, in the transfer syntax that it is to have if there is a way to that."""
+    if outgoing.preferred in outgoing.accepted:
+        try:
+            return projects.given(outgoing.instance, purpose, {outgoing.preferred})
+        except (NotAcceptableError, ContextNotAcceptedError, DicomError):
+            pass  # it may go in another one
+    return projects.given(outgoing.instance, purpose, outgoing.accepted)

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -93,7 +94,8 @@ def _pages(queries: QueryService, request: Request) -> Generator[list[Response],
 
 def _find(queries: QueryService, request: Request) -> Find:
     identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
-    return queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, options_of(request.extended))
+    find = queries.prepare(_ROOTS[request.context.abstract_syntax], identifier, options_of(request.extended))
+    return replace(find, query=queries.reviewed("C-FIND", find.query))
 
 
 def _found(queries: QueryService, find: Find, request: Request) -> Iterator[list[Response]]:

@@ -62,6 +62,33 @@ class RemoteObjects:
                 self._put_whole(store, path, file.read_bytes())
         progress(size, size)
 
+    def create(self, path: str, source: Path | bytes) -> str:
+        """Have the store keep a file or bytes under path, if nothing is there; return their mark, empty if not kept."""
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        with spans.leaf("put remote object"), self.reach.asking(), remote_errors(f"put {path}"):
+            if isinstance(source, Path) and size > self.config.multipart_threshold_bytes:
+                if self._mark(path):
+                    return ""
+                self._put_parts(self._clients.patient(self.config.upload_timeout_s), path, source, _unheard)
+                return self._mark(path)
+            data = source if isinstance(source, bytes) else source.read_bytes()
+            try:
+                return obstore.put(self._store, path, data, mode="create", use_multipart=False)["e_tag"] or ""
+            except (AlreadyExistsError, NotSupportedError):
+                return ""
+
+    def is_marked(self, path: str, mark: str) -> bool:
+        """Tell whether what is under path is what had this mark when it was kept."""
+        with spans.leaf("look at remote object"), self.reach.asking(), remote_errors(f"look at {path}"):
+            return self._mark(path) == mark
+
+    def _mark(self, path: str) -> str:
+        """Return what tells the object under path from all others, empty where there is none."""
+        try:
+            return obstore.head(self._reading, path)["e_tag"] or ""
+        except FileNotFoundError:
+            return ""
+
     def open(self, path: str, size_bytes: int | None = None) -> RemoteReader:
         """Return the object at path, of which the size may be known; BlobNotFoundError comes with the first look."""
         return RemoteReader(partial(self.get, path), self.reading, size_bytes)

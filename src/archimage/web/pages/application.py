@@ -127,9 +127,11 @@ class Pages:
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
 
     def _beside(self, _request: Request, study: StudySummary, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
-        """Return whether what is downloaded can be signed, and what was reported."""
+        """Return whether what is downloaded can be signed, what was reported, and the legal hold of the study."""
         reports = self._services.messaging.reports.of_study(study)
-        return {"can_sign": self._services.signatures.can_sign, "reports": reports, "statuses": STATUSES}
+        hold = self._services.keeping.holds.get(study.study_instance_uid)
+        signing = {"can_sign": self._services.signatures.can_sign}
+        return {**signing, "reports": reports, "statuses": STATUSES, "hold": hold}
 
     def _seen_first(self, request: Request, _study: StudySummary, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""

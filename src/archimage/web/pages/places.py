@@ -25,6 +25,7 @@ DEPARTMENT: Final[tuple[Place, ...]] = (
     Place("Prints", "/print", "Films that modalities printed here, as PDF, to be printed again."),
     Place("Messages", "/messages", "HL7 messages that came, and those that failed, to be tried again."),
     Place("Deliveries", "/deliveries", "What others are to be told: what waits, and what failed, and why."),
+    Place("Routing", "/routing", "What goes where by itself: the rules, what they did, and what failed."),
     Place("Objects without a patient", "/objects", "Hanging protocols, color palettes, protocols, implant templates."),
 )
 """Pages of the department's services; each of them leads to the others."""
@@ -35,8 +36,10 @@ PLAIN: Final = (
     "/activity",
     "/jobs",
     "/changes",
+    "/retention",
     "/system",
     "/concurrency",
+    "/plugins",
     "/access",
     "/users",
     "/me",

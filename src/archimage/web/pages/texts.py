@@ -4,6 +4,7 @@ Ref: PS3.5 §6.2 (value representations), §6.2.1.1 (person names).
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -50,6 +51,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def moment(seconds: float) -> str:
+    """Write a moment, in seconds since 1970, as 2024-12-31 23:59 UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
@@ -61,6 +67,7 @@ FILTERS: Final[Mapping[str, Callable[..., str]]] = MappingProxyType(
         "dicom_time": clock,
         "sex": sex,
         "number": number,
+        "moment": moment,
     }
 )
 """By the names that templates use."""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0029"
-down_revision: str | None = "0022"
+down_revision: str | None = "0028"
 branch_labels: None = None
 depends_on: None = None
 

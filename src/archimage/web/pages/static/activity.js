@@ -63,6 +63,7 @@ const told = {
   "series-removed": (one) => [`A series of ${count(one.instances, "image")} was deleted from a `, study(one.study_instance_uid)],
   "instance-removed": (one) => ["An image was deleted from a ", study(one.study_instance_uid)],
   "labels-changed": (one) => ["A ", study(one.study_instance_uid), one.labels.length ? ` has the labels ${one.labels.join(", ")}` : " has no labels any more"],
+  "hold-changed": (one) => ["A ", study(one.study_instance_uid), one.held ? " was placed on legal hold" : " was released from legal hold"],
   "task-changed": ({ task }) => [`${task.title}: ${[task.state, task.message, task.error].filter(Boolean).join(", ")}`],
   "association-opened": (one) => [`${one.calling_ae_title} at ${one.address} opened an association`],
   "association-closed": (one) => [`The association of ${one.calling_ae_title} ended${one.reason ? `: ${one.reason}` : ""}`],

@@ -3,6 +3,7 @@ import { ask, attempt, element, later, notice, watchPictures } from "./api.js";
 import { change } from "./changing.js";
 import { deidentify } from "./deidentifying.js";
 import { sure } from "./dialogs.js";
+import { place, release } from "./holds.js";
 import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
 import { share } from "./sharing.js";
@@ -42,6 +43,9 @@ for (const id of ["check", "check-more"]) {
 document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
 document.getElementById("share")?.addEventListener("click", () => share(study));
 document.getElementById("deidentify").addEventListener("click", () => deidentify(study));
+for (const [id, does] of [["hold", place], ["release", release]]) {
+  document.getElementById(id)?.addEventListener("click", () => does(study, () => location.reload()));
+}
 document.addEventListener("click", onLabelClick);
 
 const listen = (name, does) => {

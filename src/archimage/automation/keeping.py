@@ -1,0 +1,69 @@
+"""How long what is kept is kept: legal holds, rules of retention, the quota, and when studies were looked at last."""
+
+from collections.abc import Callable
+from functools import partial
+
+from archimage.auditing import Auditing
+from archimage.config import Config
+from archimage.index.arrivals import ArrivalTable
+from archimage.index.holds import HoldTable
+from archimage.index.nodes import Database
+from archimage.index.retention import AccessTable, RetentionTable
+from archimage.model.events import InstanceRefused, InstanceStored
+from archimage.services.accesses import AccessNotes
+from archimage.services.changes import ChangeService
+from archimage.services.holds import HoldService
+from archimage.services.quota import Quota
+from archimage.services.retention import RetentionService
+from archimage.services.retention_rules import RuleBook
+from archimage.services.retention_work import Tools
+from archimage.services.room import Room
+from archimage.storage.lanes import Turn
+from archimage.use_cases import Services
+from archimage.web.management import KeepingServices
+
+
+class Keeping:
+    """Over an open archive; `close` it before what it works with."""
+
+    def __init__(self, config: Config, database: Database, services: Services, auditing: Auditing, room: Room) -> None:
+        storage, settings, audit = config.storage, config.retention, auditing.service
+        self.holds = HoldService(HoldTable(database), services.events)
+        self.holds.told = audit.held
+        self.quota = Quota(storage.quota_bytes, storage.quota_warn_percent, partial(_kept, ArrivalTable(database)))
+        self.quota.look()
+        room.quota = self.quota.check
+        notes = AccessNotes(AccessTable(database))
+        audit.accessed = notes.note
+        book = RuleBook(settings.rule, settings.spare_days)
+        remove = services.removal.remove_study
+        tools = Tools(RetentionTable(database), book, remove, self.quota, auditing.trail.check)
+        turn = partial(Turn.take, storage.directory / "retention.lock")
+        self.retention = RetentionService(tools, settings, notes, turn)
+        self.services = KeepingServices(self.holds, self.retention, self.quota)
+
+    def guard(self, changes: ChangeService) -> None:
+        """Have no change begin that is about a study on hold."""
+        before: Callable[[str], None] = changes.check
+
+        def check(study_instance_uid: str) -> None:
+            before(study_instance_uid)
+            self.holds.check(study_instance_uid)
+
+        changes.check = check
+
+    def hear(self, event: InstanceStored | InstanceRefused) -> None:
+        """Hear of what came."""
+        self.quota.hear(event)
+
+    def start(self) -> None:
+        """Begin what goes on by itself."""
+        self.retention.start()
+
+    def close(self) -> None:
+        """End that."""
+        self.retention.close()
+
+
+def _kept(arrivals: ArrivalTable) -> int:
+    return arrivals.since(0).size_bytes

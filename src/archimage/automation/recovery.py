@@ -1,0 +1,35 @@
+"""What processes that are no more have left on their way in, completed: lane after lane of the ingest journal."""
+
+from archimage.automation.object_store import open_blobs
+from archimage.config import Config
+from archimage.index.relational import RelationalIndex
+from archimage.logger import logger
+from archimage.services.recovery import recover
+from archimage.storage.journal import replay, retire
+from archimage.storage.lanes import Lane, take_abandoned_lanes
+
+_log = logger("storage")
+
+
+def recover_lanes(config: Config, index: RelationalIndex) -> bool:
+    """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
+    directory = config.storage.directory
+    held = {path.name for path in (directory / "journal").iterdir()}
+    for lane in take_abandoned_lanes(directory):
+        held.discard(lane.name)
+        try:
+            _recover_lane(config, lane, index)
+        finally:
+            lane.close()
+    return not held
+
+
+def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
+    blobs = open_blobs(config, config.storage.directory, lane.name)
+    try:
+        mended = recover(replay(lane.journal_directory), blobs, index)
+        retire(lane.journal_directory)
+    finally:
+        blobs.close()
+    if mended:
+        _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)

@@ -1,0 +1,96 @@
+"""Routing: rules, what finds work for them, and what does it."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from archimage.config import Config
+from archimage.index.nodes import Database
+from archimage.index.routing import RoutedTable, RoutingArrivals
+from archimage.model.events import InstanceStored
+from archimage.model.routing import Rule
+from archimage.net.remote import TlsContext
+from archimage.ports.jobs import Jobs, Rules
+from archimage.ports.peer import Peers
+from archimage.ports.storage import BlobStore
+from archimage.services.deliveries import DeliveryService
+from archimage.services.projects import ProjectService
+from archimage.services.routing import KIND, Router, Tools
+from archimage.services.routing_notices import Notices
+from archimage.services.routing_rules import rules_of
+from archimage.services.routing_subjects import Subjects
+from archimage.services.routing_work import NOTICE, Doing, RoutingWork
+from archimage.threads import ContextThreads
+from archimage.use_cases import Services
+from archimage.web.hooks import HookCalls
+from archimage.web.stow_client import StowClient
+
+MOST_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingGround:
+    """What routing stands on."""
+
+    database: Database
+    blobs: BlobStore
+    services: Services
+    peers: Peers
+    projects: ProjectService
+    deliveries: DeliveryService
+    jobs: Jobs
+    tls: TlsContext
+
+
+class RoutingPart:
+    """`start` it once the ports are open, and `close` it."""
+
+    def __init__(self, config: Config, ground: RoutingGround) -> None:
+        settings = config.routing
+        self._held = ExitStack()
+        rules = rules_of(settings)
+        arrivals = RoutingArrivals(ground.database)
+        self.routed = RoutedTable(ground.database)
+        self.subjects = Subjects(arrivals, ground.blobs)
+        self.threads = ContextThreads(min(MOST_AT_ONCE, settings.associations * settings.at_once), "route")
+        self._held.callback(self.threads.shutdown, cancel_futures=True)
+        services = ground.services
+        secrets = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
+        doing = Doing(
+            services.nodes.get,
+            ground.peers,
+            StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, secrets),
+            services.labels,
+            ground.deliveries,
+            self.threads,
+            settings.associations,
+            tells_patients=settings.webhook_patient_data,
+        )
+        self._work = RoutingWork(rules, self.subjects, self.routed, doing, settings.attempts)
+        self.router = Router(Tools(arrivals, self.routed, self.subjects, ground.jobs), rules, settings.gather_s)
+        self._work.again = self.router.again
+        self._held.callback(self.router.close)
+        ground.jobs.register(KIND, self._work, Rules(settings.at_once, attempts=settings.attempts))
+        notices = Notices(HookCalls(ground.tls), settings.webhook_secret.get_secret_value())
+        ground.deliveries.register(NOTICE, notices.deliver)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, in their order."""
+        return self.router.rules
+
+    def hear(self, event: InstanceStored) -> None:
+        """Hear of an object that was stored, on the thread of the intake."""
+        self.router.hear(event)
+
+    def configure(self, config: Config) -> None:
+        """Go on with other rules; ConfigError where one cannot be, and then nothing has changed."""
+        self.router.rules = self._work.rules = rules_of(config.routing)
+
+    def start(self) -> None:
+        """Begin to route."""
+        self.router.start()
+
+    def close(self) -> None:
+        """End; jobs go on with the next start."""
+        self._held.close()

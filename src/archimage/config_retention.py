@@ -1,0 +1,67 @@
+"""The settings of how long things are kept: `retention` of `config`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from archimage.config_kinds import AETitles, Count, Modality, Names, Section
+
+Days = Annotated[float, Field(ge=0, le=36_500)]
+RuleName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f]+$")
+]
+Hour = Annotated[int, Field(ge=0, le=24)]
+
+
+class RetentionRule(Section):
+    """One rule: of a study all conditions that are given must hold, one value of each list is enough."""
+
+    name: RuleName
+    action: Literal["delete", "keep"]
+    older_than_days: Days = 0.0
+    unused_days: Days = 0.0
+    arrived_days: Days = 0.0
+    modalities: tuple[Modality, ...] = ()
+    labels: Names = ()
+    source_ae_titles: AETitles = ()
+    stations: Names = ()
+    when_full: bool = False
+
+    @model_validator(mode="after")
+    def _says_when(self) -> "RetentionRule":
+        given = (self.older_than_days, self.unused_days, self.arrived_days, self.modalities, self.labels)
+        if not any((*given, self.source_ae_titles, self.stations, self.when_full)):
+            raise ValueError(f"rule {self.name!r} needs a condition: without one it would be about every study")
+        return self
+
+
+class RetentionConfig(Section):
+    """How long studies are kept (docs/retention.md); legal holds stand above all of it."""
+
+    rule: tuple[RetentionRule, ...] = Field(
+        default=(), description="Rules, `[[retention.rule]]` each; of those that fit a study the first decides."
+    )
+    automatic: bool = Field(
+        default=False, description="Carry the rules out by itself; without it only when somebody asks for it."
+    )
+    every_hours: float = Field(
+        default=24.0, gt=0, le=8_760, description="Hours from the beginning of one automatic run to the next."
+    )
+    hours: tuple[Hour, Hour] = Field(
+        default=(0, 24),
+        description="Hours of the day, local time, in which automatic runs work: from the first to the second, which "
+        "may be the next morning.",
+    )
+    studies_per_minute: Count = Field(default=60, description="Studies that a run deletes in a minute at most.")
+    spare_days: Days = Field(
+        default=7.0,
+        description="A study of which something came or was looked at within so many days stays, whatever rules say.",
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "RetentionConfig":
+        names = [rule.name for rule in self.rule]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two rules are called {twice[0]!r}")
+        return self

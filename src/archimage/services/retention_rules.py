@@ -1,0 +1,66 @@
+"""Which rule decides about a study: the first of the settings' that fits it."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from archimage.config_retention import RetentionRule
+from archimage.model.retention import StudyFacts
+
+DAY_S: Final = 86_400.0
+HELD: Final = "on legal hold"
+SPARED: Final = "used lately"
+
+
+class RuleBook:
+    """The rules, in their order; a study that was used within spare_days stays, whatever they say."""
+
+    def __init__(self, rules: Sequence[RetentionRule], spare_days: float) -> None:
+        self.rules = rules
+        self._spare_s = spare_days * DAY_S
+
+    @property
+    def makes_room(self) -> bool:
+        """Tell whether there is a rule for when the quota is reached."""
+        return any(rule.when_full and rule.action == "delete" for rule in self.rules)
+
+    def decide(self, facts: StudyFacts, now: float, *, full: bool = False) -> RetentionRule | None:
+        """Return the rule that decides about a study, None where none fits; full has those count that wait for it."""
+        return next((rule for rule in self.rules if (full or not rule.when_full) and _fits(rule, facts, now)), None)
+
+    def stays(self, facts: StudyFacts, now: float) -> str:
+        """Say why a study stays that a rule would delete, empty where it goes."""
+        if facts.held:
+            return HELD
+        return SPARED if now - facts.used_at < self._spare_s else ""
+
+
+def _fits(rule: RetentionRule, facts: StudyFacts, now: float) -> bool:
+    ages = (
+        (rule.older_than_days, _made_at(facts)),
+        (rule.unused_days, facts.used_at),
+        (rule.arrived_days, facts.received_at),
+    )
+    lists = (
+        (rule.modalities, facts.modalities),
+        (rule.labels, facts.labels),
+        (rule.source_ae_titles, facts.source_ae_titles),
+        (rule.stations, facts.stations),
+    )
+    old = all(not days or now - moment >= days * DAY_S for days, moment in ages)
+    return old and all(not wanted or not there.isdisjoint(wanted) for wanted, there in lists)
+
+
+def _made_at(facts: StudyFacts) -> float:
+    """Return when a study was made: its date or, where that cannot be read, when the last of it came."""
+    try:
+        return datetime.strptime(facts.study_date[:8], "%Y%m%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return facts.received_at
+
+
+def within_hours(hours: tuple[int, int], now: float) -> bool:
+    """Tell whether a moment lies in these hours of the local day; the second may be earlier than the first."""
+    hour, (first, last) = time.localtime(now).tm_hour, hours
+    return first <= hour < last if first < last else hour >= first or hour < last

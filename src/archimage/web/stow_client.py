@@ -1,0 +1,196 @@
+"""Storing elsewhere by STOW-RS (PS3.18 §10.5): objects stream from their files into requests, none is held whole.
+
+    --boundary CRLF  Content-Type: application/dicom CRLF  CRLF  {Part 10 file}  CRLF   ...   --boundary-- CRLF
+
+As they are stored the length of a request is known and told; what is made on the way goes in chunks.
+"""
+
+import ssl
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from archimage.errors import DicomError, NotAcceptableError, PeerFailedError, ServiceError
+from archimage.model.projects import Purpose
+from archimage.model.records import StoredInstance
+from archimage.ports.storage import BlobReader, BlobStore
+from archimage.services.projects import ProjectService
+from archimage.services.transcoding import TranscodingService
+
+if TYPE_CHECKING:
+    import httpx
+
+WITHIN_S: Final = 60.0
+MAX_INSTANCES: Final = 500
+MAX_BYTES: Final = 1 << 30
+"""What one request brings at most, but for a single object that is larger."""
+MAX_ANSWER_BYTES: Final = 16 << 20
+_PIECE_BYTES: Final = 1 << 20
+_HEAD: Final = b"--%b\r\nContent-Type: application/dicom\r\n\r\n"
+_ACCEPT: Final = "application/dicom+json"
+_FAILED, _UID, _REASON = "00081198", "00081155", "00081197"
+
+Opened = tuple[BlobReader, str]
+"""A Part 10 file, and the SOP Instance UID of what is in it."""
+
+
+class StowClient:
+    """Implements `ports.routing.Stow`; authorizations are told to addresses that begin so."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        projects: ProjectService,
+        transcoding: TranscodingService,
+        context: Callable[[], ssl.SSLContext],
+        authorizations: Mapping[str, str],
+    ) -> None:
+        self._blobs = blobs
+        self._projects = projects
+        self._transcoding = transcoding
+        self._context = context
+        self._authorizations = authorizations
+
+    def __call__(
+        self,
+        address: str,
+        instances: Sequence[StoredInstance],
+        purpose: Purpose | None,
+        transfer_syntax_uid: str,
+        sent: Callable[[int], None],
+    ) -> Mapping[str, str]:
+        """Send instances; return why some were not stored, by SOP Instance UID. sent hears how many are done."""
+        import httpx  # an archive that stores nothing elsewhere needs it never
+
+        verify: ssl.SSLContext | bool = self._context() if address.startswith("https:") else False
+        problems: dict[str, str] = {}
+        done = 0
+        with httpx.Client(verify=verify, timeout=WITHIN_S, trust_env=False, follow_redirects=False) as client:
+            for batch in _batches(instances):
+                sent(done)
+                request = _Request(batch, lambda one: self._open(one, purpose, transfer_syntax_uid))
+                as_stored = purpose is None and not transfer_syntax_uid
+                problems |= self._store(client, address, request, as_stored=as_stored)
+                done += len(batch)
+        sent(done)
+        return problems
+
+    def _store(
+        self, client: "httpx.Client", address: str, request: "_Request", *, as_stored: bool
+    ) -> Mapping[str, str]:
+        import httpx
+
+        headers = {
+            "Content-Type": f'multipart/related; type="application/dicom"; boundary={request.boundary}',
+            "Accept": _ACCEPT,
+        }
+        if as_stored:
+            headers["Content-Length"] = str(request.size_bytes)
+        if (authorization := self._authorization(address)) is not None:
+            headers["Authorization"] = authorization
+        try:
+            with client.stream("POST", address, content=request.pieces(), headers=headers) as response:
+                body = b""
+                for piece in response.iter_bytes():
+                    body += piece
+                    if len(body) > MAX_ANSWER_BYTES:
+                        break
+                status = response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, UnicodeError) as error:
+            raise PeerFailedError(
+                f"{address} could not be sent to: {str(error) or type(error).__name__}",
+                next_step="See whether the receiver is in order, and its address right.",
+            ) from error
+        return request.failures(address, status, body)
+
+    def _authorization(self, address: str) -> str | None:
+        fitting = [begin for begin in self._authorizations if address.startswith(begin)]
+        return self._authorizations[max(fitting, key=len)] if fitting else None
+
+    def _open(self, instance: StoredInstance, purpose: Purpose | None, transfer_syntax_uid: str) -> Opened:
+        """Open an object in the form in which it is to go."""
+        if purpose is not None:
+            projects = self._projects
+            if transfer_syntax_uid:
+                made = projects.given(instance, purpose, {transfer_syntax_uid})
+            else:
+                made = projects.deidentify(instance, purpose)
+            return made.file, made.instance.sop_instance_uid
+        if transfer_syntax_uid:
+            try:
+                other = self._transcoding.transcode(instance, transfer_syntax_uid)
+            except (NotAcceptableError, DicomError):
+                pass  # it goes as it is
+            else:
+                return other.file, other.sop_instance_uid
+        return self._blobs.open(instance.path), instance.sop_instance_uid
+
+
+class _Request:
+    """The body of one request, and who is in it under which UID."""
+
+    def __init__(self, instances: Sequence[StoredInstance], opened: Callable[[StoredInstance], Opened]) -> None:
+        self.boundary = uuid.uuid4().hex
+        self._instances = instances
+        self._opened = opened
+        self._unsent: dict[str, str] = {}
+        self._uids: dict[str, str] = {}
+        self._head = _HEAD % self.boundary.encode()
+        self._tail = f"--{self.boundary}--\r\n".encode()
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the body where all goes as it is stored."""
+        each = len(self._head) + len(b"\r\n")
+        return sum(one.size_bytes + each for one in self._instances) + len(self._tail)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body; objects that cannot be given are left out."""
+        for one in self._instances:
+            try:
+                file, uid = self._opened(one)
+            except (ServiceError, DicomError) as error:
+                self._unsent[one.sop_instance_uid] = str(error)
+                continue
+            self._uids[uid] = one.sop_instance_uid
+            with file:
+                yield self._head
+                for offset in range(0, file.size_bytes, _PIECE_BYTES):
+                    yield file.read(offset, _PIECE_BYTES)
+                yield b"\r\n"
+        yield self._tail
+
+    def failures(self, address: str, status: int, body: bytes) -> Mapping[str, str]:
+        """Return what was not stored, by the answer; PeerFailedError where that does not tell what became of it."""
+        try:
+            failed = list(_failed(orjson.loads(body))) if body else []
+        except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+            failed = []
+        if not 200 <= status < 300 and not failed:
+            raise PeerFailedError(
+                f"{address} answers {status}", next_step="See in the receiver's log what it does not like."
+            )
+        told = {self._uids.get(uid, uid): f"the receiver answers reason {reason:#06x}" for uid, reason in failed}
+        return self._unsent | told
+
+
+def _failed(answer: Any) -> Iterator[tuple[str, int]]:
+    """Yield SOP Instance UID and reason of what was not stored."""
+    data_set = answer[0] if isinstance(answer, list) else answer
+    for item in data_set.get(_FAILED, {}).get("Value", []):
+        yield item[_UID]["Value"][0], int(item.get(_REASON, {}).get("Value", [0])[0])
+
+
+def _batches(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:
+    batch: list[StoredInstance] = []
+    size_bytes = 0
+    for one in instances:
+        if batch and (len(batch) == MAX_INSTANCES or size_bytes + one.size_bytes > MAX_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(one)
+        size_bytes += one.size_bytes
+    if batch:
+        yield batch
