@@ -1,8 +1,8 @@
 """How fast an archive forwards what it has, beside `archimage store` of the same files to the same kind of receiver.
 
-Run `python -m bench.bench_forwarding [OBJECTS [ROUNDS [BYTES]]]`. The receiver is an archive of its own each time, which
-keeps everything durably; what is measured is the time between the first and the last object that it kept, by its own
-clock. Store and forwarding take turns. Last comes the live case: objects come in and go on at the same time.
+Run `python -m bench.bench_forwarding [OBJECTS [ROUNDS [BYTES]]]`. The receiver is an archive of its own each time,
+which keeps everything durably; what is measured is the time between the first and the last object that it kept, by its
+own clock. Store and forwarding take turns. Last comes the live case: objects come in and go on at the same time.
 """
 
 import os

@@ -388,6 +388,7 @@ class App:
         self.department.start()
         self.messaging.start()
         self.exchange.start()
+        self.metering.watch_jobs(self.jobs.service)
         self.jobs.start(self.config, self._lane.name)
         self.plugins.start()
 

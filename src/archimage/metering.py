@@ -13,12 +13,14 @@ from archimage.auditing import Auditing
 from archimage.config import Config
 from archimage.imaging.pool import WorkerPool
 from archimage.model.deliveries import DeliveryState
+from archimage.model.jobs import JobState
 from archimage.observe.metrics import Metrics
 from archimage.observe.titles import Titles
 from archimage.ports.index import Index
 from archimage.ports.meter import Meter, Metered
 from archimage.services.deliveries import DeliveryService
 from archimage.services.intake import Intake
+from archimage.services.jobs import JobService
 from archimage.services.plugins.service import PluginService
 from archimage.services.spooling import SpoolService
 from archimage.threads import Pool
@@ -110,6 +112,13 @@ class Metering:
         self._watch("pacs_queue_depth", lambda: plugins.waiting, "plugins")
         self._watch("pacs_plugins_disabled", lambda: plugins.disabled_count)
 
+    def watch_jobs(self, jobs: JobService) -> None:
+        """Look at durable work."""
+        counts = _Counts(jobs)
+        for kind in jobs.kinds:
+            for state in (JobState.WAITING, JobState.RUNNING, JobState.PAUSED, JobState.FAILED):
+                self._watch("pacs_jobs", partial(counts.of, kind, state), kind, state.value)
+
     def begin(self) -> asyncio.Task[None]:
         """Look for the first time, which blocks, and then now and then, for other processes that are asked."""
         if self._metrics is not None:
@@ -127,17 +136,17 @@ class Metering:
 
 
 class _Counts:
-    """Counts deliveries once for all that ask at the same time."""
+    """Counts deliveries or jobs once for all that ask at the same time."""
 
-    def __init__(self, deliveries: DeliveryService) -> None:
-        self._deliveries = deliveries
+    def __init__(self, counted: DeliveryService | JobService) -> None:
+        self._all = counted
         self._counted: Mapping[str, Mapping[str, int]] = {}
         self._counted_at = -_COUNTED_S
 
-    def of(self, kind: str, state: DeliveryState) -> int:
+    def of(self, kind: str, state: DeliveryState | JobState) -> int:
         """Return how many of a kind are in a state."""
         if time.monotonic() - self._counted_at >= _COUNTED_S:
-            self._counted, self._counted_at = self._deliveries.counts(), time.monotonic()
+            self._counted, self._counted_at = self._all.counts(), time.monotonic()
         return self._counted.get(kind, {}).get(state.value, 0)
 
 

@@ -11,6 +11,7 @@ from archimage.index.failures import FailureTable
 from archimage.index.fhir import FhirTable
 from archimage.index.hashed import HashedTable
 from archimage.index.holds import HoldTable
+from archimage.index.jobs import JobTable
 from archimage.index.labels import LabelTable
 from archimage.index.messages import MessageTable
 from archimage.index.nodes import NodeTable
@@ -35,6 +36,7 @@ from tests.contract.index_contract import IndexContract
 from tests.contract.index_extents_contract import ExtentsContract
 from tests.contract.index_freetext_contract import FreeTextContract
 from tests.contract.index_matching_contract import MatchingContract
+from tests.contract.jobs_contract import JobsContract
 from tests.contract.labels_contract import LabelsContract
 from tests.contract.messages_contract import MessagesContract, PatientLinksContract, ReportsContract
 from tests.contract.nodes_contract import NodesContract
@@ -52,6 +54,15 @@ class TestIndex(IndexContract):
 
 class TestMatching(MatchingContract):
     """Matching."""
+
+
+class TestJobs(JobsContract):
+    """Jobs."""
+
+    @pytest.fixture
+    def jobs(self, index: RelationalIndex) -> JobTable:
+        """Return the empty table."""
+        return JobTable(index)
 
 
 class TestDeliveries(DeliveriesContract):

@@ -5,7 +5,7 @@ from typing import Final
 from archimage import app
 from archimage.concurrency import sizes
 from archimage.concurrency.entry import Entry
-from archimage.services import commitments, deliveries, importing, tasks, uploads, ups
+from archimage.services import commitments, deliveries, importing, job_work, tasks, uploads, ups
 from archimage.storage import lanes
 from archimage.web import probes
 from archimage.web.server import FRAMEWORK_THREADS
@@ -64,7 +64,7 @@ THREADS: Final = (
     Entry(
         "tasks",
         "threads",
-        "background tasks: sending, retrieving, deleting, unpacking, changing, de-identifying",
+        "background tasks: unpacking, changing, de-identifying",
         "Tasks wait, which /activity shows; see background tasks.",
         tasks.THREADS,
     ),
@@ -74,6 +74,13 @@ THREADS: Final = (
         "tell others what they are to be told: nodes, subscribers",
         "Deliveries wait in the index, until they are due and a thread is free.",
         deliveries.THREADS,
+    ),
+    Entry(
+        "jobs",
+        "threads",
+        "lanes of durable work: sending, retrieving, deleting; one more hands them out",
+        "Jobs wait in the index, which /jobs shows; the most urgent lane is next.",
+        job_work.LANES,
     ),
     Entry(
         "workitems",

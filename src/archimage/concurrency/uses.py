@@ -28,6 +28,7 @@ class Uses:
             "pixel tasks": lambda: Use(pixels.waiting),
             "background tasks": lambda: Use(services.tasks.unfinished),
             "background tasks remembered": lambda: Use(services.tasks.kept),
+            "jobs": lambda: Use(app.jobs.service.worker.active),
             "changes": lambda: Use(app.changes.unfinished),
             "studies to prepare": lambda: Use(services.preparing.waiting),
             "event followers": lambda: Use(services.events.followers),

@@ -74,6 +74,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "The page /plugins says why, and has them enabled again.",
     ),
     Alert(
+        "ArchimageJobsFail",
+        'pacs_jobs{state="failed"} > 0',
+        "0m",
+        "warning",
+        "Jobs of the kind {{ $labels.kind }} have failed for good: something was not sent, fetched or done.",
+        "The page /jobs says why, and has them tried again.",
+    ),
+    Alert(
         "ArchimageStoresSlowly",
         "histogram_quantile(0.99, sum by (le) (rate(pacs_storage_latency_seconds_bucket[5m]))) > 2.5",
         "10m",

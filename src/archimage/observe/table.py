@@ -453,6 +453,15 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Work",
         "Disabled plugins",
         "Plugins that are disabled: they failed too often, or somebody turned them off (/plugins).",
+    ),
+    Metric(
+        "pacs_jobs",
+        "gauge",
+        "Work",
+        "Jobs",
+        "Durable work, by kind: `waiting` until it is done, `running`, `paused`, or `failed` for good (/jobs).",
+        ("kind", "state"),
+        most=81,
         shared=True,
     ),
     Metric(

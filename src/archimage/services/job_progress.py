@@ -18,7 +18,7 @@ from archimage.errors import (
 from archimage.model.jobs import Job, JobState, JsonValue, Steps
 from archimage.ports.jobs import End, Rules
 
-_MAX_DOUBLINGS: Final = 30
+_DOUBLINGS: Final = 30
 
 
 class WorkProgress:
@@ -61,10 +61,10 @@ class WorkProgress:
             self.check()
         self.got_on = True
 
-    def shown(self) -> Job:
-        """Return the job as far as it is."""
+    def shown(self, job: Job) -> Job:
+        """Return the job, as it is kept, as far as it is."""
         now = self.steps
-        return replace(self.job, done=now.done, total=now.total, message=now.message)
+        return replace(job, done=now.done, total=now.total, message=now.message)
 
 
 def is_final(error: Exception) -> bool:
@@ -78,7 +78,7 @@ def is_final(error: Exception) -> bool:
 
 def wait_s(rules: Rules, attempts: int) -> float:
     """Return how long to wait after so many tries."""
-    return float(min(rules.first_s * 2 ** min(max(attempts - 1, 0), _MAX_DOUBLINGS), rules.most_s))
+    return float(min(rules.first_s * 2 ** min(max(attempts - 1, 0), _DOUBLINGS), rules.most_s))
 
 
 def succeeded(progress: WorkProgress, result: JsonValue, now: float) -> End:

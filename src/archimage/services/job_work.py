@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from archimage import spans
-from archimage.errors import ArchimageError, CancelledError, StorageError
+from archimage.errors import ArchimageError, CancelledError, IntegrityError
 from archimage.logger import logger
 from archimage.model import callers
 from archimage.model.events import TaskChanged
@@ -37,6 +37,7 @@ _TIMERS_AFTER_S: Final = 3.0  # what has timers only leaves the start of the arc
 _FORGET_EVERY_S: Final = 3_600.0
 KEPT_S: Final = 7 * 86_400.0
 """How long jobs are kept after they were done or cancelled, seconds."""
+_LOST_NEXT: Final = "Look in the log at why processes ended meanwhile: what the job works on may have ended them."
 _log = logger("task")
 
 
@@ -145,13 +146,19 @@ class JobWork:
             self._woken.clear()
             try:
                 self._tell()
-                if self.timers and self._lanes is None and time.monotonic() - started >= _TIMERS_AFTER_S:
+                if self._lanes is None and self._is_needed(time.monotonic() - started):
                     self._engine()
                 wait_s = self._hand_out()
             except (ArchimageError, OSError) as error:
                 _log.warning("jobs wait for the index", reason=str(error))
                 wait_s = _LOOK_EVERY_S
             self._woken.wait(wait_s)
+
+    def _is_needed(self, running_s: float) -> bool:
+        """Tell whether the engine has something to do before anything is due: timers, or telling who is no more."""
+        if self.timers and running_s >= _TIMERS_AFTER_S:
+            return True
+        return self._rows.next_due((), self._now()) is not None  # somebody holds a job, or did
 
     def _hand_out(self) -> float:
         """Have lanes begun in which something is due; return how long to wait for more, seconds."""
@@ -197,7 +204,7 @@ class JobWork:
         fresh = {number: progress for number, progress in busy.items() if progress.is_new}
         for progress in fresh.values():
             progress.is_new = False
-            self._events.publish(TaskChanged(progress.shown().as_task()))
+            self._events.publish(TaskChanged(progress.shown(progress.job).as_task()))
         if fresh:
             self._rows.note(self.worker, {number: progress.steps for number, progress in fresh.items()})
         if now - self._renewed_at > RENEWED_EVERY_S:
@@ -228,8 +235,8 @@ class JobWork:
         job = progress.job
         handler, rules = self.kinds[job.kind]
         if job.attempts > rules.attempts:
-            error = StorageError(f"{job.attempts - 1} tries were begun, and none was heard of again")
-            return failed(progress, error, self._explain(error), rules, self._now())
+            why = f"{job.attempts - 1} tries were begun, and none was heard of again", _LOST_NEXT
+            return failed(progress, IntegrityError(why[0]), why, rules, self._now())
         try:
             result = self._within_its_context(job, handler, progress)
         except CancelledError:

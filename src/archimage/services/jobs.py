@@ -112,13 +112,13 @@ class JobService:
     def _shown(self, job: Job) -> Job:
         """Return a job as far as it is, which is kept in the index a moment later."""
         progress = self.worker.progress_of(job.id)
-        return progress.shown() if progress is not None and job.state is JobState.RUNNING else job
+        return progress.shown(job) if progress is not None and job.state is JobState.RUNNING else job
 
     # What people do with jobs; each raises NotFoundError where none of the number is kept
 
     def cancel(self, job_id: int) -> Job:
-        """Have a job end; one that has ended stays as it is."""
-        return self._turn(job_id, _AT_LARGE, JobState.CANCELLED)
+        """Have a job end, or give up what failed; what is done or cancelled stays as it is."""
+        return self._turn(job_id, (*_AT_LARGE, JobState.FAILED), JobState.CANCELLED)
 
     def pause(self, job_id: int) -> Job:
         """Have a job wait until it is resumed; ConflictError where it has ended."""

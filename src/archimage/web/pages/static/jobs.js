@@ -42,7 +42,7 @@ function deeds(one) {
     waits || one.state === "running" ? deed("Pause", one, "pause", "is paused") : null,
     one.state === "paused" ? deed("Resume", one, "resume", "goes on") : null,
     one.destination && AT_LARGE.includes(one.state) ? button("Pause all", `Pause all of job ${one.id}`, () => hold(one)) : null,
-    AT_LARGE.includes(one.state) ? button("Cancel", `Cancel job ${one.id}`, () => cancel(one)) : null);
+    [...AT_LARGE, "failed"].includes(one.state) ? button("Cancel", `Cancel job ${one.id}`, () => cancel(one)) : null);
 }
 
 function row(one) {
@@ -51,7 +51,7 @@ function row(one) {
   const bar = one.total ? element("progress", { max: one.total, value: one.done, ariaLabel: `Progress of job ${one.id}` }) : null;
   const words = one.total ? sub(`${one.done} of ${one.total}${one.message ? `, ${one.message}` : ""}`) : sub(one.message);
   return element("tr", {}, element("td", { className: "when" }, when(one.created_at), sub(`no. ${one.id}`)),
-    cell(element("strong", {}, one.title), sub([one.kind, one.owner].filter(Boolean).join(", "))), cell(one.destination),
+    cell(element("strong", {}, one.title), sub([one.kind, one.owner].filter(Boolean).join(", "))), element("td", { className: "when" }, one.destination),
     cell(element("span", { className: STATES[one.state] ?? "" }, one.state), tries, next), cell(bar, words),
     element("td", { className: "go" }, deeds(one)));
 }

@@ -1,0 +1,49 @@
+"""`archimage jobs`: an archive on this machine, whether it runs or not."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from archimage.index.jobs import JobTable
+from archimage.index.sqlite import SqliteIndex
+from archimage.model.jobs import JobState, NewJob, Origin, Steps
+from archimage.ports.jobs import End, Hold, Lane
+from tests.cli.conftest import Invoke
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An archive of two jobs: one failed, one waits."""
+    (tmp_path / "data").mkdir()
+    with closing(SqliteIndex(tmp_path / "data" / "index.db")) as index:
+        table = JobTable(index)
+        failed, _ = table.add([NewJob("send", "Send 3 objects", destination=to) for to in "AB"], Origin(), 1.0)
+        assert table.take(Lane("send", "A"), 1, Hold("me", 9.0), 1.0) is not None
+        assert table.end(failed, "me", End(JobState.FAILED, 5.0, 1, Steps(1, 3), error="refused", next="look"))
+    return tmp_path / "data"
+
+
+def test_jobs_are_listed_and_shown(archimage: Invoke, data: Path) -> None:
+    listed = archimage("jobs", "list", "--json", "--data", data).json
+    told = [(job["destination"], job["state"], job["done"]) for job in listed]
+    assert told == [("B", "waiting", 0), ("A", "failed", 1)]
+    assert archimage("jobs", "list", "--state", "failed", "--for", "B", "--json", "--data", data).json == []
+    assert "refused" in archimage("jobs", "list", "--data", data).out
+    assert archimage("jobs", "list", "--state", "late", "--data", data).code == 2
+    number = listed[1]["id"]
+    assert archimage("jobs", "show", number, "--json", "--data", data).json == listed[1]
+    assert "look" in archimage("jobs", "show", number, "--data", data).out
+    assert archimage("jobs", "show", number + 99, "--data", data).code == 1
+
+
+def test_jobs_are_paused_resumed_cancelled_and_tried_again(archimage: Invoke, data: Path) -> None:
+    def do(deed: str, number: int) -> str:
+        done = archimage("jobs", deed, number, "--json", "--data", data)
+        return str(done.json["state"]) if done.code == 0 else f"ended with {done.code}"
+
+    waiting, failed = (job["id"] for job in archimage("jobs", "list", "--json", "--data", data).json)
+    assert [do(deed, waiting) for deed in ("pause", "resume", "cancel")] == ["paused", "waiting", "cancelled"]
+    assert do("pause", waiting) == "ended with 1"
+    assert do("retry", failed) == "waiting"
+    assert f"job {failed} is cancelled" in archimage("jobs", "cancel", failed, "--data", data).err
