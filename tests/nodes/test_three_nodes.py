@@ -6,18 +6,20 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from archimage.protocol.pdu import AssociateAccept
-from tests.attacks.datasets import dataset, new_uid
-from tests.attacks.server import Server, wait_until
+from tests.attacks.datasets import STUDY_INSTANCE_UID, dataset, new_uid
+from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import Peer, request
 from tests.deploy.balancer import missing
 from tests.deploy.sender import Sender
 from tests.hl7.sending import RawPeer, code, order, segments
 from tests.nodes.cluster import Cluster, cluster
+from tests.servers.launched import free_ports
 from tests.tls.balancing import LOCAL
 
 pytestmark = [
@@ -43,6 +45,16 @@ def _ask(node: Server, path: str) -> tuple[int, bytes]:
         connection.request("GET", path, headers={"Accept": "*/*"})
         answer = connection.getresponse()
         return answer.status, answer.read()
+
+
+def _tell(node: Server, path: str, body: object) -> tuple[int, Any]:
+    """Have one node do something."""
+    with closing(http.client.HTTPConnection("127.0.0.1", node.http_port, timeout=30)) as connection:
+        connection.connect()
+        connection.sock.sendall(LOCAL)
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
 
 
 def _found(node: Server, uid: str) -> dict[str, Any]:
@@ -103,8 +115,10 @@ def test_every_node_says_which_it_is(three: Cluster) -> None:
     assert told == ["archimage1", "archimage2", "archimage3"]
 
 
-def test_a_node_is_killed_under_load_and_nothing_acknowledged_is_lost(three: Cluster) -> None:
+def test_a_node_is_killed_under_load_and_nothing_acknowledged_is_lost(three: Cluster, tmp_path: Path) -> None:
     """The last of this module: one node is dead from here on."""
+    receiver = free_ports(1)[0]
+    wanted = _job_for(three, receiver)
     senders = [Sender(three.balancer.ports["dicom"]) for _ in range(SENDERS)]
     for sender in senders:
         sender.start()
@@ -133,3 +147,20 @@ def test_a_node_is_killed_under_load_and_nothing_acknowledged_is_lost(three: Clu
         assert isinstance(peer.associate(request()), AssociateAccept)
         assert peer.echo() == 0
         peer.release()
+    with running(tmp_path / "data", ("--dicom-port", str(receiver), "--ae-title", "RECEIVER")) as other:
+        assert wait_until(lambda: wanted in {row.sop_instance_uid for row in other.rows()}, 2 * WITHIN_S), _ask(
+            alive[0], "/api/v1/jobs"
+        )
+
+
+def _job_for(three: Cluster, port: int) -> str:
+    """Have the first node send a study to somebody who is not there yet; return the object that it consists of."""
+    uid, study = new_uid(), new_uid()
+    with Peer.associated(three.balancer.ports["dicom"]) as peer:
+        assert peer.store(uid, dataset(uid, replaced={STUDY_INSTANCE_UID: study.encode()})) == 0
+        peer.release()
+    status, told = _tell(three.nodes[0], "/api/v1/nodes", {"ae_title": "RECEIVER", "host": "127.0.0.1", "port": port})
+    assert status == 201, told
+    status, told = _tell(three.nodes[0], "/api/v1/nodes/RECEIVER/send", {"studies": [study]})
+    assert status == 202, told
+    return uid
