@@ -11,7 +11,7 @@ import pytest
 
 from archimage.app import build
 from archimage.config import Config, StorageConfig
-from archimage.index.sqlite import SqliteIndex
+from archimage.index.relational import RelationalIndex
 from tests.attacks.server import wait_until
 from tests.cli.conftest import Invoke
 from tests.contract.index_contract import record
@@ -91,6 +91,6 @@ def test_without_rules_a_run_says_what_to_do(archimage: Invoke, tmp_path: Path) 
     assert "[[retention.rule]]" in ran.err
 
 
-def _studies(index: SqliteIndex) -> Iterator[str]:
+def _studies(index: RelationalIndex) -> Iterator[str]:
     for (uid,) in index.fetch("SELECT study_instance_uid FROM study", {}):
         yield uid
