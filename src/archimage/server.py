@@ -45,6 +45,7 @@ from archimage.web.server import HttpServer
 
 if TYPE_CHECKING:
     from archimage.web.application import Web
+    from archimage.web.management import ApiServices
 
 _log = logger("security")
 
@@ -175,7 +176,6 @@ def _http_server(app: App, web: "Web") -> HttpServer:
 def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
     """Return everything that is served over HTTP; what blocks is done in these threads, and uses is told."""
     from archimage.web import application  # the framework takes a while to import, and only a server needs it
-    from archimage.web.management import ApiServices
 
     services = app.services
     dicomweb = WebServices(
@@ -189,7 +189,19 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         signatures=app.signatures,
         procedures=app.department.procedures.service,
     )
-    management = ApiServices(
+    named = OrthancService(app.hashed, services.query, services.removal, app.visible)
+    observing = application.Observing(
+        app.metering.meter, app.metering.exposition, app.tracer, app.auditing.trail, app.web_rates
+    )
+    return application.build(dicomweb, _management(app, uses), named, app.health, app.config, threads, observing)
+
+
+def _management(app: App, uses: Uses) -> "ApiServices":
+    """Return the use cases of the management API and the pages."""
+    from archimage.web.management import ApiServices
+
+    services = app.services
+    return ApiServices(
         status=services.status,
         catalogue=services.catalogue,
         tags=TagService(services.catalogue, services.metadata),
@@ -219,11 +231,6 @@ def web_side(app: App, threads: Threads, uses: Uses) -> "Web":
         keeping=app.keeping.services,
         plugins=app.plugins.service,
     )
-    named = OrthancService(app.hashed, services.query, services.removal, app.visible)
-    observing = application.Observing(
-        app.metering.meter, app.metering.exposition, app.tracer, app.auditing.trail, app.web_rates
-    )
-    return application.build(dicomweb, management, named, app.health, app.config, threads, observing)
 
 
 def _report(app: App, uses: Uses) -> ConcurrencyReport:

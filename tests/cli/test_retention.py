@@ -12,6 +12,7 @@ import pytest
 from archimage.app import build
 from archimage.config import Config, StorageConfig
 from archimage.index.relational import RelationalIndex
+from archimage.index.sqlite import SqliteIndex
 from tests.attacks.server import wait_until
 from tests.cli.conftest import Invoke
 from tests.contract.index_contract import record

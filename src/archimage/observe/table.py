@@ -8,7 +8,8 @@ from typing import Final
 from archimage.model.attributes import Level
 from archimage.model.worklist import WORKLIST_LEVEL
 from archimage.observe.metric import FLUSHES, GROUPS, LONG, SHORT, Metric, single
-from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, ScrubOutcome, StoreOutcome
+from archimage.observe.table_keeping import KEEPING
+from archimage.ports.meter import Cache, Ending, LimitedDoor, Rejection, StoreOutcome
 
 _STORE_STATUSES: Final = ("0000", "0110", "0111", "0117", "0122", "0124", "0211", "A700", "A900", "C000")
 
@@ -175,63 +176,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "seconds",
         FLUSHES,
     ),
-    Metric(
-        "pacs_scrubbed_objects_total",
-        "counter",
-        "Storage",
-        "Objects read again",
-        "Stored objects that scrubbing has read again, by how they were: `sound` or `damaged`; and those of the latter "
-        "that were `mended` of a second copy.",
-        ("outcome",),
-        most=4,
-        initial=single(ScrubOutcome),
-    ),
-    Metric(
-        "pacs_scrubbed_bytes_total",
-        "counter",
-        "Storage",
-        "Bytes read again",
-        "Size of the stored objects that scrubbing has read again.",
-        unit="bytes",
-    ),
-    Metric(
-        "pacs_damaged_objects",
-        "gauge",
-        "Storage",
-        "Damaged objects",
-        "Stored objects that are known to be damaged or missing, and are not mended.",
-        shared=True,
-    ),
-    Metric(
-        "pacs_object_store_waiting",
-        "gauge",
-        "Storage",
-        "Objects to upload",
-        "Objects that are acknowledged, and that the object store does not have yet; 10,000 are counted at most.",
-        (),
-        "objects",
-        shared=True,
-    ),
-    Metric(
-        "pacs_object_store_waiting_bytes",
-        "gauge",
-        "Storage",
-        "Bytes to upload",
-        "Size of the objects that the object store does not have yet.",
-        (),
-        "bytes",
-        shared=True,
-    ),
-    Metric(
-        "pacs_object_store_oldest_seconds",
-        "gauge",
-        "Storage",
-        "Oldest object to upload",
-        "How long the oldest object waits that the object store does not have yet.",
-        (),
-        "seconds",
-        shared=True,
-    ),
+    *KEEPING,
     Metric(
         "pacs_queries_total",
         "counter",
