@@ -3,6 +3,7 @@
 from typing import Final
 
 from archimage.observe.metric import Metric, single
+from archimage.ports.meter import ScrubOutcome
 
 KEEPING: Final[tuple[Metric, ...]] = (
     Metric(
