@@ -17,6 +17,7 @@ from archimage.index.nodes import NodeTable
 from archimage.index.objects import ObjectTable
 from archimage.index.printjobs import PrintJobTable
 from archimage.index.reports import PatientLinkTable, ReportTable
+from archimage.index.routing import RoutedTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
@@ -39,6 +40,7 @@ from tests.contract.messages_contract import MessagesContract, PatientLinksContr
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
+from tests.contract.routing_contract import RoutingContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
@@ -77,6 +79,15 @@ class TestSqliteFhir(FhirContract):
     def resources(self, index: SqliteIndex) -> FhirTable:
         """Return the empty table."""
         return FhirTable(index)
+
+
+class TestSqliteRouting(RoutingContract):
+    """Where rules of routing stand."""
+
+    @pytest.fixture
+    def routed(self, index: SqliteIndex) -> RoutedTable:
+        """Return the empty table."""
+        return RoutedTable(index)
 
 
 class TestSqliteCommitments(CommitmentsContract):
