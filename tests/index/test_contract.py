@@ -20,6 +20,7 @@ from archimage.index.printjobs import PrintJobTable
 from archimage.index.relational import RelationalIndex
 from archimage.index.reports import PatientLinkTable, ReportTable
 from archimage.index.retention import AccessTable, RetentionTable
+from archimage.index.routing import RoutedTable
 from archimage.index.ups import WorkitemTable
 from archimage.index.users import UserTable
 from archimage.index.worklist import WorklistTable
@@ -42,7 +43,7 @@ from tests.contract.messages_contract import MessagesContract, PatientLinksContr
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
-from tests.contract.retention_contract import RetentionContract
+from tests.contract.routing_contract import RoutingContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.workitems_contract import WorkitemsContract
 from tests.contract.worklist_contract import WorklistContract
@@ -81,6 +82,15 @@ class TestFhir(FhirContract):
     def resources(self, index: RelationalIndex) -> FhirTable:
         """Return the empty table."""
         return FhirTable(index)
+
+
+class TestRouting(RoutingContract):
+    """Where rules of routing stand."""
+
+    @pytest.fixture
+    def routed(self, index: RelationalIndex) -> RoutedTable:
+        """Return the empty table."""
+        return RoutedTable(index)
 
 
 class TestCommitments(CommitmentsContract):

@@ -129,6 +129,17 @@ def test_what_fails_again_and_again_fails_for_good(jobs: JobService) -> None:
     assert wait_until(lambda: len(tries) == 6, _WITHIN_S)
 
 
+def test_who_begins_from_the_start_has_not_got_on(jobs: JobService) -> None:
+    def work(_: Job, progress: Progress) -> JsonValue:
+        progress.reach(1)
+        progress.reach(None)
+        raise PeerFailedError("it takes none")
+
+    doing(work, jobs=jobs)
+    job = ended(jobs, jobs.submit("work", "Work"))
+    assert (job.state, job.attempts) == (JobState.FAILED, 3)
+
+
 def test_what_would_fail_again_is_not_tried_again(jobs: JobService) -> None:
     def work(_job: Job, _progress: Progress) -> JsonValue:
         raise NotFoundError("it is gone")

@@ -7,6 +7,8 @@ from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+import uvloop
+
 from archimage.errors import CancelledError
 
 _LOOK_EVERY_S: Final = 0.2
@@ -60,7 +62,7 @@ class LoopThread:
                 work.close()
                 raise CancelledError("the archive closes")
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = uvloop.new_event_loop()
                 if self._default is not None:
                     self._loop.set_default_executor(self._default)
                 self._thread = threading.Thread(target=self._loop.run_forever, name=self._name)

@@ -59,7 +59,7 @@ class WorkProgress:
         if not self._keep(reached):
             self.end(lost=True)
             self.check()
-        self.got_on = True
+        self.got_on = reached is not None
 
     def shown(self, job: Job) -> Job:
         """Return the job, as it is kept, as far as it is."""

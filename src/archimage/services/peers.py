@@ -85,7 +85,10 @@ class PeerService:
             InvalidInstanceUIDError: a UID is none.
         """
         node = self._nodes.get(ae_title)
-        objects = len(selected(self._retrieve, chosen))
+        instances = selected(self._retrieve, chosen)
+        objects = len(instances)
+        if sum(len(selected(self._retrieve, part)) for part in chosen.parts()) != objects:  # one lies in another
+            chosen = Chosen(instances=tuple(instance.sop_instance_uid for instance in instances))
         payload: dict[str, JsonValue] = {
             "node": node.ae_title,
             "studies": list(chosen.studies),

@@ -31,6 +31,8 @@ OVERLAP_S: Final = 30.0
 _AGAIN_S: Final = 0.1
 _LONGEST_AGAIN_S: Final = 60.0
 _LOOK_ON_S: Final = 2.0
+_BREATH_S: Final = 0.05
+"""What came within such a time is looked at together."""
 _SEEN: Final = 20_000
 _KEPT_S: Final = 90 * 86_400.0
 _FORGET_EVERY_S: Final = 3_600.0
@@ -83,7 +85,7 @@ class Router:
         self._noted_at = 0.0
         self._dirty = False
         self._forgotten_at = 0.0
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="routing", daemon=True)
 
     def hear(self, event: InstanceStored) -> None:
@@ -108,7 +110,7 @@ class Router:
 
     def close(self) -> None:
         """End; what is not a job yet is found at the next start."""
-        self._closing = True
+        self._closing.set()
         self._heard.put(None)
         if self._thread.is_alive():
             self._thread.join()
@@ -129,13 +131,18 @@ class Router:
 
     def _run(self) -> None:
         wait_s = 0.0
-        while not self._closing:
+        while not self._closing.is_set():
             with suppress(Empty):
-                self._take(self._heard.get(timeout=wait_s) if wait_s > 0 else self._heard.get_nowait(), self._now())
+                if wait_s > 0:
+                    self._take(self._heard.get(timeout=wait_s), self._now())
+            self._closing.wait(_BREATH_S)
             try:
                 wait_s = self.step()
             except (ArchimageError, OSError) as error:
                 _log.warning("routing waits for the index", reason=str(error))
+                wait_s = LOOK_EVERY_S
+            except Exception as error:  # a fault of ours must not end all routing
+                _log.error("a bug in routing", reason=repr(error))
                 wait_s = LOOK_EVERY_S
 
     def _take_heard(self, now: float) -> None:
