@@ -10,6 +10,7 @@ from archimage.net.blocking import Client
 from archimage.net.conversation import RemoteNode
 from archimage.net.proposals import for_services, for_storage
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN, RLE_LOSSLESS, STUDY_ROOT_MOVE
+from tests.attacks.server import wait_until
 from tests.interop.managing import Api
 from tests.interop.peers import (
     Sample,
@@ -186,11 +187,15 @@ def test_a_node_that_does_not_want_it_is_named_with_its_reason(
     node = RemoteNode("STORESCP", "127.0.0.1", free_port())
     api.add("STORESCP", node.port)
     with storescp(node, tmp_path / "in", option):
-        task = api.task("POST", "/nodes/STORESCP/send", {"instances": [kept[0].sop_instance_uid]})
-    assert task["state"] == "failed"
-    assert f"STORESCP at 127.0.0.1:{node.port}" in task["error"]
-    assert named in task["error"]
-    assert task["next"].endswith(".")
+        begun = api.ask("POST", "/nodes/STORESCP/send", {"instances": [kept[0].sop_instance_uid]})
+        path = f"/jobs/{int(begun.json['id'], 16)}"
+        assert wait_until(lambda: bool(api.ask("GET", path).json["job"]["error"]), 30.0)
+        job = api.ask("GET", path).json["job"]
+    assert job["state"] in {"waiting", "failed"}  # it is tried again, unless the node said that this is for good
+    assert f"STORESCP at 127.0.0.1:{node.port}" in job["error"]
+    assert named in job["error"]
+    assert job["next"].endswith(".")
+    assert api.ask("POST", f"{path}/cancel").json["state"] == "cancelled"
 
 
 def test_a_node_that_is_added_is_a_destination_in_every_worker_process(kept: list[Sample], tmp_path: Path) -> None:
