@@ -43,6 +43,7 @@ from tests.contract.messages_contract import MessagesContract, PatientLinksContr
 from tests.contract.nodes_contract import NodesContract
 from tests.contract.objects_contract import ObjectsContract
 from tests.contract.printjobs_contract import PrintJobsContract
+from tests.contract.retention_contract import RetentionContract
 from tests.contract.routing_contract import RoutingContract
 from tests.contract.users_contract import UsersContract
 from tests.contract.workitems_contract import WorkitemsContract

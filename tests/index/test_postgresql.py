@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from archimage.errors import IndexUnavailableError, UndecidedError
+from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.postgresql import PostgresqlIndex
 from archimage.model.attributes import Level
@@ -248,3 +249,16 @@ def _alone(index: PostgresqlIndex, ended: threading.Event) -> None:
 def _until_busy(index: PostgresqlIndex) -> None:
     while True:
         index.count(EVERYTHING)
+
+
+def test_what_is_noted_by_keys_waits_for_those_who_add(server: PostgresqlServer, index: PostgresqlIndex) -> None:
+    """Of two who add at once the second may commit first; who notes how far he has read is not to miss the first."""
+    with closing(PostgresqlIndex(server.url)) as other, ThreadPoolExecutor(1) as threads:
+        with index.writing([record("P", 1, 1, 1)]) as writer:
+            writer.add([record("P", 1, 1, 1)])
+            add(other, [record("Q", 2, 1, 1)])
+            noting = threads.submit(HashedTable(other).note_new, Level.IMAGE)
+            with pytest.raises(TimeoutError):
+                noting.result(timeout=0.3)
+        noting.result(timeout=5)
+        assert len(index.fetch("SELECT row_pk FROM hashed", {})) == 2

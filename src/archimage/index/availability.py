@@ -21,6 +21,8 @@ from archimage.model.deliveries import Delivery
 
 _MARK: Final = ""
 _PER_LOOK: Final = 10_000
+_OVERLAP_S: Final = 10.0
+"""What came so long before the newest that is known may have been committed after it, by another node."""
 _FORGOTTEN_S: Final = 86_400.0
 
 
@@ -59,8 +61,9 @@ class GrownStudyTable:
 
     def note(self, since: float) -> float:
         """Note the studies of which instances came since a time; return when the newest of all came."""
-        rows = self._came.rows(pk=self._arrivals.first(int(since)), since=since, most=_PER_LOOK)
-        newest = max((float(came_at) for _, came_at in rows), default=since)
+        before = since - _OVERLAP_S
+        rows = self._came.rows(pk=self._arrivals.first(int(before)), since=before, most=_PER_LOOK)
+        newest = max((since, *(float(came_at) for _, came_at in rows)))
         with self._database.transaction() as cursor:
             for uid, came_at in rows:
                 self._set(cursor, uid, float(came_at), 0.0)

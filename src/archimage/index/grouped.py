@@ -30,9 +30,9 @@ class GroupedDatabase:
         """Return the rows of a query."""
         return self._database.fetch(statement, parameters)
 
-    def transaction(self) -> AbstractContextManager[Cursor]:
+    def transaction(self, *, alone: bool = False) -> AbstractContextManager[Cursor]:
         """Lend a cursor that writes, all or nothing."""
-        return self._database.transaction()
+        return self._database.transaction(alone=alone)
 
     def sync(self) -> None:
         """Make what was written survive a crash of the machine; within a group, by the end of that."""

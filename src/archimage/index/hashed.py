@@ -72,7 +72,7 @@ class HashedTable:
         return newest is not None and int(newest) > int(self._database.fetch(self._last[level], {})[0][0])
 
     def _note_some(self, level: Level) -> None:
-        with self._database.transaction() as cursor:
+        with self._database.transaction(alone=True) as cursor:
             cursor.execute(self._last[level], {})
             after = cursor.fetchone()[0]
             cursor.execute(self._following[level], {"after": after, "most": _BATCH})

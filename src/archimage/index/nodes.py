@@ -39,7 +39,7 @@ class Database(Protocol):
     def fetch(self, statement: str, parameters: Mapping[str, str | int | None]) -> list[Any]:
         """Return the rows of a query."""
 
-    def transaction(self) -> AbstractContextManager[Cursor]:
+    def transaction(self, *, alone: bool = False) -> AbstractContextManager[Cursor]:
         """Lend a cursor that writes, all or nothing."""
 
     def sync(self) -> None:

@@ -102,9 +102,13 @@ class PostgresqlIndex(RelationalIndex):
         return None
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
-        """Lend a cursor in a transaction beside which no other one of these is; it is undone by any exception."""
-        began = f"SELECT pg_advisory_xact_lock_shared({_ROWS}); SELECT pg_advisory_xact_lock({_TABLES})"
+    def transaction(self, *, alone: bool = False) -> Iterator[Cursor]:
+        """Lend a cursor in a transaction beside which no other one of these is; it is undone by any exception.
+
+        alone: nor does anybody add objects. Those who add commit in another order than that of their keys.
+        """
+        rows = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        began = f"SELECT {rows}({_ROWS}); SELECT pg_advisory_xact_lock({_TABLES})"
         with spans.leaf("transaction", _TOLD, "client"), self._writing(began) as cursor, self._answering():
             yield cast("Cursor", cursor)
 

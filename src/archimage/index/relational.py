@@ -189,8 +189,11 @@ class RelationalIndex(ABC):
         """Return the same without waiting for disk, network or other threads; None where that cannot be."""
 
     @abstractmethod
-    def transaction(self) -> AbstractContextManager[Cursor]:
-        """Lend a cursor in a transaction beside which no other one of these is; it is undone by any exception."""
+    def transaction(self, *, alone: bool = False) -> AbstractContextManager[Cursor]:
+        """Lend a cursor in a transaction beside which no other one of these is; it is undone by any exception.
+
+        alone: nor does anybody add objects, so that what comes later has larger keys than all that it sees.
+        """
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[Connection]:

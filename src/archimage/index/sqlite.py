@@ -128,7 +128,7 @@ class SqliteIndex(RelationalIndex):
         self._drop_anchor()
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
+    def transaction(self, *, alone: bool = False) -> Iterator[Cursor]:  # noqa: ARG002 - there is one writer
         """Lend the writer's cursor in a transaction, which is undone by any exception."""
         with self._transaction() as cursor, self._answering():
             yield cursor
