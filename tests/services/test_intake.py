@@ -27,6 +27,7 @@ from archimage.services.content import StreamedContent
 from archimage.services.intake import Arrival, CommitTiming, Outcome
 from archimage.services.layout import replacement_path
 from archimage.services.removal import sweep
+from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import segments
 from tests.attacks.datasets import dataset, new_uid
 from tests.services.parts import LIMIT, Open, Parts, expected
@@ -255,3 +256,21 @@ def test_another_form_of_what_is_not_there_any_more_is_dropped(opened: Open) -> 
     assert parts.kept(replaced) == dataset(replaced, pixels=b"12")
     sweep(parts.index, parts.blobs, parts.derived)
     parts.assert_agreement()
+
+
+def test_what_was_removed_comes_back_elsewhere_where_other_nodes_may_keep_copies(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a node that has read the object before would go on giving that, as the new one."""
+    monkeypatch.setattr(FilesystemBlobStore, "copies_elsewhere", True)
+    uid = new_uid()
+    store_all(parts, [(uid, dataset(uid, pixels=b"first!"))])
+    before = parts.index.lookup(uid)
+    assert before is not None
+    with parts.index.writing() as writer:
+        writer.remove("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", uid)
+    assert store_all(parts, [(uid, dataset(uid, pixels=b"second"))]) == ["stored"]
+    after = parts.index.lookup(uid)
+    assert after is not None
+    assert after.path != before.path
+    assert parts.kept(uid) == dataset(uid, pixels=b"second")

@@ -84,6 +84,10 @@ class BlobStore(Protocol):
     """Keeps objects under relative paths made by the archive, never by a peer."""
 
     @property
+    def copies_elsewhere(self) -> bool:
+        """Tell whether other machines may keep copies under a path, which must then never name other bytes."""
+
+    @property
     def sends_ahead(self) -> bool:
         """Tell whether `send_ahead` is worth while: `secure` has to wait for an object store."""
 

@@ -245,6 +245,7 @@ class Intake:
                 answers[arrival] = HeldError(f"{other.sop_instance_uid} is of a study on legal hold")
             return arrival not in answers
         if other is None:
+            self._place_anew(arrival, index)
             return True
         if self._same(other, arrival, index):
             answers[arrival] = Outcome(arrival.record, "duplicate")
@@ -259,6 +260,12 @@ class Intake:
         else:
             answers[arrival] = DuplicateInstanceError(f"another object is kept as {other.sop_instance_uid}")
         return False
+
+    def _place_anew(self, arrival: Arrival, index: IndexWriter) -> None:
+        """Have an object that was removed before go elsewhere, where another node may keep a copy of the old one."""
+        record = arrival.record
+        if self._blobs.copies_elsewhere and index.is_removed(record.sop_instance_uid, 0):
+            arrival.record = replace(record, path=replacement_path(record.path, record.digest))
 
     def _same(self, stored: StoredInstance, arrival: Arrival, index: IndexWriter) -> bool:
         """Tell whether an object is the one that is kept, or what that was when it came."""

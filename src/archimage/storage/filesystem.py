@@ -178,6 +178,11 @@ class FilesystemBlobStore:
                         raise
 
     @property
+    def copies_elsewhere(self) -> bool:
+        """Tell that the files are all there is."""
+        return False
+
+    @property
     def sends_ahead(self) -> bool:
         """Tell that there is nowhere to send to."""
         return False

@@ -77,6 +77,11 @@ class SpooledBlobStore:
         self._sent.placed(path, name)
 
     @property
+    def copies_elsewhere(self) -> bool:
+        """Tell that other nodes may keep copies."""
+        return True
+
+    @property
     def sends_ahead(self) -> bool:
         """Tell whether `secure` waits for the object store."""
         return self._is_through
