@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -116,15 +116,9 @@ def test_a_read_only_database_refuses_objects_and_answers_searches(server: Serve
 
 def test_a_database_without_a_free_connection_refuses_in_time(server: Server, database: PostgresqlServer) -> None:
     """Others have taken every connection; the superuser's reserve, which the archive here may use too, as well."""
-    _end_all(database)
     taken: list[psycopg.Connection[object]] = []
     try:
-        while len(taken) < 200:
-            try:
-                taken.append(psycopg.connect(database.url_of("postgres")))
-            except psycopg.OperationalError:
-                break
-            _end_all_but(taken)
+        assert wait_until(lambda: _all_are_taken(database, taken), 20.0)
         for ask, refusal in ((_store, Status.OUT_OF_RESOURCES), (_search, 503)):
             status, took_s = ask(server)
             assert status == refusal
@@ -135,6 +129,14 @@ def test_a_database_without_a_free_connection_refuses_in_time(server: Server, da
     assert wait_until(lambda: is_success(_store(server)[0]), _HEALED_WITHIN_S)
 
 
-def _end_all_but(taken: list[psycopg.Connection[object]]) -> None:
-    taken[0].execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'pacs'")
+def _all_are_taken(database: PostgresqlServer, taken: list[psycopg.Connection[object]]) -> bool:
+    """End what the archive has, take what is free, and tell whether nothing of the archive came between."""
+    if taken:
+        taken[0].execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'pacs'")
+        taken[0].commit()
+    with suppress(psycopg.OperationalError):
+        while True:
+            taken.append(psycopg.connect(database.url_of("postgres")))
+    row = taken[0].execute("SELECT count(*) FROM pg_stat_activity WHERE datname = 'pacs'").fetchone()
     taken[0].commit()
+    return row == (0,)

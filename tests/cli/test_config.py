@@ -46,6 +46,7 @@ def test_init_writes_a_file_that_changes_nothing_until_it_is_changed(archimage: 
         shown["access"]["oidc"]["roles"],
         shown["worklist"]["stations"],
         shown["print"]["queues"],
+        shown["routing"]["authorization"],
     )
     assert active == shown
     tables = load({}, {}, _uncommented(tmp_path, text.partition("may call.\n")[2]))

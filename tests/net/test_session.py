@@ -42,7 +42,7 @@ def _asking(*, outstanding: int = 8, receives: bool = True) -> AssociateRequest:
 
 
 def _leaves(kind: type[ArchimageError]) -> Iterator[type[ArchimageError]]:
-    below = kind.__subclasses__()
+    below = [lower for lower in kind.__subclasses__() if lower.__module__ == errors.__name__]
     if not below:
         yield kind
     for lower in below:

@@ -279,7 +279,7 @@ def test_web_requests_by_template_caches_and_a_transcoding(server: Server) -> No
     assert not any(uid in str(series) or STUDY in str(series) for series in scrape.samples)
 
 
-def test_a_task_that_fails_and_what_c_get_does(server: Server) -> None:
+def test_a_task_that_is_cancelled_and_what_c_get_does(server: Server) -> None:
     uid = new_uid()
     with Peer.associated(server.port, querying()) as peer:
         assert peer.store(uid, dataset(uid)) == 0
@@ -292,8 +292,10 @@ def test_a_task_that_fails_and_what_c_get_does(server: Server) -> None:
     before = Scrape(server)
     begun = api.ask("POST", "/nodes/GONE/send", {"studies": [STUDY]})
     assert begun.status == 202, begun
+    cancelled = api.ask("POST", f"/tasks/{begun.json['id']}/cancel")
+    assert cancelled.status == 200, cancelled
     name = "pacs_tasks_total"
-    labels = {"kind": "send", "outcome": "failed"}
+    labels = {"kind": "send", "outcome": "cancelled"}
     scraped(server, (before(name, **labels) + 1, name, labels))
 
 

@@ -58,7 +58,8 @@ class JobTable:
         first = select(job.c.rank).where(here, due).order_by(job.c.rank, job.c.pk).limit(1).scalar_subquery()
         at_work = select(func.count()).where(here, _RUNNING).scalar_subquery()
         open_ = and_(job_lane.c.paused == 0, database.dialect.among(job_lane.c.kind, "kinds"))
-        self._lanes = Compiled(select(job_lane.c.kind, job_lane.c.destination, first, at_work).where(open_), database)
+        lanes = select(job_lane.c.kind, job_lane.c.destination, first, at_work).where(open_)
+        self._lanes = Compiled(lanes.order_by(job_lane.c.kind, job_lane.c.destination), database)
         let_go = and_(_RUNNING, job.c.held_until <= bindparam("now"))
         self._lost = Compiled(select(job.c.pk).where(let_go).limit(1), database)
         free = {**_FREE, "state": JobState.WAITING.value}
