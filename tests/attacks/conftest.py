@@ -31,6 +31,7 @@ def process(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object
         with Peer.associated(server.port) as peer:
             assert peer.store(uid, dataset(uid)) == 0
             peer.release()
+        server.finish_start()
         yield server
 
 

@@ -85,6 +85,12 @@ class Server:
             peer.release()
         return time.monotonic() - started
 
+    def finish_start(self) -> None:
+        """Wait for what is made only after the ports are open, some tens of megabytes: whoever asks for it waits."""
+        with closing(HTTPConnection("127.0.0.1", self.http_port, timeout=30)) as connection:
+            connection.request("GET", "/system")
+            connection.getresponse().read()
+
     def search(self) -> float:
         """Search over HTTP, on a connection of its own; return the seconds that it took."""
         started = time.monotonic()

@@ -1,6 +1,11 @@
-"""Real object stores, each once for a process of the tests, each test with a prefix of its own."""
+"""Real object stores, each once for a process of the tests, each test with a prefix of its own.
+
+Their data lie outside the directories of the tests, for what a module leaves there is removed with its end.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,9 +15,9 @@ from tests.servers.seaweedfs import SeaweedFS, seaweedfs
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+def s3() -> Iterator[SeaweedFS]:
     """A server of S3."""
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+    with TemporaryDirectory(prefix="archimage-seaweedfs-") as directory, seaweedfs(Path(directory)) as server:
         yield server
 
 
@@ -24,7 +29,7 @@ def google(s3: SeaweedFS) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture(scope="session")
-def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+def azure() -> Iterator[Azurite]:
     """A server of Azure Blob Storage."""
-    with azurite(tmp_path_factory.mktemp("azurite")) as server:
+    with TemporaryDirectory(prefix="archimage-azurite-") as directory, azurite(Path(directory)) as server:
         yield server
