@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from archimage.errors import IndexUnavailableError, UndecidedError
+from archimage.index.arrivals import ArrivalTable
 from archimage.index.hashed import HashedTable
 from archimage.index.labels import LabelTable
 from archimage.index.postgresql import PostgresqlIndex
@@ -91,6 +92,13 @@ def test_several_nodes_add_to_the_same_studies_at_once(server: PostgresqlServer,
     assert index.counts().studies == 5
     assert index.counts().instances == nodes * images * 5
     assert len(rows(index, Query(Level.PATIENT, (condition("patient_name", Exact("Doe1^Jane")),)))) == 1
+
+
+def test_sums_are_whole_numbers(index: PostgresqlIndex) -> None:
+    """PostgreSQL sums whole numbers up to decimal ones, which no JSON has."""
+    add(index, [record("P", 1, 1, 1)])
+    assert type(index.counts().instances) is int
+    assert type(ArrivalTable(index).since(0).size_bytes) is int
 
 
 def test_of_two_who_add_the_same_object_one_finds_it_there(server: PostgresqlServer, index: PostgresqlIndex) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 import psycopg
 import xxhash
 from psycopg import errors
+from psycopg.types.numeric import IntLoader
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -251,10 +252,12 @@ class PostgresqlIndex(RelationalIndex):
         if time.monotonic() < self._silent_until:
             raise IndexUnavailableError(f"{self._where} does not answer")
         try:
-            return psycopg.connect(**self._settings, autocommit=True)
+            connected = psycopg.connect(**self._settings, autocommit=True)
         except errors.ConnectionTimeout:
             self._silent_until = time.monotonic() + _SILENT_S
             raise
+        connected.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers, which are all we ask for
+        return connected
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
