@@ -1,6 +1,7 @@
 """Signatures of what is stored are checked over the web, and what is exported is signed (PS3.15 Annex C)."""
 
 import io
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from archimage.config_trust import SignaturesConfig
 from archimage.dicom import signatures
 from archimage.dicom.codecs.syntaxes import EXPLICIT_LITTLE_ENDIAN
+from archimage.dicom.encode import Element
 from archimage.dicom.part10 import decode_file_meta
 from archimage.dicom.reencode import reencode
 from archimage.errors import ConfigError
@@ -29,16 +31,31 @@ CHANGED: Final = "1.2.826.0.1.3680043.8.497.3"
 IMPLICIT: Final = "1.2.826.0.1.3680043.8.497.4"
 
 
+#: What makes a picture of the pixels: the page of the study shows them.
+_DESCRIBED: Final[tuple[Element, ...]] = (
+    (0x00280002, "US", struct.pack("<H", 1)),
+    (0x00280004, "CS", b"MONOCHROME2 "),
+    (0x00280101, "US", struct.pack("<H", 16)),
+    (0x00280102, "US", struct.pack("<H", 15)),
+    (0x00280103, "US", struct.pack("<H", 0)),
+)
+
+
+def image(uid: str) -> bytes:
+    """A small image that can be shown."""
+    return dataset(uid, more=_DESCRIBED)
+
+
 def signed(uid: str) -> bytes:
-    return signatures.sign(dataset(uid), EXPLICIT_VR_LITTLE_ENDIAN, key(), certificate())
+    return signatures.sign(image(uid), EXPLICIT_VR_LITTLE_ENDIAN, key(), certificate())
 
 
 def files() -> list[bytes]:
     """One that is not signed, one that is, one that was changed since, one that must be transcoded to be signed."""
     changed = bytearray(signed(CHANGED))
     changed[changed.index(b"\xe0\x7f\x10\x00") + 40] ^= 1
-    implicit = reencode(dataset(IMPLICIT), EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-    found = [part10(data, uid) for data, uid in ((dataset(PLAIN), PLAIN), (signed(SIGNED), SIGNED))]
+    implicit = reencode(image(IMPLICIT), EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+    found = [part10(data, uid) for data, uid in ((image(PLAIN), PLAIN), (signed(SIGNED), SIGNED))]
     return [*found, part10(bytes(changed), CHANGED), part10(implicit, IMPLICIT, IMPLICIT_VR_LITTLE_ENDIAN)]
 
 
