@@ -14,7 +14,7 @@ from archimage.automation.jobs import JobsPart
 from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.plugins import PluginsPart
-from archimage.automation.recovery import recover_lanes
+from archimage.automation.recovery import recover_lanes, rely_on_journal
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
@@ -146,6 +146,7 @@ class App:
         journal = Journal(lane.journal_directory, segment_bytes=storage.journal_segment_bytes, durable=durable)
         opened.callback(journal.close)
         self.journal = journal
+        rely_on_journal(self.config, lane, self.blobs, self.index)
         self.checkpointer = Checkpointer(journal, self.blobs, self.index)
         opened.callback(self.checkpointer.close)
         caches = _caches(self.config)

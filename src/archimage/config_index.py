@@ -30,6 +30,10 @@ class IndexConfig(Section):
         description="Database on PostgreSQL, `postgresql://USER@HOST:PORT/DATABASE`; empty: SQLite, in the archive.",
     )
     password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
+    flush_commits: bool = Field(
+        default=False,
+        description="Have PostgreSQL flush the rows of objects too, not only the journal, before they are answered.",
+    )
     connections: Annotated[int, Field(ge=2, le=1_000)] = Field(
         default=16, description="Connections to PostgreSQL at most, for each process."
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archimage.protocol.status import Status
-from tests.attacks.server import launch, running, stop
+from tests.attacks.server import launch, running, stop, wait_until
 from tests.attacks.wire import Peer
 from tests.crash.storm import READY_WITHIN_S, SETTINGS, Sender, Storm, disagreements
 from tests.servers import postgresql
@@ -18,12 +18,13 @@ _KILLS = 12
 _KILLS_OF_WORKERS = 6
 _KILLS_OF_DATABASE = 4
 _SENDERS = 4
+_HEALED_WITHIN_S = 10.0
 
 
 @pytest.fixture
 def database() -> Iterator[PostgresqlServer]:
-    """Run a server that flushes what it commits."""
-    with postgresql.running(durable=True) as server:
+    """Run a server that flushes nothing which it need not: what is killed with it is gone."""
+    with postgresql.running(durable=True, wal_writer_delay="10s") as server:
         yield server
 
 
@@ -73,6 +74,26 @@ def test_what_was_acknowledged_survives_the_end_of_the_database(
         stop(server)
     assert {status for sender in senders for status in sender.statuses} <= {Status.OUT_OF_RESOURCES}
     assert sum(len(sender.acknowledged) for sender in senders) > _KILLS_OF_DATABASE
+
+
+@pytest.mark.timeout(120)
+def test_what_the_end_of_the_database_has_taken_is_back_although_nobody_sends(
+    tmp_path: Path, database: PostgresqlServer
+) -> None:
+    sender = _Patient(9)
+    with running(tmp_path / "data", settings={**SETTINGS, "index__url": database.url}) as server:
+        thread = threading.Thread(target=sender.run_on, args=(server.port,))
+        thread.start()
+        _wait_for_more([sender])
+        sender.ended.set()
+        thread.join(60)
+        database.kill()
+        database.start()
+        counted = "SELECT count(*) FROM instance"
+        assert database.fetch(counted) < len(sender.acknowledged)
+        assert wait_until(lambda: database.fetch(counted) >= len(sender.acknowledged), _HEALED_WITHIN_S)
+        rows = {row.sop_instance_uid for row in server.rows()}
+        assert [sent.uid for sent in sender.acknowledged if sent.uid not in rows] == []
 
 
 class _Patient(Sender):

@@ -76,6 +76,13 @@ class PostgresqlServer:
         with psycopg.connect(self.url_of(database), autocommit=True, options=_MAY_WRITE) as connection:
             connection.execute(statement.encode())
 
+    def fetch(self, query: str) -> int:
+        """Return the number that a query finds."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            found = connection.execute(query.encode()).fetchone()
+            assert found is not None
+            return int(found[0])
+
     def stop(self) -> None:
         """Stop it in an orderly way: connections end, nothing is lost."""
         self._end(signal.SIGINT)

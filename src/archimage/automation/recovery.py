@@ -1,10 +1,13 @@
 """What processes that are no more have left on their way in, completed: lane after lane of the ingest journal."""
 
+from functools import partial
+
 from archimage.automation.object_store import open_blobs
 from archimage.config import Config
 from archimage.index.relational import RelationalIndex
 from archimage.logger import logger
-from archimage.services.recovery import recover
+from archimage.ports.storage import BlobStore
+from archimage.services.recovery import complete, recover
 from archimage.storage.journal import replay, retire
 from archimage.storage.lanes import Lane, take_abandoned_lanes
 
@@ -22,6 +25,12 @@ def recover_lanes(config: Config, index: RelationalIndex) -> bool:
         finally:
             lane.close()
     return not held
+
+
+def rely_on_journal(config: Config, lane: Lane, blobs: BlobStore, index: RelationalIndex) -> None:
+    """Have the index add again from the journal of a lane what its server may lose, unless that flushes all."""
+    if not config.index.flush_commits:
+        index.again = partial(complete, partial(replay, lane.journal_directory), blobs, index)
 
 
 def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:

@@ -197,15 +197,16 @@ class Ingest:
             key = self._series_key(cursor, values)
             rows.append(_row(record, values, key))
             content[key, values["sop_class_uid"]] += 1
-        cursor.executemany(self._sql.insert_instance, rows)
-        cursor.executemany(
-            self._sql.add_content,
-            [
-                {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
-                for (key, uid), number in content.items()
-            ],
-        )
-        self.write_names(cursor)
+        with self._dialect.together(cursor):
+            cursor.executemany(self._sql.insert_instance, rows)
+            cursor.executemany(
+                self._sql.add_content,
+                [
+                    {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
+                    for (key, uid), number in content.items()
+                ],
+            )
+            self.write_names(cursor)
         self._prune(cursor, replaced)
 
     def stored(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> list[Any]:

@@ -8,14 +8,13 @@ Who writes holds advisory locks to the end of his transaction, taken in one orde
 2. the other tables: alone;
 3. the studies and patients of what is added, in the order of their numbers.
 
-A commit is flushed before it is answered, so there is nothing left for `sync` to do.
+A commit is flushed before it is answered, but for those of objects that a journal holds: see `postgresql_adding`.
 """
 
-import select
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, Final, cast
 
 import psycopg
@@ -30,12 +29,14 @@ from sqlalchemy.pool import PoolProxiedConnection
 from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
+from archimage.index.postgresql_adding import Adding, has_ended
 from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date, fill_empty
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
 from archimage.index.statements import Statement
 from archimage.index.tables import ALL
 from archimage.index.watch import Watch
+from archimage.logger import logger
 from archimage.model.records import InstanceRecord
 
 CONNECTIONS: Final = 16
@@ -46,9 +47,16 @@ _OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataE
 _SEEN: Final = (
     "last_value + CASE WHEN is_called THEN 1 ELSE 0 END"  # before its first use a sequence tells the same as after
 )
+_FLUSHING: Final = "SELECT pg_logical_emit_message(true, 'archimage', '')"
+"""Writes something: the flush of its commit is one of all that was committed before."""
+_UNFLUSHED: Final = "SET LOCAL synchronous_commit = off"
 _SILENT_S: Final = 1.5
 _CONNECT_S: Final = 2  # the least that libpq takes
 _PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
+_log = logger("index")
+
+
+Lending = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 class PostgresqlIndex(RelationalIndex):
@@ -72,12 +80,14 @@ class PostgresqlIndex(RelationalIndex):
         self._settings = connection_settings(url, password, durable=durable, timeout_s=busy_timeout_s)
         self._busy_timeout_s = busy_timeout_s
         self._where = named(self._settings)
-        self._ingesting = threading.Lock()
+        self._ingesting = threading.RLock()
         self._forgotten = -1
         self._ended = False
         self._silent_until = 0.0
         self._watch = Watch(self._is_alive, busy_timeout_s / 4)
-        self._pool = QueuePool(self._connect, pool_size=connections, max_overflow=0, timeout=busy_timeout_s)
+        self._connected = 0
+        self._adding = Adding(self._connect, self._watch)
+        self._pool = QueuePool(self._connect, pool_size=connections - 1, max_overflow=0, timeout=busy_timeout_s)
         try:
             with self._answering():
                 self._prepare()
@@ -95,8 +105,11 @@ class PostgresqlIndex(RelationalIndex):
         return int(self.fetch("SELECT pg_database_size(current_database())", {})[0][0])
 
     def generation(self) -> str:
-        """Return a text that is another one after any change: which transactions have ended is part of it."""
-        return str(self.fetch("SELECT pg_current_snapshot()::text", {})[0][0])
+        """Return a text that is another one after any change: which transactions have ended is part of it.
+
+        A server that has lost some of them in a crash counts their numbers again, to those who connect anew.
+        """
+        return f"{self.fetch('SELECT pg_current_snapshot()::text', {})[0][0]} {self._connected}"
 
     def generation_at_once(self) -> str | None:
         """Return None: it takes an answer of the server."""
@@ -114,14 +127,23 @@ class PostgresqlIndex(RelationalIndex):
             yield cast("Cursor", cursor)
 
     def sync(self) -> None:
-        """Do nothing: commits are flushed."""
+        """Have the server flush what was added, and add again what a crash of it has taken."""
+        if not self._adding.is_unflushed:
+            return
+        with self._alone():
+            self._mend()
+            if self._adding.is_unflushed:
+                with self._writing(_FLUSHING, self._adding.lent):
+                    pass
+                self._adding.settle()
 
     def flush(self) -> None:
-        """Do nothing: commits are flushed."""
+        """Do nothing: commits are flushed, but for those of objects."""
 
     def close(self) -> None:
         """Let go of connections."""
         self._ended = True
+        self._adding.drop()
         self._pool.dispose()
         self._watch.close()
 
@@ -172,26 +194,48 @@ class PostgresqlIndex(RelationalIndex):
     @contextmanager
     def _transaction(self, of: Sequence[InstanceRecord]) -> Iterator[Cursor]:
         """Lend a writer's cursor; whoever adds keeps out only those who add to the same studies or patients."""
+        is_kept = bool(of) and self.again is not None
+        with self._alone(), spans.leaf("transaction", _TOLD, "client"):
+            try:
+                if is_kept:
+                    self._mend()
+                began, lent = self._locks(of), self._adding.lent if is_kept else self._lent
+                with self._writing(f"{_UNFLUSHED}; {began}" if is_kept else began, lent) as cursor:
+                    with self._answering():
+                        self._notice(int(cast("Sequence[Any]", cursor.fetchone())[0]))
+                    yield cast("Cursor", cursor)
+                    self._adding.is_unflushed |= is_kept
+            except BaseException:
+                self._ingest.forget()
+                self._forgotten = -1
+                raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep every other thread out that writes rows of the archive."""
         if not self._ingesting.acquire(timeout=self._busy_timeout_s):
             raise IndexUnavailableError(f"{self._where} is busy: writing took over {self._busy_timeout_s:g} s")
         try:
-            with spans.leaf("transaction", _TOLD, "client"), self._writing(self._locks(of)) as cursor:
-                with self._answering():
-                    self._notice(int(cast("Sequence[Any]", cursor.fetchone())[0]))
-                    if of:
-                        cursor.execute(_LOCK_THESE, {"numbers": self.dialect.pack(_numbers(of))})
-                yield cast("Cursor", cursor)
-        except BaseException:
-            self._ingest.forget()
-            self._forgotten = -1
-            raise
+            yield
         finally:
             self._ingesting.release()
+
+    def _mend(self) -> None:
+        """Have what a crash of the server may have taken added again, before anybody adds to what is left."""
+        with self._answering():
+            self._adding.renew()
+        if self._adding.is_doubtful and self.again is not None:
+            self._ingest.forget()
+            added = self.again()
+            self._adding.settle()
+            if added:
+                _log.warning("added again what the database had lost", where=self._where, objects=added)
 
     def _locks(self, of: Sequence[InstanceRecord]) -> str:
         """Return what takes the locks, and then the number of what was forgotten."""
         if of:
-            return f"SELECT pg_advisory_xact_lock_shared({_ROWS}); SELECT {_SEEN} FROM {FORGOTTEN}"  # noqa: S608 - ours
+            these = "; ".join(f"SELECT pg_advisory_xact_lock({number})" for number in _numbers(of))
+            return f"SELECT pg_advisory_xact_lock_shared({_ROWS}); {these}; SELECT {_SEEN} FROM {FORGOTTEN}"  # noqa: S608 - ours
         return f"SELECT pg_advisory_xact_lock({_ROWS}); SELECT nextval('{FORGOTTEN}')"
 
     def _notice(self, forgotten: int) -> None:
@@ -201,19 +245,27 @@ class PostgresqlIndex(RelationalIndex):
             self._forgotten = forgotten
 
     @contextmanager
-    def _writing(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
+    def _writing(self, began: str, lent: Lending | None = None) -> Iterator[psycopg.Cursor[Any]]:
         """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit."""
+        with (
+            (lent or self._lent)() as connection,
+            self._watch.waiting(connection.fileno()),
+            connection.cursor() as cursor,
+        ):
+            with self._answering():
+                cursor.execute(f"BEGIN; {began}".encode())
+                while cursor.nextset():
+                    pass
+            yield cursor
+            self._commit(cursor)
+
+    @contextmanager
+    def _lent(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection of the pool; one on which something was interrupted is not used again."""
         with self._answering():
             borrowed = self._borrowed()
-        connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
         try:
-            with self._watch.waiting(connection.fileno()), connection.cursor() as cursor:
-                with self._answering():
-                    cursor.execute(f"BEGIN; {began}".encode())
-                    while cursor.nextset():
-                        pass
-                yield cursor
-                self._commit(cursor)
+            yield cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
         except BaseException:
             _drop(borrowed)
             raise
@@ -256,6 +308,9 @@ class PostgresqlIndex(RelationalIndex):
         except errors.ConnectionTimeout:
             self._silent_until = time.monotonic() + _SILENT_S
             raise
+        self._connected += 1
+        if self._adding.is_in_doubt:
+            self.on_doubt()
         connected.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers, which are all we ask for
         return connected
 
@@ -279,7 +334,7 @@ class PostgresqlIndex(RelationalIndex):
         while True:
             borrowed = self._pool.connect()
             connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
-            if not connection.closed and not _has_ended(connection):
+            if not has_ended(connection):
                 return borrowed
             _drop(borrowed)
 
@@ -326,9 +381,6 @@ class PostgresqlIndex(RelationalIndex):
         return IndexUnavailableError(f"{self._where} does not answer: {_said(error)}")
 
 
-_LOCK_THESE: Final = "SELECT count(pg_advisory_xact_lock(number)) FROM unnest(%(numbers)s::bigint[]) AS number"
-
-
 def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
     """Return, in their order, the numbers of the studies and patients of records."""
     found = set[str]()
@@ -361,13 +413,6 @@ def named(settings: dict[str, Any]) -> str:
     """Name the database for people, without what is secret."""
     host, port = settings.get("host", "this machine"), settings.get("port", 5432)
     return f"the index on PostgreSQL at {host}:{port}, database {settings.get('dbname', settings.get('user', ''))}"
-
-
-def _has_ended(connection: psycopg.Connection[Any]) -> bool:
-    """Tell whether the server has ended an idle connection: then there is something to read on it."""
-    readable = select.poll()
-    readable.register(connection.fileno(), select.POLLIN)
-    return bool(readable.poll(0))
 
 
 def _drop(borrowed: PoolProxiedConnection) -> None:

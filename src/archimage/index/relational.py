@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, Protocol
 
@@ -47,6 +47,14 @@ class RelationalIndex(ABC):
 
     Whatever fails raises IndexUnavailableError, a full disk OutOfResourcesError; the next call tries afresh.
     """
+
+    again: Callable[[], int] | None = None
+    """Adds what a journal holds and the index lacks, and tells how much that was.
+
+    With it, what `writing` with records has added may be durable only after `sync`.
+    """
+    on_doubt: Callable[[], None] = staticmethod(lambda: None)
+    """Called, from any thread, when something of that may have been lost, and a `sync` should come soon."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect

@@ -3,7 +3,7 @@
 All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -178,6 +178,9 @@ class Index(Finding, Protocol):
 
     def sync(self) -> None:
         """Make what was added survive a crash of the machine."""
+
+    on_doubt: Callable[[], None]
+    """Called, from any thread, when what was added may have been lost, and a `sync` should come soon."""
 
     def close(self) -> None:
         """Let go of connections and files."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from archimage.errors import ArchimageError, StorageError
+from archimage.errors import ArchimageError, IndexUnavailableError, StorageError
 from archimage.logger import logger
 from archimage.ports.index import Index
 from archimage.ports.journal import Journal, JournalCheckpoint
@@ -12,6 +12,8 @@ from archimage.ports.storage import BlobStore
 from archimage.services.recovery import rewrite
 
 _INTERVAL_S: Final = 30.0
+_AWAY_S: Final = 2.0
+"""After one for which the index was away: what a crash of its server has taken waits to be added again."""
 _log = logger("storage")
 
 
@@ -26,6 +28,7 @@ class Checkpointer:
         self._ended = False
         self._failure: Exception | None = None
         journal.on_sealed = self.ask
+        index.on_doubt = self.ask
         self._thread = threading.Thread(target=self._run, name="checkpoint")
         self._thread.start()
 
@@ -47,13 +50,14 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        is_last = False
+        is_last, wait_s = False, _INTERVAL_S
         while not is_last:
             self._attempt(self._journal.prepare)
-            self._due.wait(_INTERVAL_S)
+            self._due.wait(wait_s)
             self._due.clear()
             is_last = self._ended  # before it begins: of what comes while one is made there is another
             self._attempt(self._checkpoint)
+            wait_s = _AWAY_S if isinstance(self._failure, IndexUnavailableError) else _INTERVAL_S
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:

@@ -3,7 +3,7 @@
 It looks at the journal and at `incoming/`, never at the archive, so it takes no longer when that grows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -30,6 +30,16 @@ def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
         blobs.discard(name)
     blobs.sync()
     index.sync()
+    return mended
+
+
+def complete(replaying: Callable[[], Replay], blobs: BlobStore, index: Index) -> int:
+    """Add again, in an archive at work, what the index has lost of what the journal holds; return how much that was."""
+    mended = 0
+    for payload, data in replaying():
+        entry = JournalRecord.decode(payload)
+        if not _is_kept(entry.record, index):
+            mended += _restore(entry, data, blobs, index)
     return mended
 
 
