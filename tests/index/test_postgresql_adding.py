@@ -10,7 +10,7 @@ from archimage.model.attributes import Level
 from archimage.model.query import Query
 from archimage.model.records import InstanceRecord
 from tests.contract.index_contract import record
-from tests.index.test_postgresql import add, healed
+from tests.index.test_postgresql import HEALED_WITHIN_S, add, healed
 from tests.servers.postgresql import PostgresqlServer, running
 
 EVERYTHING = Query(Level.IMAGE)
@@ -147,6 +147,28 @@ def _interrupted(index: PostgresqlIndex) -> None:
     with index.writing(images(2, 1)) as writer:
         writer.add(images(2, 1))
         raise KeyError
+
+
+def test_a_removal_after_a_crash_removes_what_it_had_taken_too(server: PostgresqlServer, kept: Kept) -> None:
+    """Else it would come again behind the back of whoever has removed its study."""
+    kept.add(*images(1, 3))
+    crash(server)
+
+    def remove() -> int:
+        with kept.index.writing() as writer:
+            return writer.remove("1.1").instances
+
+    assert healed(remove) < HEALED_WITHIN_S
+    kept.index.sync()
+    assert (kept.added_again, seen(server)) == (3, 0)
+
+
+def test_rows_lost_behind_a_pool_that_keeps_connections_open_are_missed(server: PostgresqlServer, kept: Kept) -> None:
+    """What tells is the row that was added last, not the connection."""
+    kept.add(*images(1, 3))
+    server.execute("DELETE FROM instance")
+    kept.add(*images(4, 1))
+    assert (kept.added_again, seen(server)) == (3, 4)
 
 
 def test_an_index_without_a_journal_flushes_all_that_it_commits(server: PostgresqlServer, kept: Kept) -> None:

@@ -177,6 +177,8 @@ class Ingest:
         self._holding = Holding(dialect)
         self._known: dict[tuple[str, str], _Series] = {}
         self._noted: set[tuple[str, str, str]] = set()
+        self.last_added = ""
+        """SOP Instance UID of the instance whose row was the last to be inserted."""
 
     def forget(self) -> None:
         """Drop what is remembered: someone else changed the index, or a transaction was undone."""
@@ -197,6 +199,7 @@ class Ingest:
             key = self._series_key(cursor, values)
             rows.append(_row(record, values, key))
             content[key, values["sop_class_uid"]] += 1
+            self.last_added = values["sop_instance_uid"]
         with self._dialect.together(cursor):
             cursor.executemany(self._sql.insert_instance, rows)
             cursor.executemany(

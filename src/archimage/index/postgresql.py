@@ -8,13 +8,17 @@ Who writes holds advisory locks to the end of his transaction, taken in one orde
 2. the other tables: alone;
 3. the studies and patients of what is added, in the order of their numbers.
 
-A commit is flushed before it is answered, but for those of objects that a journal holds: see `postgresql_adding`.
+Objects are in the ingest journal, flushed, before their rows are committed. So their commits need no flush of their
+own, which costs as much as that of the journal; `sync` has all flushed. A crash of the server, or its place taken by a
+standby, may take rows that were committed last. So whoever begins looks whether the last that was added is still there:
+then all before it is, else what is missing is added again from the journal. All other commits are flushed.
 """
 
+import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any, Final, cast
 
 import psycopg
@@ -29,7 +33,6 @@ from sqlalchemy.pool import PoolProxiedConnection
 from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
-from archimage.index.postgresql_adding import Adding, has_ended
 from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date, fill_empty
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
@@ -47,16 +50,13 @@ _OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataE
 _SEEN: Final = (
     "last_value + CASE WHEN is_called THEN 1 ELSE 0 END"  # before its first use a sequence tells the same as after
 )
+_UNFLUSHED: Final = "SET LOCAL synchronous_commit = off"
 _FLUSHING: Final = "SELECT pg_logical_emit_message(true, 'archimage', '')"
 """Writes something: the flush of its commit is one of all that was committed before."""
-_UNFLUSHED: Final = "SET LOCAL synchronous_commit = off"
 _SILENT_S: Final = 1.5
 _CONNECT_S: Final = 2  # the least that libpq takes
 _PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
 _log = logger("index")
-
-
-Lending = Callable[[], AbstractContextManager[psycopg.Connection[Any]]]
 
 
 class PostgresqlIndex(RelationalIndex):
@@ -82,12 +82,12 @@ class PostgresqlIndex(RelationalIndex):
         self._where = named(self._settings)
         self._ingesting = threading.RLock()
         self._forgotten = -1
+        self._unflushed = ""  # the UID of the last instance whose row may not be flushed
+        self._connected = 0
         self._ended = False
         self._silent_until = 0.0
         self._watch = Watch(self._is_alive, busy_timeout_s / 4)
-        self._connected = 0
-        self._adding = Adding(self._connect, self._watch)
-        self._pool = QueuePool(self._connect, pool_size=connections - 1, max_overflow=0, timeout=busy_timeout_s)
+        self._pool = QueuePool(self._connect, pool_size=connections, max_overflow=0, timeout=busy_timeout_s)
         try:
             with self._answering():
                 self._prepare()
@@ -128,14 +128,11 @@ class PostgresqlIndex(RelationalIndex):
 
     def sync(self) -> None:
         """Have the server flush what was added, and add again what a crash of it has taken."""
-        if not self._adding.is_unflushed:
-            return
-        with self._alone():
-            self._mend()
-            if self._adding.is_unflushed:
-                with self._writing(_FLUSHING, self._adding.lent):
+        if self._unflushed:
+            with self._alone():
+                with self._begun(_FLUSHING):
                     pass
-                self._adding.settle()
+                self._unflushed = ""
 
     def flush(self) -> None:
         """Do nothing: commits are flushed, but for those of objects."""
@@ -143,7 +140,6 @@ class PostgresqlIndex(RelationalIndex):
     def close(self) -> None:
         """Let go of connections."""
         self._ended = True
-        self._adding.drop()
         self._pool.dispose()
         self._watch.close()
 
@@ -194,21 +190,27 @@ class PostgresqlIndex(RelationalIndex):
     @contextmanager
     def _transaction(self, of: Sequence[InstanceRecord]) -> Iterator[Cursor]:
         """Lend a writer's cursor; whoever adds keeps out only those who add to the same studies or patients."""
-        is_kept = bool(of) and self.again is not None
+        added = ""
         with self._alone(), spans.leaf("transaction", _TOLD, "client"):
             try:
-                if is_kept:
-                    self._mend()
-                began, lent = self._locks(of), self._adding.lent if is_kept else self._lent
-                with self._writing(f"{_UNFLUSHED}; {began}" if is_kept else began, lent) as cursor:
-                    with self._answering():
-                        self._notice(int(cast("Sequence[Any]", cursor.fetchone())[0]))
+                with self._begun(self._locks(of)) as cursor:
+                    self._ingest.last_added = ""
                     yield cast("Cursor", cursor)
-                    self._adding.is_unflushed |= is_kept
-            except BaseException:
-                self._ingest.forget()
-                self._forgotten = -1
+                    added = self._ingest.last_added if of and self.again is not None else ""
+                self._unflushed = added or (self._unflushed if of else "")  # one that is flushed flushes all before
+            except BaseException as error:
+                if isinstance(error, UndecidedError) and added:
+                    self._unflushed = added
+                self._forget()
                 raise
+
+    def _locks(self, of: Sequence[InstanceRecord]) -> str:
+        """Return what takes the locks; what is new then is forgotten by nobody, else by all."""
+        if not of:
+            return f"SELECT pg_advisory_xact_lock({_ROWS}); SELECT nextval('{FORGOTTEN}')"
+        these = "; ".join(f"SELECT pg_advisory_xact_lock({number})" for number in _numbers(of))
+        unflushed = "" if self.again is None else f"{_UNFLUSHED}; "
+        return f"{unflushed}SELECT pg_advisory_xact_lock_shared({_ROWS}); {these}"
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -220,52 +222,64 @@ class PostgresqlIndex(RelationalIndex):
         finally:
             self._ingesting.release()
 
+    @contextmanager
+    def _begun(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
+        """Begin a transaction, with statements, on an index that has lost nothing of what was added here."""
+        with ExitStack() as held:
+            cursor = held.enter_context(self._writing(f"{began}; {self._look()}"))
+            if not self._notice(cursor):
+                held.close()
+                self._mend()
+                cursor = held.enter_context(self._writing(f"{began}; {self._look()}"))
+                self._notice(cursor)
+            yield cursor
+
+    def _look(self) -> str:
+        """Return what tells how often rows were forgotten, and whether the last that was added here is there."""
+        name = self._unflushed.encode().hex()
+        is_there = f"sop_instance_uid = convert_from(decode('{name}', 'hex'), 'UTF8')"
+        found = f"EXISTS (SELECT 1 FROM instance WHERE {is_there})" if name else "true"  # noqa: S608 - digits
+        return f"SELECT {_SEEN}, {found} FROM {FORGOTTEN}"  # noqa: S608 - ours
+
     def _mend(self) -> None:
-        """Have what a crash of the server may have taken added again, before anybody adds to what is left."""
+        """Have what is missing added again."""
+        last, self._unflushed = self._unflushed, ""
+        self._forget()
+        try:
+            added = self.again() if self.again is not None else 0
+        except BaseException:
+            self._unflushed = last
+            raise
+        if added:
+            _log.warning("added again what the database had lost", where=self._where, objects=added)
+
+    def _notice(self, cursor: psycopg.Cursor[Any]) -> bool:
+        """Forget what is remembered when somebody took rows away; tell whether the last that was added is there."""
         with self._answering():
-            self._adding.renew()
-        if self._adding.is_doubtful and self.again is not None:
-            self._ingest.forget()
-            added = self.again()
-            self._adding.settle()
-            if added:
-                _log.warning("added again what the database had lost", where=self._where, objects=added)
-
-    def _locks(self, of: Sequence[InstanceRecord]) -> str:
-        """Return what takes the locks, and then the number of what was forgotten."""
-        if of:
-            these = "; ".join(f"SELECT pg_advisory_xact_lock({number})" for number in _numbers(of))
-            return f"SELECT pg_advisory_xact_lock_shared({_ROWS}); {these}; SELECT {_SEEN} FROM {FORGOTTEN}"  # noqa: S608 - ours
-        return f"SELECT pg_advisory_xact_lock({_ROWS}); SELECT nextval('{FORGOTTEN}')"
-
-    def _notice(self, forgotten: int) -> None:
-        """Forget what is remembered when somebody else took rows away."""
+            forgotten, is_there = cast("Sequence[Any]", cursor.fetchone())
         if forgotten != self._forgotten:
             self._ingest.forget()
             self._forgotten = forgotten
+        return bool(is_there)
+
+    def _forget(self) -> None:
+        self._ingest.forget()
+        self._forgotten = -1
 
     @contextmanager
-    def _writing(self, began: str, lent: Lending | None = None) -> Iterator[psycopg.Cursor[Any]]:
+    def _writing(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
         """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit."""
-        with (
-            (lent or self._lent)() as connection,
-            self._watch.waiting(connection.fileno()),
-            connection.cursor() as cursor,
-        ):
-            with self._answering():
-                cursor.execute(f"BEGIN; {began}".encode())
-                while cursor.nextset():
-                    pass
-            yield cursor
-            self._commit(cursor)
-
-    @contextmanager
-    def _lent(self) -> Iterator[psycopg.Connection[Any]]:
-        """Lend a connection of the pool; one on which something was interrupted is not used again."""
         with self._answering():
             borrowed = self._borrowed()
+        connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
         try:
-            yield cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
+            with self._watch.waiting(connection.fileno()), connection.cursor() as cursor:
+                with self._answering():
+                    cursor.execute(f"BEGIN; {began}".encode())
+                    while cursor.nextset():
+                        pass
+                yield cursor
+                self._commit(cursor)
         except BaseException:
             _drop(borrowed)
             raise
@@ -309,7 +323,7 @@ class PostgresqlIndex(RelationalIndex):
             self._silent_until = time.monotonic() + _SILENT_S
             raise
         self._connected += 1
-        if self._adding.is_in_doubt:
+        if self._unflushed:
             self.on_doubt()
         connected.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers, which are all we ask for
         return connected
@@ -334,7 +348,7 @@ class PostgresqlIndex(RelationalIndex):
         while True:
             borrowed = self._pool.connect()
             connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
-            if not has_ended(connection):
+            if not connection.closed and not _has_ended(connection):
                 return borrowed
             _drop(borrowed)
 
@@ -413,6 +427,13 @@ def named(settings: dict[str, Any]) -> str:
     """Name the database for people, without what is secret."""
     host, port = settings.get("host", "this machine"), settings.get("port", 5432)
     return f"the index on PostgreSQL at {host}:{port}, database {settings.get('dbname', settings.get('user', ''))}"
+
+
+def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the server has ended an idle connection: then there is something to read on it."""
+    readable = select.poll()
+    readable.register(connection.fileno(), select.POLLIN)
+    return bool(readable.poll(0))
 
 
 def _drop(borrowed: PoolProxiedConnection) -> None:
