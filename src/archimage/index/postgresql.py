@@ -77,7 +77,13 @@ class PostgresqlIndex(RelationalIndex):
         self._ended = False
         self._silent_until = 0.0
         self._watch = Watch(self._is_alive, busy_timeout_s / 4)
-        self._pool = QueuePool(self._connect, pool_size=connections, max_overflow=0, timeout=busy_timeout_s)
+        self._pool = QueuePool(
+            self._connect,
+            pool_size=connections,
+            max_overflow=0,
+            timeout=busy_timeout_s,
+            use_lifo=True,  # who was used last has the statement prepared, and its plan
+        )
         try:
             with self._answering():
                 self._prepare()
@@ -119,6 +125,15 @@ class PostgresqlIndex(RelationalIndex):
     def flush(self) -> None:
         """Do nothing: commits are flushed."""
 
+    def settle(self) -> None:
+        """Count for the planner what the tables hold, and mark the pages that everybody sees.
+
+        The server does so by itself, in its own time; until then it plans as if the tables were empty.
+        """
+        names = ", ".join(f'"{table.name}"' for table in ALL.sorted_tables)
+        with self._answering(), self._connection() as connection:
+            connection.execute(f"VACUUM (ANALYZE) {names}".encode())
+
     def close(self) -> None:
         """Let go of connections."""
         self._ended = True
@@ -142,6 +157,7 @@ class PostgresqlIndex(RelationalIndex):
             fill_empty(lines, connection)
             with closing(cast("psycopg.Cursor[Any]", connection.connection.cursor())) as cursor:
                 self.dialect.count_on(cast("Cursor", cursor), ALL.sorted_tables)
+        self.settle()
 
     # Reading
 
