@@ -8,13 +8,14 @@ protocol and network in it, which are alike; the queries by themselves are made 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from archimage.index.postgresql import PostgresqlIndex
 from archimage.index.relational import RelationalIndex
 from archimage.index.sqlite import SqliteIndex
+from archimage.model.query import Query
 from bench import bench_index, filled, filled_postgresql, peers, process, queries, web, wire
 from bench.figures import OURS, Sample, Target
 from bench.filled import INDEX_NAME, FilledIndex
@@ -26,6 +27,8 @@ STUDIES = 100_000
 INSTANCES_PER_STUDY = 10
 SQLITE = "archimage, SQLite"
 STARTS = 3  # a round
+MOST = 100_001
+"""One more than the matches of a query that are given, by default."""
 _NONE: Mapping[str, str] = {}
 
 
@@ -99,6 +102,16 @@ def _searches(bench: Bench, beside: Beside) -> None:
     bench.alternate("searches", {name: partial(measure, name) for name in beside.settings})
 
 
+def _as_asked(make: bench_index.Make) -> bench_index.Make:
+    """Limit what has no limit, as the archive does with what a peer asks for."""
+
+    def made(number: int) -> Query:
+        query = make(number)
+        return query if query.limit is not None else replace(query, limit=MOST)
+
+    return made
+
+
 def _queries(bench: Bench, beside: Beside) -> None:
     """Ask the index by itself, in this process."""
     opened: Mapping[str, Callable[[], RelationalIndex]] = {
@@ -109,7 +122,7 @@ def _queries(bench: Bench, beside: Beside) -> None:
         indexes = {name: held.enter_context(closing(open_it())) for name, open_it in opened.items()}
 
         def measure(name: str, kind: str, make: bench_index.Make) -> Iterator[Sample]:
-            median, high, _, _ = bench_index.measure(indexes[name], make, beside.studies, beside.repeat)
+            median, high, _, _ = bench_index.measure(indexes[name], _as_asked(make), beside.studies, beside.repeat)
             yield Sample(f"the index alone, {kind}, p50", name, median, "ms")
             yield Sample(f"the index alone, {kind}, p95", name, high, "ms")
 

@@ -53,7 +53,12 @@ def test_who_waits_for_a_server_that_lives_is_left_alone(pair: tuple[socket.sock
 def test_nobody_is_asked_while_nobody_waits(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, _ = pair
     asked = threading.Event()
-    with closing(Watch(lambda: asked.set() is None, patience_s=WITHIN_S)) as watch:
+
+    def lives() -> bool:
+        asked.set()
+        return True
+
+    with closing(Watch(lives, patience_s=WITHIN_S)) as watch:
         for _ in range(100):
             with watch.waiting(ours.fileno()):
                 pass

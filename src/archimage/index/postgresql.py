@@ -31,11 +31,18 @@ from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
 from archimage.index.postgresql_dialect import PostgresqlDialect
-from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date, fill_empty
+from archimage.index.postgresql_schema import (
+    FORGOTTEN,
+    bring_up_to_date,
+    fill_empty,
+    lacks_text_indexes,
+    make_text_indexes,
+)
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
 from archimage.index.statements import Statement
 from archimage.index.tables import ALL
 from archimage.index.watch import Watch
+from archimage.logger import logger
 from archimage.model.records import InstanceRecord
 
 CONNECTIONS: Final = 16
@@ -49,6 +56,7 @@ _SEEN: Final = (
 _SILENT_S: Final = 1.5
 _CONNECT_S: Final = 2  # the least that libpq takes
 _PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
+_log = logger("index")
 
 
 class PostgresqlIndex(RelationalIndex):
@@ -252,9 +260,17 @@ class PostgresqlIndex(RelationalIndex):
     # Connections
 
     def _prepare(self) -> None:
-        """Bring the tables up to date."""
-        with self._engine().begin() as connection:
+        """Bring the tables up to date, and make what indexes they lack."""
+        engine = self._engine()
+        with engine.begin() as connection:
             bring_up_to_date(connection)
+            lacking = lacks_text_indexes(connection)
+        if lacking:
+            try:
+                with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    make_text_indexes(connection)
+            except DBAPIError as error:
+                _log.warning("parts of words are looked for row by row: no index of them", error=_said(error))
 
     def _engine(self) -> Engine:
         """Make what SQLAlchemy connects by, where its own way is good enough."""
