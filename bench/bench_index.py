@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from archimage.index.relational import RelationalIndex
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.attributes import BY_COLUMN, Level
 from archimage.model.query import (
@@ -26,7 +27,7 @@ from archimage.model.query import (
 )
 from bench import index_fill
 
-_ROUNDS: Final = 200
+ROUNDS: Final = 200
 _TWELVE: Final = tuple(
     BY_COLUMN[column]
     for column in [
@@ -104,14 +105,14 @@ def percentiles(seconds: list[float]) -> tuple[float, float]:
     return cuts[9] * 1000, cuts[18] * 1000
 
 
-def measure(index: SqliteIndex, make: Make, studies: int) -> tuple[float, float, float, int]:
+def measure(index: RelationalIndex, make: Make, studies: int, rounds: int = ROUNDS) -> tuple[float, float, float, int]:
     """Time a kind of query.
 
     Return median and 95th percentile, the latter of processor time too, which neighbours on the machine disturb less,
     in milliseconds; and how many matches the last had.
     """
     times, busy, matches = [], [], 0
-    for number in range(_ROUNDS):
+    for number in range(rounds):
         query = make(number * 7919 % max(1, studies - 1000))
         started, used = time.perf_counter(), time.thread_time()
         matches = sum(len(page) for page in index.find(query))

@@ -13,6 +13,7 @@ from bench.scenarios import (
     ohif,
     pages,
     pool,
+    postgresql,
     retrieve,
     send,
     start,
@@ -55,17 +56,18 @@ ALL: Mapping[str, Callable[[Bench], None]] = {
     "pages_list": pages.pages_list,
     "pages_viewer": pages.pages_viewer,
     "ups_claims": workitems.claims,
+    "postgresql_index": postgresql.postgresql_index,
 }
 _OF_OPERATIONS = ("start", "stop", "metrics_cost", "tracing_cost")
 _OF_DEPARTMENT = ("commitment", "hl7", "ups_claims")
+_NOT_DIMSE = ("web_", "ohif", "pages_", "postgresql_", *_OF_OPERATIONS, *_OF_DEPARTMENT)
 GROUPS: Mapping[str, Sequence[str]] = {
-    "dimse": [
-        name for name in ALL if not name.startswith(("web_", "ohif", "pages_", *_OF_OPERATIONS, *_OF_DEPARTMENT))
-    ],
+    "dimse": [name for name in ALL if not name.startswith(_NOT_DIMSE)],
     "web": [name for name in ALL if name.startswith("web_")],
     "viewer": ["ohif"],
     "department": list(_OF_DEPARTMENT),
     "operations": list(_OF_OPERATIONS),
     "pages": [name for name in ALL if name.startswith("pages_")],
+    "postgresql": ["postgresql_index"],
 }
 """What can be named instead of many scenarios; each has a section of its own in docs/performance.md."""

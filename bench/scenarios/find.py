@@ -38,13 +38,30 @@ def find(bench: Bench) -> None:
     repeat = 20 if bench.quick else 200
     studies = STUDIES // 10 if bench.quick else STUDIES
     for size, instances, factor in ((f"{studies:,} studies", 1, 1), (f"{studies * 10:,} instances", 10, 2)):
-        bench.expect(
-            [Target(f"{_case(size, kind)}, p95", factor * limit, at_most=True) for kind, (limit, _) in KINDS.items()]
-        )
+        bench.expect(targets(size, factor))
         index = filled.prepare(bench.out / "data", studies, instances)
         bench.alternate(f"C-FIND in {size}", {OURS: partial(_queries, bench, size, index, repeat)}, rounds=1)
     bench.expect((Target(LISTING, 10_000),))
     bench.alternate(LISTING, {OURS: partial(_listing, bench, index)})
+
+
+def targets(size: str, factor: int) -> list[Target]:
+    """Return what is wanted of an index of a size."""
+    return [Target(f"{_case(size, kind)}, p95", factor * limit, at_most=True) for kind, (limit, _) in KINDS.items()]
+
+
+def ask(channel: wire.Channel, size: str, studies: Sequence[Study], subject: str = OURS) -> Iterator[Sample]:
+    """Query by each kind of key for each of some studies."""
+    for kind, (_, key) in KINDS.items():
+        yield from _percentiles(channel, _case(size, kind), [key(study) for study in studies], subject)
+
+
+def list_thousand(channel: wire.Channel, case: str, key: Key, subject: str = OURS) -> Iterator[Sample]:
+    """List 1,000 matches of a key, again and again."""
+    query = queries.identifier("STUDY", _with(key))
+    for _ in range(5):
+        listed = queries.find(channel, query)
+        yield Sample(case, subject, listed.count / listed.seconds, "responses/s")
 
 
 def _case(size: str, kind: str) -> str:
@@ -62,28 +79,23 @@ def _asking(bench: Bench, index: filled.FilledIndex) -> Iterator[wire.Channel]:
 
 
 def _queries(bench: Bench, size: str, index: filled.FilledIndex, repeat: int) -> Iterator[Sample]:
-    studies = index.pick(repeat)
     with _asking(bench, index) as channel:
-        for kind, (_, key) in KINDS.items():
-            yield from _percentiles(channel, _case(size, kind), [key(study) for study in studies])
+        yield from ask(channel, size, index.pick(repeat))
 
 
 def _listing(bench: Bench, index: filled.FilledIndex) -> Iterator[Sample]:
-    query = queries.identifier("STUDY", _with(index.thousand()))
     with _asking(bench, index) as channel:
-        for _ in range(5):
-            listed = queries.find(channel, query)
-            yield Sample(LISTING, OURS, listed.count / listed.seconds, "responses/s")
+        yield from list_thousand(channel, LISTING, index.thousand())
 
 
-def _percentiles(channel: wire.Channel, case: str, keys: Sequence[Key]) -> Iterator[Sample]:
+def _percentiles(channel: wire.Channel, case: str, keys: Sequence[Key], subject: str) -> Iterator[Sample]:
     """Measure one kind of key; the first query of a kind is left out, as it warms the statement."""
     answers = [queries.find(channel, queries.identifier("STUDY", _with(key))) for key in (keys[0], *keys)][1:]
     if not all(answer.count for answer in answers):
         raise wire.WireError(f"{case}: a query of something that is there found nothing")
     times = sorted(1000 * answer.seconds for answer in answers)
-    yield Sample(f"{case}, p50", OURS, statistics.median(times), "ms")
-    yield Sample(f"{case}, p95", OURS, times[int(0.95 * (len(times) - 1))], "ms")
+    yield Sample(f"{case}, p50", subject, statistics.median(times), "ms")
+    yield Sample(f"{case}, p95", subject, times[int(0.95 * (len(times) - 1))], "ms")
 
 
 def _with(key: Key) -> list[Key]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -29,16 +29,16 @@ def _measure(bench: Bench, index: filled.FilledIndex, cases: tuple[str, str]) ->
     with process.fresh_directory(bench.work, OURS) as directory:
         index.install(directory)
         os.sync()  # no start waits for the copy
-        _start(directory)  # makes everything but the index
+        start_once(directory)  # makes everything but the index
         for _ in range(STARTS):
-            for case, took_ms in zip(cases, _start(directory), strict=True):
+            for case, took_ms in zip(cases, start_once(directory), strict=True):
                 yield Sample(case, OURS, took_ms, "ms")
 
 
-def _start(directory: Path) -> tuple[float, float]:
+def start_once(directory: Path, settings: Mapping[str, str] | None = None) -> tuple[float, float]:
     """Start and stop the archive; return when it said that it is ready and when it answered so, milliseconds."""
     started = time.perf_counter()
-    with peers.archimage_on(directory) as server:
+    with peers.archimage_on(directory, settings=settings) as server:
         said_ms = 1000 * (time.perf_counter() - started)
         connection = HTTPConnection("127.0.0.1", server.http_port, timeout=wire.TIMEOUT_S)
         connection.request("GET", "/ready")

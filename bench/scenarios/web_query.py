@@ -44,8 +44,13 @@ def web_query(bench: Bench) -> None:
     index = filled.prepare(bench.out / "data", studies, 1)
     chosen = index.pick(20 if bench.quick else 200)
     case = f"QIDO-RS study list over {studies:,} studies"
-    bench.expect([Target(f"{case}, {kind}, p95", 20, at_most=True) for kind in (*KINDS, "any page")])
+    bench.expect(targets(case))
     bench.alternate(case, {OURS: partial(_list, bench, case, index, chosen)}, rounds=1)
+
+
+def targets(case: str) -> list[Target]:
+    """Return what is wanted of the pages of a long study list."""
+    return [Target(f"{case}, {kind}, p95", 20, at_most=True) for kind in (*KINDS, "any page")]
 
 
 def web_rate(bench: Bench) -> None:
@@ -84,21 +89,26 @@ def _list(bench: Bench, case: str, index: FilledIndex, chosen: Sequence[Study]) 
     with process.fresh_directory(bench.work, "archimage") as directory:
         index.install(directory)
         with peers.archimage_on(directory) as server, web.Connection(server) as connection:
-            for kind, filtered in KINDS.items():
-                distinct = filtered(chosen[0]) != filtered(chosen[1])
-                paths = [_path(filtered(study), 0 if distinct else start) for start, study in enumerate(chosen)]
-                yield from _percentiles(connection, f"{case}, {kind}", paths)
-            dice = random.Random(1)  # noqa: S311  # the same pages in every run
-            pages = [_path("", dice.randrange(LAST_PAGE * len(chosen))) for _ in chosen]
-            yield from _percentiles(connection, f"{case}, any page", pages)
+            yield from ask(connection, case, chosen)
 
 
-def _percentiles(connection: web.Connection, case: str, paths: Sequence[str]) -> Iterator[Sample]:
+def ask(connection: web.Connection, case: str, chosen: Sequence[Study], subject: str = OURS) -> Iterator[Sample]:
+    """Ask for each kind of page for each of some studies."""
+    for kind, filtered in KINDS.items():
+        distinct = filtered(chosen[0]) != filtered(chosen[1])
+        paths = [_path(filtered(study), 0 if distinct else start) for start, study in enumerate(chosen)]
+        yield from _percentiles(connection, f"{case}, {kind}", paths, subject)
+    dice = random.Random(1)  # noqa: S311  # the same pages in every run
+    pages = [_path("", dice.randrange(LAST_PAGE * len(chosen))) for _ in chosen]
+    yield from _percentiles(connection, f"{case}, any page", pages, subject)
+
+
+def _percentiles(connection: web.Connection, case: str, paths: Sequence[str], subject: str) -> Iterator[Sample]:
     """Measure one kind of request; the first is left out, as it warms the statement."""
     answers = [connection.get(path, web.JSON).require(100) for path in (paths[0], *paths)][1:]
     times = sorted(1000 * answer.seconds for answer in answers)
-    yield Sample(f"{case}, p50", OURS, statistics.median(times), "ms")
-    yield Sample(f"{case}, p95", OURS, times[int(0.95 * (len(times) - 1))], "ms")
+    yield Sample(f"{case}, p50", subject, statistics.median(times), "ms")
+    yield Sample(f"{case}, p95", subject, times[int(0.95 * (len(times) - 1))], "ms")
 
 
 def _path(filtered: str, offset: int = 0, limit: int = PAGE) -> str:

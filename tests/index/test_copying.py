@@ -1,6 +1,7 @@
 """An index is copied whole, from either database into the other."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,29 @@ def test_a_copy_goes_on_as_the_index_would_have(index: RelationalIndex, other: R
         writer.remove("1.3")
         assert writer.removals == 2
     assert other.count(Query(Level.IMAGE)) == 1
+
+
+def test_after_a_copy_the_planner_knows_what_the_tables_hold(tmp_path: Path, postgresql: PostgresqlServer) -> None:
+    """Nobody searches for minutes as if there were nothing, until the server counts by itself."""
+    postgresql.execute("DROP DATABASE IF EXISTS other")
+    postgresql.execute("CREATE DATABASE other")
+    with (
+        closing(SqliteIndex(tmp_path / "index.db")) as source,
+        closing(PostgresqlIndex(postgresql.url_of("other"))) as to,
+    ):
+        source.add([record(f"P{number}", number, 1, 1) for number in range(50)])
+        list(copy(source, to))
+        counted = dict(to.fetch("SELECT relname, reltuples FROM pg_class WHERE relname IN ('study', 'instance')", {}))
+        assert counted == {"study": 50, "instance": 50}
+        assert to.fetch("SELECT 1 FROM pg_stats WHERE tablename = 'study' AND attname = 'study_instance_uid'", {})
+
+
+def test_texts_are_copied_as_they_are(index: RelationalIndex, other: RelationalIndex) -> None:
+    """Also those that mean something where rows are written as lines."""
+    odd = "a\tb\nc\\N \\. \\x41 \r,\"'"
+    index.add([record("P", 1, 1, 1, study_description=odd, patient_name="\\N")])
+    list(copy(index, other))
+    assert everything(other) == everything(index)
 
 
 def test_what_is_not_empty_is_left_alone(index: RelationalIndex, other: RelationalIndex) -> None:

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
+from archimage.index import statements
 from archimage.index.migrate import downgrade
 from archimage.index.postgresql import PostgresqlIndex
+from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.schema import REVISION
-from archimage.model.attributes import Level
-from archimage.model.query import Query
+from archimage.model.attributes import BY_COLUMN, Level
+from archimage.model.query import Condition, Query, Wildcard
 from tests.contract.index_contract import record
 from tests.servers.postgresql import PostgresqlServer, running
 
@@ -102,3 +105,63 @@ def test_an_older_archimage_goes_on_beside_a_newer_one(server: PostgresqlServer,
         with closing(PostgresqlIndex(server.url)) as started_again:
             started_again.add([record("P", 1, 1, 2)])
             assert started_again.count(Query(Level.IMAGE)) == 2
+
+
+def text_indexes(engine: Engine) -> set[str]:
+    """Return the names of the indexes of trigrams that are whole."""
+    found = (
+        "SELECT relname FROM pg_class JOIN pg_index ON indexrelid = oid"
+        " WHERE indisvalid AND relnamespace = 'public'::regnamespace AND relname LIKE 'ix!_%!_text' ESCAPE '!'"
+    )
+    with engine.connect() as connection:
+        return set(connection.execute(text(found)).scalars())
+
+
+TEXT_INDEXES = {"ix_name_key_text", "ix_patient_text", "ix_study_text"}
+
+
+def test_parts_of_words_are_indexed_once_an_administrator_has_made_the_extension(
+    server: PostgresqlServer, engine: Engine
+) -> None:
+    PostgresqlIndex(server.url).close()
+    assert text_indexes(engine) == TEXT_INDEXES
+    server.execute("DROP EXTENSION pg_trgm CASCADE")
+    PostgresqlIndex(server.url).close()
+    assert text_indexes(engine) == set()
+    server.execute("CREATE EXTENSION pg_trgm")
+    PostgresqlIndex(server.url).close()
+    assert text_indexes(engine) == TEXT_INDEXES
+
+
+def test_an_index_that_was_not_finished_is_made_anew(server: PostgresqlServer, engine: Engine) -> None:
+    PostgresqlIndex(server.url).close()
+    server.execute("DROP INDEX ix_patient_text")
+    server.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_name_key_text'::regclass")
+    assert text_indexes(engine) == {"ix_study_text"}
+    PostgresqlIndex(server.url).close()
+    assert text_indexes(engine) == TEXT_INDEXES
+
+
+def test_a_node_whose_index_cannot_be_made_starts_all_the_same(server: PostgresqlServer, engine: Engine) -> None:
+    """Somebody holds the table: the index is made by a later start."""
+    PostgresqlIndex(server.url).close()
+    server.execute("DROP INDEX ix_name_key_text")
+    with engine.begin() as holding:
+        holding.execute(text("LOCK TABLE name_key IN SHARE UPDATE EXCLUSIVE MODE"))
+        with closing(PostgresqlIndex(server.url, busy_timeout_s=0.2)) as index:
+            index.add([record("P", 1, 1, 1, patient_name="Doe^Jane")])
+    assert "ix_name_key_text" not in text_indexes(engine)
+    PostgresqlIndex(server.url).close()
+    assert text_indexes(engine) == TEXT_INDEXES
+
+
+def test_a_part_of_a_name_is_looked_up_in_its_index(server: PostgresqlServer, engine: Engine) -> None:
+    with closing(PostgresqlIndex(server.url)) as index:
+        index.add([record(f"P{n}", n, 1, 1, patient_name=f"Name{n * 7919 % 10_007:05}^X") for n in range(3_000)])
+        index.settle()
+    name = Condition(BY_COLUMN["patient_name"], Wildcard("*7919*"))
+    asked = statements.find(Query(Level.STUDY, (name,)), PostgresqlDialect())
+    with psycopg.connect(server.url) as connection, psycopg.ClientCursor(connection) as cursor:
+        cursor.execute(f"EXPLAIN {asked.text}".encode(), asked.parameters)
+        steps = [row[0] for row in cursor.fetchall()]
+    assert any("ix_name_key_text" in step for step in steps)

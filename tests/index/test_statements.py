@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from archimage.index import statements
+from archimage.index.dialect import Dialect
+from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.sqlite import SqliteIndex
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, Level
 from archimage.model.query import Condition, DateTimeRange, Exact, Match, OrderBy, Query, Range, UIDList, Wildcard
 
-PAGES = [(1, 0), (100, 0), (100, 300)]
+PAGES = [(1, 0), (100, 0), (100, 300), (1, 7)]
 STUDY_COLUMNS = tuple(attribute for attribute in ATTRIBUTES if attribute.level.depth <= Level.STUDY.depth)
 
 
@@ -111,11 +113,17 @@ def test_what_lists_the_rows_has_no_parameters_of_its_own() -> None:
             assert listed.parameters.keys() <= {"limit_rows", "offset_rows", "among_keys"}
 
 
-def test_every_page_has_one_statement_with_its_own_parameters() -> None:
-    dialect = SqliteDialect()
+@pytest.mark.parametrize("dialect", [SqliteDialect(), PostgresqlDialect()])
+def test_every_page_but_the_first_has_one_statement_with_its_own_parameters(dialect: Dialect) -> None:
     pages = [statements.find(Query(Level.STUDY, limit=limit, offset=offset), dialect) for limit, offset in PAGES]
-    assert len({page.text for page in pages}) == 1
+    assert len({page.text for page in pages[:2]}) == len({page.text for page in pages[2:]}) == 1
     assert [(page.parameters["limit_rows"], page.parameters["offset_rows"]) for page in pages] == PAGES
+
+
+def test_a_first_page_tells_the_planner_that_nothing_is_left_out() -> None:
+    first, later = (statements.find(Query(Level.STUDY, limit=9, offset=at), PostgresqlDialect()) for at in (0, 9))
+    assert "OFFSET 0" in first.text
+    assert "OFFSET %(offset_rows)s" in later.text
 
 
 def test_counts_never_read_the_instances(path: Path) -> None:

@@ -1,10 +1,10 @@
 """Copies a whole index into another one, of whichever database: every row of every table, keys and all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, func, insert, select
+from sqlalchemy import Table, func, select
 
 from archimage.errors import ConflictError
 from archimage.index.compiled import Compiled
@@ -43,22 +43,20 @@ def copy(source: RelationalIndex, target: RelationalIndex) -> Iterator[Copied]:
     of, rows = sum(counts.values()), 0
     with target.transaction() as cursor:
         for table in tables:
-            into = Compiled(insert(table).values({one.name: bindparam(one.name) for one in table.columns}), target)
             for batch in _rows(source, table):
-                into.run_all(cursor, batch)
+                target.dialect.load(cursor, table, batch)
                 rows += len(batch)
                 yield Copied(rows, of, table.name)
         target.dialect.count_on(cursor, tables)
     target.sync()
+    target.settle()
 
 
 def _count(index: RelationalIndex, table: Table) -> int:
     return int(Compiled(select(func.count()).select_from(table), index).rows()[0][0])
 
 
-def _rows(index: RelationalIndex, table: Table) -> Iterator[list[Mapping[str, Any]]]:
+def _rows(index: RelationalIndex, table: Table) -> Iterator[Sequence[Sequence[Any]]]:
     """Yield the rows of a table in batches, by its key."""
-    names = table.columns.keys()
     text = str(select(table).order_by(*table.primary_key).compile(dialect=index.dialect.engine))
-    for page in index.pages(Statement(text, {}), _BATCH):
-        yield [dict(zip(names, row, strict=True)) for row in page]
+    yield from index.pages(Statement(text, {}), _BATCH)

@@ -1,6 +1,6 @@
 """What differs between databases, as the statements need it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ class Executing(Protocol):
     """What is used of a cursor here."""
 
     def execute(self, statement: str, parameters: Mapping[str, object], /) -> object: ...
+
+    def executemany(self, statement: str, parameters: Sequence[Any], /) -> object: ...
 
 
 class Dialect(Protocol):
@@ -77,6 +79,9 @@ class Dialect(Protocol):
 
     def count_on(self, cursor: Executing, tables: Sequence[Table]) -> None:
         """Have the keys of tables, whose rows were written with their keys, counted up from the last of them."""
+
+    def load(self, cursor: Executing, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Write many rows, each with all columns of table in their order, the fastest way there is."""
 
     def insert_once(self, table: Table) -> Insert:
         """Make an insertion that leaves a row of the same key alone."""

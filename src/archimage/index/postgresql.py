@@ -34,7 +34,13 @@ from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
 from archimage.index.postgresql_dialect import PostgresqlDialect
-from archimage.index.postgresql_schema import FORGOTTEN, bring_up_to_date, fill_empty
+from archimage.index.postgresql_schema import (
+    FORGOTTEN,
+    bring_up_to_date,
+    fill_empty,
+    lacks_text_indexes,
+    make_text_indexes,
+)
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
 from archimage.index.statements import Statement
 from archimage.index.tables import ALL
@@ -87,7 +93,13 @@ class PostgresqlIndex(RelationalIndex):
         self._ended = False
         self._silent_until = 0.0
         self._watch = Watch(self._is_alive, busy_timeout_s / 4)
-        self._pool = QueuePool(self._connect, pool_size=connections, max_overflow=0, timeout=busy_timeout_s)
+        self._pool = QueuePool(
+            self._connect,
+            pool_size=connections,
+            max_overflow=0,
+            timeout=busy_timeout_s,
+            use_lifo=True,  # who was used last has the statement prepared, and its plan
+        )
         try:
             with self._answering():
                 self._prepare()
@@ -137,6 +149,15 @@ class PostgresqlIndex(RelationalIndex):
     def flush(self) -> None:
         """Do nothing: commits are flushed, but for those of objects."""
 
+    def settle(self) -> None:
+        """Count for the planner what the tables hold, and mark the pages that everybody sees.
+
+        The server does so by itself, in its own time; until then it plans as if the tables were empty.
+        """
+        names = ", ".join(f'"{table.name}"' for table in ALL.sorted_tables)
+        with self._answering(), self._connection() as connection:
+            connection.execute(f"VACUUM (ANALYZE) {names}".encode())
+
     def close(self) -> None:
         """Let go of connections."""
         self._ended = True
@@ -160,6 +181,7 @@ class PostgresqlIndex(RelationalIndex):
             fill_empty(lines, connection)
             with closing(cast("psycopg.Cursor[Any]", connection.connection.cursor())) as cursor:
                 self.dialect.count_on(cast("Cursor", cursor), ALL.sorted_tables)
+        self.settle()
 
     # Reading
 
@@ -302,9 +324,17 @@ class PostgresqlIndex(RelationalIndex):
     # Connections
 
     def _prepare(self) -> None:
-        """Bring the tables up to date."""
-        with self._engine().begin() as connection:
+        """Bring the tables up to date, and make what indexes they lack."""
+        engine = self._engine()
+        with engine.begin() as connection:
             bring_up_to_date(connection)
+            lacking = lacks_text_indexes(connection)
+        if lacking:
+            try:
+                with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    make_text_indexes(connection)
+            except DBAPIError as error:
+                _log.warning("parts of words are looked for row by row: no index of them", error=_said(error))
 
     def _engine(self) -> Engine:
         """Make what SQLAlchemy connects by, where its own way is good enough."""

@@ -8,7 +8,7 @@ A migration only adds, and what it adds has a default: so an older archimage goe
 migrated, and may be started beside it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -35,10 +35,18 @@ from archimage.index.migrate import upgrade
 from archimage.index.postgresql_dialect import searched
 from archimage.index.schema import REVISION, patient, study
 from archimage.index.tables import ALL
+from archimage.model import names
 
 _MIGRATING: Final = 0x617263686D696772  # an advisory lock: one process of all makes or migrates the tables
 FORGOTTEN: Final = "index_forgotten"
 """A sequence: it moves on whenever rows went or were given other parents, so that nobody relies on keys seen before."""
+_INDEXING: Final = 0x617263686D696773  # another: one process of all makes indexes
+_NAMES: Final = "ix_name_key_text"
+_EXTENSION: Final = "SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"
+_VALID: Final = (
+    "SELECT relname FROM pg_class JOIN pg_index ON indexrelid = oid "
+    "WHERE indisvalid AND relnamespace = current_schema()::regnamespace"
+)
 _TEXT: Final = Text(collation="C")
 
 
@@ -122,15 +130,47 @@ def _where(index: Index) -> Any:
     return index.dialect_options["sqlite"]["where"]
 
 
-def _index_texts(connection: Connection) -> None:
-    """Index the trigrams of what free text looks into, where the extension is there or can be had."""
-    if not _has_trigrams(connection):
+def lacks_text_indexes(connection: Connection) -> bool:
+    """Tell whether an index of trigrams is missing that could be made: the extension may have come late."""
+    return bool(_missing(connection)) and connection.execute(text(_EXTENSION)).first() is not None
+
+
+def make_text_indexes(connection: Connection) -> None:
+    """Make those that are missing while everybody goes on writing; the connection commits each statement by itself.
+
+    Of several nodes one does it. What ends early leaves an index that is not valid, and the next start makes it anew.
+    """
+    if not connection.execute(text(f"SELECT pg_try_advisory_lock({_INDEXING})")).scalar():
         return
+    try:
+        for name in _missing(connection):
+            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+            connection.execute(text(f"CREATE INDEX CONCURRENTLY {name} {_text_indexes(connection)[name]}"))
+    finally:
+        connection.execute(text(f"SELECT pg_advisory_unlock({_INDEXING})"))
+
+
+def _index_texts(connection: Connection) -> None:
+    """Index the trigrams of what parts are looked for in, where the extension is there or can be had."""
+    if _has_trigrams(connection):
+        for name, indexed in _text_indexes(connection).items():
+            connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} {indexed}"))
+
+
+def _text_indexes(connection: Connection) -> Mapping[str, str]:
+    """Return the indexes of trigrams by name: of what free text looks into, and of the forms of names."""
+    found = {_NAMES: f"ON name_key USING gin (key gin_trgm_ops) WHERE kind = '{names.FORM}'"}
     for table in (patient, study):
-        made = f"CREATE INDEX IF NOT EXISTS ix_{table.name}_text ON {table.name} USING gin"
         compiled = searched(table).compile(dialect=connection.dialect)
         expression = str(compiled).replace(f"{table.name}.", "").replace("%%", "%")
-        connection.execute(text(f"{made} (({expression}) gin_trgm_ops)"))
+        found[f"ix_{table.name}_text"] = f"ON {table.name} USING gin (({expression}) gin_trgm_ops)"
+    return found
+
+
+def _missing(connection: Connection) -> list[str]:
+    """Return the names of those that are not there, or not whole."""
+    there = set(connection.execute(text(_VALID)).scalars())
+    return [name for name in _text_indexes(connection) if name not in there]
 
 
 def _has_trigrams(connection: Connection) -> bool:

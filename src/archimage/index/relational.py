@@ -216,6 +216,10 @@ class RelationalIndex(ABC):
         """Do the same, at the least cost; `sync` comes at times."""
 
     @abstractmethod
+    def settle(self) -> None:
+        """Prepare for searches what was written all at once, where the database would do that only later."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of connections and files."""
 

@@ -120,6 +120,9 @@ class SqliteIndex(RelationalIndex):
             elif self._doubtful:
                 self._checkpoint()
 
+    def settle(self) -> None:
+        """Do nothing: how a query is made does not follow from what the tables hold."""
+
     def close(self) -> None:
         """Let go of connections and files."""
         with self._writing_lock:

@@ -26,6 +26,7 @@ class Watch:
         self._patience_s = patience_s
         self._since: dict[int, float] = {}
         self._changed = threading.Condition()
+        self._rests = False
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -37,7 +38,8 @@ class Watch:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="index-watch", daemon=True)
                 self._thread.start()
-            if len(self._since) == 1:
+            if self._rests:  # otherwise it looks soon by itself: waking a thread costs more than most queries
+                self._rests = False
                 self._changed.notify()
         try:
             yield
@@ -57,7 +59,9 @@ class Watch:
         while True:
             with self._changed:
                 while not self._since and not self._closed:
+                    self._rests = True
                     self._changed.wait()
+                self._rests = False
                 if self._closed:
                     return
                 self._changed.wait(_LOOK_EVERY_S)
