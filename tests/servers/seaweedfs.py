@@ -1,6 +1,7 @@
 """SeaweedFS: a real server of S3."""
 
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -63,6 +64,14 @@ class SeaweedFS:
         """End it."""
         self._process = None
         self._held.close()
+
+    def told(self, *commands: str) -> str:
+        """Have its own shell do something; return what that said."""
+        _, master, _, filer, _ = self._ports
+        command = [self._weed, "shell", f"-master=127.0.0.1:{master}", f"-filer=127.0.0.1:{filer}"]
+        lines = "".join(f"{one}\n" for one in commands)
+        done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout + done.stderr
 
     def _options(self) -> Mapping[str, object]:
         s3, master, volume, filer, admin = self._ports
