@@ -404,6 +404,7 @@ class App:
         self.tls.configure(config)
         self.config = config
         self.exchange.routing.configure(routes)
+        self.keeping.configure(config)
         self.projects.rules = rules
         self.services.nodes.configure(nodes)
         self.services.status.configure(config)

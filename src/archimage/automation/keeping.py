@@ -51,6 +51,11 @@ class Keeping:
 
         changes.check = check
 
+    def configure(self, config: Config) -> None:
+        """Go on with other rules, and another quota."""
+        self.quota.configure(config.storage.quota_bytes, config.storage.quota_warn_percent)
+        self.retention.configure(config.retention)
+
     def hear(self, event: InstanceStored | InstanceRefused) -> None:
         """Hear of what came."""
         self.quota.hear(event)

@@ -62,6 +62,12 @@ class RetentionService:
         """The rules, and how they are carried out."""
         return self._settings
 
+    def configure(self, settings: RetentionConfig) -> None:
+        """Go on with other rules, and carry them out in another way; nothing is waited for."""
+        self._settings = settings
+        self._tools.book.configure(settings.rule, settings.spare_days)
+        self._woken.set()
+
     def runs(self, limit: int) -> Sequence[RetentionRun]:
         """Return some runs, the newest first."""
         return self._tools.table.runs(limit)
