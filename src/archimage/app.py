@@ -161,7 +161,7 @@ class App:
         self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
         self.object_store.watch(self.health, self.metering)
         is_shared = bool(self.config.index.url and self.config.object_store.url)
-        archive = Scrubbable(directory, self.index, self.index, self.blobs, is_shared)
+        archive = Scrubbable(self.index, self.index, self.blobs, turn_of(self.config, "scrubbing"), is_shared)
         self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
         self.scrubbing.health(self.health)
         self._serve_from(opened, intake, caches)
@@ -405,6 +405,7 @@ class App:
         self.tls.configure(config)
         self.config = config
         self.exchange.routing.configure(routes)
+        self.keeping.configure(config)
         self.projects.rules = rules
         self.services.nodes.configure(nodes)
         self.services.status.configure(config)

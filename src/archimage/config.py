@@ -282,6 +282,9 @@ RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
         ("routing", "rule"),
+        ("storage", "quota_bytes"),
+        ("storage", "quota_warn_percent"),
+        *(("retention", name) for name in RetentionConfig.model_fields),
         ("deidentification", "rules"),
         *(("log", name) for name in LogConfig.model_fields),
         *(("tls", name) for name in TlsConfig.model_fields),
@@ -291,7 +294,7 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         ("access", "requests_per_s"),
     }
 )
-"""What SIGHUP has a running archive read again: nodes, who may associate, certificates, and what is logged."""
+"""What SIGHUP has a running archive read again: nodes, rules, quota, who may associate, certificates, logging."""
 
 
 def _is_reloaded(key: Key) -> bool:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from archimage.protocol.pdu import AssociateAccept
+from archimage.protocol.status import Status
+from tests.attacks.datasets import dataset
 from tests.attacks.server import wait_until
 from tests.attacks.wire import Peer, request
 
@@ -141,6 +143,31 @@ def test_rules_and_projects_are_read_again_and_wrong_ones_change_nothing(tmp_pat
         assert server.projects() == {"A": "one"}
         server.reload('[deidentification]\nrules = "rules.toml"\n' + node.format("three"))
         assert wait_until(lambda: server.projects() == {"A": "three"}, _WITHIN_S)
+
+
+def test_rules_of_retention_and_the_quota_are_read_again(tmp_path: Path) -> None:
+    rule = '[[retention.rule]]\nname = "{}"\naction = "delete"\nolder_than_days = 9\n[storage]\nquota_bytes = {}\n'
+
+    def told() -> tuple[list[str], int]:
+        address = f"http://127.0.0.1:{server.http_port}/api/v1/retention"
+        with urllib.request.urlopen(address, timeout=_WITHIN_S) as answer:
+            found = json.load(answer)
+        return [one["name"] for one in found["rules"]], found["quota_bytes"]
+
+    def stores(uid: str) -> int:
+        with Peer.associated(server.dicom_port) as peer:
+            return peer.store(uid, dataset(uid))
+
+    with serving(tmp_path, rule.format("first", 0)) as server:
+        assert told() == (["first"], 0)
+        assert stores("1.2.3") == 0
+        server.reload(rule.format("second", 100))
+        assert wait_until(lambda: told() == (["second"], 100), _WITHIN_S)
+        assert wait_until(lambda: stores("1.2.4") == Status.OUT_OF_RESOURCES, _WITHIN_S)
+        server.reload(rule.format("third", 1 << 30))
+        assert wait_until(lambda: told() == (["third"], 1 << 30), _WITHIN_S)
+        assert stores("1.2.5") == 0
+        assert not server.has_said("from the next start on")
 
 
 @pytest.mark.parametrize(

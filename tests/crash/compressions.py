@@ -24,7 +24,8 @@ from tests.attacks.datasets import STUDY_INSTANCE_UID
 from tests.attacks.server import launch
 from tests.attacks.wire import Peer
 from tests.crash.removals import Remover
-from tests.crash.storm import SETTINGS, kill, options_for, send_until_gone
+from tests.crash.senders import send_until_gone
+from tests.crash.storm import SETTINGS, kill, options_for
 from tests.services.compressing import image
 
 _ROOT: Final = "1.2.826.0.1.3680043.8.502"

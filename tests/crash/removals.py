@@ -18,7 +18,8 @@ from archimage.protocol.status import is_success
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, dataset
 from tests.attacks.server import Server, launch, stop
 from tests.attacks.wire import Peer
-from tests.crash.storm import SETTINGS, disagreements, kill, options_for, send_until_gone
+from tests.crash.senders import send_until_gone
+from tests.crash.storm import SETTINGS, disagreements, kill, options_for
 
 _ROOT: Final = "1.2.826.0.1.3680043.8.501"
 _SENDERS: Final = 3

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.uploads import UploadStorm
+from tests.crash.grounds import Bucket
+from tests.crash.storm import Storm
 from tests.servers.fixtures import s3
 from tests.servers.seaweedfs import SeaweedFS
 
@@ -18,8 +19,8 @@ _KILLS = 6
 def test_rows_and_objects_in_the_store_agree_after_kills(
     tmp_path: Path, s3: SeaweedFS, mode: str, workers: int
 ) -> None:
-    storm = UploadStorm(tmp_path / "data", s3, mode, 40 + workers, workers=workers)
-    storm.run(_KILLS)
-    assert storm.problems == []
-    assert len(storm.acknowledged) > _KILLS
-    assert storm.removed
+    storm = Storm(tmp_path / "data", 40 + workers, workers=workers, ground=Bucket(s3, mode), removing=True)
+    tally = storm.run(_KILLS)
+    assert tally.problems == []
+    assert tally.acknowledged > _KILLS
+    assert tally.removed

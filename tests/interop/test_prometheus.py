@@ -34,6 +34,7 @@ QUIET: Final[Mapping[str, str]] = {
     "pacs_audit_failing": CALM,
     "pacs_audit_lost_total": CALM,
     "pacs_audit_unsent_seconds": "5+0x900",
+    "pacs_object_store_oldest_seconds": "30+0x900",
 }
 """A day on which nothing happens that anybody should be woken for; a step is a minute."""
 
@@ -62,6 +63,7 @@ FIRING: Final[Mapping[str, Mapping[str, str]]] = {
     "ArchimagePixelWorkersDie": {'pacs_pixel_tasks_total{task="decode",outcome="timeout"}': "0+1x900"},
     "ArchimageDeliveriesFail": {'pacs_deliveries{kind="mpps",state="failed"}': "1+0x900"},
     "ArchimageObjectsDamaged": {"pacs_damaged_objects": "1+0x900"},
+    "ArchimageUploadsWait": {"pacs_object_store_oldest_seconds": "700+0x900"},
     "ArchimagePluginDisabled": {"pacs_plugins_disabled": "1+0x900"},
     "ArchimageJobsFail": {'pacs_jobs{kind="send",state="failed"}': "1+0x900"},
     "ArchimageTasksFail": {'pacs_tasks_total{kind="send",outcome="failed"}': "0+1x900"},

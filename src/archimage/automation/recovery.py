@@ -1,9 +1,13 @@
 """What processes that are no more have left on their way in, completed: lane after lane of the ingest journal."""
 
+import threading
+import time
 from functools import partial
+from typing import Final
 
 from archimage.automation.object_store import open_blobs
 from archimage.config import Config
+from archimage.errors import UnavailableError
 from archimage.index.relational import RelationalIndex
 from archimage.logger import logger
 from archimage.ports.storage import BlobStore
@@ -11,6 +15,8 @@ from archimage.services.recovery import complete, recover
 from archimage.storage.journal import replay, retire
 from archimage.storage.lanes import Lane, take_abandoned_lanes
 
+PATIENCE_S: Final = 30.0
+_AGAIN_S: Final = 0.5
 _log = logger("storage")
 
 
@@ -34,6 +40,21 @@ def rely_on_journal(config: Config, lane: Lane, blobs: BlobStore, index: Relatio
 
 
 def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
+    """Recover a lane; an object store that is only now coming up, too, is waited for."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            _recover(config, lane, index)
+        except UnavailableError as error:
+            if time.monotonic() >= until:
+                raise
+            _log.warning("what a crash has interrupted waits for the object store", lane=lane.name, reason=str(error))
+            threading.Event().wait(_AGAIN_S)
+        else:
+            return
+
+
+def _recover(config: Config, lane: Lane, index: RelationalIndex) -> None:
     blobs = open_blobs(config, config.storage.directory, lane.name)
     try:
         mended = recover(replay(lane.journal_directory), blobs, index)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +19,10 @@ from archimage.model.scrub import Damage, Round
 from archimage.ports.backup import Copies
 from archimage.ports.index import Index
 from archimage.ports.storage import BlobStore
+from archimage.ports.turns import TakeTurn, Turn
 from archimage.services.health import Figures, HealthService
 from archimage.services.scrub import SHOWN, NoCopies, Pace, Scrubbed, Scrubber, Told
 from archimage.storage.copies import copies_in
-from archimage.storage.lanes import Turn
 
 _DAY_S: Final = 86_400
 _LOOK_EVERY_S: Final = 600.0
@@ -33,15 +32,15 @@ _log = logger("storage")
 
 @dataclass(frozen=True, slots=True)
 class Scrubbable:
-    """What of an archive is needed: its directory, its index, as such and as a database, and its objects.
+    """What of an archive is needed: its index, as such and as a database, its objects, and whose turn it is.
 
     is_shared tells that other nodes have objects which are yet to be uploaded.
     """
 
-    directory: Path
     index: Index
     database: Database
     blobs: BlobStore
+    take_turn: TakeTurn
     is_shared: bool = False
 
 
@@ -66,7 +65,7 @@ class Scrubbing:
         """What is known to be damaged."""
         self.scrubber = Scrubber(self.table, archive.index, archive.blobs, told, ended=self._ended)
         self.scrubber.arriving_s = _ARRIVING_S if archive.is_shared else 0.0
-        self._take_turn = partial(Turn.take, archive.directory / "scrubbing.lock")
+        self._take_turn = archive.take_turn
         self._thread = threading.Thread(target=self._run, name="scrubbing")
 
     def start(self) -> None:
@@ -126,19 +125,21 @@ class Scrubbing:
         turn = self._take_turn()
         if turn is not None:
             try:
-                self._go_on(self.table.round() or before)
+                self._go_on(self.table.round() or before, turn)
             finally:
                 turn.close()
         return _LOOK_EVERY_S
 
-    def _go_on(self, before: Round) -> None:
-        """Begin a round, or go on with one, to its end or until the process ends."""
+    def _go_on(self, before: Round, turn: Turn) -> None:
+        """Begin a round, or go on with one, to its end, until the process ends or the turn is another's."""
         began = before if before.began_at else Round(began_at=self._clock(), ended_at=before.ended_at)
         pace, done = Pace(self._config.bytes_per_s, self._ended.wait), began
         for seen in self.scrubber.run(self._copies(), pace, began.after):
             objects, size_bytes = began.objects + seen.objects, began.size_bytes + seen.size_bytes
             done = replace(began, after=seen.after, objects=objects, size_bytes=size_bytes)
             self.table.keep(done)
+            if not turn.is_held():
+                return
         if not self._ended.is_set():
             self.table.keep(self._over(done))
             _log.info("all stored objects were read again", objects=done.objects, size_bytes=done.size_bytes)

@@ -10,8 +10,8 @@ from functools import partial
 from archimage.config import Config
 from archimage.index.kept import KeptPolicy, KeptSecrets, KeptTexts
 from archimage.index.relational import RelationalIndex
+from archimage.ports.turns import TakeTurn
 from archimage.services.access import PolicyText
-from archimage.services.compression import Turn
 from archimage.storage.lanes import Turn as FileTurn
 from archimage.storage.policy import PolicyFile
 from archimage.storage.secrets import has_secret, project_secret
@@ -44,7 +44,7 @@ def secrets_of(config: Config, index: RelationalIndex) -> Callable[[str], bytes]
     return KeptSecrets(KeptTexts(index), had).secret_of
 
 
-def turn_of(config: Config, name: str) -> Callable[[], Turn | None]:
+def turn_of(config: Config, name: str) -> TakeTurn:
     """Return what takes the turn of something that one process of the archive does at a time."""
     if not config.index.url:
         return partial(FileTurn.take, config.storage.directory / f"{name}.lock")

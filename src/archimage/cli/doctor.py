@@ -20,9 +20,9 @@ _STYLES: Final = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 def doctor(data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
-    """Look at settings, ports, disk, index, clock, pixel workers and every node; exit code 1 where something fails.
+    """Look at settings, ports, disk, index, object store, clock, pixel workers, every node; exit code 1 if one fails.
 
-    Nothing is changed; the archive may be running or not.
+    Nothing is changed, but that an object store is given a probe, which is deleted again. The archive may be running.
     """
     findings = list(_found(data, config))
     failed = [finding for finding in findings if finding.state == "failed"]
@@ -52,7 +52,7 @@ def _found(data: Path | None, file: Path | None) -> Iterator[Finding]:
 
 
 def _examined(settings: "Config") -> Iterator[Finding]:
-    from archimage.cli import local_checks, network_checks, peer
+    from archimage.cli import local_checks, network_checks, object_store_checks, peer
     from archimage.config_observing import LogConfig
     from archimage.model.nodes import Node
     from archimage.observe import logs
@@ -65,6 +65,7 @@ def _examined(settings: "Config") -> Iterator[Finding]:
     yield from _safely("index", directory, local_checks.index(settings, stored))
     yield from _safely("clock", directory, local_checks.clock(directory))
     yield from _safely("viewer", settings.viewer_directory, local_checks.viewer(settings.viewer_directory))
+    yield from object_store_checks.object_store(settings)
     yield from local_checks.certificate(settings)
     yield from local_checks.pixels(settings)
     known = {node.ae_title: node for node in stored}

@@ -58,6 +58,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "`archimage scrub --repair-from` a directory of backups mends them; look to the disk, which may lose more.",
     ),
     Alert(
+        "ArchimageUploadsWait",
+        "pacs_object_store_oldest_seconds > 600",
+        "5m",
+        "warning",
+        "Objects wait for more than ten minutes to be taken to the object store; until then one disk alone has them.",
+        "`archimage doctor` and the part `object store` of /health say why; nothing is lost while that disk lasts.",
+    ),
+    Alert(
         "ArchimageDeliveriesFail",
         'pacs_deliveries{state="failed"} > 0',
         "0m",

@@ -33,9 +33,9 @@ from archimage.model.changes import (
 from archimage.model.listings import Page
 from archimage.model.tasks import Task
 from archimage.ports.pixels import JsonValue
+from archimage.ports.turns import TakeTurn, Turn
 from archimage.services.change_plans import Plan, Planner
 from archimage.services.change_work import ChangeWork, Tools
-from archimage.services.compression import Turn
 from archimage.services.tasks import Explain, Progress, TaskService
 
 AT_ONCE: Final = 3  # begun or waiting, in one process
@@ -59,7 +59,7 @@ class ChangeService:
     """Changes what is kept; safe to call from several threads. `close` it before the tasks."""
 
     def __init__(
-        self, tools: Tools, planner: Planner, tasks: TaskService, take_turn: Callable[[], Turn | None], explain: Explain
+        self, tools: Tools, planner: Planner, tasks: TaskService, take_turn: TakeTurn, explain: Explain
     ) -> None:
         self._tools = tools
         self._changes = tools.changes
@@ -218,34 +218,32 @@ class ChangeService:
                 self._end(number, ChangeEnd(ChangeState.CANCELLED, time.time()))
 
     def _work(self, number: int, progress: Progress) -> JsonValue:
+        """Do the work; begin it again after a while where the index is too busy to answer."""
+        left = _ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                return self._attempt(number, progress)
+            except CancelledError:
+                raise
+            except Exception as error:
+                if not (left and isinstance(error, IndexUnavailableError)) or self._ended.wait(_BACK_OFF_S):
+                    self._fail(number, error)
+                    raise
+
+    def _attempt(self, number: int, progress: Progress) -> JsonValue:
+        """Do the work, once it is our turn; where the index went away the turn may have gone with it."""
         with closing(self._turn(number, progress)):
             change = self._change(number)
             if change.state is not ChangeState.RUNNING:  # another process has done it, or somebody cancelled it
                 return {"change": number, "state": change.state.value}
-            try:
-                result = self._done(change, progress)
-            except CancelledError:
-                raise
-            except Exception as error:
-                self._fail(number, error)
-                raise
+            result = ChangeWork(self._tools, change, progress).run()
             failed = result["failed"]
             state = ChangeState.FAILED if failed else ChangeState.DONE
             reason = f"{failed} objects could not be changed" if failed else ""
             self._end(number, ChangeEnd(state, time.time(), reason))
             _log.info("change ended", change=number, state=state.value, objects=result["completed"], failed=failed)
             return {"change": number, **result}
-
-    def _done(self, change: Change, progress: Progress) -> dict[str, JsonValue]:
-        """Do the work; begin it again after a while where the index is too busy to answer."""
-        left = _ATTEMPTS
-        while True:
-            left -= 1
-            try:
-                return ChangeWork(self._tools, change, progress).run()
-            except IndexUnavailableError:
-                if not left or self._ended.wait(_BACK_OFF_S):
-                    raise
 
     def _turn(self, number: int, progress: Progress) -> Turn:
         """Wait until no other change is at work."""

@@ -7,8 +7,7 @@ compressed form is verified, flushed, and takes the place of the original (`serv
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from archimage.errors import ArchimageError, HeldError
 from archimage.logger import logger
@@ -16,6 +15,7 @@ from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.records import Kept
 from archimage.ports.index import Index
 from archimage.ports.meter import Meter
+from archimage.ports.turns import TakeTurn, Turn, kept
 from archimage.services.compressor import Compressor
 from archimage.services.replacement import ReplacementService, is_passing
 
@@ -23,13 +23,6 @@ _PAGE: Final = 64  # objects
 _LOOK_EVERY_S: Final = 30.0
 _BACK_OFF_S: Final = 10.0
 _log = logger("task")
-
-
-class Turn(Protocol):
-    """What one process at a time has."""
-
-    def close(self) -> None:
-        """Let others have it."""
 
 
 class CompressionService:
@@ -43,7 +36,7 @@ class CompressionService:
         index: Index,
         compressor: Compressor,
         replacement: ReplacementService,
-        take_turn: Callable[[], Turn | None],
+        take_turn: TakeTurn,
         *,
         back_off_s: float = _BACK_OFF_S,
     ) -> None:
@@ -88,8 +81,10 @@ class CompressionService:
 
     def _work(self) -> None:
         """Compress what waits, while it is this process's turn."""
-        self._turn = self._turn or self._take_turn()
-        while self._turn is not None and not self._ended.is_set():
+        while not self._ended.is_set():
+            self._turn = kept(self._turn, self._take_turn)
+            if self._turn is None:
+                return
             waiting = self._index.awaiting_compression(_PAGE)
             if not waiting or not all(map(self._compress, waiting)):
                 return

@@ -38,6 +38,11 @@ class Quota:
         self._warned = False
         self._lock = threading.Lock()
 
+    def configure(self, quota_bytes: int, warn_percent: int) -> None:
+        """Go on with another quota; what is kept is summed up with the next look."""
+        self.quota_bytes, self.warn_bytes = quota_bytes, quota_bytes * warn_percent // 100
+        self._due = 0.0
+
     @property
     def is_set(self) -> bool:
         """Tell whether there is one."""

@@ -16,8 +16,8 @@ from archimage.model.callers import current
 from archimage.model.retention import RetentionPlan, RetentionRun, RunState
 from archimage.model.tasks import Task
 from archimage.ports.pixels import JsonValue
+from archimage.ports.turns import TakeTurn, Turn
 from archimage.services.accesses import AccessNotes
-from archimage.services.compression import Turn
 from archimage.services.retention_rules import within_hours
 from archimage.services.retention_work import Look, Throttle, Tools, Work, make_room, plan
 from archimage.services.tasks import Progress, TaskService
@@ -42,7 +42,7 @@ class RetentionService:
         tools: Tools,
         settings: RetentionConfig,
         notes: AccessNotes,
-        take_turn: Callable[[], Turn | None],
+        take_turn: TakeTurn,
         *,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -61,6 +61,12 @@ class RetentionService:
     def settings(self) -> RetentionConfig:
         """The rules, and how they are carried out."""
         return self._settings
+
+    def configure(self, settings: RetentionConfig) -> None:
+        """Go on with other rules, and carry them out in another way; nothing is waited for."""
+        self._settings = settings
+        self._tools.book.configure(settings.rule, settings.spare_days)
+        self._woken.set()
 
     def runs(self, limit: int) -> Sequence[RetentionRun]:
         """Return some runs, the newest first."""
@@ -106,7 +112,7 @@ class RetentionService:
         if turn is None:
             raise ConflictError("another process of this archive is at work on the rules")
         with closing(turn):
-            return self._work(self._begun())
+            return self._work(self._begun(), turn)
 
     def _begun(self) -> RetentionRun:
         if not self._settings.rule:
@@ -154,10 +160,10 @@ class RetentionService:
             return
         with closing(turn):
             if room:
-                make_room(self._tools, self._look_at_end)
+                make_room(self._tools, lambda: self._look_at(turn))
             run = self._due_run()
             if run is not None:
-                self._work(run)
+                self._work(run, turn)
 
     def _is_due(self) -> bool:
         for run in self._tools.table.runs(1):
@@ -182,10 +188,10 @@ class RetentionService:
                 return run
         return self._tools.table.begin("", self._tools.clock())
 
-    def _work(self, run: RetentionRun) -> RetentionRun:
+    def _work(self, run: RetentionRun, turn: Turn) -> RetentionRun:
         """Go through what is left of a run, and end it."""
         throttle = Throttle(self._settings.studies_per_minute, self._ended)
-        work = Work(self._tools, run, lambda: self._look(run), throttle)
+        work = Work(self._tools, run, lambda: self._look(run, turn), throttle)
         _log.info("retention begins", run=run.number, after=run.cursor)
         try:
             work.through()
@@ -197,13 +203,15 @@ class RetentionService:
             _log.info("retention has ended", run=run.number, deleted=done.deleted, failed=done.failed)
         return self._tools.table.get(run.number) or work.run
 
-    def _look_at_end(self) -> None:
+    def _look_at(self, turn: Turn) -> None:
         if self._ended.is_set():
             raise CancelledError("the archive is ending")
+        if not turn.is_held():
+            raise CancelledError("another process may have gone on with it")
 
-    def _look(self, run: RetentionRun) -> None:
+    def _look(self, run: RetentionRun, turn: Turn) -> None:
         """Raise CancelledError where a run is to rest: all ends, somebody has stopped it, or its hours are over."""
-        self._look_at_end()
+        self._look_at(turn)
         if not run.asked_by and not self._may_work():
             raise CancelledError("the hours of automatic runs are over")
         now = self._tools.table.get(run.number)

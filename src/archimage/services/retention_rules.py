@@ -20,6 +20,14 @@ class RuleBook:
         self.rules = rules
         self._spare_s = spare_days * DAY_S
 
+    def configure(self, rules: Sequence[RetentionRule], spare_days: float) -> None:
+        """Go on with other rules, at once: what is at work deletes nothing more by those that are gone."""
+        self.rules, self._spare_s = rules, spare_days * DAY_S
+
+    def as_it_is(self) -> "RuleBook":
+        """Return the rules of now, whatever becomes of them."""
+        return RuleBook(self.rules, self._spare_s / DAY_S)
+
     @property
     def makes_room(self) -> bool:
         """Tell whether there is a rule for when the quota is reached."""

@@ -86,6 +86,7 @@ def studies(table: Retention, after: int = 0) -> Iterator[tuple[StudyFacts, ...]
 
 def plan(tools: Tools, limit: int, look: Look = lambda: None) -> RetentionPlan:
     """Work out what a run would do now, and what would go if room had to be made; name limit studies at most."""
+    tools = replace(tools, book=tools.book.as_it_is())
     sums = {rule.name: _Sum() for rule in tools.book.rules}
     named: list[PlannedStudy] = []
     looked, now = 0, tools.clock()

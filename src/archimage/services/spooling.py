@@ -12,16 +12,17 @@ While objects arrive, uploading gives way to them, unless the oldest has waited 
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from archimage.errors import ArchimageError, UnavailableError
 from archimage.logger import logger
 from archimage.model.records import StoredInstance
 from archimage.ports.index import Index, IndexWriter
 from archimage.ports.spool import Spool, Waiting
+from archimage.ports.turns import TakeTurn, Turn, kept
 from archimage.services.layout import sop_instance_uid_of
 
 _GROUP: Final = 64
@@ -36,13 +37,6 @@ _COUNTED_S: Final = 2.0
 _SLOWEST: Final = 6
 """How often the time for an upload is doubled at most."""
 _log = logger("storage")
-
-
-class Turn(Protocol):
-    """What one process at a time has."""
-
-    def close(self) -> None:
-        """Let others have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +63,7 @@ class Backlog:
 class SpoolService:
     """Uploads and deletes in a thread of its own, from `start` to `close`; senders are threads that do the sending."""
 
-    def __init__(
-        self, spool: Spool, index: Index, take_turn: Callable[[], Turn | None], senders: Executor, pace: Pace
-    ) -> None:
+    def __init__(self, spool: Spool, index: Index, take_turn: TakeTurn, senders: Executor, pace: Pace) -> None:
         self._spool = spool
         self._index = index
         self._take_turn = take_turn
@@ -142,7 +134,7 @@ class SpoolService:
     def _attempt(self) -> float:
         """Do a group where it is this process's turn; return after how many seconds to go on."""
         try:
-            self._turn = self._turn or self._take_turn()
+            self._turn = kept(self._turn, self._take_turn)
             more = self._turn is not None and self.work()
         except Exception as error:  # a fault of ours must not end the only thread that uploads
             return self._failed(error)

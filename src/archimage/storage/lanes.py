@@ -74,7 +74,7 @@ class Lane:
 
 
 class Turn:
-    """What one process at a time does in an archive; the kernel lets go of it when the process ends."""
+    """What one process of a machine does at a time; the kernel lets go of it when the process ends."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -90,6 +90,10 @@ class Turn:
             os.close(fd)
             return None
         return cls(fd)
+
+    def is_held(self) -> bool:
+        """Tell whether it is still ours: always, until it is closed."""
+        return True
 
     def close(self) -> None:
         """Let others have it."""

@@ -11,7 +11,8 @@ from archimage.errors import ArchimageError, BlobNotFoundError, OutOfResourcesEr
 
 _STATUS: Final = re.compile(r"status code: (\d{3})", re.ASCII)
 _FULL: Final = frozenset({"507", "413"})
-_LONGEST: Final = 200
+_REFUSED: Final = frozenset({"401", "403"})
+_LONGEST: Final = 300
 
 
 @contextmanager
@@ -27,13 +28,14 @@ def remote_errors(doing: str) -> Iterator[None]:
 
 def _told(doing: str, error: Exception) -> ArchimageError:
     reason = _first_line(str(error))
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    found = _STATUS.search(str(error))  # behind the address of a long key it is not in the first line
+    status = found[1] if found else ""
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in _REFUSED:
         return UnavailableError(
             f"{doing}: the object store refuses our key: {reason}",
             next_step="Check object_store.key_id, object_store.secret and what they are allowed.",
         )
-    status = _STATUS.search(reason)
-    if status is not None and status[1] in _FULL:
+    if status in _FULL:
         return OutOfResourcesError(f"{doing}: the object store is full: {reason}")
     return UnavailableError(f"{doing}: the object store does not do it: {reason}")
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archimage.ports.storage import FileBacked
+from archimage.ports.storage import FileBacked, FileSpan
 from archimage.web import errors
 from archimage.web.dicomweb.conditional import ByteRange, is_current, wanted_range
 from archimage.web.dicomweb.resources import DicomWebRequest
@@ -142,6 +142,24 @@ def pieces_of(file: ReadableBytes, wanted: ByteRange) -> Iterator[Piece]:
         yield from (file.read(start, length),) if spans is None else spans
 
 
+def begun(request: DicomWebRequest, pieces: Generator[Piece, None, None], most: int) -> Generator[Piece, None, None]:
+    """Make the first pieces now, up to a file, so that what cannot be read at all has a status that says so; blocks."""
+    if request.method == "HEAD":
+        return pieces
+    first: list[Piece] = []
+    for piece in islice(pieces, most):
+        first.append(piece)
+        if isinstance(piece, FileSpan):  # it is open until the next is asked for
+            break
+    return _joined(first, pieces)
+
+
+def _joined(first: Iterable[Piece], rest: Generator[Piece, None, None]) -> Generator[Piece, None, None]:
+    with closing(rest):
+        yield from first
+        yield from rest
+
+
 def _backed(file: ReadableBytes) -> FileBacked | None:
     """Return what tells where a file's bytes lie; isinstance, of a protocol, would cost as much as opening it."""
     return cast("FileBacked", file) if hasattr(file, "spans") else None
@@ -174,7 +192,7 @@ def single(
         if length <= PIECE_BYTES:
             return WholeAnswer((file.read(wanted.start, length),), headers, status)
     headers["Content-Length"] = str(length)
-    return ThreadedResponse(read_pieces(open_file, wanted), request.run, headers, status)
+    return ThreadedResponse(begun(request, read_pieces(open_file, wanted), 1), request.run, headers, status)
 
 
 def _content_range(part: ByteRange, size_bytes: int) -> str:
@@ -224,7 +242,7 @@ def several(
     if length <= PIECE_BYTES:
         return WholeAnswer(tuple(in_memory(answer)), about, status)
     about["Content-Length"] = str(length)
-    return ThreadedResponse(answer, request.run, about, status)
+    return ThreadedResponse(begun(request, answer, 2), request.run, about, status)
 
 
 def _labels(part: Part) -> dict[str, str]:

@@ -28,6 +28,7 @@ from archimage.web.dicomweb.ahead import Ahead, make_ahead
 from archimage.web.dicomweb.answers import (
     Open,
     Part,
+    begun,
     not_modified,
     of_bytes,
     of_file,
@@ -237,7 +238,7 @@ def _zipped(
     if not ready.rest:
         headers["Content-Length"] = str(archive_size([(_name(one), part.size_bytes) for one, part in ready.made]))
     files = chain(ready.made, ((one, make(one)) for one in ready.rest))
-    return ThreadedResponse(_archived(files), request.run, headers, status)
+    return ThreadedResponse(begun(request, _archived(files), 1), request.run, headers, status)
 
 
 def _name(wanted: Wanted) -> str:
