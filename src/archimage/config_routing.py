@@ -11,6 +11,11 @@ from archimage.config_kinds import AETitle, AETitles, Count, Modality, Names, Se
 ACTIONS: Final = ("send", "stow", "transcode", "deidentify", "label", "notify", "plugin")
 """What a rule can do; each is written `action:whom or what`."""
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_INSTEAD: Final = {
+    "stow": "name him in `routing.authorization`",
+    "notify": "receivers know us by what `routing.webhook_secret` signs",
+}
+_WITH_USER: Final = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
 _HOURS: Final = re.compile(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 
@@ -69,6 +74,8 @@ class RuleConfig(Section):
             kind, colon, what = text.partition(":")
             if kind not in ACTIONS or not colon or not what.strip():
                 raise ValueError(f"{text!r} is no action; `send:NODE` is one, others are {', '.join(ACTIONS)}")
+            if kind in _INSTEAD and _WITH_USER.match(what.strip()):
+                raise ValueError(f"the address of `{kind}` has a user in it, and is shown: {_INSTEAD[kind]}")
         return actions
 
 
@@ -89,7 +96,7 @@ class RoutingConfig(Section):
         default=SecretStr(""), description="Key of the HMAC-SHA-256 that notifications are signed with."
     )
     authorization: Mapping[str, SecretStr] = Field(
-        default={}, description="Beginning of an address that `stow` stores at, to the Authorization that it is told."
+        default={}, description="Address, at or below which `stow` stores, to the Authorization that it is told."
     )
     webhook_patient_data: bool = Field(
         default=False, description="Tell Patient ID, name and Accession Number in notifications."
