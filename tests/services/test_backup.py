@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from archimage.storage.belongings import FilesystemBelongings
 from archimage.storage.filesystem import FileReader, FilesystemBlobStore
 from tests.services.keeping import (
     DAMAGES,
+    Meddling,
     back_up,
     dump_of,
     furnish,
@@ -41,21 +42,6 @@ def app(tmp_path: Path) -> Iterator[App]:
         store(archive, 5)
         furnish(archive)
         yield archive
-
-
-class Meddling(FilesystemBlobStore):
-    """Lets something happen right before the first object is opened."""
-
-    def __init__(self, directory: Path, meddle: Callable[[], object]) -> None:
-        super().__init__(directory, "meddling")
-        self._meddle: Callable[[], object] | None = meddle
-
-    def open(self, path: str, size_bytes: int | None = None) -> FileReader:
-        """Meddle once, then open."""
-        meddle, self._meddle = self._meddle, None
-        if meddle is not None:
-            meddle()
-        return super().open(path, size_bytes)
 
 
 def test_every_object_and_every_table_comes_back_as_it_was(app: App, tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,11 @@ from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config_scrub import ScrubConfig
 from archimage.errors import ConfigError, IntegrityError
 from archimage.model.scrub import Round
-from archimage.ports.storage import BlobStore
-from archimage.services.scrub import Pace, Scrubbed
+from archimage.services.scrub import NoCopies, Pace, Scrubbed, Scrubber
 from archimage.services.store import Expected
-from archimage.storage.filesystem import FileReader, FilesystemBlobStore
-from archimage.storage.lanes import Turn
 from tests.attacks.datasets import dataset
 from tests.attacks.wire import CT
-from tests.services.keeping import DAMAGES, EXPLICIT, back_up, objects_of, opened, path_of, store
+from tests.services.keeping import DAMAGES, EXPLICIT, Meddling, back_up, objects_of, opened, path_of, store
 
 DAY_S = 86_400.0
 
@@ -31,14 +27,15 @@ class Heard:
     def __init__(self) -> None:
         self.damage: list[str] = []
         self.mending: list[str] = []
-        self.then: Callable[[], None] = lambda: None
-        """What follows upon damage."""
+        self.ends: Scrubbing | None = None
+        """What ends once damage is heard of."""
 
     def damaged(self, sop_instance_uid: str, fault: str) -> None:
         """Hear of damage."""
         assert fault
         self.damage.append(sop_instance_uid)
-        self.then()
+        if self.ends is not None:
+            self.ends.close()
 
     def mended(self, sop_instance_uid: str, fault: str) -> None:
         """Hear of its end."""
@@ -53,13 +50,11 @@ def app(tmp_path: Path) -> Iterator[App]:
         yield archive
 
 
-def scrubbing(
-    app: App, clock: list[float] | None = None, blobs: BlobStore | None = None, **settings: object
-) -> tuple[Scrubbing, Heard]:
+def scrubbing(app: App, clock: list[float] | None = None, **settings: object) -> tuple[Scrubbing, Heard]:
     """Return what scrubs an archive, at a time that the test tells, and what the audit trail would hear."""
     heard, now = Heard(), clock or [0.0]
     directory = app.config.storage.directory
-    archive = Scrubbable(directory, app.index, app.index, blobs or app.blobs)
+    archive = Scrubbable(directory, app.index, app.index, app.blobs)
     config = ScrubConfig.model_validate({"bytes_per_s": 0, **settings})
     return Scrubbing(config, archive, heard, clock=lambda: now[0]), heard
 
@@ -176,18 +171,15 @@ def test_what_was_damaged_and_is_removed_or_whole_again_is_told_no_more(app: App
 def test_what_is_replaced_while_it_is_read_is_not_damaged(app: App) -> None:
     (uid,) = store(app)
 
-    class Late(FilesystemBlobStore):
-        """Has an object replaced after it was opened, and gives what a disk may give of a file that was."""
+    def replace() -> None:
+        app.services.removal.remove_instance("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", uid)
+        app.services.store.store(Expected(EXPLICIT, CT, uid), [dataset(uid, pixels=b"\5\6" * 64)])
 
-        def open(self, path: str, size_bytes: int | None = None) -> FileReader:
-            app.services.removal.remove_instance("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", uid)
-            app.services.store.store(Expected(EXPLICIT, CT, uid), [dataset(uid, pixels=b"\5\6" * 64)])
-            return super().open(path, size_bytes)
-
-    with closing(Late(app.config.storage.directory, "late")) as late:
-        part, heard = scrubbing(app, blobs=late)
-        assert (once(part).damaged, heard.damage) == (0, [])
-    assert app.index.lookup(uid) is not None
+    part, heard = scrubbing(app)
+    blobs = Meddling(app.config.storage.directory, replace)
+    *_, seen = Scrubber(part.table, app.index, blobs, heard).run(NoCopies(), Pace(0, threading.Event().wait))
+    assert (seen.objects, seen.damaged, heard.damage) == (1, 0, [])
+    assert once(part).damaged == 0
 
 
 def test_rounds_begin_when_they_are_due_and_not_before(app: App) -> None:
@@ -216,7 +208,7 @@ def test_a_round_that_is_stopped_goes_on_where_it_was(app: App) -> None:
     part, heard = scrubbing(app, clock, every_days=1)
     part.work()
     clock[0] += DAY_S
-    heard.then = part.close
+    heard.ends = part
     part.work()
     again, _ = scrubbing(app, clock, every_days=1)
     assert 0 < round_of(again).objects < 150
@@ -230,7 +222,7 @@ def test_only_one_process_goes_round(app: App) -> None:
     part, _ = scrubbing(app, clock, every_days=1)
     part.work()
     clock[0] += DAY_S
-    turn = Turn.take(app.config.storage.directory / "scrubbing.lock")
+    turn = part._take_turn()
     assert turn is not None
     part.work()
     assert round_of(part).objects == 0

@@ -73,3 +73,7 @@ class Stow(Protocol):
 
         Raises PeerFailedError where it did not work at all, and what sent raises.
         """
+
+
+PostSigned = Callable[[str, bytes], None]
+"""Tells an address something, signed; raises UnavailableError where it was not heard, DeliveryRefusedError if never."""
