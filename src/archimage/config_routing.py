@@ -16,6 +16,7 @@ _INSTEAD: Final = {
     "notify": "receivers know us by what `routing.webhook_secret` signs",
 }
 _WITH_USER: Final = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
+_HOST: Final = re.compile(r"https?://[^/?#@]+/")
 _HOURS: Final = re.compile(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 
@@ -96,11 +97,19 @@ class RoutingConfig(Section):
         default=SecretStr(""), description="Key of the HMAC-SHA-256 that notifications are signed with."
     )
     authorization: Mapping[str, SecretStr] = Field(
-        default={}, description="Address, at or below which `stow` stores, to the Authorization that it is told."
+        default={}, description="Beginning of an address that `stow` stores at, to the Authorization that it is told."
     )
     webhook_patient_data: bool = Field(
         default=False, description="Tell Patient ID, name and Accession Number in notifications."
     )
+
+    @field_validator("authorization")
+    @classmethod
+    def _begin_with_hosts(cls, authorization: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for begin in authorization:
+            if _HOST.match(begin) is None:
+                raise ValueError("each begins with http:// or https://, a host and a slash, or another host fits too")
+        return authorization
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "RoutingConfig":

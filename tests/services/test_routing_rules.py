@@ -181,3 +181,11 @@ def test_an_address_with_a_user_in_it_is_refused_and_not_told(action: str) -> No
         load({"routing": {"rule": [{"name": "one", "actions": action}]}}, {})
     assert "geheim" not in str(caught.value)
     assert rule_of(actions="stow:https://a.example/@/studies").actions
+
+
+@pytest.mark.parametrize("begin", ["https://a.example", "a.example/", "https:///", "https://me:geheim@a.example/"])
+def test_an_authorization_is_for_one_host(begin: str) -> None:
+    with pytest.raises(ConfigError, match="another host fits too") as caught:
+        load({"routing": {"authorization": {begin: "Bearer geheim"}}}, {})
+    assert "geheim" not in str(caught.value)
+    assert load({"routing": {"authorization": {"https://a.example/": "Bearer geheim"}}}, {}).routing.authorization

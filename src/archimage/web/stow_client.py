@@ -39,7 +39,7 @@ Opened = tuple[BlobReader, str]
 
 
 class StowClient:
-    """Implements `ports.routing.Stow`; authorizations are told to what is below the addresses that they are for."""
+    """Implements `ports.routing.Stow`; authorizations are told to addresses that begin so."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class StowClient:
         return request.failures(address, status, body)
 
     def _authorization(self, address: str) -> str | None:
-        fitting = [begin for begin in self._authorizations if _is_within(address, begin)]
+        fitting = [begin for begin in self._authorizations if address.startswith(begin)]
         return self._authorizations[max(fitting, key=len)] if fitting else None
 
     def _open(self, instance: StoredInstance, purpose: Purpose | None, transfer_syntax_uid: str) -> Opened:
@@ -198,11 +198,6 @@ def _failed(body: bytes) -> Mapping[str, int] | None:
         return {str(item[_UID]["Value"][0]): int(item.get(_REASON, {}).get("Value", [0])[0]) for item in items}
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
         return None
-
-
-def _is_within(address: str, begin: str) -> bool:
-    """Tell whether an address is what begin names, or below it: another host may have a name that begins so."""
-    return address == begin or address.startswith(f"{begin.removesuffix('/')}/")
 
 
 def _batches(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:
