@@ -1,10 +1,13 @@
 """The settings of the index: `index` of `config`."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from archimage.config_kinds import Section
+
+_IN_QUERY: Final = re.compile(r"[?&](ssl)?password=")
 
 
 def _check_url(text: str) -> str:
@@ -15,7 +18,7 @@ def _check_url(text: str) -> str:
     if not found or scheme not in {"postgresql", "postgres"}:
         raise ValueError("it is empty, for SQLite in `storage.directory`, or postgresql://USER@HOST:PORT/DATABASE")
     who, at, _ = rest.partition("@")
-    if at and ":" in who:
+    if (at and ":" in who) or _IN_QUERY.search(rest):
         raise ValueError(
             "a password stands in `index.password`, or in the file that ARCHIMAGE__INDEX__PASSWORD_FILE names"
         )

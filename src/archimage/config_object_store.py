@@ -9,7 +9,6 @@ from archimage.config_kinds import Seconds, Section
 
 _MIB: Final = 1024 * 1024
 SCHEMES: Final = {"s3": "S3", "az": "Azure Blob Storage", "gs": "Google Cloud Storage", "memory": "memory"}
-ENCRYPTIONS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
 class ObjectStoreConfig(Section):

@@ -11,6 +11,12 @@ from archimage.config_kinds import AETitle, AETitles, Count, Modality, Names, Se
 ACTIONS: Final = ("send", "stow", "transcode", "deidentify", "label", "notify", "plugin")
 """What a rule can do; each is written `action:whom or what`."""
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_INSTEAD: Final = {
+    "stow": "name him in `routing.authorization`",
+    "notify": "receivers know us by what `routing.webhook_secret` signs",
+}
+_WITH_USER: Final = re.compile(r"https?://[^/?#]*@", re.IGNORECASE)
+_HOST: Final = re.compile(r"https?://[^/?#@]+/")
 _HOURS: Final = re.compile(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 
@@ -69,6 +75,8 @@ class RuleConfig(Section):
             kind, colon, what = text.partition(":")
             if kind not in ACTIONS or not colon or not what.strip():
                 raise ValueError(f"{text!r} is no action; `send:NODE` is one, others are {', '.join(ACTIONS)}")
+            if kind in _INSTEAD and _WITH_USER.match(what.strip()):
+                raise ValueError(f"the address of `{kind}` has a user in it, and is shown: {_INSTEAD[kind]}")
         return actions
 
 
@@ -94,6 +102,14 @@ class RoutingConfig(Section):
     webhook_patient_data: bool = Field(
         default=False, description="Tell Patient ID, name and Accession Number in notifications."
     )
+
+    @field_validator("authorization")
+    @classmethod
+    def _begin_with_hosts(cls, authorization: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for begin in authorization:
+            if _HOST.match(begin) is None:
+                raise ValueError("each begins with http:// or https://, a host and a slash, or another host fits too")
+        return authorization
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "RoutingConfig":

@@ -39,7 +39,7 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 _KEY: Final = re.compile(r"\n|-----")
 """In what is given: the content of a file instead of its name."""
-_PASSWORD: Final = re.compile(r"//[^/\s]*@")
+_PASSWORD: Final = re.compile(r"(?<=//)[^/\s]*(?=@)|(?<=password=)[^&\s]*")
 """In an address: who one is, and by which password."""
 
 Tree = dict[str, Any]
@@ -268,5 +268,5 @@ def _explain(problem: Any, model: type[Config]) -> str:
     shown = isinstance(given, str | int | float) and not _is_secret(_place(problem["loc"], model).annotation)
     if not shown or _KEY.search(str(given)):
         return f"{name}: {message}"
-    told = _PASSWORD.sub("//***@", given) if isinstance(given, str) else given
+    told = _PASSWORD.sub("***", given) if isinstance(given, str) else given
     return f"{name} = {told!r}: {message}"

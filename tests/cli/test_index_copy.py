@@ -46,8 +46,11 @@ def test_a_copy_says_what_it_lacks(archimage: Invoke, tmp_path: Path, monkeypatc
     assert "there is no index" in told.err
 
 
-def test_a_password_in_the_url_is_refused(archimage: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHIMAGE__INDEX__URL", "postgresql://me:secret@127.0.0.1/db")
+@pytest.mark.parametrize("url", ["me:secret@127.0.0.1/db", "me@127.0.0.1/db?sslmode=prefer&password=secret"])
+def test_a_password_in_the_url_is_refused(
+    archimage: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("ARCHIMAGE__INDEX__URL", f"postgresql://{url}")
     told = archimage("index", "verify", "--data", tmp_path)
     assert told.code == 2
     assert "index.password" in told.err

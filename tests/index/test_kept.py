@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from archimage.errors import InvalidRequestError, StorageError
-from archimage.index.kept import OF_PROJECT, POLICY, SECRET_BYTES, KeptPolicy, KeptSecrets, KeptTexts
+from archimage.index.kept import OF_PROJECT, POLICY, KeptPolicy, KeptSecrets, KeptTexts
 from archimage.index.relational import RelationalIndex
+from archimage.model.projects import SECRET_BYTES
 
 
 def test_a_text_is_kept_and_replaced(index: RelationalIndex) -> None:

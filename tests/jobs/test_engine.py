@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from typing import Final
 import pytest
 
 from archimage.jobs.engine import Engine
-from archimage.ports.jobs import Lane, LaneWork
+from archimage.ports.jobs import Lane
 from tests.attacks.server import wait_until
 
 _WITHIN_S: Final = 30.0
@@ -99,7 +100,7 @@ def test_a_second_archive_in_a_process_has_lanes_of_its_own(tmp_path: Path) -> N
 
 def test_work_is_done_though_the_engine_cannot_be_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "jobs.db").write_bytes(b"this is no database" * 100)
-    work: Work = Work()
+    work = Work()
     with closing(Engine(_url(tmp_path), "one", 2)) as engine:
         engine.start(work, {})
         engine.begin(Lane("work", "A"))
@@ -133,10 +134,10 @@ def test_a_process_that_was_killed_is_told_to_the_next_of_its_name(tmp_path: Pat
     finally:
         process.kill()
         process.communicate(timeout=_WITHIN_S)
-    work: LaneWork = Work("another")
+    work = Work("another")
     with closing(Engine(_url(tmp_path), "stuck-1", 2)) as engine:
         engine.start(work, {})
-        assert wait_until(lambda: work.dead == ["stuck-1"], _WITHIN_S)  # type: ignore[attr-defined]
+        assert wait_until(lambda: work.dead == ["stuck-1"], _WITHIN_S)
 
 
 @pytest.mark.timeout(120)
@@ -145,9 +146,11 @@ def test_of_several_processes_one_hears_a_timer_each_time(tmp_path: Path) -> Non
     try:
         for process in processes:
             _read_until(process, "ready")
+        began = time.monotonic()
         threading.Event().wait(6.0)  # real time is what timers are about
     finally:
         told = [process.communicate(timeout=_WITHIN_S)[0] for process in processes]
+    took_s = time.monotonic() - began
     rung = Counter(line for text in told for line in text.splitlines() if line.startswith("tick"))
     assert len(rung) >= 3, json.dumps(told)
-    assert sum(rung.values()) <= 9, rung  # with one for each process there were twice as many
+    assert sum(rung.values()) <= took_s + 2, rung  # with one for each process there were twice as many

@@ -277,6 +277,13 @@ def test_keys_are_told_as_they_are_written_and_read_back(column: str, match: Exa
     assert events.narrowing(told) == (asked,)
 
 
+@pytest.mark.parametrize("name", ["StudyDate", "StudyTime", "StudyInstanceUID", "NumberOfSeriesRelatedInstances"])
+def test_what_is_wrong_with_a_narrowing_is_told_without_its_value(name: str) -> None:
+    with pytest.raises(ValueError, match=name) as caught:
+        events.narrowing({name: "Doe^Jane"})
+    assert "Doe" not in str(caught.value)
+
+
 def test_an_archive_without_plugins_has_nothing_of_them(app: App) -> None:
     assert (app.plugins.service, app.services.query.review, dict(app.plugins.pools)) == (None, None, {})
     assert not [thread for thread in threading.enumerate() if "plugin" in thread.name]

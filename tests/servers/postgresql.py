@@ -5,7 +5,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,9 +12,10 @@ from tempfile import mkdtemp
 from typing import Final
 
 import psycopg
-import pytest
 
+from tests.attacks.server import wait_until
 from tests.interop.peers import free_port
+from tests.servers.launched import missing
 
 _BIN: Final = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 _WITHIN_S: Final = 30.0
@@ -60,16 +60,18 @@ class PostgresqlServer:
         command += [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         with (self._directory / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
-        deadline = time.monotonic() + _WITHIN_S
-        while True:
-            try:
-                psycopg.connect(self.url_of("postgres"), connect_timeout=2).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise
-                time.sleep(0.02)  # it tells nobody when it is up
-            else:
-                return
+        if not wait_until(self._answers, _WITHIN_S):  # it tells nobody when it is up
+            raise TimeoutError(f"PostgreSQL does not start: {(self._directory / 'log').read_text()[-500:]}")
+
+    def _answers(self) -> bool:
+        """Tell whether it can be reached; OperationalError once it has ended."""
+        try:
+            psycopg.connect(self.url_of("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            if self._process is None or self._process.poll() is not None:
+                raise
+            return False
+        return True
 
     def execute(self, statement: str, *, database: str = "pacs") -> None:
         """Have a statement executed by an administrator."""
@@ -146,9 +148,7 @@ def is_there() -> bool:
 def needed() -> None:
     """Skip the test where no server is installed; in CI that is a failure."""
     if not is_there():
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is missing; install it with: make peers")
-        pytest.skip("PostgreSQL is missing; install it with: make peers")
+        missing("PostgreSQL is missing; install it with: make peers")
 
 
 @contextmanager

@@ -18,11 +18,27 @@ from archimage.ports.storage import BlobStore
 from archimage.services.restoring import Restored
 from archimage.services.store import Expected
 from archimage.storage.backups import BackupDirectory, StoredBackup
+from archimage.storage.filesystem import FileReader, FilesystemBlobStore
 from archimage.storage.secrets import project_secret
 from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.wire import CT
 
 EXPLICIT: Final = "1.2.840.10008.1.2.1"
+
+
+class Meddling(FilesystemBlobStore):
+    """Lets something happen right before the first object is opened."""
+
+    def __init__(self, directory: Path, meddle: Callable[[], object]) -> None:
+        super().__init__(directory, "meddling")
+        self._meddle: Callable[[], object] | None = meddle
+
+    def open(self, path: str, size_bytes: int | None = None) -> FileReader:
+        """Meddle once, then open."""
+        meddle, self._meddle = self._meddle, None
+        if meddle is not None:
+            meddle()
+        return super().open(path, size_bytes)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """What is in a backup comes back as it was; what happens while one is made harms neither it nor the archive."""
 
+import gzip
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,15 +12,17 @@ import pytest
 
 from archimage.app import App
 from archimage.errors import ConfigError, ConflictError, IntegrityError, NotFoundError, OutOfResourcesError
-from archimage.model.backups import KeptObject, ObjectRow, decode_object, encode_object
+from archimage.model.backups import KeptObject, ObjectRow, decode_file, decode_object, encode_object
 from archimage.model.records import StoredInstance
 from archimage.services.backup import Known
 from archimage.services.restoring import Restored
 from archimage.services.restoring import verify as read_all
 from archimage.storage.backups import BackupDirectory
+from archimage.storage.belongings import FilesystemBelongings
 from archimage.storage.filesystem import FileReader, FilesystemBlobStore
 from tests.services.keeping import (
     DAMAGES,
+    Meddling,
     back_up,
     dump_of,
     furnish,
@@ -37,21 +42,6 @@ def app(tmp_path: Path) -> Iterator[App]:
         store(archive, 5)
         furnish(archive)
         yield archive
-
-
-class Meddling(FilesystemBlobStore):
-    """Lets something happen right before the first object is opened."""
-
-    def __init__(self, directory: Path, meddle: Callable[[], object]) -> None:
-        super().__init__(directory, "meddling")
-        self._meddle: Callable[[], object] | None = meddle
-
-    def open(self, path: str, size_bytes: int | None = None) -> FileReader:
-        """Meddle once, then open."""
-        meddle, self._meddle = self._meddle, None
-        if meddle is not None:
-            meddle()
-        return super().open(path, size_bytes)
 
 
 def test_every_object_and_every_table_comes_back_as_it_was(app: App, tmp_path: Path) -> None:
@@ -263,12 +253,56 @@ def test_an_archive_that_is_half_restored_is_not_opened_and_is_restored_anew(app
         assert again.index.counts().instances == 5
 
 
-def test_a_backup_that_names_a_file_outside_is_refused(app: App, tmp_path: Path) -> None:
-    from archimage.storage.belongings import FilesystemBelongings
+OUTSIDE = ("../escaped", "/etc/escaped", "a/../../escaped", "", "a\0b")
 
-    for path in ("../escaped", "/etc/escaped", "a/../../escaped", ""):
-        with pytest.raises(IntegrityError, match="outside"):
-            FilesystemBelongings(tmp_path / "new").write(path, [b"x"], 0o644)
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_file_outside_is_not_written(tmp_path: Path, path: str) -> None:
+    with pytest.raises(IntegrityError, match="no file of an archive"):
+        FilesystemBelongings(tmp_path / "new").write(path, [b"x"], 0o644)
+
+
+@pytest.mark.parametrize("name", ["objects", "files", "index"])
+def test_a_backup_that_names_a_file_outside_is_refused_whichever_of_its_lists_does(
+    app: App, tmp_path: Path, name: str
+) -> None:
+    summary = back_up(app, tmp_path / "backups")
+    for path in OUTSIDE:
+        _forge(tmp_path / "backups" / "backups" / summary.id, name, path)
+        with pytest.raises(IntegrityError, match="no file of an archive"):
+            restored(tmp_path / "backups", tmp_path / "new")
+        assert not list(tmp_path.rglob("escaped"))
+        shutil.rmtree(tmp_path / "new")
+
+
+def test_a_summary_that_names_other_lists_is_refused(app: App, tmp_path: Path) -> None:
+    summary = back_up(app, tmp_path / "backups")
+    file = tmp_path / "backups" / "backups" / summary.id / "backup.json"
+    file.write_text(file.read_text().replace('"files.gz"', '"../../elsewhere.gz"'))
+    with pytest.raises(IntegrityError, match="summary"):
+        BackupDirectory(tmp_path / "backups").open()
+
+
+@pytest.mark.parametrize("digest", ["ab", "../" * 21 + "a", "AB" * 32, 7])
+def test_bytes_are_named_by_nothing_but_digests(digest: object) -> None:
+    line = b'{"path": "a", "sha256": %s, "size_bytes": 1, "mode": 420}' % json.dumps(digest).encode()
+    with pytest.raises(IntegrityError, match="damaged"):
+        decode_file(line)
+
+
+def _forge(backup: Path, name: str, path: str) -> None:
+    """Have a list name a path, with all that tells that the list is whole."""
+    lines = [json.loads(line) for line in gzip.decompress((backup / f"{name}.gz").read_bytes()).splitlines()]
+    if name == "index":
+        at = next(number for number, line in enumerate(lines) if "table" in line and line["table"] == "instance")
+        lines[at + 1][lines[at]["columns"].index("file_path")] = path
+    else:
+        lines[0]["path"] = path
+    told = gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    (backup / f"{name}.gz").write_bytes(told)
+    summary = json.loads((backup / "backup.json").read_text())
+    summary[name] |= {"sha256": hashlib.sha256(told).hexdigest(), "size_bytes": len(told)}
+    (backup / "backup.json").write_text(json.dumps(summary))
 
 
 def test_a_backup_of_a_newer_archimage_is_refused(app: App, tmp_path: Path) -> None:
@@ -285,7 +319,7 @@ def test_a_backup_of_a_newer_archimage_is_refused(app: App, tmp_path: Path) -> N
 
 def test_what_is_known_is_found_in_lists_of_any_order_of_runs() -> None:
     def kept(pk: int, digest: bytes) -> KeptObject:
-        return KeptObject(ObjectRow(pk, StoredInstance(f"1.{pk}", "1", "1", f"{pk}.dcm", 9, 4, digest)), "ab", 9)
+        return KeptObject(ObjectRow(pk, StoredInstance(f"1.{pk}", "1", "1", f"{pk}.dcm", 9, 4, digest)), "ab" * 32, 9)
 
     first = [kept(pk, b"a") for pk in (1, 2, 5, 9)]
     second = [kept(2, b"b"), kept(9, b"a")]

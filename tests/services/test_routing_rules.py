@@ -14,6 +14,7 @@ from archimage.errors import ConfigError
 from archimage.model.routing import Path, Rule, Subject
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.routing_rules import header_values, indexed_values, judge, matches, rules_of, study_values
+from archimage.settings import load
 from tests.attacks.datasets import dataset
 
 MODALITY, NAME, DATE, DESCRIPTION = 0x00080060, 0x00100010, 0x00080020, 0x00081030
@@ -172,3 +173,19 @@ def test_two_rules_of_one_name_are_refused() -> None:
     rule = {"name": "one", "actions": ("send:A",)}
     with pytest.raises(ValueError, match="two rules"):
         RoutingConfig(rule=(rule, rule))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("action", ["stow:https://me:geheim@a.example/studies", "notify: HTTP://geheim@a.example"])
+def test_an_address_with_a_user_in_it_is_refused_and_not_told(action: str) -> None:
+    with pytest.raises(ConfigError, match="has a user in it") as caught:
+        load({"routing": {"rule": [{"name": "one", "actions": action}]}}, {})
+    assert "geheim" not in str(caught.value)
+    assert rule_of(actions="stow:https://a.example/@/studies").actions
+
+
+@pytest.mark.parametrize("begin", ["https://a.example", "a.example/", "https:///", "https://me:geheim@a.example/"])
+def test_an_authorization_is_for_one_host(begin: str) -> None:
+    with pytest.raises(ConfigError, match="another host fits too") as caught:
+        load({"routing": {"authorization": {begin: "Bearer geheim"}}}, {})
+    assert "geheim" not in str(caught.value)
+    assert load({"routing": {"authorization": {"https://a.example/": "Bearer geheim"}}}, {}).routing.authorization

@@ -12,14 +12,13 @@ from archimage.app import App
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.config_scrub import ScrubConfig
 from archimage.errors import ConfigError, IntegrityError
-from archimage.ports.storage import BlobReader
-from archimage.services.integrity import pieces_of
-from archimage.services.scrub import Pace, Scrubbed
+from archimage.model.scrub import Round
+from archimage.services.scrub import NoCopies, Pace, Scrubbed, Scrubber
 from archimage.services.store import Expected
 from archimage.storage.lanes import Turn
 from tests.attacks.datasets import dataset
 from tests.attacks.wire import CT
-from tests.services.keeping import DAMAGES, EXPLICIT, back_up, objects_of, opened, path_of, store
+from tests.services.keeping import DAMAGES, EXPLICIT, Meddling, back_up, objects_of, opened, path_of, store
 
 DAY_S = 86_400.0
 
@@ -30,11 +29,15 @@ class Heard:
     def __init__(self) -> None:
         self.damage: list[str] = []
         self.mending: list[str] = []
+        self.ends: Scrubbing | None = None
+        """What ends once damage is heard of."""
 
     def damaged(self, sop_instance_uid: str, fault: str) -> None:
         """Hear of damage."""
         assert fault
         self.damage.append(sop_instance_uid)
+        if self.ends is not None:
+            self.ends.close()
 
     def mended(self, sop_instance_uid: str, fault: str) -> None:
         """Hear of its end."""
@@ -63,6 +66,13 @@ def once(scrubbing: Scrubbing, directory: Path | None = None) -> Scrubbed:
     """Scrub everything."""
     *_, seen = scrubbing.run_once(directory)
     return seen
+
+
+def round_of(scrubbing: Scrubbing) -> Round:
+    """Return how far the round is."""
+    found = scrubbing.table.round()
+    assert found is not None
+    return found
 
 
 def test_a_sound_archive_reports_none(app: App) -> None:
@@ -161,24 +171,18 @@ def test_what_was_damaged_and_is_removed_or_whole_again_is_told_no_more(app: App
     assert part.check()["damaged"] == 0
 
 
-def test_what_is_replaced_while_it_is_read_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(tmp_path / "data") as app:
-        (uid,) = store(app)
-        stored = app.index.lookup(uid)
-        assert stored is not None
-        replace = iter([True])
+def test_what_is_replaced_while_it_is_read_is_not_damaged(app: App) -> None:
+    (uid,) = store(app)
 
-        def pieces(reader: BlobReader) -> Iterator[bytes]:
-            if next(replace, False):
-                app.services.removal.remove_instance("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", uid)
-                app.services.store.store(Expected(EXPLICIT, CT, uid), [dataset(uid, pixels=b"\5\6" * 64)])
-                yield b"something else"
-            else:
-                yield from pieces_of(reader)
+    def replace() -> None:
+        app.services.removal.remove_instance("1.2.826.0.1.3680043.8.499.1", "1.2.826.0.1.3680043.8.499.2", uid)
+        app.services.store.store(Expected(EXPLICIT, CT, uid), [dataset(uid, pixels=b"\5\6" * 64)])
 
-        monkeypatch.setattr("archimage.services.scrub.pieces_of", pieces)
-        part, heard = scrubbing(app)
-        assert (once(part).damaged, heard.damage) == (0, [])
+    part, heard = scrubbing(app)
+    blobs = Meddling(app.config.storage.directory, replace)
+    *_, seen = Scrubber(part.table, app.index, blobs, heard).run(NoCopies(), Pace(0, threading.Event().wait))
+    assert (seen.objects, seen.damaged, heard.damage) == (1, 0, [])
+    assert once(part).damaged == 0
 
 
 def test_rounds_begin_when_they_are_due_and_not_before(app: App) -> None:
@@ -201,29 +205,18 @@ def test_rounds_begin_when_they_are_due_and_not_before(app: App) -> None:
 
 
 def test_a_round_that_is_stopped_goes_on_where_it_was(app: App) -> None:
-    store(app, 150)
+    uid, *_ = store(app, 150)
+    DAMAGES["the file"](path_of(app, uid))
     clock = [0.0]
-    part, _ = scrubbing(app, clock, every_days=1)
+    part, heard = scrubbing(app, clock, every_days=1)
     part.work()
     clock[0] += DAY_S
-    kept, keep = [], part.table.keep
-
-    def stop_after_a_page(now: object) -> None:
-        keep(now)  # type: ignore[arg-type]
-        kept.append(now)
-        part.close()
-
-    part.table.keep = stop_after_a_page  # type: ignore[method-assign]
+    heard.ends = part
     part.work()
-    assert len(kept) == 1
     again, _ = scrubbing(app, clock, every_days=1)
-    before = again.table.round()
-    assert before is not None
-    assert 0 < before.objects < 150
+    assert 0 < round_of(again).objects < 150
     again.work()
-    after = again.table.round()
-    assert after is not None
-    assert (after.objects, after.began_at) == (150, 0.0)
+    assert (round_of(again).objects, round_of(again).began_at) == (150, 0.0)
 
 
 def test_only_one_process_goes_round(app: App) -> None:
@@ -235,10 +228,10 @@ def test_only_one_process_goes_round(app: App) -> None:
     turn = part._take_turn()
     assert turn is not None
     part.work()
-    assert part.table.round().objects == 0  # type: ignore[union-attr]
+    assert round_of(part).objects == 0
     turn.close()
     part.work()
-    assert part.table.round().objects == 1  # type: ignore[union-attr]
+    assert round_of(part).objects == 1
 
 
 def test_reading_keeps_to_its_pace() -> None:

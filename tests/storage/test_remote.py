@@ -127,9 +127,22 @@ def test_a_silent_store_is_given_up_in_time(s3: SeaweedFS) -> None:
         assert time.monotonic() - started < 3
 
 
-def test_settings_that_no_client_can_use_are_told() -> None:
-    with pytest.raises(ConfigError, match="object_store"):
-        Clients(ObjectStoreConfig.model_validate({"url": "gs://bucket", "secret": "no JSON"}))
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"url": "gs://bucket", "secret": '{"private_key": "geheim'}, "Unable to decode service account file"),
+        ({"url": "az://archive", "key_id": "account", "secret": "geheim!"}, "Invalid Access Key"),
+        ({"url": "s3://archive", "key_id": "AKIA"}, "Missing SecretAccessKey"),
+    ],
+)
+def test_settings_that_no_client_can_use_are_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, str], told: str
+) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    with pytest.raises(ConfigError, match=f"object_store cannot be used: .*{told}") as caught:
+        Clients(ObjectStoreConfig.model_validate(found))
+    assert "\n" not in str(caught.value)
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

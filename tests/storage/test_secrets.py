@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from archimage.errors import InvalidRequestError, StorageError
-from archimage.storage.secrets import SECRET_BYTES, project_secret
+from archimage.model.projects import SECRET_BYTES
+from archimage.storage.secrets import project_secret
 
 
 def test_a_secret_is_made_when_a_project_is_first_named(tmp_path: Path) -> None:

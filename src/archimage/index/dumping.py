@@ -15,9 +15,10 @@ from archimage.errors import ConfigError
 from archimage.index.schema import REVISION
 from archimage.index.tables import ALL
 from archimage.model import dumps
-from archimage.model.dumps import Header, encode, read_batches, read_header
+from archimage.model.dumps import Batch, Header, check_path, encode, read_batches, read_header
 
 _PAGE: Final = 500  # rows
+_PATH: Final = "file_path"
 
 
 class Snapshots(Protocol):
@@ -80,9 +81,18 @@ def fill(lines: Iterator[bytes], connection: Connection) -> None:
     """Write the rows of a dump, whose first line was read, into tables that are empty.
 
     Raises:
-        IntegrityError: the dump is damaged or not whole.
+        IntegrityError: the dump is damaged or not whole, or names files outside of the archive.
     """
     for batch in read_batches(lines):
+        if _PATH in batch.columns:
+            _check_paths(batch)
         if batch.rows:
             into = table(batch.table, *(column(name) for name in batch.columns))
             connection.execute(insert(into), [dict(zip(batch.columns, row, strict=True)) for row in batch.rows])
+
+
+def _check_paths(batch: Batch) -> None:
+    place = batch.columns.index(_PATH)
+    for row in batch.rows:
+        if row[place] is not None:
+            check_path(row[place])

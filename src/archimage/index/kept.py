@@ -10,11 +10,10 @@ from sqlalchemy import bindparam, select, update
 from archimage.errors import StorageError
 from archimage.index.nodes import Database
 from archimage.index.schema_kept import kept_text
-from archimage.model.projects import check_project
+from archimage.model.projects import SECRET_BYTES, check_project, read_secret
 
 POLICY: Final = "access policy"
 OF_PROJECT: Final = "secret of project "
-SECRET_BYTES: Final = 32
 
 
 class KeptTexts:
@@ -91,11 +90,8 @@ class KeptSecrets:
         text = self._texts.get(name)
         if text is None:
             text = self._texts.once(name, (self._had(project) or secrets.token_bytes(SECRET_BYTES)).hex())
-        try:
-            secret = bytes.fromhex(text)
-        except ValueError:
-            secret = b""
-        if len(secret) != SECRET_BYTES:
+        secret = read_secret(text)
+        if secret is None:
             raise StorageError(
                 f"the index holds no secret of project {project}",
                 next_step="Restore the index from a backup; its pseudonyms depend on it.",

@@ -36,6 +36,7 @@ from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.expression import Insert
 
+from archimage.index.adding import adding
 from archimage.index.dialect import Executing, Text
 from archimage.index.matching import clean
 from archimage.index.schema import IDENTITY, NAMES, TABLES, patient, study
@@ -160,12 +161,7 @@ class PostgresqlDialect:
 
     def insert_adding(self, table: Table, column: str) -> Insert:
         """Make an insertion that adds column to that of a row of the same key, whose others it replaces."""
-        inserted = _insertion(table)
-        values: dict[str, ColumnElement[Any]] = {
-            found.name: inserted.excluded[found.name] for found in table.columns if not found.primary_key
-        }
-        values[column] = table.c[column] + inserted.excluded[column]
-        return inserted.on_conflict_do_update(index_elements=table.primary_key, set_=values)
+        return adding(_insertion(table), table, column)
 
 
 def searched(rows: Table) -> ColumnElement[Any]:

@@ -5,15 +5,18 @@ files of the archive. Each names its path in the archive and the digest of its b
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from archimage.errors import IntegrityError
-from archimage.model.dumps import read_batches
+from archimage.model.dumps import check_path, read_batches
 from archimage.model.records import StoredInstance
 
 FORMAT: Final = 1
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 State = Literal["", "removed", "missing", "damaged"]
 """How an object fared that is not simply there: removed while the backup was made, so that the row goes too; missing,
@@ -106,6 +109,8 @@ class Summary:
             if told.pop("format") != FORMAT:
                 raise IntegrityError("the backup was made by a newer archimage")
             parts: Mapping[str, Any] = {name: ListFile(**told.pop(name)) for name in ("index", "objects", "files")}
+            if any(part.name != f"{name}.gz" for name, part in parts.items()):
+                raise ValueError("a list has another name")
             return cls(totals=Totals(**told.pop("totals")), **told, **parts)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IntegrityError("the summary of the backup is damaged") from error
@@ -137,12 +142,13 @@ def decode_object(line: bytes) -> KeptObject:
             told["uid"],
             told["class"],
             told["syntax"],
-            told["path"],
+            check_path(told["path"]),
             told["stored_bytes"],
             told["offset"],
             bytes.fromhex(told["digest"]),
         )
-        return KeptObject(ObjectRow(told["pk"], stored), told["sha256"], told["bytes"], told.get("state", ""))
+        sha256 = told["sha256"] and _digest(told["sha256"])
+        return KeptObject(ObjectRow(told["pk"], stored), sha256, told["bytes"], told.get("state", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("the list of objects of the backup is damaged") from error
 
@@ -155,9 +161,19 @@ def encode_file(kept: KeptFile) -> bytes:
 def decode_file(line: bytes) -> KeptFile:
     """Read a line of the list of other files; IntegrityError where it is damaged."""
     try:
-        return KeptFile(**json.loads(line))
+        kept = KeptFile(**json.loads(line))
+        check_path(kept.path)
+        _digest(kept.sha256)
     except (ValueError, TypeError) as error:
         raise IntegrityError("the list of files of the backup is damaged") from error
+    return kept
+
+
+def _digest(text: str) -> str:
+    """Return a SHA-256 in hexadecimal; ValueError or TypeError where it is none."""
+    if not _DIGEST.fullmatch(text):
+        raise ValueError("no digest")
+    return text
 
 
 _COLUMNS: Final = (

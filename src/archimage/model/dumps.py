@@ -94,6 +94,13 @@ def read_batches(lines: Iterable[bytes], size: int = 1000) -> Iterator[Batch]:
     raise IntegrityError("the dump of the index is not whole")
 
 
+def check_path(path: object) -> str:
+    """Return a path within an archive; IntegrityError where it is none, or leads out of it."""
+    if not isinstance(path, str) or not path or "\0" in path or path.startswith("/") or ".." in path.split("/"):
+        raise IntegrityError(f"the backup names what is no file of an archive: {path!r:.200}")
+    return path
+
+
 def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)

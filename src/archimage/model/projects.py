@@ -6,6 +6,7 @@ from typing import Final
 
 from archimage.errors import InvalidRequestError
 
+SECRET_BYTES: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
@@ -26,3 +27,12 @@ def check_project(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InvalidRequestError(f"{name[:80]!r} is no name of a project: letters, digits, - and _, 64 at most")
     return name
+
+
+def read_secret(text: str) -> bytes | None:
+    """Read the secret of a project, in hexadecimal; None where it is none."""
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        return None
+    return secret if len(secret) == SECRET_BYTES else None

@@ -6,10 +6,11 @@ The heads of the audit trail come first: a journal must hold what its last head 
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
-from archimage.errors import BlobNotFoundError, IntegrityError
+from archimage.errors import BlobNotFoundError
+from archimage.model.dumps import check_path
 from archimage.storage.files import storage_errors, write_all
 from archimage.storage.lanes import RESTORING
 
@@ -55,10 +56,7 @@ class FilesystemBelongings:
 
     def write(self, path: str, pieces: Iterable[bytes], mode: int) -> None:
         """Write one; IntegrityError where its path leads out of the archive."""
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts:
-            raise IntegrityError(f"the backup names a file outside of the archive: {path}")
-        place = self._directory / path
+        place = self._directory / check_path(path)
         with storage_errors(f"write {path}"):
             for folder in reversed(place.relative_to(self._directory).parents):
                 (self._directory / folder).mkdir(0o700, exist_ok=True)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from archimage.errors import StorageError
-from archimage.model.projects import check_project
+from archimage.model.projects import SECRET_BYTES, check_project, read_secret
 from archimage.storage.files import storage_errors, sync_directory
 
-SECRET_BYTES: Final = 32
 _FOLDER_MODE: Final = 0o700
 _MODE: Final = 0o600
 
@@ -38,11 +37,8 @@ def project_secret(directory: Path, project: str) -> bytes:
         mode, text = path.stat().st_mode, path.read_text("ascii", "replace").strip()
     if mode & 0o077:
         raise StorageError(f"others than its owner may read {path}", next_step=f"chmod 600 {path}")
-    try:
-        secret = bytes.fromhex(text)
-    except ValueError:
-        secret = b""
-    if len(secret) != SECRET_BYTES:
+    secret = read_secret(text)
+    if secret is None:
         raise StorageError(
             f"{path} holds no secret", next_step="Restore it from a backup; its pseudonyms depend on it."
         )

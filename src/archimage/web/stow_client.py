@@ -6,6 +6,7 @@ As they are stored the length of a request is known and told; what is made on th
 """
 
 import ssl
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,7 @@ _PIECE_BYTES: Final = 1 << 20
 _HEAD: Final = b"--%b\r\nContent-Type: application/dicom\r\n\r\n"
 _ACCEPT: Final = "application/dicom+json"
 _FAILED, _UID, _REASON = "00081198", "00081155", "00081197"
+_SOME_STORED: Final = 202
 
 Opened = tuple[BlobReader, str]
 """A Part 10 file, and the SOP Instance UID of what is in it."""
@@ -85,6 +87,7 @@ class StowClient:
         headers = {
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={request.boundary}',
             "Accept": _ACCEPT,
+            "Accept-Encoding": "identity",
         }
         if as_stored:
             headers["Content-Length"] = str(request.size_bytes)
@@ -92,12 +95,7 @@ class StowClient:
             headers["Authorization"] = authorization
         try:
             with client.stream("POST", address, content=request.pieces(), headers=headers) as response:
-                body = b""
-                for piece in response.iter_bytes():
-                    body += piece
-                    if len(body) > MAX_ANSWER_BYTES:
-                        break
-                status = response.status_code
+                body, status = _read(response.iter_raw(), time.monotonic() + WITHIN_S), response.status_code
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, UnicodeError) as error:
             raise PeerFailedError(
                 f"{address} could not be sent to: {str(error) or type(error).__name__}",
@@ -164,23 +162,42 @@ class _Request:
 
     def failures(self, address: str, status: int, body: bytes) -> Mapping[str, str]:
         """Return what was not stored, by the answer; PeerFailedError where that does not tell what became of it."""
-        try:
-            failed = list(_failed(orjson.loads(body))) if body else []
-        except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
-            failed = []
-        if not 200 <= status < 300 and not failed:
+        failed = _failed(body)
+        told = {
+            self._uids[uid]: f"the receiver answers reason {reason:#06x}"
+            for uid, reason in (failed or {}).items()
+            if uid in self._uids
+        }
+        is_clear = failed is not None and 200 <= status < 300 and (body or status != _SOME_STORED)
+        if not is_clear and not told:
             raise PeerFailedError(
-                f"{address} answers {status}", next_step="See in the receiver's log what it does not like."
+                f"{address} answers {status}{'' if failed is not None else ', and nothing of what it has stored'}",
+                next_step="See in the receiver's log what it does not like.",
             )
-        told = {self._uids.get(uid, uid): f"the receiver answers reason {reason:#06x}" for uid, reason in failed}
         return self._unsent | told
 
 
-def _failed(answer: Any) -> Iterator[tuple[str, int]]:
-    """Yield SOP Instance UID and reason of what was not stored."""
-    data_set = answer[0] if isinstance(answer, list) else answer
-    for item in data_set.get(_FAILED, {}).get("Value", []):
-        yield item[_UID]["Value"][0], int(item.get(_REASON, {}).get("Value", [0])[0])
+def _read(pieces: Iterator[bytes], deadline: float) -> bytes:
+    """Return an answer, cut off where it is too long or takes too long, seconds by the monotonic clock."""
+    body = b""
+    for piece in pieces:
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+            break
+    return body
+
+
+def _failed(body: bytes) -> Mapping[str, int] | None:
+    """Return the reasons of what was not stored, by SOP Instance UID; None where an answer is none of STOW-RS."""
+    if not body:
+        return {}
+    try:
+        answer: Any = orjson.loads(body)
+        data_set = answer[0] if isinstance(answer, list) else answer
+        items = data_set.get(_FAILED, {}).get("Value", [])
+        return {str(item[_UID]["Value"][0]): int(item.get(_REASON, {}).get("Value", [0])[0]) for item in items}
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        return None
 
 
 def _batches(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance]]:

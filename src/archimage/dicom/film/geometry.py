@@ -110,11 +110,6 @@ class Sheet:
         return Rectangle(x, y, max(1, self.pixels(left + width) - x), max(1, self.pixels(top + height) - y))
 
 
-def box_count(display_format: str, film_size: str, orientation: str) -> int:
-    """Return how many image boxes a film has; raises as `Sheet.boxes`."""
-    return len(Sheet(film_size, orientation, display_format, 100).boxes())
-
-
 def _boxes_mm(
     display_format: str, left: float, top: float, width: float, height: float
 ) -> Iterator[tuple[float, float, float, float]]:

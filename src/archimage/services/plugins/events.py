@@ -107,8 +107,8 @@ def _condition(name: str, value: str) -> Condition:
         raise ValueError(f"{name[:80]!r} is no keyword of an attribute that the archive matches")
     try:
         return Condition(attribute, parse_match(value, attribute.vr, empty_values=True))
-    except InvalidQueryError as error:
-        raise ValueError(f"{name}: {error}") from None
+    except InvalidQueryError:  # its text has the value, which may be a patient's
+        raise ValueError(f"{name} is narrowed by what is no value of VR {attribute.vr}") from None
 
 
 def _path(attribute: Attribute) -> tuple[int, ...]:

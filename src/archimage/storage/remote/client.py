@@ -14,6 +14,7 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.errors import ConfigError
+from archimage.storage.remote.faults import why
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig  # there while types are checked only
@@ -67,7 +68,7 @@ class Clients:
         try:
             return _client(self._config, {"client_options": options, "retry_config": retrying})
         except Exception as error:  # obstore tells in errors of many kinds what it cannot use
-            raise ConfigError(f"object_store cannot be used: {error}") from error
+            raise ConfigError(f"object_store cannot be used: {why(error)}") from error
 
 
 def _client(config: ObjectStoreConfig, common: dict[str, Any]) -> Store:

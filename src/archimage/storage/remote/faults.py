@@ -40,6 +40,11 @@ def _told(doing: str, error: Exception) -> ArchimageError:
     return UnavailableError(f"{doing}: the object store does not do it: {reason}")
 
 
+def why(error: Exception) -> str:
+    """Return what obstore says of an error, in one line."""
+    return _first_line(str(error))
+
+
 def _first_line(text: str) -> str:
     """Return what is told first; after it comes what a programmer would ask for."""
     return " ".join(text.partition("Debug source")[0].partition("<?xml")[0].split())[:_LONGEST]

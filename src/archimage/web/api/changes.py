@@ -28,7 +28,6 @@ from archimage.web.api.resources import Services, failing
 from archimage.web.management import ROOT
 
 _UID: Final = r"^[0-9]+(\.[0-9]+)*$"
-_UID_OR_NONE: Final = r"^([0-9]+(\.[0-9]+)*)?$"
 _LONGEST_AGENT: Final = 200
 
 Uid = Annotated[str, Field(pattern=_UID, max_length=64, examples=["1.2.840.113619.2.1.1"])]

@@ -1,0 +1,65 @@
+"""Calls to receivers end in time, whatever these do."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from archimage.errors import UnavailableError
+from archimage.web.hooks import HookCalls
+from tests.web.fhir.receiver import Receiver
+
+_WITHIN_S = 0.5
+_FAR_S = 5.0
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """The address of a receiver that begins an answer and goes on with it, a byte at a time, until the test is over."""
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            try:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-More: ")
+                while not over.wait(0.05):
+                    connection.sendall(b"x")
+            except OSError:
+                return  # whoever called has gone
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(_FAR_S)
+        thread = threading.Thread(target=drip)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        over.set()
+        thread.join()
+
+
+def test_the_status_of_an_answer_is_told_and_a_redirection_is_one() -> None:
+    receiver, call = Receiver(), HookCalls(ssl.create_default_context)
+    with receiver.listening():
+        assert call("POST", receiver.address, {"X-One": "1"}, b"told") == 200
+        receiver.status, receiver.location = 302, f"{receiver.address}/elsewhere"
+        assert call("PUT", receiver.address, {}, b"") == 302
+    first, second = receiver.heard
+    assert (first.method, first.body, first.headers["x-one"], second.path) == ("POST", b"told", "1", "/hook")
+
+
+def test_a_receiver_that_goes_on_for_ever_is_given_up(dripping: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(UnavailableError, match="does not answer within"):
+        HookCalls(ssl.create_default_context, _WITHIN_S)("POST", dripping, {}, b"told")
+    assert _WITHIN_S <= time.monotonic() - began < _FAR_S
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1/", "http://nowhere.invalid/", "https://127.0.0.1:1/", "http://[/"]
+)
+def test_what_cannot_be_reached_is_told(address: str) -> None:
+    with pytest.raises(UnavailableError, match="called in vain"):
+        HookCalls(ssl.create_default_context)("POST", address, {}, b"")
