@@ -15,6 +15,7 @@ from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.plugins import PluginsPart
 from archimage.automation.recovery import recover_lanes
+from archimage.automation.routed_plugins import RoutedPlugins
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
@@ -260,6 +261,7 @@ class App:
         opened.callback(self.jobs.close)
         self.plugins = PluginsPart(self.config, kept, services, self.peers, self.auditing.service.configured)
         opened.callback(self.plugins.close)
+        self.exchange.routing.run_with(RoutedPlugins(self.plugins.service, services.catalogue))
 
     def _removal_service(self, events: EventHub) -> RemovalService:
         """Make what removes; what other nodes have in their journals is not known here."""
@@ -401,6 +403,7 @@ class App:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
         nodes, rules, routes = list(configured(config.nodes)), _rules(config), rules_of(config.routing)
+        self.exchange.routing.check(routes)
         self.tls.configure(config)
         self.config = config
         self.exchange.routing.configure(routes)

@@ -29,12 +29,13 @@ __all__ = [
     "Query",
     "Refuse",
     "Removed",
+    "Routed",
     "Send",
     "Study",
     "hook",
 ]
 
-Hook = Literal["on_instance_stored", "on_study_complete", "on_study_deleted", "on_query", "on_association"]
+Hook = Literal["on_instance_stored", "on_study_complete", "on_study_deleted", "on_routed", "on_query", "on_association"]
 """The hooks there are."""
 HOOKS: Final[tuple[Hook, ...]] = get_args(Hook)
 MARK: Final = "__archimage_hook__"
@@ -58,7 +59,7 @@ def hook(function: Function) -> Function:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Give the study a label, 1 to 64 characters; an answer of `on_instance_stored` and `on_study_complete`."""
+    """Give the study a label, 1 to 64 characters; an answer of hooks on what came and what rules act on."""
 
     name: str
 
@@ -176,6 +177,24 @@ class Study:
         if self.list_instances is None:
             raise LookupError("nothing can be listed of it here")
         return self.list_instances(self.study_instance_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a rule of routing acts on, whose action `plugin:NAME` runs the hook: a study, and what came of it since.
+
+    on is "study" where the rule acts on studies, "instance" where it acts on single objects.
+    """
+
+    rule: str
+    on: Literal["study", "instance"]
+    study: Study
+    sop_instance_uids: tuple[str, ...] = ()
+
+    def instances(self) -> Iterator[Instance]:
+        """Yield the instances that the rule acts on now, by series and number; raises as those of the study."""
+        wanted = frozenset(self.sop_instance_uids)
+        return (one for one in self.study.instances() if one.sop_instance_uid in wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from archimage.config import Config
+from archimage.errors import NotFoundError
 from archimage.index.nodes import Database
 from archimage.index.routing import RoutedTable, RoutingArrivals
 from archimage.model.events import InstanceStored
+from archimage.model.records import StoredInstance
 from archimage.model.routing import Rule
 from archimage.net.remote import TlsContext
 from archimage.ports.jobs import Jobs, Rules
 from archimage.ports.peer import Peers
+from archimage.ports.routing import RuleHooks
 from archimage.ports.storage import BlobStore
 from archimage.services.deliveries import DeliveryService
 from archimage.services.projects import ProjectService
@@ -65,8 +68,10 @@ class RoutingPart:
             ground.deliveries,
             self.threads,
             settings.associations,
+            self._run_plugin,
             tells_patients=settings.webhook_patient_data,
         )
+        self._plugins: RuleHooks | None = None
         self._work = RoutingWork(rules, self.subjects, self.routed, doing, settings.attempts)
         self.router = Router(Tools(arrivals, self.routed, self.subjects, ground.jobs), rules, settings.gather_s)
         self._work.again = self.router.again
@@ -79,9 +84,24 @@ class RoutingPart:
         """Hear of an object that was stored, on the thread of the intake."""
         self.router.hear(event)
 
+    def run_with(self, plugins: RuleHooks) -> None:
+        """Have plugins run by this; ConfigError where a rule cannot have one run."""
+        plugins.check(self.router.rules)
+        self._plugins = plugins
+
+    def check(self, rules: Sequence[Rule]) -> None:
+        """Raise ConfigError where other rules could not have a plugin run."""
+        if self._plugins is not None:
+            self._plugins.check(rules)
+
     def configure(self, rules: Sequence[Rule]) -> None:
         """Go on with other rules."""
         self.router.rules = self._work.rules = tuple(rules)
+
+    def _run_plugin(self, name: str, rule: Rule, study: str, instances: Sequence[StoredInstance]) -> None:
+        if self._plugins is None:
+            raise NotFoundError(f"no plugin {name!r} is there")
+        self._plugins.run(name, rule, study, instances)
 
     def start(self) -> None:
         """Begin to route."""

@@ -102,9 +102,15 @@ class Rule:
 
     @property
     def destination(self) -> str:
-        """Whom the rule works for: the first that it sends to."""
+        """Whom the rule works for: the first that it sends to, else the first plugin that it has run."""
         told = (ActionKind.SEND, ActionKind.STOW, ActionKind.NOTIFY)
-        return next((action.argument for action in self.actions if action.kind in told), "")
+        runs = next((str(action) for action in self.actions if action.kind is ActionKind.PLUGIN), "")
+        return next((action.argument for action in self.actions if action.kind in told), runs)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins that it has run, by name."""
+        return tuple(action.argument for action in self.actions if action.kind is ActionKind.PLUGIN)
 
 
 @dataclass(frozen=True, slots=True)

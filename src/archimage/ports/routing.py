@@ -5,7 +5,7 @@ from typing import Protocol
 
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
-from archimage.model.routing import Arrived, Mark, Routed
+from archimage.model.routing import Arrived, Mark, Routed, Rule
 
 
 class Arrivals(Protocol):
@@ -72,6 +72,19 @@ class Stow(Protocol):
         """Send them; return why some were not stored, by SOP Instance UID. sent hears how many are done.
 
         Raises PeerFailedError where it did not work at all, and what sent raises.
+        """
+
+
+class RuleHooks(Protocol):
+    """Runs the hooks of plugins that rules name."""
+
+    def check(self, rules: Sequence[Rule]) -> None:
+        """Raise ConfigError where a rule names a plugin that is not there, or is known not to have the hook."""
+
+    def run(self, name: str, rule: Rule, study_instance_uid: str, instances: Sequence[StoredInstance]) -> None:
+        """Run a plugin's hook for what a rule acts on.
+
+        Raises NotFoundError where there is no such plugin or hook, UnavailableError where it was not done.
         """
 
 

@@ -1,6 +1,6 @@
 """What plugins are told, as plain values: the fields of what `archimage.plugin` makes of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from archimage.errors import InvalidQueryError
@@ -21,7 +21,8 @@ from archimage.model.query import (
     Universal,
     Wildcard,
 )
-from archimage.model.records import InstanceRecord
+from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.model.routing import Rule
 from archimage.ports.plugins import Event
 from archimage.services.matching import parse_match
 from archimage.services.query import is_matched
@@ -68,6 +69,16 @@ def study(found: StudySummary) -> Event:
         "labels": [*found.labels],
         "series_count": found.series,
         "instance_count": found.instances,
+    }
+
+
+def routed(rule: Rule, found: StudySummary, instances: Sequence[StoredInstance]) -> Event:
+    """Tell of what a rule acts on."""
+    return {
+        "rule": rule.name,
+        "on": "study" if rule.on_study else "instance",
+        "study": study(found),
+        "sop_instance_uids": [one.sop_instance_uid for one in instances],
     }
 
 
