@@ -66,7 +66,7 @@ _MADE: Final = {
     "services/plugins/telling.py": {"telling a plugin", "instances for a plugin"},
     "automation/routing.py": {"route"},
     "services/routing.py": {"routing", "objects to route"},
-    "services/prefetch.py": {"prefetch"},
+    "services/prefetch_arrivals.py": {"prefetch"},
     "services/preparing.py": {"prepare", "studies to prepare"},
     "services/removal.py": {"removal"},
     "services/replacement.py": {"replacement"},

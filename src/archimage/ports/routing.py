@@ -58,6 +58,25 @@ class RoutedStudies(Protocol):
         """Forget what is done and has not changed since."""
 
 
+class FetchedFor(Protocol):
+    """Keeps for which studies earlier ones are fetched, or were, for every process."""
+
+    def looked(self) -> float | None:
+        """Return up to when arrivals were looked at; None before the first time."""
+
+    def look(self, moment: float) -> None:
+        """Keep up to when they were looked at."""
+
+    def is_done(self, study_instance_uid: str) -> bool:
+        """Tell whether jobs were made because of a study."""
+
+    def do(self, study_instance_uid: str, now: float) -> None:
+        """Keep that they were."""
+
+    def forget(self, before: float) -> int:
+        """Forget what was done before."""
+
+
 class Stow(Protocol):
     """Stores instances elsewhere by STOW-RS."""
 
