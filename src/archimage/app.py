@@ -261,6 +261,7 @@ class App:
         opened.callback(self.jobs.close)
         self.plugins = PluginsPart(self.config, kept, services, self.peers, self.auditing.service.configured)
         opened.callback(self.plugins.close)
+        self.jobs.service.worker.failed = self.plugins.job_failed
         self.exchange.routing.run_with(RoutedPlugins(self.plugins.service, services.catalogue))
 
     def _removal_service(self, events: EventHub) -> RemovalService:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOOKS",
     "Association",
+    "FailedJob",
     "Hook",
     "Instance",
     "Label",
@@ -35,7 +36,15 @@ __all__ = [
     "hook",
 ]
 
-Hook = Literal["on_instance_stored", "on_study_complete", "on_study_deleted", "on_routed", "on_query", "on_association"]
+Hook = Literal[
+    "on_instance_stored",
+    "on_study_complete",
+    "on_study_deleted",
+    "on_routed",
+    "on_job_failed",
+    "on_query",
+    "on_association",
+]
 """The hooks there are."""
 HOOKS: Final[tuple[Hook, ...]] = get_args(Hook)
 MARK: Final = "__archimage_hook__"
@@ -208,18 +217,39 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A durable job that has failed for good, until somebody has it tried again: `archimage jobs retry NUMBER`.
+
+    kind is what was to be done (`route`, `send`, `prefetch`, `sync` ...), destination for or with whom; error says what
+    went wrong last, after so many attempts, next what to do about it. Its study is empty where it is about none.
+    """
+
+    number: int
+    kind: str
+    title: str
+    destination: str = ""
+    study_instance_uid: str = ""
+    attempts: int = 0
+    error: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A search: keys by keyword, as they were written; what has no value asks for nothing and is not among them.
 
-    level is PATIENT, STUDY, SERIES or IMAGE. user is who has proved to be somebody, empty where nobody has.
+    level is PATIENT, STUDY, SERIES or IMAGE. user is who has proved to be somebody, empty where nobody has. door is the
+    way he came: API stands for the pages and the management API, Orthanc for Orthanc's paths. text is what he typed
+    that is looked for in several attributes at once.
     """
 
-    door: Literal["C-FIND", "QIDO-RS"]
+    door: Literal["C-FIND", "QIDO-RS", "API", "FHIR", "Orthanc"]
     level: str
     keys: Mapping[str, str] = field(default_factory=dict)
     calling_ae_title: str = ""
     address: str = ""
     user: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,14 +113,21 @@ def test_while_a_plugin_is_disabled_the_job_fails_and_says_so(tmp_path: Path) ->
         assert wait_until(lambda: _routed(server)["state"] == "done", WITHIN_S), server.log
 
 
-def test_a_plugin_without_the_hook_is_told_and_the_job_fails_for_good(tmp_path: Path) -> None:
-    write(tmp_path / "plugins", "deaf", "def on_study_deleted(removed): ...\n")
+def test_a_plugin_without_the_hook_is_told_and_hears_that_the_job_has_failed_for_good(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    text = f"""
+        def on_job_failed(job):
+            open({str(told)!r}, 'w').write(f'{{job.kind}} {{job.destination}} {{job.error}}')
+    """
+    write(tmp_path / "plugins", "deaf", text)
     with running(tmp_path / "data" / "a", _options(tmp_path, 'name = "one"\nactions = "plugin:deaf"')) as server:
         said = "a rule has a plugin run without the hook"
         assert wait_until(lambda: said in server.log, WITHIN_S)
         _store(server)
         assert wait_until(lambda: "has no hook on_routed" in _routed(server).get("error", ""), WITHIN_S), server.log
         assert _routed(server)["state"] == "failed"
+        assert wait_until(lambda: told.exists() and told.read_text().endswith("on_routed"), WITHIN_S), server.log
+        assert told.read_text() == "route plugin:deaf the plugin 'deaf' has no hook on_routed"
 
 
 def _settings(folder: Path, *plugins: str) -> Config:

@@ -1,11 +1,12 @@
 """Routing: rules, what finds work for them, and what does it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from archimage.config import Config
+from archimage.config_routing import RoutingConfig
 from archimage.errors import NotFoundError
 from archimage.index.nodes import Database
 from archimage.index.routing import RoutedTable, RoutingArrivals
@@ -59,11 +60,15 @@ class RoutingPart:
         self.threads = ContextThreads(min(MOST_AT_ONCE, settings.associations * settings.at_once), "route")
         self._held.callback(self.threads.shutdown, cancel_futures=True)
         services = ground.services
-        secrets = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
+        self.archives = {name: archive.address for name, archive in settings.archives.items()}
+        """DICOMweb addresses by name."""
+        self.stow = StowClient(
+            ground.blobs, ground.projects, services.transcoding, ground.tls, authorizations(settings), self.archives
+        )
         doing = Doing(
             services.nodes.get,
             ground.peers,
-            StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, secrets),
+            self.stow,
             services.labels,
             ground.deliveries,
             self.threads,
@@ -110,3 +115,10 @@ class RoutingPart:
     def close(self) -> None:
         """End; jobs go on with the next start."""
         self._held.close()
+
+
+def authorizations(settings: RoutingConfig) -> Mapping[str, str]:
+    """Return what addresses are told that begin so."""
+    told = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
+    of_archives = {one.address: one.authorization.get_secret_value() for one in settings.archives.values()}
+    return told | {address: secret for address, secret in of_archives.items() if secret}

@@ -47,9 +47,12 @@ def list_(data: Data = None, json: Json = False, config: ConfigFile = None) -> N
 
 
 @app.command("test")
-def try_(
+def try_(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     file: Annotated[Path, typer.Argument(help="A DICOM file.", metavar="FILE", exists=True, dir_okay=False)],
     source: Annotated[str, typer.Option("--source", help="AE title of the sender.", metavar="AE")] = "",
+    called: Annotated[
+        str, typer.Option("--called", help="AE title that it calls the archive by; that of the settings.", metavar="AE")
+    ] = "",
     at: Annotated[str, typer.Option("--at", help="When it comes, `2026-03-01 07:30`; now.", metavar="TIME")] = "",
     data: Data = None,
     json: Json = False,
@@ -64,7 +67,7 @@ def try_(
     settings = load({"storage": {"directory": data}}, config)
     rules = _rules(settings)
     _check_plugins(settings, rules)
-    verdicts = judge_file(rules, file, source, _moment(at))
+    verdicts = judge_file(rules, file, source, _moment(at), called or settings.dicom.ae_title)
     if json:
         print_json([asdict(one) for one in verdicts])
         return

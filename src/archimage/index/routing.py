@@ -45,7 +45,7 @@ class RoutingArrivals:
         self._grown = Compiled(grown, database)
         self._newest = Compiled(select(func.max(instance.c.received_at)).select_from(above).where(this), database)
         whole = above.join(patient, study.c.patient_pk == patient.c.pk)
-        own = (instance.c.pk, instance.c.received_at, instance.c.source_ae_title)
+        own = (instance.c.pk, instance.c.received_at, instance.c.source_ae_title, instance.c.called_ae_title)
         later = or_(instance.c.pk > bindparam("number"), instance.c.received_at > bindparam("at"))
         values = (column.label(f"value_{name}") for name, column in _VALUES)
         beyond = select(*own, *STORED, *values).select_from(whole).where(this, later).order_by(instance.c.pk)
@@ -209,8 +209,8 @@ def _routed(row: Any) -> Routed:
 
 
 def _arrived(row: Any) -> Arrived:
-    number, received_at, source = row[:3]
-    stored = StoredInstance(*row[3 : 3 + len(STORED)])
-    texts = row[3 + len(STORED) :]
+    (number, received_at, source, called), rest = row[:4], row[4:]
+    stored = StoredInstance(*rest[: len(STORED)])
+    texts = rest[len(STORED) :]
     values = {name: text for (name, _), text in zip(_VALUES, texts, strict=True) if text}
-    return Arrived(number, received_at, source, stored, values)
+    return Arrived(number, received_at, source, stored, values, called)

@@ -8,6 +8,7 @@ from archimage.model import callers
 from archimage.model.access import NOBODY
 from archimage.model.attributes import ATTRIBUTES, Attribute
 from archimage.model.events import StudyRemoved
+from archimage.model.jobs import Job
 from archimage.model.listings import StudySummary
 from archimage.model.query import (
     Condition,
@@ -92,6 +93,21 @@ def removed(event: StudyRemoved) -> Event:
     }
 
 
+def failed(job: Job) -> Event:
+    """Tell of a job that has failed for good."""
+    payload = job.payload if isinstance(job.payload, Mapping) else {}
+    return {
+        "number": job.id,
+        "kind": job.kind,
+        "title": job.title,
+        "destination": job.destination,
+        "study_instance_uid": str(payload.get("study", "")),
+        "attempts": job.attempts,
+        "error": job.error,
+        "next": job.next,
+    }
+
+
 def query(door: str, asked: Query) -> Event:
     """Tell of a query, and of who has it made."""
     caller = callers.current()
@@ -103,6 +119,7 @@ def query(door: str, asked: Query) -> Event:
         "calling_ae_title": principal.ae_title,
         "address": principal.address,
         "user": principal.user,
+        "text": asked.text,
     }
 
 

@@ -16,6 +16,7 @@ from archimage.errors import ArchimageError, NotAuthorisedError, NotFoundError, 
 from archimage.logger import logger
 from archimage.model.associations import AskedAssociation
 from archimage.model.events import InstanceStored, StudyRemoved
+from archimage.model.jobs import Job
 from archimage.model.plugins import PluginAnswer, PluginRecord, PluginSource, PluginStatus
 from archimage.model.query import Query
 from archimage.ports.meter import Meter
@@ -123,6 +124,11 @@ class PluginService:
             told = events.instance(event.record)
             for plugin in wanting:
                 self._telling[plugin.name].add("on_instance_stored", told)
+
+    def job_failed(self, job: Job) -> None:
+        """Hear of a job that has failed for good, on the thread that worked on it: it only goes into queues."""
+        for plugin in self._wanting("on_job_failed"):
+            self._telling[plugin.name].add("on_job_failed", events.failed(job))
 
     def having(self, hook: str) -> Sequence[str]:
         """Return the plugins that have a hook, or may have it; those that are disabled are among them."""
