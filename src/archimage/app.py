@@ -271,9 +271,9 @@ class App:
 
     def _exchange_with(self, opened: ExitStack, worklist: WorklistService) -> None:
         """Make what gives other archives what came, and takes from them."""
-        deliveries, tls = self.department.deliveries, self.tls.requestor
+        deliveries, tls, audit = self.department.deliveries, self.tls.requestor, self.auditing.service
         ground = RoutingGround(
-            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls
+            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls, audit
         )
         self.exchange = opened.enter_context(closing(ExchangePart(self.config, ground, self.index, worklist)))
 

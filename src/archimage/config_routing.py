@@ -157,7 +157,10 @@ class PrefetchConfig(Section):
 class SyncConfig(Section):
     """Keeping archives alike (docs/routing.md)."""
 
-    nodes: AETitles = Field(default=(), description="AE titles of nodes that are kept alike by themselves.")
+    nodes: AETitles = Field(
+        default=(),
+        description="AE titles of nodes, and names of `routing.archives`, that are kept alike by themselves.",
+    )
     schedule: str = Field(
         default="0 3 * * *",
         pattern=r"^\S+( \S+){4}$",

@@ -44,6 +44,9 @@ def test_two_archives_become_alike_over_the_web(tmp_path: Path) -> None:
         assert kept(other) == {*here, *there, *both}
         again = json.loads(archimage(*arguments, "--dry-run"))
         assert (again["same"], again["only_here"], again["only_there"], again["differing"]) == (3, [], [], [])
+    asked = ("audit", "search", "--study", study_uid(1), "--text", "127.0.0.1", "--data", mine, "--json")
+    events = [entry["meaning"] for entry in json.loads(archimage(*asked))["entries"]]
+    assert {"Begin Transferring DICOM Instances", "DICOM Instances Transferred"} <= set(events), events
 
 
 _STUDIES: Final = ((1, "here", 2), (2, "there", 3), (3, "both", 4))

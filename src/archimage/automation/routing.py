@@ -18,6 +18,7 @@ from archimage.ports.jobs import Jobs, Rules
 from archimage.ports.peer import Peers
 from archimage.ports.routing import RuleHooks
 from archimage.ports.storage import BlobStore
+from archimage.services.audit import AuditService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.projects import ProjectService
 from archimage.services.routing import KIND, Router, Tools
@@ -27,6 +28,7 @@ from archimage.services.routing_subjects import Subjects
 from archimage.services.routing_work import NOTICE, Doing, RoutingWork
 from archimage.threads import ContextThreads
 from archimage.use_cases import Services
+from archimage.web.audited_stow import AuditedStow
 from archimage.web.hooks import HookCalls
 from archimage.web.stow_client import StowClient
 
@@ -45,6 +47,7 @@ class RoutingGround:
     deliveries: DeliveryService
     jobs: Jobs
     tls: TlsContext
+    audit: AuditService
 
 
 class RoutingPart:
@@ -62,9 +65,9 @@ class RoutingPart:
         services = ground.services
         self.archives = {name: archive.address for name, archive in settings.archives.items()}
         """DICOMweb addresses by name."""
-        self.stow = StowClient(
-            ground.blobs, ground.projects, services.transcoding, ground.tls, authorizations(settings), self.archives
-        )
+        told = authorizations(settings)
+        client = StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, told, self.archives)
+        self.stow = AuditedStow(client, ground.audit)
         doing = Doing(
             services.nodes.get,
             ground.peers,
@@ -120,5 +123,5 @@ class RoutingPart:
 def authorizations(settings: RoutingConfig) -> Mapping[str, str]:
     """Return what addresses are told that begin so."""
     told = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
-    of_archives = {one.address: one.authorization.get_secret_value() for one in settings.archives.values()}
+    of_archives = {f"{one.address}/": one.authorization.get_secret_value() for one in settings.archives.values()}
     return told | {address: secret for address, secret in of_archives.items() if secret}

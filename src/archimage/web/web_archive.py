@@ -32,7 +32,7 @@ WITHIN_S: Final = 60.0
 PER_PAGE: Final = 1_000
 """Matches that are asked for at once; a server may give fewer, and says so then."""
 MAX_PAGE_BYTES: Final = 64 << 20
-_AT_ONCE: Final = 16
+AT_ONCE: Final = 16
 """Objects on their way into this archive at once, so that they share its flushes."""
 _PROBLEMS: Final = 100
 _LIMITS: Final = MultipartLimits(max_parts=10_000_000)
@@ -148,7 +148,7 @@ class WebArchive:
         import httpx
 
         headers = {"Accept": accept}
-        if (authorization := authorization_for(self._address, self._reach.authorizations)) is not None:
+        if (authorization := authorization_for(self._address + path, self._reach.authorizations)) is not None:
             headers["Authorization"] = authorization
         try:
             with client.stream("GET", self._address + path, headers=headers) as response:
@@ -172,7 +172,7 @@ class _Keeping:
         self._store = store
         self._study_instance_uid = study_instance_uid
         self._part: ObjectPart | None = None
-        self._room = threading.Semaphore(_AT_ONCE)
+        self._room = threading.Semaphore(AT_ONCE)
         self._lock = threading.Lock()
         self._failed = 0
         self._problems: dict[str, str] = {}
@@ -196,7 +196,7 @@ class _Keeping:
         """Wait for what is on its way, and let go of what has not come in full."""
         if self._part is not None:
             self._part.discard()
-        for _ in range(_AT_ONCE):
+        for _ in range(AT_ONCE):
             self._room.acquire()
 
     def outcome(self) -> Transfer:
