@@ -66,7 +66,7 @@ _MADE: Final = {
     "services/plugins/telling.py": {"telling a plugin", "instances for a plugin"},
     "automation/routing.py": {"route"},
     "services/routing.py": {"routing", "objects to route"},
-    "services/prefetch.py": {"prefetch"},
+    "services/prefetch_arrivals.py": {"prefetch", "arrived studies"},
     "services/preparing.py": {"prepare", "studies to prepare"},
     "services/removal.py": {"removal"},
     "services/replacement.py": {"replacement"},
@@ -80,6 +80,7 @@ _MADE: Final = {
     "threads.py": {"web", "image", "ingest"},
     "web/dicomweb/stow.py": {"threads of a STOW request"},
     "web/ohif/package.py": {_OF_COMMANDS},
+    "web/web_archive.py": {"objects taken over the web at once"},
     "workers.py": {"server processes"},
 }
 """Where threads, processes and queues are made, and which rows tell of them."""

@@ -38,9 +38,11 @@ def resources() -> Iterator[str]:
     """Yield the resources, their media types, parameters and statuses."""
     yield "## 4 DICOMweb"
     yield paragraph(
-        f"""The archive is an origin server of the Studies Service of PS3.18; it is no user agent. Each line of
-        the table is a transaction. GET answers HEAD as well. The same is told by `/openapi.json`, and by
-        `OPTIONS {RESOURCES[0].root}` (PS3.18 §8.9). `docs/dicomweb.md` shows them with their answers."""
+        f"""The archive is an origin server of the Studies Service of PS3.18. It is a user agent where rules of
+        routing store elsewhere (STOW-RS), and where archives are kept alike (QIDO-RS, WADO-RS of whole studies and of
+        single instances as they are stored, STOW-RS; `docs/routing.md`). Each line of the table is a transaction. GET
+        answers HEAD as well. The same is told by `/openapi.json`, and by `OPTIONS {RESOURCES[0].root}` (PS3.18 §8.9).
+        `docs/dicomweb.md` shows them with their answers."""
     )
     yield "### 4.1 Resources"
     yield table(("method", "address", "does", "statuses", "name"), (_line(found) for found in RESOURCES))

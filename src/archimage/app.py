@@ -15,6 +15,7 @@ from archimage.automation.keeping import Keeping
 from archimage.automation.object_store import ObjectStorePart, open_blobs
 from archimage.automation.plugins import PluginsPart
 from archimage.automation.recovery import recover_lanes, rely_on_journal
+from archimage.automation.routed_plugins import RoutedPlugins
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
@@ -261,6 +262,8 @@ class App:
         opened.callback(self.jobs.close)
         self.plugins = PluginsPart(self.config, kept, services, self.peers, self.auditing.service.configured)
         opened.callback(self.plugins.close)
+        self.jobs.service.worker.failed = self.plugins.job_failed
+        self.exchange.routing.run_with(RoutedPlugins(self.plugins.service, services.catalogue))
 
     def _removal_service(self, events: EventHub) -> RemovalService:
         """Make what removes; what other nodes have in their journals is not known here."""
@@ -269,9 +272,9 @@ class App:
 
     def _exchange_with(self, opened: ExitStack, worklist: WorklistService) -> None:
         """Make what gives other archives what came, and takes from them."""
-        deliveries, tls = self.department.deliveries, self.tls.requestor
+        deliveries, tls, audit = self.department.deliveries, self.tls.requestor, self.auditing.service
         ground = RoutingGround(
-            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls
+            self.index, self.blobs, self.services, self._peers, self.projects, deliveries, self.jobs.service, tls, audit
         )
         self.exchange = opened.enter_context(closing(ExchangePart(self.config, ground, self.index, worklist)))
 
@@ -402,6 +405,7 @@ class App:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
         nodes, rules, routes = list(configured(config.nodes)), _rules(config), rules_of(config.routing)
+        self.exchange.routing.check(routes)
         self.tls.configure(config)
         self.config = config
         self.exchange.routing.configure(routes)

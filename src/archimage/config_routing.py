@@ -43,6 +43,9 @@ class RuleConfig(Section):
         default={}, description="The same of what an object must not have; one that fits keeps the rule from it."
     )
     source: Values = Field(default=(), description="AE titles of senders, `*` and `?` allowed; empty: any.")
+    called: Values = Field(
+        default=(), description="AE titles that senders call this archive by, `*` and `?` allowed; empty: any."
+    )
     hours: Values = Field(default=(), description="Times of the day (`07:00-19:00`) of arrival; empty: any.")
     weekdays: Values = Field(default=(), description="Days (`mon` to `sun`) of arrival; empty: any.")
     quiet_s: Seconds | None = Field(
@@ -80,6 +83,16 @@ class RuleConfig(Section):
         return actions
 
 
+class ArchiveConfig(Section):
+    """An archive that is reached over the web alone."""
+
+    address: str = Field(
+        pattern=r"^https?://[^\s]+[^\s/]$",
+        description="Address of its DICOMweb service, below which `/studies` lies.",
+    )
+    authorization: SecretStr = Field(default=SecretStr(""), description="Authorization that it is told; empty: none.")
+
+
 class RoutingConfig(Section):
     """What is done with objects and studies that come (docs/routing.md)."""
 
@@ -99,6 +112,9 @@ class RoutingConfig(Section):
     authorization: Mapping[str, SecretStr] = Field(
         default={}, description="Beginning of an address that `stow` stores at, to the Authorization that it is told."
     )
+    archives: Mapping[AETitle, ArchiveConfig] = Field(
+        default={}, description="Name to the DICOMweb address of archives that `stow` and `sync` reach by name."
+    )
     webhook_patient_data: bool = Field(
         default=False, description="Tell Patient ID, name and Accession Number in notifications."
     )
@@ -117,6 +133,19 @@ class RoutingConfig(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two rules have the name {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _archives_are_there(self) -> "RoutingConfig":
+        for rule in self.rule:
+            for action in rule.actions:
+                kind, _, name = action.partition(":")
+                if kind == "stow" and "://" not in name and name.strip() not in self.archives:
+                    known = ", ".join(self.archives) or "none"
+                    raise ValueError(
+                        f"{rule.name!r} stores at {name!r}, which is neither an address that begins with http:// or "
+                        f"https:// nor one of routing.archives: {known}"
+                    )
         return self
 
 
@@ -144,7 +173,10 @@ class PrefetchConfig(Section):
 class SyncConfig(Section):
     """Keeping archives alike (docs/routing.md)."""
 
-    nodes: AETitles = Field(default=(), description="AE titles of nodes that are kept alike by themselves.")
+    nodes: AETitles = Field(
+        default=(),
+        description="AE titles of nodes, and names of `routing.archives`, that are kept alike by themselves.",
+    )
     schedule: str = Field(
         default="0 3 * * *",
         pattern=r"^\S+( \S+){4}$",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOOKS",
     "Association",
+    "FailedJob",
     "Hook",
     "Instance",
     "Label",
@@ -29,12 +30,21 @@ __all__ = [
     "Query",
     "Refuse",
     "Removed",
+    "Routed",
     "Send",
     "Study",
     "hook",
 ]
 
-Hook = Literal["on_instance_stored", "on_study_complete", "on_study_deleted", "on_query", "on_association"]
+Hook = Literal[
+    "on_instance_stored",
+    "on_study_complete",
+    "on_study_deleted",
+    "on_routed",
+    "on_job_failed",
+    "on_query",
+    "on_association",
+]
 """The hooks there are."""
 HOOKS: Final[tuple[Hook, ...]] = get_args(Hook)
 MARK: Final = "__archimage_hook__"
@@ -58,7 +68,7 @@ def hook(function: Function) -> Function:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Give the study a label, 1 to 64 characters; an answer of `on_instance_stored` and `on_study_complete`."""
+    """Give the study a label, 1 to 64 characters; an answer of hooks on what came and what rules act on."""
 
     name: str
 
@@ -179,6 +189,24 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """What a rule of routing acts on, whose action `plugin:NAME` runs the hook: a study, and what came of it since.
+
+    on is "study" where the rule acts on studies, "instance" where it acts on single objects.
+    """
+
+    rule: str
+    on: Literal["study", "instance"]
+    study: Study
+    sop_instance_uids: tuple[str, ...] = ()
+
+    def instances(self) -> Iterator[Instance]:
+        """Yield the instances that the rule acts on now, by series and number; raises as those of the study."""
+        wanted = frozenset(self.sop_instance_uids)
+        return (one for one in self.study.instances() if one.sop_instance_uid in wanted)
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """A study that was deleted, with so many instances."""
 
@@ -189,18 +217,39 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A durable job that has failed for good, until somebody has it tried again: `archimage jobs retry NUMBER`.
+
+    kind is what was to be done (`route`, `send`, `prefetch`, `sync` ...), destination for or with whom; error says what
+    went wrong last, after so many attempts, next what to do about it. Its study is empty where it is about none.
+    """
+
+    number: int
+    kind: str
+    title: str
+    destination: str = ""
+    study_instance_uid: str = ""
+    attempts: int = 0
+    error: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A search: keys by keyword, as they were written; what has no value asks for nothing and is not among them.
 
-    level is PATIENT, STUDY, SERIES or IMAGE. user is who has proved to be somebody, empty where nobody has.
+    level is PATIENT, STUDY, SERIES or IMAGE. user is who has proved to be somebody, empty where nobody has. door is the
+    way he came: API stands for the pages and the management API, Orthanc for Orthanc's paths. text is what he typed
+    that is looked for in several attributes at once.
     """
 
-    door: Literal["C-FIND", "QIDO-RS"]
+    door: Literal["C-FIND", "QIDO-RS", "API", "FHIR", "Orthanc"]
     level: str
     keys: Mapping[str, str] = field(default_factory=dict)
     calling_ae_title: str = ""
     address: str = ""
     user: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

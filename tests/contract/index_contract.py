@@ -370,11 +370,14 @@ class IndexContract:
             assert writer.removals == 3
 
     def test_what_waits_to_be_compressed_is_found_until_it_is_settled(self, index: Index) -> None:
-        waiting = [replace(record("P", 1, 1, number), compress_to="1.2.3") for number in (1, 2, 3)]
+        waiting = [
+            replace(record("P", 1, 1, number), compress_to="1.2.3", called_ae_title="ALIAS") for number in (1, 2, 3)
+        ]
         index.add([*waiting, record("P", 1, 1, 4)])
         assert len(index.awaiting_compression(2)) == 2
         found = index.awaiting_compression(10)
-        assert found[0] == Kept(index.lookup("1.1.1.1") or found[1].stored, "1.2.3", 1e9, "MOD")
+        stored = index.lookup("1.1.1.1") or found[1].stored
+        assert found[0] == Kept(stored, "1.2.3", 1e9, "MOD", called_ae_title="ALIAS")
         with index.writing() as writer:
             writer.keep_uncompressed("1.1.1.1", "another.dcm")
             writer.keep_uncompressed("1.1.1.2", "1.1.1.2.dcm")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.attacks.server import Server, running, wait_until
 from tests.interop.managing import Api
-from tests.interop.routed import WITHIN_S, archimage, routing, send, settings, study, study_uid
+from tests.interop.routed import WITHIN_S, archimage, begun, routing, send, settings, study, study_uid
 
 ANYONE = {"dicom__any_called_ae_title": "true"}
 
@@ -38,6 +38,30 @@ def test_earlier_studies_come_when_a_patient_is_scheduled_or_something_of_him_ar
             new = study(tmp_path / "new", 3, 1, patient="P2")
             send(server, tmp_path / "new")
             assert wait_until(lambda: kept(server) == {*older, *other, *new}, WITHIN_S), server.log
+
+
+def test_what_came_just_before_a_process_died_has_earlier_studies_fetched_by_the_next(tmp_path: Path) -> None:
+    """One is killed right after it has answered that an object is stored; another ends without fetching anything."""
+    older = [study(tmp_path / "old", number, 1, patient=f"P{number}") for number in (1, 2, 3)]
+    config = settings(tmp_path / "a.toml", more='[prefetch]\nnodes = ["OLD"]\non = "arrival"')
+    data = tmp_path / "data" / "a"
+    with running(tmp_path / "data" / "b", settings=ANYONE) as old:
+        send(old, tmp_path / "old")
+        node = f"OLD=127.0.0.1:{old.port}"
+        server = begun(data, config, node)
+        try:
+            new = study(tmp_path / "1", 11, 1, patient="P1")
+            send(server, tmp_path / "1")
+            assert wait_until(lambda: kept(server) == {*older[0], *new}, WITHIN_S), server.log
+            new |= study(tmp_path / "2", 12, 1, patient="P2")
+            send(server, tmp_path / "2")
+        finally:
+            server.process.kill()
+            server.process.wait(20)
+        new |= study(tmp_path / "3", 13, 1, patient="P3")
+        archimage("import", tmp_path / "3", "--data", data)
+        with routing(data, config, node) as server:
+            assert wait_until(lambda: kept(server) == {*new, *older[0], *older[1], *older[2]}, WITHIN_S), server.log
 
 
 def test_two_archives_become_alike_and_the_report_tells_what_differed(tmp_path: Path) -> None:

@@ -153,6 +153,29 @@ def test_what_is_imported_beside_the_server_is_routed_too(tmp_path: Path) -> Non
         assert arrives(there, wanted)
 
 
+def test_a_rule_looks_at_what_the_sender_called_the_archive_also_after_a_crash(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "a"
+    rules = ('name = "read"\ncalled = "READ_*"\nactions = "label:to read"',)
+    called = ("-aec", "READ_1"), ("-aec", "OTHER"), ("-aec", "READ_2")
+    config = settings(tmp_path / "a.toml", *rules, more="[dicom]\nany_called_ae_title = true")
+    server = begun(data, config)
+    try:
+        for number, title in enumerate(called, 1):
+            study(tmp_path / str(number), number, 1)
+            archimage("store", "127.0.0.1", server.port, tmp_path / str(number), *title)
+    finally:
+        server.process.kill()
+        server.process.wait(20)
+    with routing(data, config) as server:
+        api = Api(f"http://127.0.0.1:{server.http_port}/")
+
+        def labelled() -> set[str]:
+            found = api.ask("GET", "/studies?label=to%20read").json["items"]
+            return {one["study_instance_uid"] for one in found}
+
+        assert wait_until(lambda: labelled() == {study_uid(1), study_uid(3)}, WITHIN_S), server.log
+
+
 def test_a_command_tells_what_rules_make_of_a_file(tmp_path: Path) -> None:
     study(tmp_path / "in", 1, 1)
     (file,) = (tmp_path / "in").iterdir()
@@ -166,6 +189,10 @@ def test_a_command_tells_what_rules_make_of_a_file(tmp_path: Path) -> None:
     assert (day["matches"], day["actions"]) == (True, ["send:A"])
     assert [(one["met"], one["found"]) for one in other["findings"]] == [(False, "CT1"), (False, "CT")]
     assert "no  Modality is MR; found 'CT'" in archimage(*arguments)
+    config = settings(tmp_path / "a.toml", 'name = "alias"\ncalled = "ALIAS"\nactions = "label:x"')
+    tries = (archimage(*arguments, *more) for more in ((), ("--called", "ALIAS")))
+    assert ["does not match" in told for told in tries] == [True, False]
+    config = settings(tmp_path / "a.toml", *rules)
     assert [rule["rule"] for rule in json.loads(archimage("route", "list", "--config", config, "--json"))] == [
         "day",
         "mr",

@@ -1,5 +1,6 @@
 """Plugins on a real server: told of what comes, asked before something is done, and no harm to it whatever they do."""
 
+import json
 import re
 import signal
 import urllib.request
@@ -11,11 +12,13 @@ from urllib.error import HTTPError
 
 import pytest
 
+from archimage.net.conversation import RemoteNode
 from archimage.protocol.pdu import AssociateAccept, AssociateReject
 from archimage.protocol.status import Status
 from tests.attacks.datasets import STUDY_INSTANCE_UID, dataset, identifier, new_uid
 from tests.attacks.server import Server, launch, running, stop, wait_until
 from tests.attacks.wire import Peer, querying, request
+from tests.interop.peers import free_port, storescp
 from tests.plugins.asking import WITHIN_S, ask, is_in_state, labels, plugin
 from tests.plugins.authored import write
 
@@ -31,7 +34,7 @@ _RULES: Final = """
         return Label(f"complete with {len(list(study.instances()))}")
 
     def on_query(query):
-        if query.keys.get("PatientID") == "FORBIDDEN":
+        if "FORBIDDEN" in (query.keys.get("PatientID"), query.text):
             return Refuse("nobody asks for this patient")
         return Narrow({"StudyInstanceUID": "1.2.826.0.1.3680043.8.499.1"})
 
@@ -108,7 +111,75 @@ def test_a_query_is_narrowed_and_refused(tmp_path: Path) -> None:
         assert _found(server, b"FORBIDDEN") == (0, 0x0124)
         with pytest.raises(HTTPError, match="403"):
             ask(server, "/dicom-web/studies?PatientID=FORBIDDEN")
-        assert len(ask(server, "/api/v1/studies")["items"]) == 2  # pages and the management API are not asked
+
+
+def _status(server: Server, path: str, body: object = None) -> int:
+    try:
+        _request(server, path, body)
+    except HTTPError as error:
+        return error.code
+    return 200
+
+
+def _request(server: Server, path: str, body: object = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}", data)
+    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310
+        found: bytes = answer.read()
+    return found
+
+
+def _count(found: object) -> int:
+    """Return how many matches an answer tells of."""
+    match found:
+        case {"count": int(count)} | {"total": int(count)}:
+            return count
+        case list():
+            return len(found)
+    raise AssertionError(found)
+
+
+def test_every_way_of_searching_is_asked_about(tmp_path: Path) -> None:
+    write(tmp_path / "plugins", "rules", _RULES)
+    with _served(tmp_path) as server:
+        assert is_in_state(server, "rules", "ready")
+        assert [_store(server), _store(server, _OTHER)] == [0, 0]
+        wanted = {"Level": "Study", "Query": {}}
+        searches = (
+            ("/api/v1/studies", None), ("/dicom-web/studies/count", None), ("/fhir/ImagingStudy", None),
+            ("/fhir/ImagingStudy?_summary=count", None), ("/studies", None), ("/tools/find", wanted),
+        )  # fmt: skip
+        assert {path: _count(json.loads(_request(server, path, body))) for path, body in searches} == {
+            path: 1 for path, _ in searches
+        }
+        page = _request(server, "/").decode()
+        assert (_STUDY in page, _OTHER in page) == (True, False)
+        forbidden = (
+            ("/api/v1/studies?patient_id=FORBIDDEN", None), ("/api/v1/patients?patient_id=FORBIDDEN", None),
+            ("/dicom-web/studies/count?PatientID=FORBIDDEN", None), ("/?q=FORBIDDEN", None),
+            ("/fhir/ImagingStudy?patient.identifier=FORBIDDEN", None), ("/fhir/Patient?identifier=FORBIDDEN", None),
+            ("/tools/find", {"Level": "Study", "Query": {"PatientID": "FORBIDDEN"}}),
+        )  # fmt: skip
+        assert {path: _status(server, path, body) for path, body in forbidden} == {path: 403 for path, _ in forbidden}
+        assert ask(server, f"/api/v1/studies/{_OTHER}")["study_instance_uid"] == _OTHER  # opened, and not searched for
+
+
+def test_what_a_plugin_sends_arrives_at_the_node(tmp_path: Path) -> None:
+    node = RemoteNode("RECEIVER", "127.0.0.1", free_port())
+    hooks = ("on_instance_stored", "on_study_complete")
+    text = "".join(f"def {hook}(told): return archimage.plugin.Send('RECEIVER')\n" for hook in hooks)
+    write(tmp_path / "plugins", "sends", f"import archimage.plugin\n{text}")
+    nodes = {"nodes": f"RECEIVER={node.host}:{node.port}"}
+    with storescp(node, tmp_path / "there"), _served(tmp_path, **nodes) as server:
+        assert [_store(server) for _ in range(2)] == [0, 0]
+        assert wait_until(lambda: len(list((tmp_path / "there").iterdir())) == 2, WITHIN_S), server.log
+        titles = ["Send 1 objects to RECEIVER"] * 2 + ["Send 2 objects to RECEIVER"]
+        assert wait_until(lambda: _done(server) == titles, WITHIN_S), server.log
+
+
+def _done(server: Server) -> list[str]:
+    """Return the titles of the jobs that were done."""
+    return sorted(job["title"] for job in ask(server, "/api/v1/jobs?state=done"))
 
 
 def test_an_association_is_refused(tmp_path: Path) -> None:

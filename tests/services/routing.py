@@ -193,7 +193,7 @@ class Site:
             self.deliveries,
             ThreadPoolExecutor(2),
             2,
-            lambda name, study, found: self.plugged.append((name, study, len(found))),
+            lambda name, _rule, study, found: self.plugged.append((name, study, len(found))),
         )
         self.work = RoutingWork(rules, self.subjects, self.routed, doing, 3, lambda: self.now)
         self.router = Router(

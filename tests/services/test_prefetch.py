@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from archimage.config_routing import PrefetchConfig
-from archimage.model.events import InstanceStored
+from archimage.model.exchange import Reason
 from archimage.model.nodes import Node
-from archimage.model.records import InstanceRecord
-from archimage.services.prefetch import KIND, Prefetching, Reason
-from tests.attacks.server import wait_until
+from archimage.services.prefetch import KIND, Prefetching
 from tests.services.routing import NotedJobs, Sink
 
 NOW = 1_767_225_600.0  # 2026-01-01
@@ -90,25 +88,7 @@ def test_nobody_is_asked_for_whom_a_key_would_name_with_others(patient: str) -> 
     assert not fetching.jobs.jobs
 
 
-def _stored(uid: str, source: str) -> InstanceStored:
-    values = {"patient_id": "P1", "study_instance_uid": uid, "sop_instance_uid": f"{uid}.1"}
-    return InstanceStored(InstanceRecord(values, "1.2", "", 1, 0, b"", NOW, source), replaced=False)
-
-
-def test_the_first_object_of_a_study_has_others_fetched_unless_it_was_fetched_itself() -> None:
-    fetching = Fetching()
-    fetching.service.start()
-    try:
-        for uid, source in (("1.6", "CT1"), ("1.6", "CT1"), ("1.1", "OLD")):
-            fetching.service.hear(_stored(uid, source))
-        assert wait_until(lambda: bool(fetching.jobs.jobs), 5)
-    finally:
-        fetching.service.close()
-    assert [job.payload for job in fetching.jobs.jobs] == [{"patient": "P1", "study": "1.6", "body_part": ""}]
-
-
 def test_the_worklist_alone_may_have_them_fetched() -> None:
     fetching = Fetching(on=("worklist",))
-    fetching.service.hear(_stored("1.6", "CT1"))
     fetching.service.scheduled(Reason("P1"))
     assert [job.destination for job in fetching.jobs.jobs] == ["OLD"]

@@ -71,6 +71,18 @@ def test_all_conditions_have_to_be_met_and_a_sender_may_be_any_of_several() -> N
 
 
 @pytest.mark.parametrize(
+    ("asked", "called", "fits"),
+    [("READ_*", "READ_1", True), (["A", "B"], "B", True), ("READ_*", "PACS", False), ("*", "", False)],
+)
+def test_what_the_sender_called_the_archive_by_has_to_fit(asked: object, called: str, fits: bool) -> None:
+    rule = rule_of(called=asked)
+    subject = Subject({}, "CT1", 0.0, called)
+    assert matches(rule, subject) is fits
+    (finding,) = judge(rule, subject).findings
+    assert (finding.met, finding.found) == (fits, called)
+
+
+@pytest.mark.parametrize(
     ("hours", "weekdays", "at", "fits"),
     [
         ("07:00-19:00", (), "2026-03-02 07:00", True),

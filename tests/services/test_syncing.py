@@ -11,6 +11,7 @@ from archimage.model.jobs import JobState
 from archimage.model.nodes import Node
 from archimage.model.peers import Wanted
 from archimage.services import syncing
+from archimage.services.node_archive import NodeArchive
 from archimage.services.syncing import KIND, STUDY_KIND, Direction, SyncService
 from tests.services.routing import NotedJobs, Sink
 
@@ -32,7 +33,7 @@ class Pair:
 
     def __init__(self, index: SqliteIndex) -> None:
         self.sink, self.jobs = Sink(), NotedJobs()
-        self.service = SyncService(index, lambda title: Node(title, "h", 1), self.sink, self.jobs, lambda: NOW)
+        self.service = SyncService(index, self.archive, self.jobs, lambda: NOW)
         self.jobs.register(KIND, self.service.work)
         self.jobs.register(STUDY_KIND, self.service.copy_work)
         self.sink.kept["STUDY"] = [
@@ -48,6 +49,10 @@ class Pair:
             *(self._image("1.1", number) for number in range(1, 5)),
             *(self._image("1.3", number) for number in (0, 1, 7)), *(self._image("1.9", number) for number in range(2)),
         ]  # fmt: skip
+
+    def archive(self, name: str) -> NodeArchive:
+        """Return the other one."""
+        return NodeArchive(Node(name, "h", 1), self.sink)
 
     @staticmethod
     def _study(uid: str, date: str, instances: int) -> Mapping[str, object]:
@@ -144,4 +149,4 @@ def test_by_itself_a_comparison_makes_a_job_of_each_study_that_differs(pair: Pai
 
 
 def test_nothing_is_missing_of_what_is_the_same(pair: Pair) -> None:
-    assert pair.service.missing(Node("OTHER", "h", 1), "1.0") == Missing()
+    assert pair.service.missing(pair.archive("OTHER"), "1.0") == Missing()

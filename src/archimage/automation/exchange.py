@@ -4,21 +4,27 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from archimage.automation.routing import RoutingGround, RoutingPart
+from archimage.automation.routing import RoutingGround, RoutingPart, authorizations
 from archimage.config import Config
-from archimage.config_routing import SyncConfig
+from archimage.config_routing import PrefetchConfig, SyncConfig
+from archimage.index.routing import FetchedForTable, RoutingArrivals
 from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.events import InstanceStored
+from archimage.model.exchange import Reason
 from archimage.model.query import Condition, Exact, Query
 from archimage.ports.index import Finding
 from archimage.ports.jobs import Rules
+from archimage.ports.peer import Elsewhere
 from archimage.services import prefetch, syncing
 from archimage.services.datasets import items, text
-from archimage.services.prefetch import Prefetching, Reason
+from archimage.services.node_archive import NodeArchive
+from archimage.services.prefetch import Prefetching
+from archimage.services.prefetch_arrivals import ArrivingStudies
 from archimage.services.routing_status import RoutingStatus
 from archimage.services.syncing import SyncService
 from archimage.services.worklist import WorklistService
 from archimage.services.worklist_entries import STUDY_UID
+from archimage.web.web_archive import Reach, WebArchive
 
 _PATIENT_ID: Final = 0x00100020
 _BODY_PART: Final = 0x00180015
@@ -32,14 +38,18 @@ class ExchangePart:
     def __init__(self, config: Config, ground: RoutingGround, index: Finding, worklist: WorklistService) -> None:
         self._index = index
         self._worklist = worklist
+        self._fetches = bool(config.prefetch.nodes and "arrival" in config.prefetch.on)
         jobs, nodes, peers = ground.jobs, ground.services.nodes, ground.peers
         with ExitStack() as opened:
             self.routing = RoutingPart(config, ground)
             opened.callback(self.routing.close)
             self.status = RoutingStatus(self.routing.router, self.routing.routed)
             self.prefetching = Prefetching(config.prefetch, jobs, nodes.get, peers, self._instances_here)
-            opened.callback(self.prefetching.close)
-            self.syncing = SyncService(index, nodes.get, peers, jobs)
+            self._arriving = self._arriving_studies(config.prefetch, ground)
+            opened.callback(self._arriving.close)
+            self._ground = ground
+            self._reach = Reach(ground.services.store, self.routing.stow, ground.tls, authorizations(config.routing))
+            self.syncing = SyncService(index, self._archive, jobs)
             self._held = opened.pop_all()
         jobs.register(prefetch.KIND, self.prefetching.work, Rules(attempts=6))
         jobs.register(syncing.KIND, self.syncing.work, Rules(attempts=3))
@@ -52,16 +62,29 @@ class ExchangePart:
     def hear(self, event: InstanceStored) -> None:
         """Hear of an object that was stored, on the thread of the intake."""
         self.routing.hear(event)
-        self.prefetching.hear(event)
+        if self._fetches:
+            self._arriving.hear(event)
 
     def start(self) -> None:
         """Begin."""
         self.routing.start()
-        self.prefetching.start()
+        if self._fetches:
+            self._arriving.start()
 
     def close(self) -> None:
         """End; jobs go on with the next start."""
         self._held.close()
+
+    def _arriving_studies(self, settings: PrefetchConfig, ground: RoutingGround) -> ArrivingStudies:
+        fetched = FetchedForTable(self.routing.routed)
+        return ArrivingStudies(RoutingArrivals(ground.database), fetched, self.prefetching.want, settings.nodes)
+
+    def _archive(self, name: str) -> Elsewhere:
+        """Return another archive: by its DICOMweb address, or by name one of routing.archives, or a node."""
+        address = name if "://" in name else self.routing.archives.get(name)
+        if address is not None:
+            return WebArchive(name, address, self._reach)
+        return NodeArchive(self._ground.services.nodes.get(name), self._ground.peers)
 
     def _scheduled(self, key: str) -> None:
         """Tell whoever heard of entries before, and have studies fetched of the patient whom one is about."""

@@ -14,6 +14,7 @@ from archimage.metering import Metering
 from archimage.model.associations import AskedAssociation
 from archimage.model.deliveries import Delivery
 from archimage.model.events import InstanceStored
+from archimage.model.jobs import Job
 from archimage.plugins.found import find
 from archimage.plugins.process import ProcessLoader
 from archimage.services.completeness import CompletenessService
@@ -82,6 +83,11 @@ class PluginsPart:
         """Hear of an object that was stored, on the thread of the intake; a command that stores tells no plugin."""
         if self.service is not None and self._is_started:
             self.service.stored(event)
+
+    def job_failed(self, job: Job) -> None:
+        """Hear of a job that has failed for good, on the thread that worked on it."""
+        if self.service is not None:
+            self.service.job_failed(job)
 
     def vet(self, asked: AskedAssociation) -> str | None:
         """Return why plugins refuse an association; None where they do not. Blocks."""

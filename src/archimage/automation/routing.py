@@ -1,19 +1,24 @@
 """Routing: rules, what finds work for them, and what does it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from archimage.config import Config
+from archimage.config_routing import RoutingConfig
+from archimage.errors import NotFoundError
 from archimage.index.nodes import Database
 from archimage.index.routing import RoutedTable, RoutingArrivals
 from archimage.model.events import InstanceStored
+from archimage.model.records import StoredInstance
 from archimage.model.routing import Rule
 from archimage.net.remote import TlsContext
 from archimage.ports.jobs import Jobs, Rules
 from archimage.ports.peer import Peers
+from archimage.ports.routing import RuleHooks
 from archimage.ports.storage import BlobStore
+from archimage.services.audit import AuditService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.projects import ProjectService
 from archimage.services.routing import KIND, Router, Tools
@@ -23,6 +28,7 @@ from archimage.services.routing_subjects import Subjects
 from archimage.services.routing_work import NOTICE, Doing, RoutingWork
 from archimage.threads import ContextThreads
 from archimage.use_cases import Services
+from archimage.web.audited_stow import AuditedStow
 from archimage.web.hooks import HookCalls
 from archimage.web.stow_client import StowClient
 
@@ -41,6 +47,7 @@ class RoutingGround:
     deliveries: DeliveryService
     jobs: Jobs
     tls: TlsContext
+    audit: AuditService
 
 
 class RoutingPart:
@@ -56,17 +63,23 @@ class RoutingPart:
         self.threads = ContextThreads(min(MOST_AT_ONCE, settings.associations * settings.at_once), "route")
         self._held.callback(self.threads.shutdown, cancel_futures=True)
         services = ground.services
-        secrets = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
+        self.archives = {name: archive.address for name, archive in settings.archives.items()}
+        """DICOMweb addresses by name."""
+        told = authorizations(settings)
+        client = StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, told, self.archives)
+        self.stow = AuditedStow(client, ground.audit)
         doing = Doing(
             services.nodes.get,
             ground.peers,
-            StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, secrets),
+            self.stow,
             services.labels,
             ground.deliveries,
             self.threads,
             settings.associations,
+            self._run_plugin,
             tells_patients=settings.webhook_patient_data,
         )
+        self._plugins: RuleHooks | None = None
         self._work = RoutingWork(rules, self.subjects, self.routed, doing, settings.attempts)
         self.router = Router(Tools(arrivals, self.routed, self.subjects, ground.jobs), rules, settings.gather_s)
         self._work.again = self.router.again
@@ -79,9 +92,24 @@ class RoutingPart:
         """Hear of an object that was stored, on the thread of the intake."""
         self.router.hear(event)
 
+    def run_with(self, plugins: RuleHooks) -> None:
+        """Have plugins run by this; ConfigError where a rule cannot have one run."""
+        plugins.check(self.router.rules)
+        self._plugins = plugins
+
+    def check(self, rules: Sequence[Rule]) -> None:
+        """Raise ConfigError where other rules could not have a plugin run."""
+        if self._plugins is not None:
+            self._plugins.check(rules)
+
     def configure(self, rules: Sequence[Rule]) -> None:
         """Go on with other rules."""
         self.router.rules = self._work.rules = tuple(rules)
+
+    def _run_plugin(self, name: str, rule: Rule, study: str, instances: Sequence[StoredInstance]) -> None:
+        if self._plugins is None:
+            raise NotFoundError(f"no plugin {name!r} is there")
+        self._plugins.run(name, rule, study, instances)
 
     def start(self) -> None:
         """Begin to route."""
@@ -90,3 +118,10 @@ class RoutingPart:
     def close(self) -> None:
         """End; jobs go on with the next start."""
         self._held.close()
+
+
+def authorizations(settings: RoutingConfig) -> Mapping[str, str]:
+    """Return what addresses are told that begin so."""
+    told = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
+    of_archives = {f"{one.address}/": one.authorization.get_secret_value() for one in settings.archives.values()}
+    return told | {address: secret for address, secret in of_archives.items() if secret}

@@ -69,17 +69,13 @@ def check(
 ) -> None:
     """Load a plugin as a server would, in a process of its own, and tell its hooks, or why it cannot be loaded."""
     from archimage.model.plugins import PluginSource
-    from archimage.plugins.process import ProcessLoader
+    from archimage.plugins.process import hooks_of
     from archimage.ports.plugins import PluginFault
 
     settings = load({}, config).plugins
     target = path / "__init__.py" if path.is_dir() else path
     try:
-        process = ProcessLoader(settings.memory_bytes).start(PluginSource(path.stem, "folder", str(target.absolute())))
-        try:
-            hooks = process.load(settings.start_timeout_s)
-        finally:
-            process.close()
+        hooks = hooks_of(PluginSource(path.stem, "folder", str(target.absolute())), settings)
     except PluginFault as fault:
         raise UnavailableError("\n  ".join((f"{path}: {fault}", *fault.trace))) from None
     say(f"{path.stem} loads: {', '.join(sorted(hooks))}")

@@ -15,6 +15,7 @@ from archimage.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archimage.config import Config
     from archimage.model.routing import Rule, Verdict
 
 app = typer.Typer(help="List the rules of routing, try them, and see what they did.", no_args_is_help=True)
@@ -33,7 +34,7 @@ def list_(data: Data = None, json: Json = False, config: ConfigFile = None) -> N
             "conditions": [str(one) for one in rule.conditions],
             "actions": [str(one) for one in rule.actions],
         }
-        for rule in _rules(data, config)
+        for rule in _rules(load({"storage": {"directory": data}}, config))
     ]
     if json:
         print_json(rows)
@@ -46,18 +47,27 @@ def list_(data: Data = None, json: Json = False, config: ConfigFile = None) -> N
 
 
 @app.command("test")
-def try_(
+def try_(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
     file: Annotated[Path, typer.Argument(help="A DICOM file.", metavar="FILE", exists=True, dir_okay=False)],
     source: Annotated[str, typer.Option("--source", help="AE title of the sender.", metavar="AE")] = "",
+    called: Annotated[
+        str, typer.Option("--called", help="AE title that it calls the archive by; that of the settings.", metavar="AE")
+    ] = "",
     at: Annotated[str, typer.Option("--at", help="When it comes, `2026-03-01 07:30`; now.", metavar="TIME")] = "",
     data: Data = None,
     json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Tell which rules a file meets, what of the others it does not, and what would be done; nothing is."""
+    """Tell which rules a file meets, what of the others it does not, and what would be done; nothing is.
+
+    Plugins that rules have run are loaded, so that one is told that is not there, or has not the hook.
+    """
     from archimage.services.routing_files import judge_file
 
-    verdicts = judge_file(_rules(data, config), file, source, _moment(at))
+    settings = load({"storage": {"directory": data}}, config)
+    rules = _rules(settings)
+    _check_plugins(settings, rules)
+    verdicts = judge_file(rules, file, source, _moment(at), called or settings.dicom.ae_title)
     if json:
         print_json([asdict(one) for one in verdicts])
         return
@@ -98,10 +108,29 @@ def status(
     print_table(_STUDY_COLUMNS, rows)
 
 
-def _rules(data: Path | None, config: Path | None) -> "Sequence[Rule]":
+def _rules(settings: "Config") -> "Sequence[Rule]":
     from archimage.services.routing_rules import rules_of
 
-    return rules_of(load({"storage": {"directory": data}}, config).routing)
+    return rules_of(settings.routing)
+
+
+def _check_plugins(settings: "Config", rules: "Sequence[Rule]") -> None:
+    """Raise ConfigError where a rule names a plugin that is not there, does not load, or has not the hook."""
+    wanted = {name for rule in rules for name in rule.plugins}
+    if not wanted:
+        return
+    from archimage.plugins.found import find
+    from archimage.plugins.process import hooks_of
+    from archimage.ports.plugins import PluginFault
+    from archimage.services.plugins.ruled import check
+
+    hooks: dict[str, frozenset[str] | None] = {}
+    for source in find(settings.plugins, settings.storage.directory):
+        try:
+            hooks[source.name] = hooks_of(source, settings.plugins) if source.name in wanted else None
+        except PluginFault as fault:
+            raise ConfigError("\n  ".join((f"plugin {source.name}: {fault}", *fault.trace))) from None
+    check(rules, hooks)
 
 
 def _moment(text: str) -> float | None:

@@ -23,7 +23,9 @@ class Way(StrEnum):
 
 
 def sync(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
-    node: Annotated[str, typer.Argument(help="AE title of the other archive, a node.", metavar="NODE")],
+    node: Annotated[
+        str, typer.Argument(help="Another archive: a node, a name of routing.archives, or a DICOMweb address.")
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compare, and copy nothing.")] = False,
     way: Annotated[Way, typer.Option("--direction", help="Copy both ways, push there, or pull here.")] = Way.BOTH,
     days: Annotated[int, typer.Option("--days", help="Studies of the last days alone; 0: all.", min=0)] = 0,

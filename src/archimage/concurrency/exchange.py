@@ -6,7 +6,7 @@ from archimage.automation.routing import MOST_AT_ONCE
 from archimage.concurrency.entry import Entry
 from archimage.config import Config
 from archimage.services import routing, routing_work
-from archimage.web import stow_client
+from archimage.web import stow_client, web_archive
 
 
 def _route_threads(config: Config) -> float:
@@ -29,6 +29,12 @@ EXCHANGE: Final = (
         "queue",
         "studies of objects that came, until the thread of routing has noted them",
         "It has no bound: an entry is a UID and a time, and looking at it takes microseconds.",
+    ),
+    Entry(
+        "arrived studies",
+        "queue",
+        "studies of which the first object came, until jobs are made that fetch earlier ones",
+        "It has no bound: an entry is three short texts. What is left when the process ends is found by the next.",
     ),
     Entry(
         "studies looked for at once",
@@ -58,5 +64,27 @@ EXCHANGE: Final = (
         "The next request brings the rest.",
         stow_client.MAX_BYTES,
         unit="bytes",
+    ),
+    Entry(
+        "matches of a page",
+        "limit",
+        "matches that another archive is asked for at once over the web",
+        "The next request brings the rest.",
+        web_archive.PER_PAGE,
+    ),
+    Entry(
+        "bytes of a page",
+        "limit",
+        "what another archive may answer to one search over the web",
+        "The comparison fails, and says so.",
+        web_archive.MAX_PAGE_BYTES,
+        unit="bytes",
+    ),
+    Entry(
+        "objects taken over the web at once",
+        "limit",
+        "objects of another archive that are being kept at once, for each study that is brought",
+        "What comes next is read once one of them is kept.",
+        web_archive.AT_ONCE,
     ),
 )

@@ -23,6 +23,7 @@ KEPT: Final = (
     func.coalesce(instance.c.compress_to, literal_column("''")),
     instance.c.received_at,
     instance.c.source_ae_title,
+    instance.c.called_ae_title,
     *_ORIGINAL,
 )
 """The columns of a Kept, in its order."""
@@ -56,6 +57,7 @@ class Compression:
 
 def kept(row: Sequence[Any]) -> Kept:
     """Make the value of a row of the columns `KEPT`."""
-    compress_to, received_at, source_ae_title, *came_as = row[len(STORED) :]
+    compress_to, received_at, source_ae_title, called_ae_title, *came_as = row[len(STORED) :]
     original = None if came_as[0] is None else Original(*came_as)
-    return Kept(StoredInstance(*row[: len(STORED)]), compress_to, received_at, source_ae_title, original)
+    stored = StoredInstance(*row[: len(STORED)])
+    return Kept(stored, compress_to, received_at, source_ae_title, original, called_ae_title)

@@ -414,4 +414,5 @@ def _row(record: InstanceRecord, values: Values, series_key: int) -> dict[str, o
         "original_size_bytes": original and original.size_bytes,
         "original_sha256": original and original.sha256,
         "compress_to": record.compress_to or None,
+        "called_ae_title": record.called_ae_title,
     }

@@ -16,6 +16,9 @@ from archimage.model.records import StoredInstance
 from archimage.model.routing import Arrived, Mark, Routed
 
 _MARK: Final = ""
+"""Stands for a rule where a row is about none: it tells how far arrivals were looked at."""
+_FETCHED: Final = "\nprefetch"
+"""Stands for a rule in the rows of studies because of which earlier ones are fetched; no rule is named so."""
 _VALUES: Final = tuple((name, TABLES[level].c[name]) for level in Level for name in COLUMNS[level])
 _ROW: Final = (
     routed.c.rule, routed.c.study_instance_uid, routed.c.mark_number, routed.c.mark_at, routed.c.state,
@@ -42,7 +45,7 @@ class RoutingArrivals:
         self._grown = Compiled(grown, database)
         self._newest = Compiled(select(func.max(instance.c.received_at)).select_from(above).where(this), database)
         whole = above.join(patient, study.c.patient_pk == patient.c.pk)
-        own = (instance.c.pk, instance.c.received_at, instance.c.source_ae_title)
+        own = (instance.c.pk, instance.c.received_at, instance.c.source_ae_title, instance.c.called_ae_title)
         later = or_(instance.c.pk > bindparam("number"), instance.c.received_at > bindparam("at"))
         values = (column.label(f"value_{name}") for name, column in _VALUES)
         beyond = select(*own, *STORED, *values).select_from(whole).where(this, later).order_by(instance.c.pk)
@@ -83,8 +86,9 @@ class RoutedTable:
         self._reach = Compiled(reached.values({**values, **more}), database)
         self._tell = Compiled(_setting(this, "state", "error", "changed_at"), database)
         self._assign = Compiled(_setting(this, "job", "changed_at"), database)
+        is_rule = (routed.c.rule != _MARK, routed.c.rule != _FETCHED)
         wanted = (
-            routed.c.rule != _MARK,
+            *is_rule,
             _unless_given(routed.c.rule, "wanted_rule"),
             _unless_given(routed.c.study_instance_uid, "wanted_study"),
             _unless_given(routed.c.state, "wanted_state"),
@@ -92,9 +96,9 @@ class RoutedTable:
         newest = select(*_ROW).where(*wanted).order_by(routed.c.changed_at.desc())
         self._find = Compiled(newest.limit(bindparam("most")), database)
         kinds = (routed.c.rule, routed.c.state)
-        counts = select(*kinds, func.count(), func.sum(routed.c.instances)).where(routed.c.rule != _MARK)
+        counts = select(*kinds, func.count(), func.sum(routed.c.instances)).where(*is_rule)
         self._counts = Compiled(counts.group_by(*kinds), database)
-        old = (routed.c.rule != _MARK, routed.c.state == DONE, routed.c.changed_at < bindparam("before"))
+        old = (routed.c.state == DONE, routed.c.changed_at < bindparam("before"))
         self._forget = Compiled(delete(routed).where(*old), database)
 
     def looked(self) -> float | None:
@@ -102,11 +106,11 @@ class RoutedTable:
         row = self.get(_MARK, _MARK)
         return None if row is None else row.mark.received_at
 
-    def look(self, moment: float) -> None:
+    def look(self, moment: float, rule: str = _MARK) -> None:
         """Keep up to when they were looked at."""
-        values = {"of_rule": _MARK, "of_study": _MARK, "mark_at": moment, "changed_at": moment}
+        values = {"of_rule": rule, "of_study": _MARK, "mark_at": moment, "changed_at": moment}
         if not self._look.change(**values):
-            self.begin(Routed(_MARK, _MARK, Mark(0, moment), changed_at=moment))
+            self.begin(Routed(rule, _MARK, Mark(0, moment), changed_at=moment))
 
     def get(self, rule: str, study_instance_uid: str) -> Routed | None:
         """Return how a rule stands with a study; None where it never had to do with it."""
@@ -162,6 +166,34 @@ class RoutedTable:
         return self._forget.change(before=changed_before)
 
 
+class FetchedForTable:
+    """Implements `ports.routing.FetchedFor`, in the same table."""
+
+    def __init__(self, routed: RoutedTable) -> None:
+        self._routed = routed
+
+    def looked(self) -> float | None:
+        """Return up to when arrivals were looked at; None before the first time."""
+        row = self._routed.get(_FETCHED, _MARK)
+        return None if row is None else row.mark.received_at
+
+    def look(self, moment: float) -> None:
+        """Keep up to when they were looked at."""
+        self._routed.look(moment, _FETCHED)
+
+    def is_done(self, study_instance_uid: str) -> bool:
+        """Tell whether jobs were made because of a study."""
+        return self._routed.get(_FETCHED, study_instance_uid) is not None
+
+    def do(self, study_instance_uid: str, now: float) -> None:
+        """Keep that they were."""
+        self._routed.begin(Routed(_FETCHED, study_instance_uid, state=DONE, changed_at=now))
+
+    def forget(self, before: float) -> int:
+        """Forget what was done before."""
+        return self._routed.forget(before)
+
+
 def _setting(this: tuple[ColumnElement[bool], ...], *names: str) -> Any:
     return update(routed).where(*this).values({name: bindparam(name) for name in names})
 
@@ -177,8 +209,8 @@ def _routed(row: Any) -> Routed:
 
 
 def _arrived(row: Any) -> Arrived:
-    number, received_at, source = row[:3]
-    stored = StoredInstance(*row[3 : 3 + len(STORED)])
-    texts = row[3 + len(STORED) :]
+    (number, received_at, source, called), rest = row[:4], row[4:]
+    stored = StoredInstance(*rest[: len(STORED)])
+    texts = rest[len(STORED) :]
     values = {name: text for (name, _), text in zip(_VALUES, texts, strict=True) if text}
-    return Arrived(number, received_at, source, stored, values)
+    return Arrived(number, received_at, source, stored, values, called)

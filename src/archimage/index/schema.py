@@ -43,7 +43,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0029"
+REVISION: Final = "0032"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(
@@ -131,6 +131,7 @@ instance: Final = Table(
     Column("original_size_bytes", Integer),
     Column("original_sha256", LargeBinary),
     Column("compress_to", Text),  # transfer syntax that it waits to be compressed to
+    Column("called_ae_title", Text, nullable=False, server_default=""),  # what the sender called this archive by
     UniqueConstraint("sop_instance_uid"),
     Index(None, "series_pk"),
     Index(None, "compress_to", sqlite_where=text("compress_to IS NOT NULL")),

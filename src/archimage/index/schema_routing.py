@@ -1,4 +1,7 @@
-"""The table of routing: where each rule stands with each study; the row without either has up to when was looked."""
+"""The table of routing: where each rule stands with each study; a row without a study has up to when was looked.
+
+Fetching earlier studies keeps its own there, under a name that no rule has.
+"""
 
 from typing import Final
 

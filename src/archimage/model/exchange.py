@@ -5,6 +5,15 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """For whom earlier studies are wanted, and what has them wanted: a study that is not fetched itself."""
+
+    patient_id: str
+    study_instance_uid: str = ""
+    body_part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """A study that one of two archives has not, or of which they have different numbers of instances; -1: untold."""
 

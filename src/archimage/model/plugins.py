@@ -20,6 +20,8 @@ TOLD: Mapping[str, frozenset[str]] = {
     "on_instance_stored": frozenset({"label", "send"}),
     "on_study_complete": frozenset({"label", "send"}),
     "on_study_deleted": frozenset(),
+    "on_routed": frozenset({"label", "send"}),
+    "on_job_failed": frozenset(),
 }
 """Hooks that nobody waits for, and the kinds of answers."""
 

@@ -54,7 +54,8 @@ class InstanceRecord:
     values maps columns of `model.attributes` to decoded text, several values joined with a backslash; absent and empty
     attributes do not stand in it. size_bytes is that of the file as kept, data_set_offset the length of its preamble
     and File Meta Information, digest xxh3-128 over the data set after it. received_at: seconds since 1970, UTC.
-    compress_to is the transfer syntax that it waits to be compressed to, empty where it does not.
+    compress_to is the transfer syntax that it waits to be compressed to, empty where it does not. called_ae_title is
+    what the sender called this archive by, empty where it came over no association.
     """
 
     values: Mapping[str, str]
@@ -68,6 +69,7 @@ class InstanceRecord:
     frames: FrameTable | None = None
     original: Original | None = None
     compress_to: str = ""
+    called_ae_title: str = ""
 
     @property
     def sop_instance_uid(self) -> str:
@@ -100,6 +102,7 @@ class Kept:
     received_at: float
     source_ae_title: str
     original: Original | None = None
+    called_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,19 @@ class SourceCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class CalledCondition:
+    """What the sender called this archive by must fit one of these AE titles, in which `*` and `?` stand for anything.
+
+    What came over no association called nobody.
+    """
+
+    titles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"called AE is {' or '.join(self.titles)}"
+
+
+@dataclass(frozen=True, slots=True)
 class TimeCondition:
     """Arrival must lie within one of spans, minutes of the day; one that ends before it begins goes over midnight.
 
@@ -78,7 +91,7 @@ class TimeCondition:
         return f"arrival is {self.asked}"
 
 
-Condition = AttributeCondition | SourceCondition | TimeCondition
+Condition = AttributeCondition | SourceCondition | CalledCondition | TimeCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +115,28 @@ class Rule:
 
     @property
     def destination(self) -> str:
-        """Whom the rule works for: the first that it sends to."""
+        """Whom the rule works for: the first that it sends to, else the first plugin that it has run."""
         told = (ActionKind.SEND, ActionKind.STOW, ActionKind.NOTIFY)
-        return next((action.argument for action in self.actions if action.kind in told), "")
+        runs = next((str(action) for action in self.actions if action.kind is ActionKind.PLUGIN), "")
+        return next((action.argument for action in self.actions if action.kind in told), runs)
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins that it has run, by name."""
+        return tuple(action.argument for action in self.actions if action.kind is ActionKind.PLUGIN)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An object as rules see it: texts of its attributes, who sent it, when it came (seconds since 1970, UTC)."""
+    """An object as rules see it: texts of its attributes, who sent it, when it came (seconds since 1970, UTC).
+
+    called_ae_title is what the sender called this archive by, empty where it came over no association.
+    """
 
     values: Mapping[Path, tuple[str, ...]]
     source_ae_title: str
     received_at: float
+    called_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +163,7 @@ class Verdict:
 class Arrived:
     """An instance that is kept: its number, which grows as instances come, when and from whom it came, its attributes.
 
-    values maps columns of the index to texts.
+    values maps columns of the index to texts; called_ae_title is what the sender called this archive by.
     """
 
     number: int
@@ -148,6 +171,7 @@ class Arrived:
     source_ae_title: str
     stored: StoredInstance
     values: Mapping[str, str]
+    called_ae_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Incoming:
     association_id: str = ""
     committed: Callable[[CommitTiming], None] = _nobody_asks
     """Hears what the group commit of an object took, on the loop's thread."""
+    called_ae_title: str = ""
 
 
 StreamHandler = Callable[[Incoming], Operation]

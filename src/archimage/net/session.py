@@ -282,7 +282,8 @@ class Session:
             self._receiving_since = time.monotonic()
             committed, stored = self.watch.committed, self._stored(reply)
             with spans.within(span):
-                return stream_handler(Incoming(command, context, self.calling_ae_title, stored, self.id, committed))
+                titles = self.calling_ae_title, self.called_ae_title
+                return stream_handler(Incoming(command, context, titles[0], stored, self.id, committed, titles[1]))
         handler = self._registry.handlers.get((context.abstract_syntax, command.field))
         if handler is None:
             return Refused(reply, Response(Status.UNRECOGNISED_OPERATION))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from archimage.config_plugins import PluginsConfig
 from archimage.errors import UnavailableError
 from archimage.imaging.process import Answer, WorkerLostError, WorkerProcess, WorkerSettings
 from archimage.model.plugins import ASKED, TOLD, PluginAnswer, PluginSource
@@ -29,6 +30,15 @@ class ProcessLoader:
             return PluginProcess(WorkerProcess(self._settings), source)
         except UnavailableError:
             raise PluginFault("lost", "its process did not start", ended=True) from None
+
+
+def hooks_of(source: PluginSource, settings: PluginsConfig) -> frozenset[str]:
+    """Load a plugin in a process that ends then, and return its hooks; raises PluginFault."""
+    process = ProcessLoader(settings.memory_bytes).start(source)
+    try:
+        return process.load(settings.start_timeout_s)
+    finally:
+        process.close()
 
 
 class PluginProcess:

@@ -18,7 +18,21 @@ import orjson
 
 from archimage import plugin as api
 from archimage.imaging.worker import Ask, Task
-from archimage.plugin import HOOKS, MARK, Association, Instance, Label, Narrow, Query, Refuse, Removed, Send, Study
+from archimage.plugin import (
+    HOOKS,
+    MARK,
+    Association,
+    FailedJob,
+    Instance,
+    Label,
+    Narrow,
+    Query,
+    Refuse,
+    Removed,
+    Routed,
+    Send,
+    Study,
+)
 
 MAX_TRACE: Final = 20
 MAX_TEXT: Final = 1_000
@@ -134,6 +148,11 @@ def _study(values: Mapping[str, Any], ask: Ask) -> Study:
     return replace(made, modalities=tuple(made.modalities), labels=tuple(made.labels))
 
 
+def _routed(values: Mapping[str, Any], ask: Ask) -> Routed:
+    made = Routed(**_known(Routed, {**values, "study": _study(values["study"], ask)}))
+    return replace(made, sop_instance_uids=tuple(made.sop_instance_uids))
+
+
 def _association(values: Mapping[str, Any], _ask: Ask) -> Association:
     made = Association(**_known(Association, values))
     return replace(made, abstract_syntaxes=tuple(made.abstract_syntaxes))
@@ -142,6 +161,8 @@ def _association(values: Mapping[str, Any], _ask: Ask) -> Association:
 _TELLERS: Final[Mapping[str, Callable[[Mapping[str, Any], Ask], object]]] = {
     "on_instance_stored": _instance,
     "on_study_complete": _study,
+    "on_routed": _routed,
+    "on_job_failed": lambda values, _ask: FailedJob(**_known(FailedJob, values)),
     "on_study_deleted": lambda values, _ask: Removed(**_known(Removed, values)),
     "on_query": lambda values, _ask: Query(**_known(Query, values)),
     "on_association": _association,

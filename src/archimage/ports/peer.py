@@ -44,6 +44,23 @@ class Progress(Protocol):
         """Say how far it is, total 0 where that is not known; raises what `check` raises."""
 
 
+class Elsewhere(Protocol):
+    """One other archive, whichever way it is reached; every method blocks, and raises as those of `Peers` do."""
+
+    @property
+    def name(self) -> str:
+        """What it goes by."""
+
+    def find(self, level: str, keys: Sequence[tuple[str, str]], limit: int) -> Matches:
+        """Ask what it keeps, at most limit matches; below studies, with the unique keys of the levels above."""
+
+    def retrieve(self, wanted: Wanted, progress: Progress) -> Transfer:
+        """Bring what is wanted into this archive."""
+
+    def send(self, instances: Sequence[StoredInstance], progress: Progress) -> Transfer:
+        """Send it instances."""
+
+
 class Peers(Protocol):
     """Asks remote nodes. Every method blocks.
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
-from archimage.model.routing import Arrived, Mark, Routed
+from archimage.model.routing import Arrived, Mark, Routed, Rule
 
 
 class Arrivals(Protocol):
@@ -58,6 +58,25 @@ class RoutedStudies(Protocol):
         """Forget what is done and has not changed since."""
 
 
+class FetchedFor(Protocol):
+    """Keeps for which studies earlier ones are fetched, or were, for every process."""
+
+    def looked(self) -> float | None:
+        """Return up to when arrivals were looked at; None before the first time."""
+
+    def look(self, moment: float) -> None:
+        """Keep up to when they were looked at."""
+
+    def is_done(self, study_instance_uid: str) -> bool:
+        """Tell whether jobs were made because of a study."""
+
+    def do(self, study_instance_uid: str, now: float) -> None:
+        """Keep that they were."""
+
+    def forget(self, before: float) -> int:
+        """Forget what was done before."""
+
+
 class Stow(Protocol):
     """Stores instances elsewhere by STOW-RS."""
 
@@ -72,6 +91,19 @@ class Stow(Protocol):
         """Send them; return why some were not stored, by SOP Instance UID. sent hears how many are done.
 
         Raises PeerFailedError where it did not work at all, and what sent raises.
+        """
+
+
+class RuleHooks(Protocol):
+    """Runs the hooks of plugins that rules name."""
+
+    def check(self, rules: Sequence[Rule]) -> None:
+        """Raise ConfigError where a rule names a plugin that is not there, or is known not to have the hook."""
+
+    def run(self, name: str, rule: Rule, study_instance_uid: str, instances: Sequence[StoredInstance]) -> None:
+        """Run a plugin's hook for what a rule acts on.
+
+        Raises NotFoundError where there is no such plugin or hook, UnavailableError where it was not done.
         """
 
 

@@ -148,20 +148,28 @@ class AuditService:
         self._sink.record(told)
 
     def sent(
-        self, receiver: Participant, asking: Participant, uids: UniqueKeys, failed: Sequence[str], failure: str
+        self,
+        receiver: Participant,
+        asking: Participant,
+        uids: UniqueKeys,
+        failed: Sequence[str],
+        failure: str,
+        *,
+        anonymized: bool = False,
     ) -> None:
         """Tell that it was sent, as somebody asked, who may be the receiver.
 
-        failure says why not all of it was, failed are those instances, if they are known.
+        failure says why not all of it was, failed are those instances, if they are known. anonymized tells that it was
+        de-identified, which it is also for some receivers.
         """
         here, also = self.messages.here(), () if asking == receiver else (asking,)
 
         def told() -> Iterable[AuditEvent]:
-            anonymized = self._is_anonymized(receiver)
+            is_anonymized = anonymized or self._is_anonymized(receiver)
             for study, instances in studies_of(self._index, uids).items() or [("", [])]:
                 subject = subject_of(self._index, study) if study else Subject("")
                 for found in _parts(subject, instances, set(failed), failure):
-                    given = replace(found, anonymized=anonymized)
+                    given = replace(found, anonymized=is_anonymized)
                     yield self.messages.transferred(here, receiver, given, stored=False, also=also)
 
         self._sink.record(told)

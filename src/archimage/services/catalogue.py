@@ -13,6 +13,8 @@ from archimage.ports.index import Labels
 from archimage.services.identifiers import Identifier, Key
 from archimage.services.query import QueryService, Root, Row
 
+DOOR: Final = "API"
+"""What lists of the pages and of the management API are asked about as."""
 MAX_TEXT: Final = 256
 UNCOUNTED: Final = -1
 """Total of a list of more than a few studies that has not been counted."""
@@ -118,7 +120,7 @@ class CatalogueService:
 
     def patients(self, wanted: Wanted) -> Page[PatientSummary]:
         """List patients."""
-        query = self._query(Level.PATIENT, wanted, PATIENT_ORDERS, _OF_PATIENT)
+        query = self._search(Level.PATIENT, wanted, PATIENT_ORDERS, _OF_PATIENT)
         return self._page(query, lambda rows: [_patient(row) for row in rows])
 
     def studies(self, wanted: Wanted) -> Page[StudySummary]:
@@ -128,11 +130,11 @@ class CatalogueService:
             InvalidQueryError: a filter's value does not fit, or there are too many words.
             IndexUnavailableError: the index does not answer.
         """
-        return self._page(self._query(Level.STUDY, wanted, STUDY_ORDERS, _OF_STUDY), self._study_summaries)
+        return self._page(self._search(Level.STUDY, wanted, STUDY_ORDERS, _OF_STUDY), self._study_summaries)
 
     def glance(self, wanted: Wanted) -> Page[StudySummary]:
         """List studies as somebody types; total may be UNCOUNTED, as counting many takes longer than finding some."""
-        query = self._query(Level.STUDY, wanted, STUDY_ORDERS, _OF_STUDY)
+        query = self._search(Level.STUDY, wanted, STUDY_ORDERS, _OF_STUDY)
         return self._page(query, self._study_summaries, counted=not wanted.text.strip())
 
     def study(self, study_instance_uid: str) -> StudySummary:
@@ -155,6 +157,10 @@ class CatalogueService:
         """Return one instance, whichever series it is of; NotFoundError where it is not kept."""
         (found,) = self._one(Level.IMAGE, sop_instance_uid, _OF_INSTANCE, self._instance_summaries)
         return found
+
+    def _search(self, level: Level, wanted: Wanted, orders: Sequence[str], requested: tuple[Attribute, ...]) -> Query:
+        """Make the query of a list that somebody searches, as he may."""
+        return self._queries.reviewed(DOOR, self._query(level, wanted, orders, requested))
 
     def _query(self, level: Level, wanted: Wanted, orders: Sequence[str], requested: tuple[Attribute, ...]) -> Query:
         """Make the query of a list."""

@@ -50,6 +50,8 @@ class JobWork:
         self.worker = uuid.uuid4().hex
         self.meter = Meter()
         """Hears of ends."""
+        self.failed: Callable[[Job], None] = lambda _job: None
+        """Hears of jobs that have failed for good."""
         self.kinds: dict[str, tuple[Handler, Rules]] = {}
         self.timers: dict[str, tuple[str, Timer]] = {}
         self._rows = rows
@@ -270,3 +272,5 @@ class JobWork:
         ended = self._rows.get(job.id)
         if ended is not None:
             self._events.publish(TaskChanged(ended.as_task()))
+        if ended is not None and ended.state is JobState.FAILED:
+            self.failed(ended)

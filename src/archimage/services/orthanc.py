@@ -19,6 +19,7 @@ from archimage.services.query import QueryOptions, QueryService, Root, Row, is_m
 from archimage.services.removal import RemovalService
 from archimage.services.visible import VisibleIndex
 
+DOOR: Final = "Orthanc"
 MAX_FIELDS: Final = 256
 _TAG: Final = re.compile("([0-9A-Fa-f]{4})[,-]?([0-9A-Fa-f]{4})", re.ASCII)
 _OPTIONS: Final = QueryOptions(combined_date_time=True)
@@ -83,7 +84,7 @@ class OrthancService:
             InvalidQueryError: an attribute is unknown or not in the index, or a value does not fit it.
             InvalidRequestError: there are more than one answer may have, and no limit.
         """
-        query = self._query(search)
+        query = self._queries.reviewed(DOOR, self._query(search))
         most = self._queries.max_results
         if limit is None and self._queries.count(query) - since > most:
             raise InvalidRequestError(f"more than {most} resources; ask for them in parts, with a limit")
@@ -95,7 +96,7 @@ class OrthancService:
 
     def instance(self, sop_instance_uid: str) -> Named:
         """Return an instance by its UID; NotFoundError where it is not kept."""
-        for named in self._with("sop_instance_uid", sop_instance_uid):
+        for named in self._named(_having("sop_instance_uid", sop_instance_uid)):
             return named
         raise NotFoundError("the instance has been removed")
 
@@ -103,7 +104,7 @@ class OrthancService:
         """Yield what has a Patient ID, a UID, or an accession number."""
         columns = (*(COLUMNS if is_uid(text) else COLUMNS[:1]), "accession_number")
         for column in columns if text else ():
-            yield from self._with(column, text)
+            yield from self._named(self._queries.reviewed(DOOR, _having(column, text)))
 
     def remove(self, named: Named) -> Named | None:
         """Remove something for good; return the nearest of what it belonged to that is left, or None.
@@ -128,11 +129,6 @@ class OrthancService:
         above = (named.above(level) for level in reversed([*Level][: named.level.depth]))
         return next((one for one in above if self._ids.extent(one) is not None), None)
 
-    def _with(self, column: str, value: str) -> Iterator[Named]:
-        attribute = BY_COLUMN[column]
-        condition = Condition(attribute, Exact(value))
-        return self._named(Query(attribute.level, (condition,), merged=attribute.level is Level.PATIENT))
-
     def _query(self, search: Search) -> Query:
         if len(search.matches) > MAX_FIELDS:
             raise InvalidQueryError(f"more than {MAX_FIELDS} attributes in one search")
@@ -153,6 +149,13 @@ class OrthancService:
         for page in self._queries.pages(query):
             for row in page:
                 yield _of_row(row, columns)
+
+
+def _having(column: str, value: str) -> Query:
+    """Return the query for what has a value."""
+    attribute = BY_COLUMN[column]
+    condition = Condition(attribute, Exact(value))
+    return Query(attribute.level, (condition,), merged=attribute.level is Level.PATIENT)
 
 
 def _of_row(row: Row, columns: Sequence[str]) -> Named:

@@ -1,26 +1,21 @@
 """A patient's earlier studies, fetched from other nodes before somebody asks for them.
 
-An entry of the worklist, or the first object of a study, makes a job for each node: it asks the node for the patient's
-studies, chooses among them by the settings, and retrieves those that are not here, or not in full. Done again it finds
-all of them here.
+An entry of the worklist, or the first object of a study (`prefetch_arrivals`), makes a job for each node: it asks the
+node for the patient's studies, chooses among them by the settings, and retrieves those that are not here, or not in
+full. Done again it finds all of them here.
 
 Ref: PS3.4 §C.4.1 (C-FIND), §C.4.2 (C-MOVE), §C.4.3 (C-GET).
 """
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from queue import SimpleQueue
 from typing import Final, cast
 
 from archimage.config_routing import PrefetchConfig
-from archimage.errors import ArchimageError
-from archimage.logger import logger
-from archimage.model.events import InstanceStored
+from archimage.model.exchange import Reason
 from archimage.model.ids import is_uid
 from archimage.model.jobs import Job, JsonValue, NewJob, Priority
 from archimage.model.nodes import Node
@@ -30,18 +25,7 @@ from archimage.ports.peer import Peers
 
 KIND: Final = "prefetch"
 CANDIDATES: Final = 1_000
-_KNOWN: Final = 10_000
 _SPECIAL: Final = frozenset("*?\\")
-_log = logger("task")
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """For whom earlier studies are wanted, and what has them wanted: a study that is not fetched itself."""
-
-    patient_id: str
-    study_instance_uid: str = ""
-    body_part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +39,7 @@ class Prior:
 
 
 class Prefetching:
-    """Makes jobs, and does them; safe to call from any thread. `close` it.
+    """Makes jobs, and does them; safe to call from any thread.
 
     instances_here returns how many instances of a study are kept.
     """
@@ -75,34 +59,6 @@ class Prefetching:
         self._peers = peers
         self._instances_here = instances_here
         self._now = now
-        self._known: OrderedDict[str, None] = OrderedDict()
-        self._arrived: SimpleQueue[Reason | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
-
-    def start(self) -> None:
-        """Begin to make jobs of what arrives."""
-        if self._settings.nodes:
-            self._thread.start()
-
-    def close(self) -> None:
-        """End."""
-        self._arrived.put(None)
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def hear(self, event: InstanceStored) -> None:
-        """Hear of an object, on the thread of the intake; the first of a study has its patient's others wanted."""
-        settings, record = self._settings, event.record
-        if not settings.nodes or "arrival" not in settings.on or record.source_ae_title in settings.nodes:
-            return
-        study = record.values["study_instance_uid"]
-        if study in self._known:
-            return
-        self._known[study] = None
-        if len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
-        values = record.values
-        self._arrived.put(Reason(values.get("patient_id", ""), study, values.get("body_part_examined", "")))
 
     def scheduled(self, reason: Reason) -> None:
         """Have studies fetched for an entry of the worklist; durable when this returns."""
@@ -192,14 +148,6 @@ class Prefetching:
     def _lacks(self, prior: Prior) -> bool:
         here = self._instances_here(prior.study_instance_uid)
         return not here or here < prior.instances
-
-    def _run(self) -> None:
-        while (reason := self._arrived.get()) is not None:
-            try:
-                self.want(reason)
-            except (ArchimageError, OSError) as error:
-                self._known.pop(reason.study_instance_uid, None)  # its next object has it tried again
-                _log.warning("earlier studies are not fetched", study=reason.study_instance_uid, reason=str(error))
 
 
 class _Part:

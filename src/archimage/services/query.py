@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final, TypeVar, cast
 
 from archimage.errors import InvalidQueryError, OutOfResourcesError
+from archimage.model import callers
 from archimage.model.attributes import ATTRIBUTES, BY_COLUMN, BY_TAG, Attribute, Level
 from archimage.model.callers import granted
 from archimage.model.patterns import literal_prefix
@@ -91,7 +92,7 @@ class QueryService:
         self.meter = Meter()
         """Hears of queries, from the doors through which they come."""
         self.review: Review | None = None
-        """Looks at queries of C-FIND and QIDO-RS before they are made, where anybody does."""
+        """Looks at what people and programs search for before it is looked for, where anybody does."""
         self._index = index
         self._max_results = max_results
         self._counts = Remembered[int](index.generation, REMEMBERED_COUNTS)
@@ -121,11 +122,14 @@ class QueryService:
     def reviewed(self, door: str, query: Query) -> Query:
         """Return a query of a door as it may be made; blocks where somebody looks at it.
 
+        Every search that somebody makes for patients, studies, series or instances passes here once, whichever way he
+        came. What the archive looks up by itself, or to show what somebody has opened, does not.
+
         Raises:
             NotAuthorisedError: it may not.
             UnavailableError: who must look at it cannot.
         """
-        return query if self.review is None else self.review(door, query)
+        return query if self.review is None or callers.current() is None else self.review(door, query)
 
     def count(self, query: Query) -> int:
         """Count the matches, limit and offset left aside; blocks."""

@@ -130,6 +130,7 @@ def write_replacement(
         frames=None if syntax in DEFLATED_SYNTAXES else frame_table(header, len(meta)),
         original=form.original,
         compress_to=form.compress_to,
+        called_ae_title=kept.called_ae_title,
     )
     return Replacement(kept, record, content)
 

@@ -14,8 +14,12 @@ from archimage.services.sources import NOT_AN_OBJECT
 _HEAD_BYTES = 65_536
 
 
-def judge_file(rules: Sequence[Rule], path: Path, source: str, at: float | None = None) -> list[Verdict]:
+def judge_file(
+    rules: Sequence[Rule], path: Path, source: str, at: float | None = None, called: str = ""
+) -> list[Verdict]:
     """Say what each rule makes of a file from a sender, at a time in seconds since 1970; now, if none is given.
+
+    called is the AE title by which the sender calls this archive.
 
     Raises:
         DicomError: it is no DICOM file, or broken.
@@ -38,5 +42,5 @@ def judge_file(rules: Sequence[Rule], path: Path, source: str, at: float | None 
         raise InvalidFileError(f"{path} cannot be read: {error.strerror}") from None
     header = scanner.header
     values = header_values(header, paths) | study_values([header.text(modality) or ""])
-    subject = Subject(values, source, time.time() if at is None else at)
+    subject = Subject(values, source, time.time() if at is None else at, called)
     return [judge(rule, subject) for rule in rules]

@@ -25,6 +25,7 @@ from archimage.model.routing import (
     Action,
     ActionKind,
     AttributeCondition,
+    CalledCondition,
     Condition,
     Finding,
     Path,
@@ -121,6 +122,8 @@ def _rule(settings: RuleConfig, quiet_s: float) -> Rule:
 def _conditions(settings: RuleConfig) -> Iterator[Condition]:
     if settings.source:
         yield SourceCondition(settings.source)
+    if settings.called:
+        yield CalledCondition(settings.called)
     if settings.hours or settings.weekdays:
         yield _time(settings)
     for name, asked in settings.when.items():
@@ -188,8 +191,7 @@ def _checked(action: Action) -> str:
             if not is_ae_title(argument):
                 raise ValueError(f"{argument!r} is no AE title of a node")
         case ActionKind.STOW | ActionKind.NOTIFY:
-            if not argument.startswith(("http://", "https://")):
-                raise ValueError(f"{argument!r} is no address: it begins with http:// or https://")
+            _check_address(argument, named=action.kind is ActionKind.STOW)
         case ActionKind.TRANSCODE:
             argument = TARGETS.get(argument, argument)
             if not is_uid(argument):
@@ -203,10 +205,19 @@ def _checked(action: Action) -> str:
     return argument
 
 
+def _check_address(text: str, *, named: bool) -> None:
+    """Raise ValueError where a text is no address of the web, nor, if that may be, the name of an archive."""
+    if not text.startswith(("http://", "https://")) and not (named and "://" not in text and is_ae_title(text)):
+        raise ValueError(f"{text!r} is no address: it begins with http:// or https://")
+
+
 def _is_met(condition: Condition, subject: Subject) -> bool:
     match condition:
         case SourceCondition(titles):
             return any(pattern_of(title).fullmatch(subject.source_ae_title) for title in titles)
+        case CalledCondition(titles):
+            called = subject.called_ae_title
+            return bool(called) and any(pattern_of(title).fullmatch(called) for title in titles)
         case TimeCondition():
             return _is_within(condition, datetime.fromtimestamp(subject.received_at).astimezone())
     return _has(condition, subject.values.get(condition.path, ())) is not condition.negated
@@ -243,6 +254,8 @@ def _found(condition: Condition, subject: Subject) -> str:
     match condition:
         case SourceCondition():
             return subject.source_ae_title
+        case CalledCondition():
+            return subject.called_ae_title
         case TimeCondition():
             return f"{datetime.fromtimestamp(subject.received_at).astimezone():%a %Y-%m-%d %H:%M}"
     return "\\".join(subject.values.get(condition.path, ()))[:_SHOWN]

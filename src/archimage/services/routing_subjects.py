@@ -57,7 +57,7 @@ class Subjects:
         if rule.reads_headers:
             missing = [path for path in rule.paths if path not in values]
             values |= read_values(self._blobs, one.stored, missing)
-        return Subject(values, one.source_ae_title, one.received_at)
+        return Subject(values, one.source_ae_title, one.received_at, one.called_ae_title)
 
 
 def read_values(blobs: BlobStore, stored: StoredInstance, paths: Iterable[Path]) -> dict[Path, tuple[str, ...]]:

@@ -23,6 +23,7 @@ from archimage.ports.jobs import Progress
 from archimage.ports.peer import Peers
 from archimage.ports.routing import RoutedStudies, Stow
 from archimage.services.deliveries import DeliveryService
+from archimage.services.job_progress import is_final
 from archimage.services.labels import LabelService
 from archimage.services.routing_subjects import Subjects
 
@@ -34,11 +35,11 @@ _LEAST: Final = 8
 """Instances that are worth an association of their own."""
 _PATIENT: Final = ("patient_id", "issuer_of_patient_id", "patient_name", "accession_number")
 
-RunPlugin = Callable[[str, str, Sequence[StoredInstance]], None]
-"""Runs a plugin's hook by name for a study and those of its instances that came."""
+RunPlugin = Callable[[str, Rule, str, Sequence[StoredInstance]], None]
+"""Runs a plugin's hook, by the plugin's name, for a rule, a study and those of its instances that came."""
 
 
-def no_plugins(name: str, _study: str, _instances: Sequence[StoredInstance]) -> None:
+def no_plugins(name: str, _rule: Rule, _study: str, _instances: Sequence[StoredInstance]) -> None:
     """Refuse; for archives without plugins."""
     raise NotFoundError(f"no plugin {name!r} is there")
 
@@ -132,7 +133,7 @@ class RoutingWork:
         except CancelledError:
             raise
         except ArchimageError as error:
-            state = "failing" if job.attempts < self._attempts else "failed"
+            state = "failed" if is_final(error) or job.attempts >= self._attempts else "failing"
             self._routed.tell(rule.name, study, state, str(error), self._now())
             raise
         self.again(rule.name, study)
@@ -200,7 +201,7 @@ class RoutingWork:
                     NOTICE, action.argument, run.study, self._notice(run), lane=f"{NOTICE} {action.argument}"
                 )
             case ActionKind.PLUGIN:
-                doing.plugin(action.argument, run.study, [one.stored for one in run.wanted])
+                doing.plugin(action.argument, run.rule, run.study, [one.stored for one in run.wanted])
 
     def _send_in_batches(self, run: _Run, send: Callable[[Sequence[StoredInstance]], Mapping[str, str]]) -> None:
         """Send what is left to send; whatever is not taken stays, and fails the job once the rest is sent."""

@@ -59,6 +59,7 @@ class Expected:
     source_ae_title: str = ""
     study_instance_uid: str = ""
     association_id: str = ""
+    called_ae_title: str = ""
 
 
 class Receiving(Protocol):
@@ -306,6 +307,7 @@ class Reception:
             source_ae_title=expected.source_ae_title,
             frames=frames,
             compress_to=self._service.compression.target(header, values, expected.transfer_syntax_uid),
+            called_ae_title=expected.called_ae_title,
         )
 
     def _telling(self, done: Done) -> Done:

@@ -17,13 +17,12 @@ from archimage.model.attributes import BY_COLUMN, UNIQUE_KEYS, Level
 from archimage.model.exchange import Comparison, Copied, Difference, Missing
 from archimage.model.ids import is_uid
 from archimage.model.jobs import Job, JsonValue, NewJob, Priority
-from archimage.model.nodes import Node
 from archimage.model.peers import Wanted
 from archimage.model.query import Condition, Exact, Query, Range
 from archimage.model.records import StoredInstance
 from archimage.ports.index import Finding
 from archimage.ports.jobs import Jobs, Progress
-from archimage.ports.peer import Peers
+from archimage.ports.peer import Elsewhere
 from archimage.ports.peer import Progress as PeerProgress
 from archimage.services.prefetch import number
 
@@ -52,23 +51,22 @@ class SyncService:
     def __init__(
         self,
         index: Finding,
-        node: Callable[[str], Node],
-        peers: Peers,
+        archive: Callable[[str], Elsewhere],
         jobs: Jobs,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """Compare with what archive returns by name; it raises NotFoundError where there is none."""
         self._index = index
-        self._node = node
-        self._peers = peers
+        self._archive = archive
         self._jobs = jobs
         self._now = now
 
-    def compare(self, ae_title: str, progress: PeerProgress, *, days: int = 0, deep: bool = False) -> Comparison:
-        """Compare the studies of the last days with those of a node, or all; deep looks at every instance."""
-        node = self._node(ae_title)
+    def compare(self, name: str, progress: PeerProgress, *, days: int = 0, deep: bool = False) -> Comparison:
+        """Compare the studies of the last days with those of another, or all; deep looks at every instance."""
+        other = self._archive(name)
         today = datetime.fromtimestamp(self._now(), UTC).date()
         since = today - timedelta(days=days) if days else None
-        there, remark = self._studies_there(node, since, today + timedelta(days=1), progress)
+        there, remark = self._studies_there(other, since, today + timedelta(days=1), progress)
         here = self._studies_here(since)
         only_here, only_there, differing = [], [], []
         for uid in sorted(here.keys() | there.keys()):
@@ -83,22 +81,22 @@ class SyncService:
                 only_here.append(difference)
             elif ours is None:
                 only_there.append(difference)
-            elif self._differs(node, difference, progress, deep=deep):
+            elif self._differs(other, difference, progress, deep=deep):
                 differing.append(difference)
         same = len(here.keys() & there.keys()) - len(differing)
         return Comparison(
-            ae_title, len(here), len(there), same, tuple(only_here), tuple(only_there), tuple(differing), remark
+            name, len(here), len(there), same, tuple(only_here), tuple(only_there), tuple(differing), remark
         )
 
-    def copy(self, ae_title: str, study: str, direction: Direction, progress: PeerProgress) -> Copied:
+    def copy(self, name: str, study: str, direction: Direction, progress: PeerProgress) -> Copied:
         """Copy what either side lacks of a study; what does not work is told in the result."""
-        node = self._node(ae_title)
+        other = self._archive(name)
         sent = fetched = 0
         problems: list[str] = []
-        missing = self.missing(node, study)
+        missing = self.missing(other, study)
         if direction != "pull" and missing.only_here:
             try:
-                transfer = self._peers.send(node, self._stored(study, set(missing.only_here)), progress)
+                transfer = other.send(self._stored(study, set(missing.only_here)), progress)
                 sent = transfer.completed + transfer.warning
                 problems += list(transfer.problems.values())[:1]
             except CancelledError:
@@ -108,7 +106,7 @@ class SyncService:
         if direction != "push":
             for wanted in _retrievals(study, missing):
                 try:
-                    transfer = self._peers.retrieve(node, wanted, progress)
+                    transfer = other.retrieve(wanted, progress)
                     fetched += transfer.completed + transfer.warning
                     problems += list(transfer.problems.values())[:1]
                 except CancelledError:
@@ -117,9 +115,9 @@ class SyncService:
                     problems.append(str(error))
         return Copied(study, sent, fetched, "; ".join(dict.fromkeys(problems)))
 
-    def missing(self, node: Node, study: str) -> Missing:
+    def missing(self, other: Elsewhere, study: str) -> Missing:
         """Compare the instances of a study."""
-        theirs = self._instances_there(node, study)
+        theirs = self._instances_there(other, study)
         ours = {one.sop_instance_uid for one in self._stored(study)}
         if not ours and theirs:
             return Missing((), {"": tuple(sorted(set().union(*theirs.values())))})
@@ -131,11 +129,11 @@ class SyncService:
                 only_there[series] = lacking
         return Missing(tuple(sorted(ours - known)), only_there)
 
-    def schedule(self, ae_title: str, *, days: int, direction: Direction) -> int:
+    def schedule(self, name: str, *, days: int, direction: Direction) -> int:
         """Have an archive compared and copied by jobs; return the number of the first."""
         payload: JsonValue = {"days": days, "direction": direction}
         return self._jobs.submit(
-            KIND, f"Compare with {ae_title}", payload, destination=ae_title, priority=Priority.LOW, key=ae_title
+            KIND, f"Compare with {name}", payload, destination=name, priority=Priority.LOW, key=name
         )
 
     def work(self, job: Job, progress: Progress) -> JsonValue:
@@ -166,11 +164,11 @@ class SyncService:
             raise PeerFailedError(copied.problem)
         return {"sent": copied.sent, "fetched": copied.fetched}
 
-    def _differs(self, node: Node, one: Difference, progress: PeerProgress, *, deep: bool) -> bool:
+    def _differs(self, other: Elsewhere, one: Difference, progress: PeerProgress, *, deep: bool) -> bool:
         if not deep and one.there >= 0:
             return one.here != one.there
         progress.check()
-        missing = self.missing(node, one.study_instance_uid)
+        missing = self.missing(other, one.study_instance_uid)
         return bool(missing.only_here or missing.only_there)
 
     def _studies_here(self, since: date | None) -> dict[str, _Listed]:
@@ -186,24 +184,22 @@ class SyncService:
         }
 
     def _studies_there(
-        self, node: Node, since: date | None, until: date, progress: PeerProgress
+        self, other: Elsewhere, since: date | None, until: date, progress: PeerProgress
     ) -> tuple[dict[str, _Listed], str]:
-        """List a node's studies; the remark tells that those without a date may be missing."""
+        """List another's studies; the remark tells that those without a date may be missing."""
         found: dict[str, _Listed] = {}
         if since is None:
-            matches = self._peers.find(node, "STUDY", _KEYS, PER_ANSWER)
+            matches = other.find("STUDY", _KEYS, PER_ANSWER)
             if matches.complete:
                 _add(found, matches.rows)
                 return found, ""
-        remark = (
-            "" if since is not None else f"{node.ae_title} has many studies: those without a date were not compared"
-        )
+        remark = "" if since is not None else f"{other.name} has many studies: those without a date were not compared"
         spans = [(since or _FIRST, until)]
         while spans:
             first, last = spans.pop()
             progress.check()
             dated = (("StudyDate", f"{first:%Y%m%d}-{last:%Y%m%d}"), *_UNDATED)
-            matches = self._peers.find(node, "STUDY", dated, PER_ANSWER)
+            matches = other.find("STUDY", dated, PER_ANSWER)
             if matches.complete:
                 _add(found, matches.rows)
             elif first < last:
@@ -211,19 +207,19 @@ class SyncService:
                 spans += [(first, middle), (middle + timedelta(days=1), last)]
             else:
                 _add(found, matches.rows)
-                remark = f"{node.ae_title} has too many studies of {first:%Y-%m-%d}: not all were compared"
+                remark = f"{other.name} has too many studies of {first:%Y-%m-%d}: not all were compared"
         return found, remark
 
-    def _instances_there(self, node: Node, study: str) -> dict[str, set[str]]:
-        """Return the instances that a node has of a study, by series."""
+    def _instances_there(self, other: Elsewhere, study: str) -> dict[str, set[str]]:
+        """Return the instances that another has of a study, by series."""
         keys = (("StudyInstanceUID", study), ("SeriesInstanceUID", ""))
         found: dict[str, set[str]] = {}
-        for row in self._peers.find(node, "SERIES", keys, PER_ANSWER).rows:
+        for row in other.find("SERIES", keys, PER_ANSWER).rows:
             series = str(row.get("SeriesInstanceUID", ""))
             below = (("StudyInstanceUID", study), ("SeriesInstanceUID", series), ("SOPInstanceUID", ""))
-            matches = self._peers.find(node, "IMAGE", below, 10 * PER_ANSWER)
+            matches = other.find("IMAGE", below, 10 * PER_ANSWER)
             if not matches.complete:
-                raise PeerFailedError(f"{node.ae_title} has more instances of series {series} than are compared")
+                raise PeerFailedError(f"{other.name} has more instances of series {series} than are compared")
             found[series] = {str(one.get("SOPInstanceUID", "")) for one in matches.rows} - {""}
         return found
 

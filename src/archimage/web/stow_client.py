@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from archimage.errors import DicomError, NotAcceptableError, PeerFailedError, ServiceError
+from archimage.errors import DicomError, NotAcceptableError, NotFoundError, PeerFailedError, ServiceError
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.ports.storage import BlobReader, BlobStore
@@ -39,7 +39,10 @@ Opened = tuple[BlobReader, str]
 
 
 class StowClient:
-    """Implements `ports.routing.Stow`; authorizations are told to addresses that begin so."""
+    """Implements `ports.routing.Stow`; authorizations are told to addresses that begin so.
+
+    archives are DICOMweb addresses by the names that may stand for them.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class StowClient:
         transcoding: TranscodingService,
         context: Callable[[], ssl.SSLContext],
         authorizations: Mapping[str, str],
+        archives: Mapping[str, str],
     ) -> None:
         self._blobs = blobs
         self._projects = projects
         self._transcoding = transcoding
         self._context = context
         self._authorizations = authorizations
+        self._archives = archives
 
     def __call__(
         self,
@@ -66,6 +71,7 @@ class StowClient:
         """Send instances; return why some were not stored, by SOP Instance UID. sent hears how many are done."""
         import httpx  # an archive that stores nothing elsewhere needs it never
 
+        address = self._address(address)
         verify: ssl.SSLContext | bool = self._context() if address.startswith("https:") else False
         problems: dict[str, str] = {}
         done = 0
@@ -91,7 +97,7 @@ class StowClient:
         }
         if as_stored:
             headers["Content-Length"] = str(request.size_bytes)
-        if (authorization := self._authorization(address)) is not None:
+        if (authorization := authorization_for(address, self._authorizations)) is not None:
             headers["Authorization"] = authorization
         try:
             with client.stream("POST", address, content=request.pieces(), headers=headers) as response:
@@ -103,9 +109,13 @@ class StowClient:
             ) from error
         return request.failures(address, status, body)
 
-    def _authorization(self, address: str) -> str | None:
-        fitting = [begin for begin in self._authorizations if address.startswith(begin)]
-        return self._authorizations[max(fitting, key=len)] if fitting else None
+    def _address(self, name: str) -> str:
+        """Return the address that is meant."""
+        if "://" in name:
+            return name
+        if name not in self._archives:
+            raise NotFoundError(f"no archive {name!r} is among routing.archives")
+        return f"{self._archives[name]}/studies"
 
     def _open(self, instance: StoredInstance, purpose: Purpose | None, transfer_syntax_uid: str) -> Opened:
         """Open an object in the form in which it is to go."""
@@ -124,6 +134,12 @@ class StowClient:
             else:
                 return other.file, other.sop_instance_uid
         return self._blobs.open(instance.path), instance.sop_instance_uid
+
+
+def authorization_for(address: str, authorizations: Mapping[str, str]) -> str | None:
+    """Return what an address is told: that of the longest beginning which it has, None where it has none."""
+    fitting = [begin for begin in authorizations if address.startswith(begin)]
+    return authorizations[max(fitting, key=len)] if fitting else None
 
 
 class _Request:

@@ -38,6 +38,7 @@ def _begin(store: StoreService, threads: WorkerThreads, incoming: Incoming) -> O
             sop_instance_uid=command.affected_sop_instance_uid or "",
             source_ae_title=incoming.calling_ae_title,
             association_id=incoming.association_id,
+            called_ae_title=incoming.called_ae_title,
         )
         return _Store(store.begin(expected), threads, incoming)
     except ArchimageError as error:

@@ -17,6 +17,7 @@ from archimage.services.fhir.searching import Asked, Conditions, Read
 from archimage.services.orthanc import OrthancService
 from archimage.services.query import QueryService, Row
 
+DOOR: Final = "FHIR"
 MAX_INSTANCES: Final = 20_000
 """Instances that one page of studies tells of, unless a single study has more; the rest comes with the next page."""
 MAX_STUDIES: Final = 1_000
@@ -56,6 +57,7 @@ class FhirArchive:
         order = searching.order(asked.sort, patients.ORDERS)
         conditions = (patients.HAS_ID, *met)
         query = Query(Level.PATIENT, conditions, patients.REQUESTED, order, asked.limit, asked.offset)
+        query = self._queries.reviewed(DOOR, query)
         return Found([patients.patient(row) for row in self._rows(query)], self._queries.count(query))
 
     def study(self, uid: str, *, whole: bool = True) -> Resource:
@@ -119,7 +121,8 @@ class FhirArchive:
         if met is None:
             return None
         order = searching.order(asked.sort, studies.ORDERS)
-        return Query(Level.STUDY, met, studies.REQUESTED, order, asked.limit, asked.offset)
+        query = Query(Level.STUDY, met, studies.REQUESTED, order, asked.limit, asked.offset)
+        return self._queries.reviewed(DOOR, query)
 
     def _of_patient(self, value: str) -> Conditions | None:
         """Read a reference to one patient."""

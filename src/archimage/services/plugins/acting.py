@@ -31,8 +31,8 @@ class Acting:
         self._nodes = nodes
         self._peers = peers
 
-    def do(self, plugin: str, answers: Sequence[PluginAnswer], study: str, instance: str = "") -> None:
-        """Do what a plugin answers to a study or an instance of it; what was removed meanwhile is let be.
+    def do(self, plugin: str, answers: Sequence[PluginAnswer], study: str, instances: Sequence[str] = ()) -> None:
+        """Do what a plugin answers to a study, or to some instances of it; what was removed meanwhile is let be.
 
         Raises:
             PluginFault: it cannot be done, whatever is kept.
@@ -41,7 +41,7 @@ class Acting:
             if answer.kind == "label":
                 self._label(answer.text, study)
             else:
-                self._send(answer.text, study, instance)
+                self._send(answer.text, study, instances)
             _log.info("plugin acted", plugin=plugin, action=answer.kind, value=answer.text, study_instance_uid=study)
 
     def _label(self, name: str, study: str) -> None:
@@ -51,10 +51,10 @@ class Acting:
         except InvalidRequestError as error:
             raise PluginFault("invalid", f"it answered a label that is none: {error}") from None
 
-    def _send(self, node: str, study: str, instance: str) -> None:
+    def _send(self, node: str, study: str, instances: Sequence[str]) -> None:
         try:
             self._nodes.get(node)
         except NotFoundError as error:
             raise PluginFault("invalid", f"it answered to send to no node: {error}") from None
         with suppress(NotFoundError):
-            self._peers.send(node, Chosen(instances=(instance,)) if instance else Chosen(studies=(study,)))
+            self._peers.send(node, Chosen(instances=tuple(instances)) if instances else Chosen(studies=(study,)))

@@ -1,6 +1,6 @@
 """What plugins are told, as plain values: the fields of what `archimage.plugin` makes of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from archimage.errors import InvalidQueryError
@@ -8,6 +8,7 @@ from archimage.model import callers
 from archimage.model.access import NOBODY
 from archimage.model.attributes import ATTRIBUTES, Attribute
 from archimage.model.events import StudyRemoved
+from archimage.model.jobs import Job
 from archimage.model.listings import StudySummary
 from archimage.model.query import (
     Condition,
@@ -21,7 +22,8 @@ from archimage.model.query import (
     Universal,
     Wildcard,
 )
-from archimage.model.records import InstanceRecord
+from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.model.routing import Rule
 from archimage.ports.plugins import Event
 from archimage.services.matching import parse_match
 from archimage.services.query import is_matched
@@ -71,6 +73,16 @@ def study(found: StudySummary) -> Event:
     }
 
 
+def routed(rule: Rule, found: StudySummary, instances: Sequence[StoredInstance]) -> Event:
+    """Tell of what a rule acts on."""
+    return {
+        "rule": rule.name,
+        "on": "study" if rule.on_study else "instance",
+        "study": study(found),
+        "sop_instance_uids": [one.sop_instance_uid for one in instances],
+    }
+
+
 def removed(event: StudyRemoved) -> Event:
     """Tell of a study that was deleted."""
     return {
@@ -78,6 +90,21 @@ def removed(event: StudyRemoved) -> Event:
         "instance_count": event.instances,
         "patient_id": event.patient_id,
         "accession_number": event.accession_number,
+    }
+
+
+def failed(job: Job) -> Event:
+    """Tell of a job that has failed for good."""
+    payload = job.payload if isinstance(job.payload, Mapping) else {}
+    return {
+        "number": job.id,
+        "kind": job.kind,
+        "title": job.title,
+        "destination": job.destination,
+        "study_instance_uid": str(payload.get("study", "")),
+        "attempts": job.attempts,
+        "error": job.error,
+        "next": job.next,
     }
 
 
@@ -92,6 +119,7 @@ def query(door: str, asked: Query) -> Event:
         "calling_ae_title": principal.ae_title,
         "address": principal.address,
         "user": principal.user,
+        "text": asked.text,
     }
 
 

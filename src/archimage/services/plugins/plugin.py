@@ -48,6 +48,8 @@ class Plugin:
         self.meter = Meter()
         self.disabled: Callable[[str, str], None] = lambda _name, _reason: None
         """Hears that it was disabled, and why."""
+        self.news: Callable[[frozenset[str]], None] = lambda _hooks: None
+        """Hears of its hooks, once it was loaded, and when they are others."""
         self.failures_in_a_row = 0
         self.last_error = ""
         self.last_error_at: float | None = None
@@ -87,6 +89,15 @@ class Plugin:
     def may(self, hook: str) -> bool:
         """Tell whether it has a hook, which is supposed while its hooks are not known."""
         return self.hooks is None or hook in self.hooks
+
+    @property
+    def loaded_hooks(self) -> frozenset[str] | None:
+        """The hooks that it has; None while it was not loaded here, and may have others than it had before."""
+        return self.hooks if self._is_loaded else None
+
+    def lacks(self, hook: str) -> bool:
+        """Tell whether it was loaded, and has not a hook."""
+        return self.loaded_hooks is not None and hook not in self.loaded_hooks
 
     def start(self) -> None:
         """Have it loaded, so that the first who asks it need not wait; a process is had for hooks that there are."""
@@ -184,6 +195,7 @@ class Plugin:
             self.hooks, self._is_loaded, self._is_broken = hooks, True, False
         if is_news:
             _log.info("plugin loaded", plugin=self.name, hooks=", ".join(sorted(hooks)))
+            self.news(hooks)
         if hooks & ASKED.keys():
             self._lanes[True].prepare()
         if not hooks & TOLD.keys():

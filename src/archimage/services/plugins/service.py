@@ -16,6 +16,7 @@ from archimage.errors import ArchimageError, NotAuthorisedError, NotFoundError, 
 from archimage.logger import logger
 from archimage.model.associations import AskedAssociation
 from archimage.model.events import InstanceStored, StudyRemoved
+from archimage.model.jobs import Job
 from archimage.model.plugins import PluginAnswer, PluginRecord, PluginSource, PluginStatus
 from archimage.model.query import Query
 from archimage.ports.meter import Meter
@@ -24,6 +25,7 @@ from archimage.services.events import EventHub
 from archimage.services.plugins import events
 from archimage.services.plugins.acting import Acting
 from archimage.services.plugins.plugin import Limits, Plugin, Result, Use
+from archimage.services.plugins.ruled import ROUTED
 from archimage.services.plugins.serving import Serving
 from archimage.services.plugins.telling import Telling
 from archimage.threads import ContextThreads
@@ -31,6 +33,7 @@ from archimage.threads import ContextThreads
 THREADS: Final = 4
 """Plugins that are loaded at once."""
 LOOK_EVERY_S: Final = 1.0
+_LACKS_HOOK: Final = "Write it, have the plugin loaded anew (`archimage plugins enable`), and try the job again."
 DISABLED_BY_HAND: Final = "somebody disabled it"
 _log: Final = logger("plugin")
 
@@ -71,6 +74,11 @@ class PluginService:
         self._syncing = threading.Lock()
         self._looking = threading.Thread(target=self._look_on, name="plugins", daemon=True)
         self._register()
+
+    def hear_of_hooks(self, hear: Callable[[str, frozenset[str]], None]) -> None:
+        """Have somebody hear of the hooks of each plugin that is loaded, the first time or with others than before."""
+        for name, plugin in self._plugins.items():
+            plugin.news = partial(hear, name)
 
     def count_by(self, meter: Meter) -> None:
         """Have counted what they do."""
@@ -117,6 +125,11 @@ class PluginService:
             for plugin in wanting:
                 self._telling[plugin.name].add("on_instance_stored", told)
 
+    def job_failed(self, job: Job) -> None:
+        """Hear of a job that has failed for good, on the thread that worked on it: it only goes into queues."""
+        for plugin in self._wanting("on_job_failed"):
+            self._telling[plugin.name].add("on_job_failed", events.failed(job))
+
     def having(self, hook: str) -> Sequence[str]:
         """Return the plugins that have a hook, or may have it; those that are disabled are among them."""
         return [name for name, plugin in self._plugins.items() if plugin.may(hook)]
@@ -136,6 +149,30 @@ class PluginService:
             plugin.call("on_study_complete", event, self._around.serving.answer, use)
         except PluginFault as fault:
             raise UnavailableError(f"the plugin {name} has not done it: {fault}") from None
+
+    def hooks(self) -> Mapping[str, frozenset[str] | None]:
+        """Return the hooks of each plugin as it was loaded here; None of one that was not yet."""
+        return {name: plugin.loaded_hooks for name, plugin in self._plugins.items()}
+
+    def route(self, name: str, event: Event) -> None:
+        """Run a plugin's hook for what a rule of routing acts on.
+
+        Raises:
+            NotFoundError: there is no such plugin, or it has no such hook.
+            UnavailableError: it has not done it.
+        """
+        plugin = self._plugins.get(name)
+        if plugin is None:
+            raise NotFoundError(f"no plugin {name!r} is there")
+        instances = event["sop_instance_uids"] if event["on"] == "instance" else ()
+        use = partial(self._around.acting.do, name, study=event["study"]["study_instance_uid"], instances=instances)
+        try:
+            if not plugin.lacks(ROUTED):
+                plugin.call(ROUTED, event, self._around.serving.answer, use)
+        except PluginFault as fault:
+            raise UnavailableError(f"the plugin {name} has not done it: {fault}") from None
+        if plugin.lacks(ROUTED):  # which is known once it was loaded
+            raise NotFoundError(f"the plugin {name!r} has no hook {ROUTED}", next_step=_LACKS_HOOK)
 
     def review(self, door: str, query: Query) -> Query:
         """Return a query as plugins let it be made; blocks.
@@ -253,7 +290,7 @@ class PluginService:
     def _tell(self, plugin: Plugin, hook: str, event: Event) -> None:
         """Tell a plugin of what came or went; what becomes of that is noted by the plugin itself."""
         study, instance = event["study_instance_uid"], event.get("sop_instance_uid", "")
-        use = partial(self._around.acting.do, plugin.name, study=study, instance=instance)
+        use = partial(self._around.acting.do, plugin.name, study=study, instances=(instance,) if instance else ())
         try:
             plugin.call(hook, event, self._around.serving.answer, use)
         except PluginFault as fault:

@@ -142,8 +142,7 @@ def _counting(level: Level) -> Handler:
     async def handle(request: DicomWebRequest) -> ASGIApp:
         request.choose((_PLAIN_JSON, _JSON))
         search, warnings = _read(request, level)
-        prepared = await request.run(prepare, search)
-        total = await request.run(request.services.query.count, prepared.query)
+        prepared, total = await request.run(_count, request, search)
         headers = _headers(request, [*warnings, *_ignored(prepared)])
         return Response(orjson.dumps({"count": total}), 200, headers, _PLAIN_JSON.media_type)
 
@@ -232,6 +231,13 @@ def _search(request: DicomWebRequest, search: Search, form: _Form) -> _Results:
     # Where the results reach the end, their number is known already.
     ended = rest is None and len(first) < search.limit and (first or not search.offset)
     return _Results(first, reached if ended else queries.count(prepared.query), rest, _ignored(prepared))
+
+
+def _count(request: DicomWebRequest, search: Search) -> tuple[PreparedSearch, int]:
+    """Count what is searched for; blocks."""
+    queries = request.services.query
+    prepared = prepare(search)
+    return prepared, queries.count(queries.reviewed("QIDO-RS", prepared.query))
 
 
 def _among(prepared: PreparedSearch, few: Sequence[int]) -> PreparedSearch:
