@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from archimage.config_access import AccessConfig
 from archimage.config_commitment import CommitmentConfig
+from archimage.config_export import ExportConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
 from archimage.config_index import IndexConfig
@@ -330,6 +331,7 @@ class Config(BaseSettings):
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
     scrub: ScrubConfig = ScrubConfig()
+    export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
     routing: RoutingConfig = RoutingConfig()
     prefetch: PrefetchConfig = PrefetchConfig()

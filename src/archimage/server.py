@@ -210,6 +210,8 @@ def _management(app: App, uses: Uses) -> "ApiServices":
         events=services.events,
         tasks=services.tasks,
         jobs=app.jobs.service,
+        study_jobs=app.studies.jobs,
+        exports=app.studies.exports,
         nodes=services.nodes,
         peers=app.peers,
         associations=app.associations,

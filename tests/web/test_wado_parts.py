@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from archimage.web.dicomweb.archive import ZipWriter, archive_size
+from archimage.services.zipping import ZipWriter, archive_size
 from archimage.web.dicomweb.conditional import ByteRange, is_current, wanted_range
 from tests.attacks.server import Server, running
 from tests.dicom.files import real_file
