@@ -168,6 +168,7 @@ class App:
         self.services.removal.resume(alone=lone)
         if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
             self.department.take_over()
+            self.jobs.service.take_over()
             self.messaging.inbox.release()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:

@@ -119,6 +119,10 @@ class DicomConfig(Section):
     max_operations: Count = Field(
         default=8, description="Operations that a peer may have outstanding on one association, when it asks for that."
     )
+    large_move: Count = Field(
+        default=1_000,
+        description="Objects from which on a C-MOVE is kept as a job: all of it is sent though the archive dies.",
+    )
     workers: int = Field(default=1, ge=1, le=256, description="Equal processes that share the port.")
     grace_s: float = Field(
         default=0.1,

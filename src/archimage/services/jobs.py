@@ -33,7 +33,10 @@ class JobService:
     ) -> None:
         self._rows = rows
         self._events = events
-        self._now = now
+        self.now = now
+        """Tells the time, seconds since 1970."""
+        self.is_leaving = False
+        """Whether this process is about to stop: what others wait for is handed over then, and not given up."""
         self.told: Callable[[str, Job | Lane], None] = lambda _deed, _what: None
         """Hears what people do with jobs: paused, resumed, cancelled, retried."""
         self.worker = JobWork(rows, events, explain, tracer or Tracer(), now)
@@ -50,6 +53,14 @@ class JobService:
     def start(self, make: Callable[[], Lanes]) -> None:
         """Begin to work, with what is left from before; make makes what works through lanes, when there is work."""
         self.worker.start(make)
+
+    def leave(self) -> None:
+        """Hear that this process is about to stop."""
+        self.is_leaving = True
+
+    def take_over(self) -> None:
+        """Take over what others were at; to be called by a process that is alone in using the index."""
+        self.worker.released(self._rows.release_all())
 
     def close(self) -> None:
         """End; what is at work goes on with the next start, or in another process."""
@@ -76,7 +87,7 @@ class JobService:
             return []
         span = spans.current()
         origin = Origin(callers.current(), callers.granted(), "" if span is None else span.traceparent)
-        numbers = self._rows.add(jobs, origin, self._now())
+        numbers = self._rows.add(jobs, origin, self.now())
         self.worker.wake()
         return numbers
 
@@ -167,7 +178,7 @@ class JobService:
 
     def _turned(self, deed: str, job_id: int, before: Sequence[JobState], state: JobState) -> bool:
         self.get(job_id)  # who may not see it may not change it
-        if not self._rows.turn(job_id, before, state, self._now()):
+        if not self._rows.turn(job_id, before, state, self.now()):
             return False
         progress = self.worker.progress_of(job_id)
         if progress is not None:

@@ -110,7 +110,9 @@ class StudyJobs:
         Raises:
             NotFoundError, NotAuthorisedError, InvalidInstanceUIDError: of a study that is named.
         """
-        payload = self._payload(studies) if studies else {"studies": [], "objects": self._everything()}
+        payload: Mapping[str, JsonValue] = (
+            self._payload(studies) if studies else {"studies": [], "objects": self._everything()}
+        )
         what = f"{payload['objects']} objects" if studies else "every stored object"
         return self._begin(VERIFY, f"Verify {what}", payload, Priority.HIGH if studies else Priority.NORMAL)
 
