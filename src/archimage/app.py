@@ -254,6 +254,7 @@ class App:
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
         self.department.printing.service.told = self.auditing.service.printed
+        self.department.deliveries.told = self.auditing.jobs.delivery
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service

@@ -49,7 +49,7 @@ class JobsContract:
         (number,) = _add(jobs, _new(after_s=60.0))
         held = jobs.hold(number, ME, 1.0)
         assert held is not None
-        assert (held.state, held.attempts, held.started_at) == (JobState.RUNNING, 1, 1.0)
+        assert (held.state, held.attempts, held.started_at, held.due_at) == (JobState.RUNNING, 1, 1.0, 1.0)
         assert jobs.held("me") == [number]
         assert jobs.hold(number, Hold("you", 200.0), 2.0) is None
         assert jobs.hold(number + 1, ME, 2.0) is None

@@ -77,7 +77,7 @@ class JobTable:
         held: dict[str, Any] = {name: bindparam(name) for name in ("worker", "held_until", "started_at")}
         self._take = Compiled(update(job).where(job.c.pk == bindparam("this")).values(**taken, **held), database)
         this = and_(job.c.pk == bindparam("this"), _WAITING)
-        self._hold = Compiled(update(job).where(this).values(**taken, **held), database)
+        self._hold = Compiled(update(job).where(this).values(**taken, **held, due_at=bindparam("started_at")), database)
         self._release_all = Compiled(update(job).where(_RUNNING).values(free), database)
         paused = update(job_lane).where(lane, job_lane.c.paused != bindparam("paused_now"))
         self._pause = Compiled(paused.values(paused=bindparam("paused_now")), database)

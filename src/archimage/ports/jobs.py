@@ -134,7 +134,7 @@ class JobRows(Protocol):
         """Take the first job of a lane that is due; None where there is none, or as many as may be are held already."""
 
     def hold(self, job_id: int, hold: Hold, now: float) -> Job | None:
-        """Take one job that waits, due or not; None where it does not wait."""
+        """Take one job that waits, due or not, and is due once it is let go of; None where it does not wait."""
 
     def renew(self, job_ids: Sequence[int], hold: Hold) -> None:
         """Hold jobs until another time, as far as they are still that worker's."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from archimage.model import audit, callers
 from archimage.model.audit import AuditEvent, AuditObject
+from archimage.model.deliveries import Delivery
 from archimage.model.jobs import Job
 from archimage.ports.audit import AuditSink
 from archimage.ports.jobs import Lane
@@ -34,9 +35,10 @@ class JobAudit:
         """Tell that somebody has asked for work on what is stored."""
         self._alert(f"/api/v1/jobs/{job.id}", f"job {job.id} was asked for: {job.title} ({job.kind})")
 
-    def delivered(self, deed: str, number: int, about: str) -> None:
-        """Tell that somebody has paused, resumed, retried or removed what others are to be told."""
-        self._alert(f"/api/v1/deliveries/{number}", f"delivery {number} was {deed}: {about}")
+    def delivery(self, deed: str, one: Delivery) -> None:
+        """Tell that somebody has paused, resumed, retried or removed what another one is to be told."""
+        what = f"delivery {one.id} was {deed}: {one.kind} for {one.destination}, {one.about}"
+        self._alert(f"/api/v1/deliveries/{one.id}", what)
 
     def exported(self, study_instance_uid: str, sop_classes: Mapping[str, int], place: str) -> None:
         """Tell that objects of a study were written into a file, or that somebody was given it."""

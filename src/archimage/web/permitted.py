@@ -43,6 +43,8 @@ _WORKLIST: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("GET", "/deliveries/counts"): _ADMINISTER,
     ("GET", "/deliveries/{number}"): _ADMINISTER,
     ("POST", "/deliveries/{number}/retry"): _ADMINISTER,
+    ("POST", "/deliveries/{number}/pause"): _ADMINISTER,
+    ("POST", "/deliveries/{number}/resume"): _ADMINISTER,
     ("DELETE", "/deliveries/{number}"): _ADMINISTER,
     ("GET", "/routing/rules"): _ADMINISTER,
     ("GET", "/routing/studies"): _ADMINISTER,
