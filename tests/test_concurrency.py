@@ -32,6 +32,7 @@ _MAKERS: Final = frozenset(
 _OF_COMMANDS: Final = "not of a server"
 _MADE: Final = {
     "automation/scrubbing.py": {"scrubbing"},
+    "automation/studies.py": {"exports"},
     "app.py": {"peer-read", "peer-write", "transcode", "deidentify", "peers"},
     "department/department.py": {"peers"},
     "cli/deidentifying.py": {_OF_COMMANDS},

@@ -62,10 +62,12 @@ class ZipWriter:
             if len(head) < _LOCAL.size or not head.startswith(b"PK\3\4"):
                 raise IntegrityError(f"no file of an archive begins at byte {offset}")
             *_, crc32, _, size, named, extra = _LOCAL.unpack(head)
-            name = read(offset + _LOCAL.size, named)
+            rest = read(offset + _LOCAL.size, named + extra)
+            if len(rest) < named + extra:
+                raise IntegrityError(f"the file that begins at byte {offset} has no name")
             if extra:
-                size = _EXTRA_64.unpack(read(offset + _LOCAL.size + named, extra))[2]
-            writer.head(name.decode("ascii"), size, crc32)
+                size = _EXTRA_64.unpack(rest[named:])[2]
+            writer.head(rest[:named].decode("ascii"), size, crc32)
         if writer.position != size_bytes:
             raise IntegrityError(f"an archive of {size_bytes} bytes does not end with a file")
         return writer
