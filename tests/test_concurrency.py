@@ -32,6 +32,7 @@ _MAKERS: Final = frozenset(
 _OF_COMMANDS: Final = "not of a server"
 _MADE: Final = {
     "automation/scrubbing.py": {"scrubbing"},
+    "automation/studies.py": {"exports"},
     "app.py": {"peer-read", "peer-write", "transcode", "deidentify", "peers"},
     "department/department.py": {"peers"},
     "cli/deidentifying.py": {_OF_COMMANDS},
@@ -149,7 +150,7 @@ _NOT_TOLD: Final = {
     "web/audited.py": _TOLD,
     "web/authenticated.py": "what is longer proves nothing",
     "web/cookies.py": "what is longer is no cookie of ours",
-    "web/dicomweb/archive.py": _FIELD,
+    "services/zipping.py": _FIELD,
     "web/dicomweb/qido.py": _FIELD,
     "web/fhir/bundles.py": _FIELD,
     "web/dicomweb/rendered.py": "further objects of a series are not tried",

@@ -19,6 +19,7 @@ from archimage.automation.routed_plugins import RoutedPlugins
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
+from archimage.automation.studies import StudiesGround, StudiesPart
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -169,6 +170,7 @@ class App:
         self.services.removal.resume(alone=lone)
         if lone and not self.config.index.url:  # other nodes may use what is in a database, whoever uses the directory
             self.department.take_over()
+            self.jobs.service.take_over()
             self.messaging.inbox.release()
 
     def _serve_from(self, opened: ExitStack, intake: Intake, caches: tuple[FilesystemCache, FilesystemCache]) -> None:
@@ -224,6 +226,7 @@ class App:
     def _task_service(self, opened: ExitStack, events: EventHub) -> TaskService:
         """Make what works in the background, and the threads beside it."""
         self.jobs = JobsPart(self.index, events, explain, self.tracer)
+        self.jobs.service.told = self.auditing.jobs.turned
         tasks = TaskService(events, explain, self.tracer, lasting=JobTasks(self.jobs.service))
         opened.callback(tasks.close)
         self._transcoding = ContextThreads(TRANSCODING_THREADS, "transcode")
@@ -253,10 +256,13 @@ class App:
         self.department = Department(self.config, kept, services, self.tls.requestor)
         self.department.performed.service.told = self.auditing.service.performed
         self.department.printing.service.told = self.auditing.service.printed
+        self.department.deliveries.told = self.auditing.jobs.delivery
         opened.callback(self.department.close)
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service
         self._exchange_with(opened, worklist)
+        ground = StudiesGround(kept, services, replacement, self.jobs.service, self.scrubbing)
+        self.studies = opened.enter_context(closing(StudiesPart(self.config, ground, self.auditing)))
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)
         opened.callback(self.jobs.close)
@@ -390,6 +396,7 @@ class App:
         self.object_store.start()
         self.changes.start()
         self.scrubbing.start()
+        self.studies.start()
         self.keeping.start()
         self.department.start()
         self.messaging.start()

@@ -23,6 +23,7 @@ from archimage.observe.audit.trail import Messages as Encoding
 from archimage.observe.audit.trail import Trail
 from archimage.services.audit import AuditService
 from archimage.services.audit_identity import IdentityAudit
+from archimage.services.audit_jobs import JobAudit
 from archimage.services.audit_keeping import KeepingAudit
 from archimage.services.audit_messages import Messages, person
 from archimage.services.audit_subjects import Finds
@@ -59,6 +60,7 @@ class Auditing:
             self.trail.settle = self.service.settle
             self.identity = IdentityAudit(self.trail, messages)
             self.keeping = KeepingAudit(self.trail, messages, index)
+            self.jobs = JobAudit(self.trail, messages, index, self._accessed)
             opened.callback(self.service.close)
             _tell_damage(self.trail, messages, journal)
             if config.audit.repository:
@@ -70,6 +72,10 @@ class Auditing:
                 opened.callback(self._forwarder.close)
                 self.trail.written = self._forwarder.wake
             self._held = opened.pop_all()
+
+    def _accessed(self, study: str) -> None:
+        """Tell whoever hears of it by then."""
+        self.service.accessed(study)
 
     @property
     def unsent_s(self) -> float:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from archimage.config_access import AccessConfig
 from archimage.config_commitment import CommitmentConfig
+from archimage.config_export import ExportConfig
 from archimage.config_fhir import FhirConfig
 from archimage.config_hl7 import Hl7Config
 from archimage.config_index import IndexConfig
@@ -117,6 +118,10 @@ class DicomConfig(Section):
     max_pending_per_address: Count = Field(default=16, description="The same, of one address.")
     max_operations: Count = Field(
         default=8, description="Operations that a peer may have outstanding on one association, when it asks for that."
+    )
+    large_move: Count = Field(
+        default=1_000,
+        description="Objects from which on a C-MOVE is kept as a job: all of it is sent though the archive dies.",
     )
     workers: int = Field(default=1, ge=1, le=256, description="Equal processes that share the port.")
     grace_s: float = Field(
@@ -333,6 +338,7 @@ class Config(BaseSettings):
     print: PrintConfig = PrintConfig()
     ups: UpsConfig = UpsConfig()
     scrub: ScrubConfig = ScrubConfig()
+    export: ExportConfig = ExportConfig()
     retention: RetentionConfig = RetentionConfig()
     routing: RoutingConfig = RoutingConfig()
     prefetch: PrefetchConfig = PrefetchConfig()

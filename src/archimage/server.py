@@ -35,6 +35,7 @@ from archimage.net.scp import verification as verification_scp
 from archimage.net.server import DicomServer
 from archimage.protocol.association import AssociationSettings
 from archimage.services.deletion import DeletionService
+from archimage.services.move_jobs import MoveJobs
 from archimage.services.orthanc import OrthancService
 from archimage.services.tags import TagService
 from archimage.threads import ContextThreads, Pool, WorkerThreads
@@ -114,6 +115,7 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
             await stopped.wait()
         finally:
             app.health.end()
+            app.jobs.service.leave()
             calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
             await asyncio.gather(doors.close(app.config.dicom.grace_s), calls)
             app.auditing.service.listening(attached=False)
@@ -210,6 +212,8 @@ def _management(app: App, uses: Uses) -> "ApiServices":
         events=services.events,
         tasks=services.tasks,
         jobs=app.jobs.service,
+        study_jobs=app.studies.jobs,
+        exports=app.studies.exports,
         nodes=services.nodes,
         peers=app.peers,
         associations=app.associations,
@@ -244,6 +248,7 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
     """Return the DICOM services; their work is done in these threads."""
     services, dicom = app.services, app.config.dicom
     destinations = retrieve_scp.Destinations(services.nodes, dicom.ae_title, ClientSettings(), app.tls.requestor)
+    moves = MoveJobs(app.jobs.service, app.visible, dicom.large_move)
     audited = Audited(app.auditing.service, app.auditing.trail)
     permitted = Permitted(services.access, app.rates, app.auditing.service.denied, services.store.publish)
     served: tuple[ServiceClass, ...] = (
@@ -251,7 +256,7 @@ def registry(app: App, ingest: WorkerThreads, readers: Executor) -> Registry:
         storage_scp.service(services.store, ingest, unknown_sop_classes=dicom.accept_unknown_sop_classes),
         audited.service(query_scp.service(services.query, readers)),
         audited.service(
-            retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder, app.deidentifier)
+            retrieve_scp.service(services.retrieve, destinations, readers, app.transcoder, app.deidentifier, moves)
         ),
         audited.service(objects_scp.finding(app.objects, app.config.query.max_results, readers)),
         audited.service(objects_scp.retrieval(app.objects, destinations, readers)),

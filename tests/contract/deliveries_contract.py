@@ -49,6 +49,29 @@ class DeliveriesContract:
         deliveries.settle(_ids(deliveries)["a"], 2)
         assert _taken(deliveries, 2) == ["b"]
 
+    def test_what_is_paused_waits_with_what_comes_after_it_in_its_lane(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a", "b", "c")
+        _add(deliveries, "d", lane="other")
+        ids = _ids(deliveries)
+        assert deliveries.pause(ids["b"])
+        assert not deliveries.pause(ids["b"])
+        assert sorted(_taken(deliveries, 1)) == ["a", "d"]
+        deliveries.settle(ids["a"], 2)
+        deliveries.settle(ids["d"], 2)
+        assert _taken(deliveries, 2) == []
+        assert deliveries.next_due(KINDS) is None
+        assert deliveries.resume(ids["b"], 3)
+        assert not deliveries.resume(ids["b"], 3)
+        assert _taken(deliveries, 2) == []
+        assert _taken(deliveries, 3) == ["b"]
+
+    def test_what_is_being_delivered_when_it_is_paused_was_delivered(self, deliveries: Deliveries) -> None:
+        _add(deliveries, "a")
+        assert _taken(deliveries, 1) == ["a"]
+        assert deliveries.pause(_ids(deliveries)["a"])
+        deliveries.settle(_ids(deliveries)["a"], 2)
+        assert [one.state for one in deliveries.find(limit=1)] == [DeliveryState.DONE]
+
     def test_who_does_not_answer_for_what_he_has_taken_loses_it(self, deliveries: Deliveries) -> None:
         _add(deliveries, "a")
         assert _taken(deliveries, 1, until=10) == ["a"]

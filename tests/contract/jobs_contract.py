@@ -45,6 +45,25 @@ def _state(jobs: JobRows, number: int) -> JobState:
 class JobsContract:
     """The tests."""
 
+    def test_what_waits_is_held_by_whoever_does_it_himself_though_it_is_not_due(self, jobs: JobRows) -> None:
+        (number,) = _add(jobs, _new(after_s=60.0))
+        held = jobs.hold(number, ME, 1.0)
+        assert held is not None
+        assert (held.state, held.attempts, held.started_at, held.due_at) == (JobState.RUNNING, 1, 1.0, 1.0)
+        assert jobs.held("me") == [number]
+        assert jobs.hold(number, Hold("you", 200.0), 2.0) is None
+        assert jobs.hold(number + 1, ME, 2.0) is None
+        assert _taken(jobs, now=99.0) is None
+
+    def test_all_that_is_held_is_let_go_of_where_nobody_else_is_there(self, jobs: JobRows) -> None:
+        first, second, third = _add(jobs, _new(), _new(destination="B"), _new(kind="fetch"))
+        _take(jobs)
+        jobs.hold(second, Hold("you", 200.0), 1.0)
+        assert jobs.release_all() == 2
+        assert {_state(jobs, number) for number in (first, second, third)} == {JobState.WAITING}
+        assert jobs.held("me") == jobs.held("you") == []
+        assert jobs.release_all() == 0
+
     def test_what_was_added_is_found_the_newest_first(self, jobs: JobRows) -> None:
         first, second = _add(jobs, _new("one", priority=Priority.HIGH, key="k"), _new("two"), now=5.0)
         assert [job.id for job in jobs.find(Wanted())] == [second, first]

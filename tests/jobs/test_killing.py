@@ -48,9 +48,13 @@ class Receiver:
 def receiving(at: int, work: Callable[[], None]) -> Iterator[Receiver]:
     """Run a node."""
     receiver, node = Receiver(at, work), AE(ae_title="THEIRS")
+
+    def take(event: Any) -> int:
+        return receiver.take(event)  # which a test may have replaced
+
     node.supported_contexts = StoragePresentationContexts[:120]
     node.add_supported_context(CT)
-    server = node.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, receiver.take)])
+    server = node.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, take)])
     assert server is not None
     assert server.socket is not None
     receiver.port = server.socket.getsockname()[1]

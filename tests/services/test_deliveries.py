@@ -39,6 +39,28 @@ def test_what_is_added_is_delivered_in_order(tmp_path: Path) -> None:
     assert heard == [str(number) for number in range(20)]
 
 
+def test_what_people_do_with_a_delivery_is_told(tmp_path: Path) -> None:
+    def fail(_one: Delivery) -> None:
+        raise PeerFailedError("nobody there")
+
+    with _delivering(tmp_path, fail, Patience(first_s=3_600, most_s=3_600)) as service:
+        told: list[str] = []
+        service.told = lambda deed, one: told.append(f"{deed} {one.about}")
+        service.add("note", "AE", "1.2", "text")
+        assert wait_until(lambda: service.find()[0].error == "nobody there", 10)
+        number = service.find()[0].id
+        assert service.hold(number).state is DeliveryState.PAUSED
+        with pytest.raises(ConflictError, match="paused"):
+            service.hold(number)
+        assert service.let_go(number).state is DeliveryState.WAITING
+        with pytest.raises(ConflictError, match="waiting"):
+            service.let_go(number)
+        service.remove(number)
+        with pytest.raises(NotFoundError):
+            service.hold(number)
+    assert told == ["paused 1.2", "resumed 1.2", "removed 1.2"]
+
+
 def test_what_was_not_delivered_is_after_a_restart(tmp_path: Path) -> None:
     def fail(_one: Delivery) -> None:
         raise PeerFailedError("nobody there")

@@ -257,6 +257,20 @@ def test_what_runs_is_paused_and_goes_on_where_it_was(jobs: JobService) -> None:
     assert jobs.cancel(number).state is JobState.DONE
 
 
+def test_what_people_do_with_jobs_is_told(jobs: JobService) -> None:
+    told: list[tuple[str, int | Lane]] = []
+    jobs.told = lambda deed, what: told.append((deed, what.id if isinstance(what, Job) else what))
+    number, lane = jobs.submit("work", "Work"), Lane("work", "A")
+    for deed in (jobs.pause, jobs.resume, jobs.cancel, jobs.cancel, jobs.retry):
+        deed(number)
+    jobs.pause_lane(lane)
+    jobs.resume_lane(lane)
+    with pytest.raises(ConflictError):
+        jobs.resume(number)
+    deeds = ["paused", "resumed", "cancelled", "retried"]
+    assert told == [*((deed, number) for deed in deeds), ("paused", lane), ("resumed", lane)]
+
+
 def test_what_another_process_cancels_ends_here(index: SqliteIndex, jobs: JobService) -> None:
     gate = Gate()
     doing(gate.work, jobs=jobs)

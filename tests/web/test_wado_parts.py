@@ -1,9 +1,10 @@
 """Archives, preconditions and ranges, and presentation states: what retrieval is put together from."""
 
 import io
+import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from archimage.web.dicomweb.archive import ZipWriter, archive_size
+from archimage.errors import IntegrityError
+from archimage.services.zipping import ZipWriter, archive_size
 from archimage.web.dicomweb.conditional import ByteRange, is_current, wanted_range
 from tests.attacks.server import Server, running
 from tests.dicom.files import real_file
@@ -51,6 +53,39 @@ def test_an_archive_may_be_longer_than_four_gigabytes(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "large.zip") as archive:
         assert [(info.filename, info.file_size) for info in archive.infolist()] == sizes
         assert archive.read("b.dcm") == b"abc"
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5))
+def test_an_archive_is_gone_on_with_where_it_was(files: list[bytes]) -> None:
+    writer, whole = ZipWriter(), b""
+    ends = {0}
+    for number, data in enumerate(files):
+        size = writer.head_size(f"{number}", len(data))
+        head = writer.head(f"{number}", len(data), zlib.crc32(data))
+        assert len(head) == size
+        whole += head + data
+        ends.add(len(whole))
+    again = ZipWriter.regained(_reading(whole), len(whole))
+    assert (again.position, again.end()) == (len(whole), writer.end())
+    for torn in set(range(len(whole))) - ends:
+        with pytest.raises(IntegrityError):
+            ZipWriter.regained(_reading(whole[:torn]), torn)
+
+
+def _reading(whole: bytes) -> Callable[[int, int], bytes]:
+    return lambda offset, length: whole[offset : offset + length]
+
+
+def test_a_long_archive_is_gone_on_with(tmp_path: Path) -> None:
+    sizes = [("a", 5 << 30), ("b", 3)]
+    writer = ZipWriter()
+    with (tmp_path / "large.zip").open("w+b") as file:  # its files are holes
+        for name, size in sizes:
+            file.write(writer.head(name, size, 1))
+            file.seek(size, io.SEEK_CUR)
+        file.truncate()
+        again = ZipWriter.regained(lambda offset, length: os.pread(file.fileno(), length, offset), writer.position)
+    assert again.end() == writer.end()
 
 
 def test_an_archive_may_have_more_files_than_sixteen_bits_count() -> None:

@@ -63,10 +63,23 @@ class Scrubbing:
         self._ended = threading.Event()
         self.table = ScrubTable(archive.database)
         """What is known to be damaged."""
-        self.scrubber = Scrubber(self.table, archive.index, archive.blobs, told, ended=self._ended)
-        self.scrubber.arriving_s = _ARRIVING_S if archive.is_shared else 0.0
+        self._archive = archive
+        self._told = told
+        self.scrubber = self._scrubber(self._ended)
         self._take_turn = archive.take_turn
         self._thread = threading.Thread(target=self._run, name="scrubbing")
+
+    def checker(self) -> tuple[Scrubber, Copies]:
+        """Return what looks at single objects, as long as somebody wants it, and the second copies of the settings."""
+        checker = self._scrubber(threading.Event())
+        checker.meter = self.scrubber.meter
+        return checker, self._copies()
+
+    def _scrubber(self, ended: threading.Event) -> Scrubber:
+        archive = self._archive
+        made = Scrubber(self.table, archive.index, archive.blobs, self._told, ended=ended)
+        made.arriving_s = _ARRIVING_S if archive.is_shared else 0.0
+        return made
 
     def start(self) -> None:
         """Begin rounds in the background, where there are to be any."""

@@ -15,7 +15,7 @@ from archimage.errors import ConfigError
 if TYPE_CHECKING:
     from archimage.services.deliveries import DeliveryService
 
-app = typer.Typer(help="List what others are to be told, and have it tried again.", no_args_is_help=True)
+app = typer.Typer(help="List what others are to be told, and pause it or have it tried again.", no_args_is_help=True)
 
 _PAGE = 1_000
 _COLUMNS = ("number", "kind", "to", "about", "state", "tries", "error")
@@ -25,7 +25,7 @@ Number = Annotated[int, typer.Argument(help="Number of the delivery.", metavar="
 
 @app.command("list")
 def list_(
-    state: Annotated[str, typer.Option("--state", help="waiting, failed or done.")] = "",
+    state: Annotated[str, typer.Option("--state", help="waiting, paused, failed or done.")] = "",
     kind: Annotated[str, typer.Option("--kind", help="What is told: mpps-create, availability, ...")] = "",
     limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1, max=_PAGE)] = 100,
     data: Data = None,
@@ -63,6 +63,22 @@ def retry(number: Number, data: Data = None, config: ConfigFile = None) -> None:
     with _deliveries("deliveries retry", data, config) as deliveries:
         deliveries.retry(number)
     say(f"{number} is tried again")
+
+
+@app.command("pause")
+def pause(number: Number, data: Data = None, config: ConfigFile = None) -> None:
+    """Have a delivery wait until it is resumed, and what is to be told in order after it."""
+    with _deliveries("deliveries pause", data, config) as deliveries:
+        deliveries.hold(number)
+    say(f"{number} is paused")
+
+
+@app.command("resume")
+def resume(number: Number, data: Data = None, config: ConfigFile = None) -> None:
+    """Go on with a delivery that was paused, by the server that runs or by the next one."""
+    with _deliveries("deliveries resume", data, config) as deliveries:
+        deliveries.let_go(number)
+    say(f"{number} goes on")
 
 
 @app.command("remove")

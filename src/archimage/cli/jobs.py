@@ -12,15 +12,22 @@ from archimage.cli.output import print_json, print_table, say
 from archimage.errors import ConfigError
 
 if TYPE_CHECKING:
+    from archimage.app import App
     from archimage.model.jobs import Job
+    from archimage.model.tasks import Task
     from archimage.services.jobs import JobService
+    from archimage.services.study_jobs import StudyJobs
 
-app = typer.Typer(help="List durable work, and pause, resume, cancel it or have it tried again.", no_args_is_help=True)
+app = typer.Typer(
+    help="Ask for durable work, list it, and pause, resume, cancel it or have it tried again.", no_args_is_help=True
+)
 
 _PAGE = 1_000
 _COLUMNS = ("number", "kind", "for", "title", "state", "progress", "tries", "error")
 
 Number = Annotated[int, typer.Argument(help="Number of the job.", metavar="NUMBER", min=1)]
+Studies = Annotated[list[str], typer.Argument(help="Study Instance UIDs.", metavar="STUDY...")]
+To = Annotated[str, typer.Option("--to", help="What to compress to: htj2k-lossless, jpeg-ls-lossless, ...")]
 
 
 @app.command("list")
@@ -83,6 +90,43 @@ def retry(number: Number, data: Data = None, json: Json = False, config: ConfigF
     _turn("retry", number, data, config, json=json)
 
 
+@app.command("compress")
+def compress(studies: Studies, to: To, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Have studies compressed that are stored, without loss, by the server that runs or by the next one."""
+    _ask("compress", lambda jobs: jobs.compress(studies, to), data, config, json=json)
+
+
+@app.command("verify")
+def verify(
+    studies: Annotated[list[str] | None, typer.Argument(help="Study Instance UIDs.", metavar="[STUDY...]")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every stored object.")] = False,
+    data: Data = None,
+    json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Have studies read again and compared with what came, and what is damaged mended where there is a copy."""
+    if all_ == bool(studies):
+        raise ConfigError("name studies, or say --all")
+    _ask("verify", lambda jobs: jobs.verify(studies or ()), data, config, json=json)
+
+
+@app.command("export")
+def export(studies: Studies, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Have studies written into a ZIP archive in `export.directory`, which is there for `export.keep_hours`."""
+    _ask("export", lambda jobs: jobs.export(studies), data, config, json=json)
+
+
+def _ask(
+    command: str, ask: "Callable[[StudyJobs], Task]", data: Path | None, config: Path | None, *, json: bool
+) -> None:
+    with _archive(f"jobs {command}", data, config) as archive:
+        job = archive.jobs.service.get(int(ask(archive.studies.jobs).id, 16))
+    if json:
+        print_json(_plain(job))
+    else:
+        say(f"job {job.id}: {job.title}")
+
+
 def _turn(command: str, number: int, data: Path | None, config: Path | None, *, json: bool) -> None:
     with _jobs(f"jobs {command}", data, config) as jobs:
         do: Callable[[int], Job] = getattr(jobs, command)
@@ -116,10 +160,16 @@ def _row(job: "Job") -> dict[str, object]:
 
 @contextmanager
 def _jobs(command: str, data: Path | None, config: Path | None) -> "Iterator[JobService]":
+    with _archive(command, data, config) as archive:
+        yield archive.jobs.service
+
+
+@contextmanager
+def _archive(command: str, data: Path | None, config: Path | None) -> "Iterator[App]":
     """Open the archive of a data directory, for whoever runs the command."""
     from archimage.cli.audit import this_user
     from archimage.cli.import_ import opened
     from archimage.model.callers import DoneFor
 
     with DoneFor(this_user(command)), opened(data, config) as archive:
-        yield archive.jobs.service
+        yield archive

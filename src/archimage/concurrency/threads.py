@@ -178,6 +178,13 @@ THREADS: Final = (
         "scrub.every_days",
     ),
     Entry(
+        "exports",
+        "threads",
+        "removes exports that were kept for long enough; from the first one on",
+        "Exports stay longer; they take up room.",
+        1,
+    ),
+    Entry(
         "removal",
         "threads",
         "deletes the files of large removals",

@@ -9,6 +9,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -37,7 +38,7 @@ class DeliveryTable:
         self._database = database
         of_kinds = database.dialect.among(delivery.c.kind, "kinds")
         firsts = select(func.min(delivery.c.pk)).where(_WAITING).group_by(delivery.c.lane).scalar_subquery()
-        first = and_(_WAITING, of_kinds, delivery.c.pk.in_(firsts))
+        first = and_(_WAITING, of_kinds, delivery.c.pk.in_(firsts), _unless_behind_a_paused_one())
         self._insert = Compiled(insert(delivery).values(_named(*_FIELDS, "taken_until")), database)
         due = and_(first, delivery.c.due_at <= bindparam("now"), delivery.c.taken_until <= bindparam("now"))
         self._due = Compiled(_ROWS.where(due).order_by(delivery.c.due_at).limit(bindparam("most")), database)
@@ -56,6 +57,11 @@ class DeliveryTable:
         self._hasten = Compiled(update(delivery).where(free).values(_named("due_at")), database)
         failed = delivery.c.state == DeliveryState.FAILED.value
         self._retry = Compiled(_THIS.where(failed).values({**_named("due_at", "created_at"), **again}), database)
+        waiting, paused = DeliveryState.WAITING.value, DeliveryState.PAUSED.value
+        stopped = _THIS.where(delivery.c.state == waiting).values(state=paused, taken_until=0)
+        self._pause = Compiled(stopped, database)
+        resumed = _THIS.where(delivery.c.state == paused).values({**_named("due_at"), "state": waiting})
+        self._resume = Compiled(resumed, database)
         wanted = (
             _unless_given(delivery.c.kind, "kind"),
             _unless_given(delivery.c.state, "state"),
@@ -126,6 +132,14 @@ class DeliveryTable:
         """Have one that failed tried again, as if it were new; False where it is not there or did not fail."""
         return self._retry.change(this=delivery_id, due_at=now, created_at=now) == 1
 
+    def pause(self, delivery_id: int) -> bool:
+        """Pause one that waits, and what comes after it in its lane; False where it is not there or does not wait."""
+        return self._pause.change(this=delivery_id) == 1
+
+    def resume(self, delivery_id: int, now: float) -> bool:
+        """Have one that is paused wait again, due now; False where it is not there or not paused."""
+        return self._resume.change(this=delivery_id, due_at=now) == 1
+
     def find(
         self, *, kind: str = "", state: DeliveryState | None = None, before: int | None = None, limit: int
     ) -> Sequence[Delivery]:
@@ -158,6 +172,13 @@ class DeliveryTable:
 def _named(*columns: str) -> dict[str, Any]:
     """Return parameters by the names of columns."""
     return {name: bindparam(name) for name in columns}
+
+
+def _unless_behind_a_paused_one() -> ColumnElement[bool]:
+    """Leave out what comes in its lane after one that is paused."""
+    earlier = delivery.alias("earlier")
+    paused = earlier.c.state == DeliveryState.PAUSED.value
+    return ~exists().where(paused, earlier.c.lane == delivery.c.lane, earlier.c.pk < delivery.c.pk)
 
 
 def _unless_given(column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:

@@ -76,6 +76,9 @@ class JobTable:
         taken = {"state": JobState.RUNNING.value, "attempts": job.c.attempts + 1}
         held: dict[str, Any] = {name: bindparam(name) for name in ("worker", "held_until", "started_at")}
         self._take = Compiled(update(job).where(job.c.pk == bindparam("this")).values(**taken, **held), database)
+        this = and_(job.c.pk == bindparam("this"), _WAITING)
+        self._hold = Compiled(update(job).where(this).values(**taken, **held, due_at=bindparam("started_at")), database)
+        self._release_all = Compiled(update(job).where(_RUNNING).values(free), database)
         paused = update(job_lane).where(lane, job_lane.c.paused != bindparam("paused_now"))
         self._pause = Compiled(paused.values(paused=bindparam("paused_now")), database)
         stopped = select(job_lane.c.kind, job_lane.c.destination).where(job_lane.c.paused == 1)
@@ -169,6 +172,15 @@ class JobTable:
             (row,) = self._one.rows_of(cursor, this=rows[0][0])
         return _job(row)
 
+    def hold(self, job_id: int, hold: Hold, now: float) -> Job | None:
+        """Take one job that waits, due or not; None where it does not wait."""
+        with self._database.transaction() as cursor:
+            taken = {"worker": hold.worker, "held_until": hold.until, "started_at": now}
+            if not self._hold.run(cursor, this=job_id, **taken):
+                return None
+            (row,) = self._one.rows_of(cursor, this=job_id)
+        return _job(row)
+
     def renew(self, job_ids: Sequence[int], hold: Hold) -> None:
         """Hold jobs until another time, as far as they are still that worker's."""
         with self._database.transaction() as cursor:
@@ -183,6 +195,10 @@ class JobTable:
         """Let go of all that a worker holds, who is no more; return how many jobs that are."""
         with self._database.transaction() as cursor:
             return self._release.run(cursor, gone=worker)
+
+    def release_all(self) -> int:
+        """Let go of all that anybody holds: nobody else is there; return how many jobs that are."""
+        return self._release_all.change()
 
     def note(self, worker: str, steps: Mapping[int, Steps]) -> None:
         """Note how far jobs are, as far as they are still that worker's."""

@@ -43,6 +43,12 @@ class Deliveries(Protocol):
     def retry(self, delivery_id: int, now: float) -> bool:
         """Have one that failed tried again, as if it were new; False where it is not there or did not fail."""
 
+    def pause(self, delivery_id: int) -> bool:
+        """Pause one that waits, and what comes after it in its lane; False where it is not there or does not wait."""
+
+    def resume(self, delivery_id: int, now: float) -> bool:
+        """Have one that is paused wait again, due now; False where it is not there or not paused."""
+
     def find(
         self, *, kind: str = "", state: DeliveryState | None = None, before: int | None = None, limit: int
     ) -> Sequence[Delivery]:

@@ -133,6 +133,9 @@ class JobRows(Protocol):
     def take(self, lane: Lane, at_once: int, hold: Hold, now: float) -> Job | None:
         """Take the first job of a lane that is due; None where there is none, or as many as may be are held already."""
 
+    def hold(self, job_id: int, hold: Hold, now: float) -> Job | None:
+        """Take one job that waits, due or not, and is due once it is let go of; None where it does not wait."""
+
     def renew(self, job_ids: Sequence[int], hold: Hold) -> None:
         """Hold jobs until another time, as far as they are still that worker's."""
 
@@ -141,6 +144,9 @@ class JobRows(Protocol):
 
     def release(self, worker: str) -> int:
         """Let go of all that a worker holds, who is no more; return how many jobs that are."""
+
+    def release_all(self) -> int:
+        """Let go of all that anybody holds: nobody else is there; return how many jobs that are."""
 
     def note(self, worker: str, steps: Mapping[int, Steps]) -> None:
         """Note how far jobs are, as far as they are still that worker's."""

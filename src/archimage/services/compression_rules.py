@@ -34,6 +34,8 @@ TARGETS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The names of the settings, and the transfer syntaxes that they stand for; in none of these is anything lost."""
 
+LOSSLESS: Final = frozenset(TARGETS.values()) - {""}
+"""The transfer syntaxes that these stand for."""
 _SOURCES: Final = NATIVE - {DEFLATED_LITTLE_ENDIAN}
 
 

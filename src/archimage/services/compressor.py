@@ -19,6 +19,7 @@ from archimage.model.records import Kept, Original, StoredInstance
 from archimage.ports.pixels import JsonValue, PixelWork
 from archimage.ports.storage import BlobStore
 from archimage.protocol.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from archimage.services.compression_rules import LOSSLESS
 from archimage.services.frames import FrameService, encapsulated_frame
 from archimage.services.original import private_information
 from archimage.services.replacement import Form, Replacement, read_original, write_replacement
@@ -69,17 +70,22 @@ class Compressor:
 
     def _transcoding(self, stored: StoredInstance, target: str) -> Transcoding:
         pixel = self._frames.pixel(stored)
-        if pixel is None or pixel.tag != PIXEL_DATA or pixel.encapsulated:
-            raise NotAcceptableError("it has no native Pixel Data")
+        if pixel is None or pixel.tag != PIXEL_DATA:
+            raise NotAcceptableError("it has no Pixel Data")
+        if pixel.encapsulated and stored.transfer_syntax_uid not in LOSSLESS:
+            raise NotAcceptableError("its Pixel Data is compressed in a way that may have lost something")
         element = (pixel.tag, pixel.vr)
         transcoding = Transcoding(self._frames.header(stored), stored.transfer_syntax_uid, target, None, element)
-        described = _description(transcoding).total_bytes
-        with closing(self._frames.bulk(stored, (PIXEL_DATA,))) as value:
-            if value.size_bytes != described + described % 2:
-                raise NotAcceptableError(f"Pixel Data has {value.size_bytes} bytes, {described} are described")
+        if not pixel.encapsulated:
+            self._check_length(stored, _description(transcoding).total_bytes)
         if transcoding.needs_new_uid:
             raise NotAcceptableError("something would be lost")
         return transcoding
+
+    def _check_length(self, stored: StoredInstance, described: int) -> None:
+        with closing(self._frames.bulk(stored, (PIXEL_DATA,))) as value:
+            if value.size_bytes != described + described % 2:
+                raise NotAcceptableError(f"Pixel Data has {value.size_bytes} bytes, {described} are described")
 
     def _trailer(self, stored: StoredInstance) -> bytes:
         trailer = self._frames.trailer(stored)

@@ -56,6 +56,8 @@ class DeliveryService:
         """Deliver what table keeps, in threads of a name."""
         self._table = table
         self._now = now
+        self.told: Callable[[str, Delivery], None] = lambda _deed, _delivery: None
+        """Hears what people do with deliveries: paused, resumed, retried, removed."""
         self._kinds: dict[str, tuple[Deliver, Patience]] = {}
         self._paused: set[str] = set()
         self._woken = threading.Event()
@@ -137,13 +139,37 @@ class DeliveryService:
             raise ConflictError(
                 f"delivery {delivery_id} is {self.get(delivery_id).state}; only what failed is tried again"
             )
-        self.wake()
-        return self.get(delivery_id)
+        return self._turned("retried", delivery_id)
+
+    def hold(self, delivery_id: int) -> Delivery:
+        """Pause one that waits, until it is let go; what comes after it in its lane waits too, to be told in order.
+
+        Raises:
+            ConflictError: it does not wait.
+        """
+        if not self._table.pause(delivery_id):
+            raise ConflictError(f"delivery {delivery_id} is {self.get(delivery_id).state}; only what waits is paused")
+        return self._turned("paused", delivery_id)
+
+    def let_go(self, delivery_id: int) -> Delivery:
+        """Go on with one that was paused; ConflictError where it was not."""
+        if not self._table.resume(delivery_id, self._now()):
+            state = self.get(delivery_id).state
+            raise ConflictError(f"delivery {delivery_id} is {state}; only what was paused is resumed")
+        return self._turned("resumed", delivery_id)
 
     def remove(self, delivery_id: int) -> None:
         """Forget one, delivered or not; NotFoundError where it is not kept."""
+        removed = self.get(delivery_id)
         if not self._table.remove(delivery_id):
             raise NotFoundError("no delivery of this number is kept")
+        self.told("removed", removed)
+
+    def _turned(self, deed: str, delivery_id: int) -> Delivery:
+        turned = self.get(delivery_id)
+        self.told(deed, turned)
+        self.wake()
+        return turned
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Count by kind and state."""

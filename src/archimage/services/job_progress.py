@@ -37,6 +37,11 @@ class WorkProgress:
         self._keep = keep
         self._ending = threading.Event()
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the work is to end."""
+        return self._ending.is_set()
+
     def end(self, *, lost: bool) -> None:
         """Have the work end soon; lost tells that the job is not ours any more."""
         self.is_lost = self.is_lost or lost

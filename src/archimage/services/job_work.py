@@ -129,9 +129,29 @@ class JobWork:
 
     def gone(self, worker: str) -> None:
         """Hear that a worker is no more: what it held is due."""
-        if worker != self.worker and (released := self._rows.release(worker)):
-            _log.warning("jobs of a process that is no more are gone on with", jobs=released)
+        if worker != self.worker:
+            self.released(self._rows.release(worker))
         self.wake()
+
+    def released(self, jobs: int) -> None:
+        """Hear that so many jobs were let go of, which a process held that is no more."""
+        if jobs:
+            _log.warning("jobs of a process that is no more are gone on with", jobs=jobs)
+
+    # What is done elsewhere than in the lanes
+
+    def hold(self, number: int) -> WorkProgress | None:
+        """Hold a job that is done by whoever asks, until `settle`; None where somebody else has it."""
+        now = self._now()
+        job = self._rows.hold(number, Hold(self.worker, now + HELD_S), now)
+        return None if job is None else self._held(job)
+
+    def settle(self, progress: WorkProgress, end: End) -> None:
+        """Note what became of a job that was held, and let go of it."""
+        try:
+            self._settle(progress, end)
+        finally:
+            self._let_go(progress)
 
     def _left(self, lane: Lane) -> None:
         with self._changed:
@@ -220,17 +240,26 @@ class JobWork:
     # Doing
 
     def _do(self, job: Job) -> None:
+        progress = self._held(job)
+        try:
+            self._events.publish(TaskChanged(job.as_task()))
+            self._settle(progress, self._outcome(progress))
+        finally:
+            self._let_go(progress)
+
+    def _held(self, job: Job) -> WorkProgress:
+        """Note that a job is at work here, and so held for longer again and again."""
         progress = WorkProgress(job, lambda reached: self._rows.reach(job.id, self.worker, reached))
         with self._changed:
             if not self._busy:
                 self._renewed_at = self._now()
             self._busy[job.id] = progress
-        try:
-            self._events.publish(TaskChanged(job.as_task()))
-            self._settle(progress, self._outcome(progress))
-        finally:
-            with self._changed:
-                del self._busy[job.id]
+        return progress
+
+    def _let_go(self, progress: WorkProgress) -> None:
+        with self._changed:
+            del self._busy[progress.job.id]
+        self.wake()
 
     def _outcome(self, progress: WorkProgress) -> End:
         """Do the work of a job; return what became of it."""

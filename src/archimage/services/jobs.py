@@ -33,7 +33,12 @@ class JobService:
     ) -> None:
         self._rows = rows
         self._events = events
-        self._now = now
+        self.now = now
+        """Tells the time, seconds since 1970."""
+        self.is_leaving = False
+        """Whether this process is about to stop: what others wait for is handed over then, and not given up."""
+        self.told: Callable[[str, Job | Lane], None] = lambda _deed, _what: None
+        """Hears what people do with jobs: paused, resumed, cancelled, retried."""
         self.worker = JobWork(rows, events, explain, tracer or Tracer(), now)
         """Does the work."""
 
@@ -48,6 +53,14 @@ class JobService:
     def start(self, make: Callable[[], Lanes]) -> None:
         """Begin to work, with what is left from before; make makes what works through lanes, when there is work."""
         self.worker.start(make)
+
+    def leave(self) -> None:
+        """Hear that this process is about to stop."""
+        self.is_leaving = True
+
+    def take_over(self) -> None:
+        """Take over what others were at; to be called by a process that is alone in using the index."""
+        self.worker.released(self._rows.release_all())
 
     def close(self) -> None:
         """End; what is at work goes on with the next start, or in another process."""
@@ -74,7 +87,7 @@ class JobService:
             return []
         span = spans.current()
         origin = Origin(callers.current(), callers.granted(), "" if span is None else span.traceparent)
-        numbers = self._rows.add(jobs, origin, self._now())
+        numbers = self._rows.add(jobs, origin, self.now())
         self.worker.wake()
         return numbers
 
@@ -127,16 +140,15 @@ class JobService:
 
     def resume(self, job_id: int) -> Job:
         """Go on with a job that was paused, where it was; ConflictError where it was not."""
-        if not self._turned(job_id, (JobState.PAUSED,), JobState.WAITING):
+        if not self._turned("resumed", job_id, (JobState.PAUSED,), JobState.WAITING):
             raise ConflictError(f"job {job_id} is {self.get(job_id).state}; only what was paused is resumed")
         return self.get(job_id)
 
     def retry(self, job_id: int) -> Job:
         """Try again at once what failed, was cancelled, or waits to be tried again; ConflictError for all else."""
         again = (JobState.FAILED, JobState.CANCELLED)
-        if not self._turned(job_id, again, JobState.WAITING) and not self._turned(
-            job_id, (JobState.WAITING,), JobState.WAITING
-        ):
+        before = again, (JobState.WAITING,)
+        if not any(self._turned("retried", job_id, states, JobState.WAITING) for states in before):
             job = self.get(job_id)
             why = "another one like it has not ended" if job.state in again else "only what failed is tried again"
             raise ConflictError(f"job {job_id} is {job.state}: {why}")
@@ -147,11 +159,13 @@ class JobService:
     def pause_lane(self, lane: Lane) -> None:
         """Begin none of them until they are resumed; what runs goes on."""
         self._rows.pause(lane)
+        self.told("paused", lane)
 
     def resume_lane(self, lane: Lane) -> None:
         """Go on with them; ConflictError where they were not paused."""
         if not self._rows.resume(lane):
             raise ConflictError(f"jobs of kind {lane.kind} for {lane.destination or 'nobody'} are not paused")
+        self.told("resumed", lane)
         self.worker.wake()
 
     def paused_lanes(self) -> Sequence[Lane]:
@@ -159,19 +173,21 @@ class JobService:
         return self._rows.paused()
 
     def _turn(self, job_id: int, before: Sequence[JobState], state: JobState) -> Job:
-        self._turned(job_id, before, state)
+        self._turned(state.value, job_id, before, state)
         return self.get(job_id)
 
-    def _turned(self, job_id: int, before: Sequence[JobState], state: JobState) -> bool:
+    def _turned(self, deed: str, job_id: int, before: Sequence[JobState], state: JobState) -> bool:
         self.get(job_id)  # who may not see it may not change it
-        if not self._rows.turn(job_id, before, state, self._now()):
+        if not self._rows.turn(job_id, before, state, self.now()):
             return False
         progress = self.worker.progress_of(job_id)
         if progress is not None:
             progress.end(lost=True)
+        job = self.get(job_id)
         if state is JobState.CANCELLED:
-            self.worker.meter.task_ended(self.get(job_id).kind, state.value)
-        self._events.publish(TaskChanged(self.get(job_id).as_task()))
+            self.worker.meter.task_ended(job.kind, state.value)
+        self.told(deed, job)
+        self._events.publish(TaskChanged(job.as_task()))
         self.worker.wake()
         return True
 

@@ -18,6 +18,8 @@ from archimage.services.nodes import NodeService
 from archimage.services.retrieve import RetrieveService
 
 SEND: Final = "send"
+MOVE: Final = "move"
+"""What is left of a large C-MOVE; see `services.move_jobs`."""
 RETRIEVE: Final = "retrieve"
 RULES: Final = Rules(at_once=2, first_s=10.0, most_s=900.0, attempts=10)
 _PROBLEMS: Final = 100
@@ -25,7 +27,7 @@ _NOT_TAKEN: Final = "Look at what is said of the first object; the receiver's lo
 
 
 @dataclass(slots=True)
-class _Reached:
+class Reached:
     """How far a sending is: so many parts were sent, with so many objects, and what became of these."""
 
     parts: int = 0
@@ -68,6 +70,7 @@ class PeerJobs:
         self._peers = peers
         self._retrieve = retrieve
         jobs.register(SEND, self.send, RULES)
+        jobs.register(MOVE, self.send, RULES)
         jobs.register(RETRIEVE, self.bring, RULES)
 
     def send(self, job: Job, progress: JobProgress) -> JsonValue:
@@ -75,7 +78,7 @@ class PeerJobs:
         payload = cast("Mapping[str, Any]", job.payload)
         node = self._nodes.get(payload["node"])
         chosen = Chosen(*(tuple(payload[name]) for name in ("studies", "series", "instances")))
-        reached = _Reached(**cast("dict[str, Any]", job.reached or {}))
+        reached = Reached(**cast("dict[str, Any]", job.reached or {}))
         total = int(payload["objects"])
         for part in list(chosen.parts())[reached.parts :]:
             progress.tell(reached.done, total)

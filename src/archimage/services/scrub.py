@@ -8,7 +8,7 @@ is noted, and told by health, metrics and audit trail until it is mended or remo
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -107,7 +107,7 @@ class Scrubber:
             OutOfResourcesError: there is no room for a copy.
         """
         seen = Scrubbed(after)
-        self._known = {one.sop_instance_uid for one in self._scrubs.damaged(SHOWN)}
+        self._remember()
         while not self.ended.is_set() and (page := self._scrubs.page(seen.after, PAGE)):
             faults: dict[StoredInstance, str] = {}
             last = seen.after
@@ -116,14 +116,33 @@ class Scrubber:
                 if self.ended.is_set():
                     break
                 last = number
-                seen.objects += 1
-                seen.size_bytes += stored.size_bytes
-                self.meter.object_scrubbed("damaged" if fault else "sound", stored.size_bytes)
+                self._count(seen, stored, fault)
                 if fault:
                     faults[stored] = fault
             self._settle(seen, faults, copies)
             seen.after = last
             yield seen
+
+    def check(self, instances: Iterable[StoredInstance], copies: Copies, pace: Pace) -> Scrubbed:
+        """Look at these objects; raises what `run` does, and what pace raises to end it."""
+        seen, faults = Scrubbed(), dict[StoredInstance, str]()
+        self._remember()
+        for stored in instances:
+            fault = self._examine(stored, pace)
+            self._count(seen, stored, fault)
+            if fault:
+                faults[stored] = fault
+        self._settle(seen, faults, copies)
+        return seen
+
+    def _remember(self) -> None:
+        """Note what is known to be damaged."""
+        self._known = {one.sop_instance_uid for one in self._scrubs.damaged(SHOWN)}
+
+    def _count(self, seen: Scrubbed, stored: StoredInstance, fault: str) -> None:
+        seen.objects += 1
+        seen.size_bytes += stored.size_bytes
+        self.meter.object_scrubbed("damaged" if fault else "sound", stored.size_bytes)
 
     def _examine(self, stored: StoredInstance, pace: Pace) -> str:
         """Return what is wrong with an object, empty where nothing is."""

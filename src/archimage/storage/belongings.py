@@ -16,7 +16,7 @@ from archimage.storage.lanes import RESTORING
 
 _ELSEWHERE: Final = frozenset({"objects", "uploading", "removed"})
 """Places of objects."""
-_PASSING: Final = frozenset({"incoming", "journal", "cache", "watched", "viewer"})
+_PASSING: Final = frozenset({"incoming", "journal", "cache", "watched", "viewer", "exports"})
 """What is of this moment, can be made again or, as the viewer, installed again."""
 _DATABASES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 _LOCK: Final = ".lock"

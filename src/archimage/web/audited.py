@@ -32,7 +32,7 @@ Act = Literal["search", "sent", "accessed", "exported", "opened", "elsewhere", "
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archive"})
+_ELSEWHERE: Final = frozenset({f"{ROOT}/studies/{{study_uid}}/deidentified/archive", f"{ROOT}/jobs/{{number}}/export"})
 """What is read, and told by whoever gives it."""
 _UPLOADS: Final = frozenset({ROOT + UPLOAD, "/instances"})
 _OF_OBJECTS: Final = ("/patients", "/studies", "/series", "/instances")

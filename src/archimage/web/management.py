@@ -15,6 +15,7 @@ from archimage.services.deidentified import DeidentifiedService
 from archimage.services.deletion import DeletionService
 from archimage.services.deliveries import DeliveryService
 from archimage.services.events import EventHub
+from archimage.services.export_jobs import ExportJobs
 from archimage.services.fhir.use_cases import FhirUseCases
 from archimage.services.holds import HoldService
 from archimage.services.identity import IdentityService
@@ -36,6 +37,7 @@ from archimage.services.retention import RetentionService
 from archimage.services.routing_status import RoutingStatus
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
+from archimage.services.study_jobs import StudyJobs
 from archimage.services.tags import TagService
 from archimage.services.tasks import TaskService
 from archimage.services.uploads import UploadService
@@ -97,6 +99,8 @@ class ApiServices:
     events: EventHub
     tasks: TaskService
     jobs: JobService
+    study_jobs: StudyJobs
+    exports: ExportJobs
     nodes: NodeService
     peers: PeerService
     associations: Associations

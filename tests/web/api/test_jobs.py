@@ -81,6 +81,23 @@ def test_a_job_is_paused_resumed_cancelled_and_tried_again(client: Client, numbe
     assert do(client, number + 999, "cancel").status == 404
 
 
+def test_what_is_done_with_a_job_stands_in_the_audit_trail(client: Client, number: int) -> None:
+    lane = {"kind": "send", "destination": "SOMEWHERE"}
+    for deed in ("pause", "resume", "cancel", "retry", "cancel"):
+        assert do(client, number, deed).status == 200
+    assert post(client, "/jobs/pause", lane).status == post(client, "/jobs/resume", lane).status == 200
+
+    def told() -> list[str]:
+        items = client.ask("/api/v1/audit?limit=1000&event=110113").json["items"]
+        return [json.dumps(one) for one in items]
+
+    said = [f"job {number} was {deed}" for deed in ("paused", "resumed", "cancelled", "retried")]
+    said += [f"all jobs were {deed}: send for SOMEWHERE" for deed in ("paused", "resumed")]
+    assert wait_until(lambda: all(any(one in line for line in told()) for one in said), 20), told()
+    (line,) = [line for line in told() if said[0] in line]
+    assert "127.0.0.1" in line  # who did it, as far as somebody without a name is known
+
+
 def test_all_for_a_destination_are_paused_and_resumed(client: Client) -> None:
     lane = {"kind": "send", "destination": "ELSEWHERE"}
     assert post(client, "/jobs/pause", lane).json == lane

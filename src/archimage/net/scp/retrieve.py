@@ -38,6 +38,7 @@ from archimage.protocol.uids import (
     STUDY_ROOT_MOVE,
 )
 from archimage.services.identifiers import decode_identifier
+from archimage.services.move_jobs import Move, MoveJobs
 from archimage.services.query import Root
 from archimage.services.retrieve import RetrieveService, Tally, Verdict
 
@@ -106,10 +107,12 @@ def service(
     executor: Executor,
     transcoder: Transcoder | None = None,
     deidentifier: Deidentifier | None = None,
+    moves: MoveJobs | None = None,
 ) -> ServiceClass:
     """Make the service; executor runs what blocks. Without a transcoder objects go out only as they are stored.
 
-    Without a deidentifier nothing goes to whom it would have to be de-identified for.
+    Without a deidentifier nothing goes to whom it would have to be de-identified for. moves keeps what is large, so
+    that it is sent to its end.
     """
 
     def select(request: Request) -> Sequence[StoredInstance]:
@@ -117,14 +120,19 @@ def service(
         return retrieves.select(_ROOTS[request.context.abstract_syntax], identifier)
 
     outbound = Outbound(retrieves, executor, transcoder, deidentifier)
-    return retrieving(_ROOTS, select, destinations, executor, outbound)
+    return retrieving(_ROOTS, select, destinations, executor, outbound, moves)
 
 
 def retrieving(
-    roots: Iterable[str], select: Select, destinations: Destinations, executor: Executor, outbound: Outbound
+    roots: Iterable[str],
+    select: Select,
+    destinations: Destinations,
+    executor: Executor,
+    outbound: Outbound,
+    moves: MoveJobs | None = None,
 ) -> ServiceClass:
     """Serve C-MOVE and C-GET of these SOP classes; select says what a request names, outbound opens that."""
-    retrieval = _Retrieval(select, destinations, executor, outbound)
+    retrieval = _Retrieval(select, destinations, executor, outbound, moves)
     served = tuple(roots)
     return ServiceClass(
         tuple(SupportedContext(uid, IDENTIFIER_SYNTAXES) for uid in served),
@@ -144,7 +152,9 @@ class _Retrieval:
         destinations: Destinations,
         executor: Executor,
         outbound: Outbound,
+        moves: MoveJobs | None,
     ) -> None:
+        self._moves = moves
         self._selected = select
         self._destinations = destinations
         self._executor = executor
@@ -157,10 +167,37 @@ class _Retrieval:
         instances = await self._select(request)
         errand = _errand(request, instances)
         originator = (request.calling_ae_title, request.command.message_id or 0)
-        async with aclosing(self._sender.send(node, instances, errand, originator)) as steps:
-            async for _ in steps:
-                yield _pending(errand.tally)
-        yield _final(request, errand.tally, "" if errand.failure is None else comment_of(errand.failure))
+        kept = await self._kept(request, node, instances)
+        ordered = instances if kept is None else kept.instances
+        whole = False
+        try:
+            async with aclosing(self._sender.send(node, ordered, errand, originator)) as steps:
+                async for _ in steps:
+                    if kept is not None:
+                        await self._note(kept, errand)
+                    yield _pending(errand.tally)
+            whole = True
+        finally:
+            failure = "" if errand.failure is None else comment_of(errand.failure)
+            if kept is not None:
+                cancelled = not whole or errand.cancelled.is_set()
+                self._executor.submit(kept.end, errand.tally, failure, cancelled=cancelled)
+        yield _final(request, errand.tally, failure)
+
+    async def _kept(self, request: Request, node: RemoteNode, instances: Sequence[StoredInstance]) -> Move | None:
+        """Have a large C-MOVE kept, so that all of it is sent though we die; None for a small one."""
+        moves = self._moves
+        if moves is None:
+            return None
+        identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
+        return await self._in_thread(lambda: moves.begin(node.ae_title, identifier, instances))
+
+    async def _note(self, kept: Move, errand: Errand) -> None:
+        """Keep how far it is; end it where somebody wants it ended."""
+        if not kept.is_wanted:
+            errand.cancelled.set()
+        elif kept.told(errand.tally) and errand.failure is None:
+            await self._in_thread(lambda: kept.keep(errand.tally))
 
     async def get(self, request: Request) -> AsyncGenerator[Response, None]:
         """Serve a C-GET."""

@@ -16,9 +16,9 @@ from archimage.errors import ArchimageError
 from archimage.model.projects import Purpose
 from archimage.model.tasks import Task
 from archimage.services.deidentified import pieces_of
+from archimage.services.zipping import ZipWriter
 from archimage.web.api.parameters import StudyUid
 from archimage.web.api.resources import Services, failing
-from archimage.web.dicomweb.archive import ZipWriter
 from archimage.web.management import ROOT
 from archimage.web.responses import StreamedResponse, read_ahead
 

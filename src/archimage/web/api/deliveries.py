@@ -71,6 +71,16 @@ def retry_delivery(number: Number, services: Services) -> DeliverySummary:
     return _summary(services.department.deliveries.retry(number))
 
 
+def pause_delivery(number: Number, services: Services) -> DeliverySummary:
+    """Have a delivery wait until it is resumed, and what is to be told in order after it."""
+    return _summary(services.department.deliveries.hold(number))
+
+
+def resume_delivery(number: Number, services: Services) -> DeliverySummary:
+    """Go on with a delivery that was paused, at once."""
+    return _summary(services.department.deliveries.let_go(number))
+
+
 def remove_delivery(number: Number, services: Services) -> None:
     """Forget a delivery; what was not delivered never will be."""
     services.department.deliveries.remove(number)
@@ -98,6 +108,7 @@ def router() -> APIRouter:
     found.add_api_route("/deliveries", list_deliveries, methods=["GET"])
     found.add_api_route("/deliveries/counts", count_deliveries, methods=["GET"])
     found.add_api_route(one, get_delivery, methods=["GET"], responses=failing(404))
-    found.add_api_route(f"{one}/retry", retry_delivery, methods=["POST"], responses=failing(404, 409, 507))
+    for name, handler in (("retry", retry_delivery), ("pause", pause_delivery), ("resume", resume_delivery)):
+        found.add_api_route(f"{one}/{name}", handler, methods=["POST"], responses=failing(404, 409, 507))
     found.add_api_route(one, remove_delivery, methods=["DELETE"], status_code=204, responses=failing(404, 507))
     return found

@@ -23,6 +23,7 @@ from archimage.errors import InvalidRequestError, NotAcceptableError, NotFoundEr
 from archimage.model.records import StoredInstance
 from archimage.services.signatures import MAX_BYTES as MAX_SIGNED_BYTES
 from archimage.services.transcoding import has_way
+from archimage.services.zipping import ZipWriter, archive_size
 from archimage.web.dicomweb import found
 from archimage.web.dicomweb.ahead import Ahead, make_ahead
 from archimage.web.dicomweb.answers import (
@@ -37,7 +38,6 @@ from archimage.web.dicomweb.answers import (
     several,
     single,
 )
-from archimage.web.dicomweb.archive import ZipWriter, archive_size
 from archimage.web.dicomweb.conditional import ByteRange
 from archimage.web.dicomweb.forms import DICOM, ZIP, choices, object_offers, object_syntax
 from archimage.web.dicomweb.negotiation import ANY_SYNTAX, Choice, Offer

@@ -1,7 +1,7 @@
 // What goes on: associations, tasks, and events as they happen.
 import { ask, attempt, element } from "./api.js";
 import { sure } from "./dialogs.js";
-import { isGood, problems, told as outcome } from "./tasks.js";
+import { download, isGood, problems, told as outcome } from "./tasks.js";
 
 const EVERY_MS = 2000, MAX_EVENTS = 200;
 const body = (name) => document.getElementById(name);
@@ -29,7 +29,7 @@ function course(one) {
   const words = element("span", { className: one.state === "failed" || (one.state === "done" && !isGood(one)) ? "bad" : "" }, outcome(one));
   const going = one.state === "running" && one.total;
   const bar = going ? element("progress", { max: one.total, value: one.done, ariaLabel: `Progress of ${one.title}` }) : null;
-  return element("div", { className: "course" }, bar, words, problems(one));
+  return element("div", { className: "course" }, bar, words, problems(one), download(one));
 }
 
 /** Where the time of an association went, the longest first. */

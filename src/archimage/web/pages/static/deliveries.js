@@ -20,11 +20,11 @@ function button(text, one, work) {
   return made;
 }
 
-async function retry(one) {
-  await ask(`/deliveries/${one.id}/retry`, { method: "POST" });
-  notice(`Delivery ${one.id} is tried again`);
+const deed = (text, one, path, words) => button(text, one, async () => {
+  await ask(`/deliveries/${one.id}/${path}`, { method: "POST" });
+  notice(`Delivery ${one.id} ${words}`);
   return true;
-}
+});
 
 async function remove(one) {
   if (one.state !== "done" && !await sure("Remove the delivery?", `${one.destination} will then never hear of it.`, "Remove", { keep: "Leave it" })) return false;
@@ -39,7 +39,9 @@ function row(one) {
     cell(element("strong", {}, KINDS[one.kind] ?? one.kind), element("span", { className: "sub uid" }, one.about)), cell(one.destination),
     cell(element("span", { className: STATES[one.state] ?? "" }, one.state), tries, next),
     element("td", { className: "go" }, element("span", { className: "deeds" },
-      one.state === "failed" ? button("Retry", one, () => retry(one)) : null, button("Remove", one, () => remove(one)))));
+      one.state === "failed" ? deed("Retry", one, "retry", "is tried again") : null,
+      one.state === "waiting" ? deed("Pause", one, "pause", "is paused") : null,
+      one.state === "paused" ? deed("Resume", one, "resume", "goes on") : null, button("Remove", one, () => remove(one)))));
 }
 
 async function page(before) {

@@ -1,6 +1,7 @@
 // Durable work: what waits, runs, is paused, and what failed and why.
 import { ask, attempt, element, notice } from "./api.js";
 import { sure } from "./dialogs.js";
+import { verify } from "./studywork.js";
 
 const PAGE = 50, EVERY_MS = 1500;
 const rows = document.getElementById("rows"), more = document.getElementById("more"), filter = document.getElementById("filter");
@@ -38,6 +39,7 @@ async function hold(one) {
 function deeds(one) {
   const waits = one.state === "waiting", retries = ["failed", "cancelled"].includes(one.state) || (waits && one.error);
   return element("span", { className: "deeds" },
+    one.kind === "export" && one.state === "done" ? element("a", { className: "button small", href: `/api/v1/jobs/${one.id}/export`, download: `export-${one.id}.zip`, ariaLabel: `Download export ${one.id}` }, "Download") : null,
     retries ? deed("Retry", one, "retry", "is tried again") : null,
     waits || one.state === "running" ? deed("Pause", one, "pause", "is paused") : null,
     one.state === "paused" ? deed("Resume", one, "resume", "goes on") : null,
@@ -94,6 +96,7 @@ async function refresh() {
   }
 }
 
+document.getElementById("verify").addEventListener("click", () => verify("all that is stored"));
 more.addEventListener("click", () => attempt(async () => {
   rows.append(...(await page(last)).map(row));
   older = true;

@@ -3,6 +3,7 @@ import { ask, attempt, element, notice } from "./api.js";
 import { entered, sure } from "./dialogs.js";
 import { setLabel, showLabels } from "./labels.js";
 import { send } from "./sending.js";
+import { compress, exportStudies, verify } from "./studywork.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const NAMED = 8;
@@ -87,7 +88,7 @@ async function label() {
 
 /** Fetch all that is chosen as one archive; the server takes only so many studies at once. */
 function download() {
-  if (chosen.size > MOST) return notice(`At most ${MOST} studies are downloaded at once; ${chosen.size} are chosen.`, { bad: true });
+  if (chosen.size > MOST) return notice(`At most ${MOST} studies are downloaded at once; ${chosen.size} are chosen. Export them instead.`, { bad: true });
   const link = element("a", { href: `/dicom-web/archive?StudyInstanceUID=${[...chosen.keys()]}`, download: "studies.zip", hidden: true });
   document.body.append(link);
   link.click();
@@ -99,6 +100,9 @@ export function listen(reload) {
   const deeds = {
     send: () => send(studies(chosen.size), { studies: [...chosen.keys()] }),
     label, download,
+    export: () => exportStudies(studies(chosen.size), [...chosen.keys()]),
+    verify: () => verify(studies(chosen.size), [...chosen.keys()]),
+    compress: () => compress(studies(chosen.size), [...chosen.keys()]),
     delete: () => remove(reload),
     none: () => { chosen.clear(); mark(); },
   };

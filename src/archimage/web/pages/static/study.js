@@ -8,6 +8,7 @@ import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
 import { share } from "./sharing.js";
 import { checkSignatures } from "./signatures.js";
+import { compress, exportStudies, verify } from "./studywork.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const MAX_SHOWN = 400;
@@ -43,6 +44,9 @@ for (const id of ["check", "check-more"]) {
 document.getElementById("send").addEventListener("click", () => send("this study", { studies: [study] }));
 document.getElementById("share")?.addEventListener("click", () => share(study));
 document.getElementById("deidentify").addEventListener("click", () => deidentify(study));
+for (const [id, does] of [["export", exportStudies], ["verify", verify], ["compress", compress]]) {
+  document.getElementById(id)?.addEventListener("click", () => does("this study", [study]));
+}
 for (const [id, does] of [["hold", place], ["release", release]]) {
   document.getElementById(id)?.addEventListener("click", () => does(study, () => location.reload()));
 }

@@ -33,6 +33,13 @@ export function told(task) {
 /** Tell whether a task came to an end that nobody needs to look at. */
 export const isGood = (task) => task.state === "done" && !task.result?.failed;
 
+/** Give a link to what an export has made; null for all else. */
+export function download(task) {
+  if (task.kind !== "export" || task.state !== "done") return null;
+  const number = BigInt(`0x${task.id}`);
+  return element("a", { href: `/api/v1/jobs/${number}/export`, download: `export-${number}.zip` }, "Download the export");
+}
+
 /** List why single images failed, as far as the task tells. */
 export function problems(task) {
   const found = Object.entries(task.result?.problems ?? {});
@@ -49,7 +56,7 @@ export function meter(name) {
     if (ended(task)) Object.assign(bar, { max: 1, value: 1 });
     words.textContent = told(task);
     words.className = ended(task) ? (isGood(task) ? "words good" : "words bad") : "words";
-    more.replaceChildren(...[ended(task) && problems(task)].filter(Boolean));
+    more.replaceChildren(...[ended(task) && problems(task), download(task)].filter(Boolean));
   };
   return { place: element("div", { className: "meter" }, bar, words, more), tell };
 }

@@ -5,9 +5,12 @@ What is told of a file stands before it, as readers of streams need it, so its c
     local header, name, file ... | central directory | end of central directory         (APPNOTE.TXT §4.3)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, Self
+
+from archimage.errors import IntegrityError
 
 _LOCAL: Final = Struct("<4s5H3I2H")
 _CENTRAL: Final = Struct("<4s6H3I5H2I")
@@ -44,6 +47,40 @@ class ZipWriter:
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
         self._pos = 0
+
+    @classmethod
+    def regained(cls, read: Callable[[int, int], bytes], size_bytes: int) -> Self:
+        """Return who goes on with an archive, of which size_bytes bytes are there; read takes offset and length.
+
+        Raises:
+            IntegrityError: what is there is no beginning of an archive.
+        """
+        writer = cls()
+        while writer.position < size_bytes:
+            offset = writer.position
+            head = read(offset, _LOCAL.size)
+            if len(head) < _LOCAL.size or not head.startswith(b"PK\3\4"):
+                raise IntegrityError(f"no file of an archive begins at byte {offset}")
+            *_, crc32, _, size, named, extra = _LOCAL.unpack(head)
+            rest = read(offset + _LOCAL.size, named + extra)
+            if len(rest) < named + extra:
+                raise IntegrityError(f"the file that begins at byte {offset} has no name")
+            if extra:
+                size = _EXTRA_64.unpack(rest[named:])[2]
+            writer.head(rest[:named].decode("ascii"), size, crc32)
+        if writer.position != size_bytes:
+            raise IntegrityError(f"an archive of {size_bytes} bytes does not end with a file")
+        return writer
+
+    @property
+    def position(self) -> int:
+        """Where the next file begins, bytes from the start of the archive."""
+        return self._pos
+
+    def head_size(self, name: str, size_bytes: int) -> int:
+        """Return how long the beginning of the next file will be, bytes."""
+        entry = _Entry(name.encode("ascii"), size_bytes, 0, self._pos)
+        return _LOCAL.size + len(entry.name) + (_EXTRA_64.size if entry.is_large else 0)
 
     def head(self, name: str, size_bytes: int, crc32: int) -> bytes:
         """Begin a file, whose bytes follow."""
