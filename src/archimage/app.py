@@ -18,6 +18,7 @@ from archimage.automation.recovery import recover_lanes
 from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
+from archimage.automation.tiers import TiersPart
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
@@ -159,6 +160,8 @@ class App:
         self.auditing.health(self.health)
         self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
         self.object_store.watch(self.health, self.metering)
+        self.tiers = opened.enter_context(closing(TiersPart(self.config, self.blobs, self.index)))
+        self.tiers.watch(self.health)
         is_shared = bool(self.config.index.url and self.config.object_store.url)
         archive = Scrubbable(directory, self.index, self.index, self.blobs, is_shared)
         self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
@@ -243,7 +246,8 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
-        keeping = Keeping(self.config, self.index, services, self.auditing, self._room)
+        self.tiers.move_with(replacement.delete_later, self.auditing.service.moved)
+        keeping = Keeping(self.config, self.index, services, self.auditing, self._room, self.tiers)
         self.keeping = opened.enter_context(closing(keeping))
         self.keeping.guard(self.changes)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
@@ -384,6 +388,7 @@ class App:
         if self.compression is not None:
             self.compression.start()
         self.object_store.start()
+        self.tiers.start()
         self.changes.start()
         self.scrubbing.start()
         self.keeping.start()

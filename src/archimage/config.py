@@ -33,7 +33,7 @@ from archimage.config_kinds import (
     Section,
 )
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
-from archimage.config_object_store import ObjectStoreConfig
+from archimage.config_object_store import HOT, ObjectStoreConfig, TierConfig, TierName
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_plugins import PluginsConfig
 from archimage.config_print import PrintConfig
@@ -334,6 +334,9 @@ class Config(BaseSettings):
     routing: RoutingConfig = RoutingConfig()
     prefetch: PrefetchConfig = PrefetchConfig()
     sync: SyncConfig = SyncConfig()
+    tiers: Mapping[TierName, TierConfig] = Field(
+        default={}, description="Name to place of every tier that studies are moved to (docs/tiers.md)."
+    )
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )
@@ -400,6 +403,15 @@ class Config(BaseSettings):
             doors = {"http.tls = true": self.http.tls, "hl7.tls = true": self.hl7.tls}
             setting = next((told for told, is_set in doors.items() if is_set), "dicom.plain = false")
             raise ValueError(f"{setting} needs a certificate: set tls.certificate and tls.key")
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_are_there(self) -> "Config":
+        if HOT in self.tiers:
+            raise ValueError(f"tiers.{HOT} is where objects come in: storage and object_store say where that is")
+        for rule in self.retention.rule:
+            if rule.to and rule.to != HOT and rule.to not in self.tiers:
+                raise ValueError(f"rule {rule.name!r} moves to {rule.to!r}, and there is no such tier")
         return self
 
     @property

@@ -34,6 +34,7 @@ from archimage.errors import (
     UnavailableError,
 )
 from archimage.model.records import InstanceRecord, Kept, Original
+from archimage.model.tiers import hot_path
 from archimage.ports.storage import BlobStore
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.content import StreamedContent
@@ -121,7 +122,7 @@ def write_replacement(
     record = InstanceRecord(
         values=values,
         transfer_syntax_uid=syntax,
-        path=replacement_path(stored.path, digest.digest()),
+        path=replacement_path(hot_path(stored.path), digest.digest()),
         size_bytes=size,
         data_set_offset=len(meta),
         digest=digest.digest(),
@@ -163,17 +164,10 @@ class ReplacementService:
         for arrival in arrivals:
             self._intake.submit(arrival)
         found = [queue.get() for queue in answers]
-        self._note([arrival.removal for arrival in arrivals if arrival.removal])
+        self.delete_later([arrival.removal for arrival in arrivals if arrival.removal])
         return found
 
-    def close(self) -> None:
-        """Stop deleting files; the next start goes on."""
-        self._ended.set()
-        self._woken.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _note(self, numbers: Sequence[int]) -> None:
+    def delete_later(self, numbers: Sequence[int]) -> None:
         """Have the files deleted that were replaced under these numbers, in a while."""
         with self._lock:
             self._due.extend((time.monotonic() + self._readers_s, number) for number in numbers)
@@ -181,6 +175,13 @@ class ReplacementService:
                 self._thread = threading.Thread(target=self._run, name="replacement")
                 self._thread.start()
         self._woken.set()
+
+    def close(self) -> None:
+        """Stop deleting files; the next start goes on."""
+        self._ended.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._ended.is_set():
