@@ -161,7 +161,7 @@ class App:
         self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
         self.object_store.watch(self.health, self.metering)
         self.tiers = opened.enter_context(closing(TiersPart(self.config, self.blobs, self.index)))
-        self.tiers.watch(self.health)
+        self.tiers.watch(self.health, self.metering)
         is_shared = bool(self.config.index.url and self.config.object_store.url)
         archive = Scrubbable(directory, self.index, self.index, self.blobs, is_shared)
         self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
@@ -246,7 +246,7 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
-        self.tiers.move_with(replacement.delete_later, self.auditing.service.moved)
+        self.tiers.move_with(services.removal, self.auditing.service.moved)
         keeping = Keeping(self.config, self.index, services, self.auditing, self._room, self.tiers)
         self.keeping = opened.enter_context(closing(keeping))
         self.keeping.guard(self.changes)

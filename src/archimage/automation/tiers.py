@@ -1,7 +1,6 @@
 """Tiers that studies are moved to, wired; and what deletes there what was removed while nobody could wait for it."""
 
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,18 +10,18 @@ from archimage.errors import ConfigError, UnavailableError
 from archimage.index.relational import RelationalIndex
 from archimage.index.tiers import TierTable
 from archimage.logger import logger
+from archimage.metering import Metering
 from archimage.ports.tiers import TierRecords
 from archimage.services.health import Figures, HealthService
+from archimage.services.removal import RemovalService
 from archimage.services.scrub import Pace
-from archimage.services.tiering import Mover, Told
+from archimage.services.tiering import Mover, OldFiles, Told
 from archimage.storage.tier_directory import DirectoryTier
 from archimage.storage.tier_remote import RemoteTier
 from archimage.storage.tiers import REMOVED, HotStore, Tier, TieredBlobStore
 
 _LOOK_EVERY_S: Final = 30.0
 _log = logger("storage")
-
-Replaced = Callable[[Sequence[int]], None]
 
 
 def tiered(config: Config, directory: Path, hot: HotStore) -> TieredBlobStore:
@@ -62,23 +61,26 @@ class TiersPart:
         self._config = config
         self._index = index
         self._blobs = blobs if isinstance(blobs, TieredBlobStore) else None
+        self._old: OldFiles | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tiers")
         self._check_names(config.storage.directory)
         if self._blobs is not None:
             begin(self._blobs, self.records)
 
-    def move_with(self, replaced: Replaced, told: Told) -> None:
-        """Make what moves; replaced hears of old files that are due, told of what was moved."""
+    def move_with(self, removal: RemovalService, told: Told) -> None:
+        """Make what moves; removal deletes old files, told hears of what was moved."""
         if self._blobs is not None:
             pace = Pace(self._config.retention.move_bytes_per_s, self._ended.wait)
-            self.mover = Mover(self._index, self._blobs, self.records, replaced, pace)
+            self.mover = Mover(self._index, self._blobs, self.records, pace)
             self.mover.told = told
+            self._old = OldFiles(removal)
 
-    def watch(self, health: HealthService) -> None:
-        """Have it told where a tier is away; objects are received all the same."""
+    def watch(self, health: HealthService, metering: Metering) -> None:
+        """Have it told where a tier is away, and what lies in each; objects are received all the same."""
         if self._blobs is not None:
             health.add("tiers", self.check, needed=False)
+            metering.watch_tiers(self.records, (HOT, *self._blobs.tiers))
 
     def check(self) -> Figures:
         """Tell how many tiers there are; UnavailableError where one is away."""
@@ -106,6 +108,8 @@ class TiersPart:
         while not self._ended.is_set():
             before, left = left, 0
             try:
+                if self._old is not None:
+                    self._old.look()
                 left = self._blobs.delete_due()
             except Exception as error:  # a fault of ours must not end the only thread that deletes
                 _log.error("what was removed of tiers is not deleted yet", reason=str(error) or repr(error))

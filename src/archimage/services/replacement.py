@@ -164,17 +164,8 @@ class ReplacementService:
         for arrival in arrivals:
             self._intake.submit(arrival)
         found = [queue.get() for queue in answers]
-        self.delete_later([arrival.removal for arrival in arrivals if arrival.removal])
+        self._note([arrival.removal for arrival in arrivals if arrival.removal])
         return found
-
-    def delete_later(self, numbers: Sequence[int]) -> None:
-        """Have the files deleted that were replaced under these numbers, in a while."""
-        with self._lock:
-            self._due.extend((time.monotonic() + self._readers_s, number) for number in numbers)
-            if self._thread is None and numbers and not self._ended.is_set():
-                self._thread = threading.Thread(target=self._run, name="replacement")
-                self._thread.start()
-        self._woken.set()
 
     def close(self) -> None:
         """Stop deleting files; the next start goes on."""
@@ -182,6 +173,15 @@ class ReplacementService:
         self._woken.set()
         if self._thread is not None:
             self._thread.join()
+
+    def _note(self, numbers: Sequence[int]) -> None:
+        """Have the files deleted that were replaced under these numbers, in a while."""
+        with self._lock:
+            self._due.extend((time.monotonic() + self._readers_s, number) for number in numbers)
+            if self._thread is None and numbers and not self._ended.is_set():
+                self._thread = threading.Thread(target=self._run, name="replacement")
+                self._thread.start()
+        self._woken.set()
 
     def _run(self) -> None:
         while not self._ended.is_set():

@@ -3,10 +3,11 @@
 A copy goes to a path that nothing ever had, noted in the index before it is begun. One transaction then has the rows of
 a group name the new paths, unless an object was removed, replaced or held meanwhile; so at every instant the row of an
 object names a whole file. The old files are due like those of removed instances, and stay a while for those who have
-read a row before (`services.replacement`). What a crash leaves of copies is deleted by whoever has the turn next.
+read a row before (`OldFiles`). What a crash leaves of copies is deleted by whoever has the turn next.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from archimage.ports.storage import BlobReader
 from archimage.ports.tiers import TieredBlobs, TierRecords
 from archimage.services.integrity import Inspection, forget_cached, inspected, pieces_of
 from archimage.services.layout import sop_instance_uid_of
+from archimage.services.removal import RemovalService
+from archimage.services.replacement import READERS_END_WITHIN_S
 
 _GROUP: Final = 64  # objects
 _GROUP_BYTES: Final = 256 << 20
@@ -64,23 +67,12 @@ class _Group:
 
 
 class Mover:
-    """Moves studies; one at a time in all processes of an archive, which is the business of whoever calls.
+    """Moves studies; one at a time in all processes of an archive, which is the business of whoever calls."""
 
-    replaced hears under which numbers old files are due, now that rows name others.
-    """
-
-    def __init__(
-        self,
-        index: Index,
-        blobs: TieredBlobs,
-        records: TierRecords,
-        replaced: Callable[[Sequence[int]], None],
-        pace: Pace,
-    ) -> None:
+    def __init__(self, index: Index, blobs: TieredBlobs, records: TierRecords, pace: Pace) -> None:
         self._index = index
         self._blobs = blobs
         self._records = records
-        self._replaced = replaced
         self._pace = pace
         self.told: Told = lambda *_: None
 
@@ -190,10 +182,10 @@ class Mover:
         with self._index.writing() as index:
             rows = index.lookup([one.sop_instance_uid for one in copied])
             done = {one for one in copied if rows.get(one.sop_instance_uid) == one}
-            numbers = [index.relocate(one.sop_instance_uid, one.path, copied[one]) for one in copied if one in done]
+            for one in done:
+                index.relocate(one.sop_instance_uid, one.path, copied[one])
             index.forget_copies([copied[one] for one in done])
         self._index.sync()
-        self._replaced(numbers)
         return done
 
     def _drop(self, paths: Sequence[str]) -> None:
@@ -207,6 +199,38 @@ class Mover:
         self._blobs.sync()
         with self._index.writing() as index:
             index.forget_copies(paths)
+
+
+class OldFiles:
+    """Has old files deleted once nobody reads them any more, whichever process has moved or replaced their objects.
+
+    readers_s is how long they stay at least, from when this process sees that they are due, seconds.
+    """
+
+    def __init__(
+        self,
+        removal: RemovalService,
+        *,
+        readers_s: float = READERS_END_WITHIN_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._removal = removal
+        self._readers_s = readers_s
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque()
+        self._newest = 0
+        self._deleted = 0
+
+    def look(self) -> None:
+        """See what is due, and delete what has been so for long enough."""
+        now, last = self._clock(), self._removal.last
+        if last > self._newest:
+            self._seen.append((now, last))
+            self._newest = last
+        while self._seen and self._seen[0][0] + self._readers_s <= now:
+            _, through = self._seen.popleft()
+            self._removal.delete_replaced(self._deleted + 1, through)
+            self._deleted = through
 
 
 def _digest(reader: BlobReader) -> bytes:
