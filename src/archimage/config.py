@@ -298,6 +298,14 @@ def _is_reloaded(key: Key) -> bool:
     return key[:1] in RELOADED or key[:2] in RELOADED
 
 
+def _overlap(one: ObjectStoreConfig, other: ObjectStoreConfig) -> bool:
+    """Tell whether keys of one object store are among those of another."""
+    if one.scheme == "memory" or (one.scheme, one.endpoint, one.bucket) != (other.scheme, other.endpoint, other.bucket):
+        return False
+    first, second = f"{one.prefix}/".lstrip("/"), f"{other.prefix}/".lstrip("/")
+    return first.startswith(second) or second.startswith(first)
+
+
 class Config(BaseSettings):
     """All settings; made by `settings.load`, or in tests from keyword arguments alone."""
 
@@ -409,6 +417,14 @@ class Config(BaseSettings):
     def _tiers_are_there(self) -> "Config":
         if HOT in self.tiers:
             raise ValueError(f"tiers.{HOT} is where objects come in: storage and object_store say where that is")
+        for name, tier in self.tiers.items():
+            if tier.directory and self.storage.directory.absolute() in (
+                Path(tier.directory),
+                *Path(tier.directory).parents,
+            ):
+                raise ValueError(f"tiers.{name}.directory lies in storage.directory: a tier is a place of its own")
+            if tier.url and self.object_store.url and _overlap(tier, self.object_store):
+                raise ValueError(f"tiers.{name}.url and object_store.url share keys: give each a prefix of its own")
         for rule in self.retention.rule:
             if rule.to and rule.to != HOT and rule.to not in self.tiers:
                 raise ValueError(f"rule {rule.name!r} moves to {rule.to!r}, and there is no such tier")

@@ -105,8 +105,8 @@ TierName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,15}$")]
 class TierConfig(ObjectStoreConfig):
     """A place that studies are moved to (docs/tiers.md): a directory, or an object store."""
 
-    directory: Path | None = Field(
-        default=None, description="Directory of another file system; or there is a `url`, of an object store."
+    directory: str = Field(
+        default="", description="Directory of another file system; or there is a `url`, of an object store."
     )
     mode: Literal["write-through"] = Field(
         default="write-through", description="What is moved is moved once the object store has it."
@@ -117,8 +117,8 @@ class TierConfig(ObjectStoreConfig):
 
     @model_validator(mode="after")
     def _is_one_place(self) -> "TierConfig":
-        if (self.directory is None) == (not self.url):
+        if bool(self.directory) == bool(self.url):
             raise ValueError("a tier has either a directory or a url")
-        if self.directory is not None and not self.directory.is_absolute():
+        if self.directory and not Path(self.directory).is_absolute():
             raise ValueError("the directory of a tier is an absolute path")
         return self

@@ -28,8 +28,8 @@ def tiered(config: Config, directory: Path, hot: HotStore) -> TieredBlobStore:
     """Return the store of all tiers of the settings; hot is what keeps what comes in."""
     tiers: list[Tier] = []
     for name, one in config.tiers.items():
-        if one.directory is not None:
-            tiers.append(DirectoryTier(name, one.directory, config.storage.reserve_bytes))
+        if one.directory:
+            tiers.append(DirectoryTier(name, Path(one.directory), config.storage.reserve_bytes))
         else:
             tiers.append(RemoteTier(name, one, directory))
     return TieredBlobStore(directory, hot, tiers)

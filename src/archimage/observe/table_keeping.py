@@ -40,6 +40,7 @@ KEEPING: Final[tuple[Metric, ...]] = (
         "Studies in tiers",
         "Studies of which something lies in a tier, as the last run of the rules has counted them.",
         ("tier",),
+        most=21,
         shared=True,
     ),
     Metric(
@@ -50,6 +51,7 @@ KEEPING: Final[tuple[Metric, ...]] = (
         "Size of what lies in a tier, as the last run of the rules has counted it.",
         ("tier",),
         "bytes",
+        most=21,
         shared=True,
     ),
     Metric(

@@ -21,7 +21,7 @@ from archimage.services.original import original_in
 _HEAD_BYTES: Final = 65_536
 _PIECE_BYTES: Final = 1 << 20
 _BATCH: Final = 64
-_MOST_COPIES: Final = 10_000
+_COPIES: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def _due(index: Index) -> set[str]:
             due = writer.due(after, _BATCH)
         if not due:
             with index.writing() as writer:
-                return found | set(writer.copies(_MOST_COPIES))
+                return found | set(writer.copies(_COPIES))
         found.update(path for *_, path in due if path is not None)
         after = due[-1][0]
 
