@@ -133,3 +133,40 @@ def test_a_node_s_passcode_comes_from_a_file_and_goes_with_tls_alone(tmp_path: P
         with pytest.raises(ConfigError, match=r"nodes.ARCHIVE2.*a passcode needs a user") as refused:
             load({"nodes": {"ARCHIVE2": changed}}, {"ARCHIMAGE__NODES__ARCHIVE2__PASSCODE_FILE": str(secret)}, file)
         assert "swordfish" not in str(refused.value)
+
+
+def test_tiers_are_read_and_their_secret_comes_from_a_file(tmp_path: Path) -> None:
+    file, secret = tmp_path / "settings.toml", tmp_path / "secret"
+    secret.write_text("swordfish\n")
+    file.write_text("[tiers.warm]\ndirectory = '/mnt/warm'\n\n[tiers.cold]\nurl = 's3://bucket/cold'\nkey_id = 'A'\n")
+    config = load({}, {"ARCHIMAGE__TIERS__COLD__SECRET_FILE": str(secret)}, file)
+    assert (config.tiers["warm"].directory, config.tiers["cold"].bucket) == ("/mnt/warm", "bucket")
+    assert config.tiers["cold"].secret.get_secret_value() == "swordfish"
+    assert "swordfish" not in repr(config) + config.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("[tiers.hot]\ndirectory = '/mnt/x'", "where objects come in"),
+        ("[tiers.Warm]\ndirectory = '/mnt/x'", "tiers.Warm"),
+        ("[tiers.warm]", "either a directory or a url"),
+        ("[tiers.warm]\ndirectory = '/mnt/x'\nurl = 's3://b'", "either a directory or a url"),
+        ("[tiers.warm]\ndirectory = 'x'", "absolute path"),
+        ("[storage]\ndirectory = '/data'\n[tiers.warm]\ndirectory = '/data/objects/warm'", "place of its own"),
+        ("[object_store]\nurl = 's3://b/pacs'\n[tiers.cold]\nurl = 's3://b/pacs/cold'", "prefix of its own"),
+        ("[object_store]\nurl = 's3://b/pacs/hot'\n[tiers.cold]\nurl = 's3://b'", "prefix of its own"),
+        ("[[retention.rule]]\nname = 'x'\naction = 'move'\nto = 'cold'\nunused_days = 1", "there is no such tier"),
+    ],
+)
+def test_a_wrong_tier_is_told(tmp_path: Path, wrong: str, told: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(wrong)
+    with pytest.raises(ConfigError, match=told):
+        load({}, {}, file)
+
+
+def test_tiers_beside_an_object_store_are_places_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[object_store]\nurl = 's3://b/pacs'\n[tiers.cold]\nurl = 's3://b/pacs-cold'\n")
+    assert load({}, {}, file).tiers["cold"].prefix == "pacs-cold"

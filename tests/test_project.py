@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from archimage.cli.main import app
 from archimage.config import Config, NodeConfig
+from archimage.config_object_store import TierConfig
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(path for folder in ("src", "tests", "bench", "scripts") for path in (ROOT / folder).rglob("*.py"))
@@ -22,8 +23,9 @@ LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
 def settings() -> Iterator[tuple[str, object]]:
     """Yield every setting with its default."""
+    tables: dict[str, tuple[Any, str]] = {"nodes": (NodeConfig, "nodes.AET"), "tiers": (TierConfig, "tiers.NAME")}
     for section, field in Config.model_fields.items():
-        inner, prefix = (NodeConfig, "nodes.AET") if section == "nodes" else (field.annotation, section)
+        inner, prefix = tables.get(section, (field.annotation, section))
         assert isinstance(inner, type)
         assert issubclass(inner, BaseModel)
         yield from _settings_of(inner, prefix)

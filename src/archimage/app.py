@@ -1,12 +1,10 @@
 """The composition root: the only place that wires adapters to services."""
 
-import os
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from archimage.auditing import Auditing
 from archimage.automation.exchange import ExchangePart
@@ -20,13 +18,13 @@ from archimage.automation.routing import RoutingGround
 from archimage.automation.scrubbing import Scrubbable, Scrubbing
 from archimage.automation.sharing import policy_of, secrets_of, turn_of
 from archimage.automation.studies import StudiesGround, StudiesPart
+from archimage.automation.tiers import TiersPart
 from archimage.config import Config
 from archimage.department.department import Department
 from archimage.department.part import Kept
 from archimage.dicom.scan import ScanLimits
+from archimage.equipment import caches_of, region_rules, trust_of, worker_pool
 from archimage.errors import ConfigError
-from archimage.imaging.pool import WorkerPool
-from archimage.imaging.process import WorkerSettings
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.changes import ChangeTable
 from archimage.index.credentials import SessionTable, ShareTable, TokenTable
@@ -87,7 +85,7 @@ from archimage.services.replacement import ReplacementService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.room import Room
 from archimage.services.routing_rules import rules_of
-from archimage.services.signatures import SignatureService, Trust
+from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
 from archimage.services.store import Durability, StoreService
 from archimage.services.tasks import TaskService
@@ -106,9 +104,6 @@ from archimage.use_cases import Services
 from archimage.web.dicomweb.resources import SERVICE_ROOT
 from archimage.web.errors import explain
 from archimage.web.fetching import HttpFetch
-
-if TYPE_CHECKING:
-    from archimage.dicom.deidentify.regions import RegionRule
 
 PEER_THREADS: Final = 4
 DEIDENTIFYING_THREADS: Final = 4  # they mostly wait for worker processes, and for the disk
@@ -151,7 +146,7 @@ class App:
         rely_on_journal(self.config, lane, self.blobs, self.index)
         self.checkpointer = Checkpointer(journal, self.blobs, self.index)
         opened.callback(self.checkpointer.close)
-        caches = _caches(self.config)
+        caches = caches_of(self.config)
         self.derived = Derived(*caches)
         intake = Intake(self.blobs, journal, self.index, self.derived, replace=storage.duplicates == "replace")
         opened.callback(intake.close)
@@ -162,6 +157,8 @@ class App:
         self.auditing.health(self.health)
         self.object_store = opened.enter_context(closing(ObjectStorePart(self.config, self.blobs, self.index)))
         self.object_store.watch(self.health, self.metering)
+        self.tiers = opened.enter_context(closing(TiersPart(self.config, self.blobs, self.index)))
+        self.tiers.watch(self.health, self.metering)
         is_shared = bool(self.config.index.url and self.config.object_store.url)
         archive = Scrubbable(self.index, self.index, self.blobs, turn_of(self.config, "scrubbing"), is_shared)
         self.scrubbing = opened.enter_context(closing(Scrubbing(self.config.scrub, archive, self.auditing.keeping)))
@@ -183,7 +180,7 @@ class App:
         metadata, transcoded = caches
         events = EventHub(self.auditing.service.hear)
         removal = opened.enter_context(closing(self._removal_service(events)))
-        self.pixels = _worker_pool(config)
+        self.pixels = worker_pool(config)
         replacement = opened.enter_context(closing(ReplacementService(intake, removal)))
         self.compression = self._compression(frames, replacement) if config.storage.compress else None
         if self.compression is not None:
@@ -240,7 +237,9 @@ class App:
         self._deidentify_with(opened)
         self.hashed = HashedTable(self.index)
         services = self.services
-        self.signatures = SignatureService(services.catalogue, services.frames, services.metadata, _trust(self.config))
+        self.signatures = SignatureService(
+            services.catalogue, services.frames, services.metadata, trust_of(self.config)
+        )
         self.rates = Rates("dicom", self.config.access.operations_per_s, self.metering.meter)
         self.web_rates = Rates("http", self.config.access.requests_per_s, self.metering.meter)
         self.peers = self._peer_service(opened)
@@ -248,7 +247,8 @@ class App:
         self.changes.asked = self.auditing.service.changed
         self.changes.ended = self.auditing.service.change_ended
         self.changes.check = self.visible.check_study
-        keeping = Keeping(self.config, self.index, services, self.auditing, self._room)
+        self.tiers.move_with(services.removal, self.auditing.service.moved)
+        keeping = Keeping(self.config, self.index, services, self.auditing, self._room, self.tiers)
         self.keeping = opened.enter_context(closing(keeping))
         self.keeping.guard(self.changes)
         opened.callback(self.changes.close)  # before the tasks, so that what they leave is gone on with
@@ -307,7 +307,7 @@ class App:
         made = FilesystemCache(directory / "cache" / "deidentified", 0)  # a file is gone once it is closed
         made.clean()
         self.projects = ProjectService(services.frames, self.pixels, made, secrets_of(self.config, self.index))
-        self.projects.rules = _rules(self.config)
+        self.projects.rules = region_rules(self.config)
         self.deidentifier = Deidentifier(self.projects, self._deidentifying)
         self.deidentified = DeidentifiedService(
             self.projects, services.frames, services.store, services.labels, services.tasks, self._deidentifying
@@ -394,6 +394,7 @@ class App:
         if self.compression is not None:
             self.compression.start()
         self.object_store.start()
+        self.tiers.start()
         self.changes.start()
         self.scrubbing.start()
         self.studies.start()
@@ -411,7 +412,7 @@ class App:
         Raises:
             ConfigError: a certificate, a node or the rules of regions cannot be used; then nothing has changed.
         """
-        nodes, rules, routes = list(configured(config.nodes)), _rules(config), rules_of(config.routing)
+        nodes, rules, routes = list(configured(config.nodes)), region_rules(config), rules_of(config.routing)
         self.exchange.routing.check(routes)
         self.tls.configure(config)
         self.config = config
@@ -445,19 +446,6 @@ class App:
             self.exchange.hear(event)
 
 
-def _trust(config: Config) -> Trust:
-    """Read who is trusted to sign, and who signs; ConfigError where a file cannot be used."""
-    settings, directory = config.signatures, config.storage.directory
-    if not (settings.authorities or settings.certificate):
-        return Trust()
-    from archimage.dicom.signers import Signer, read_certificates  # takes a while to import, and few need it
-
-    return Trust(
-        read_certificates(directory / settings.authorities) if settings.authorities else (),
-        Signer.read(directory / settings.key, directory / settings.certificate) if settings.certificate else None,
-    )
-
-
 def build(config: Config, *, alone: bool = False, counting: Path | None = None) -> App:
     """Open the archive that config describes; complete first what a crash has left.
 
@@ -471,33 +459,3 @@ def build(config: Config, *, alone: bool = False, counting: Path | None = None) 
         return App(config, alone=alone, counting=counting)
     except OSError as error:
         raise ConfigError(f"storage.directory = {directory}: {error}; choose one that can be written") from error
-
-
-def _worker_pool(config: Config) -> WorkerPool:
-    pixels = config.pixels
-    settings = WorkerSettings(timeout_s=pixels.timeout_s, memory_bytes=pixels.memory_bytes)
-    return WorkerPool(pixel_workers(config), settings)
-
-
-def pixel_workers(config: Config) -> int:
-    """Return how many worker processes there may be: as many as cores, unless the settings say otherwise."""
-    return config.pixels.workers or os.cpu_count() or 1
-
-
-def _rules(config: Config) -> "Sequence[RegionRule]":
-    """Read the rules of regions to blank, if there are any; ConfigError where they cannot be read."""
-    if not config.deidentification.rules:
-        return ()
-    from archimage.dicom.deidentify.regions import read_rules  # with pydicom, which a start does without
-
-    return read_rules(config.storage.directory / config.deidentification.rules)
-
-
-def _caches(config: Config) -> tuple[FilesystemCache, FilesystemCache]:
-    """Return the caches of metadata and of objects in other transfer syntaxes, without what a crash has left."""
-    directory = config.storage.directory / "cache"
-    metadata = FilesystemCache(directory / "metadata", config.storage.metadata_cache_bytes)
-    transcoded = FilesystemCache(directory / "transcoded", config.pixels.cache_bytes)
-    metadata.clean()
-    transcoded.clean()
-    return metadata, transcoded

@@ -34,7 +34,7 @@ from archimage.config_kinds import (
     Section,
 )
 from archimage.config_mpps import AvailabilityConfig, MppsConfig
-from archimage.config_object_store import ObjectStoreConfig
+from archimage.config_object_store import HOT, ObjectStoreConfig, TierConfig, TierName
 from archimage.config_observing import LogConfig, NodeNameConfig, TracingConfig
 from archimage.config_plugins import PluginsConfig
 from archimage.config_print import PrintConfig
@@ -306,6 +306,14 @@ def _is_reloaded(key: Key) -> bool:
     return key[:1] in RELOADED or key[:2] in RELOADED
 
 
+def _overlap(one: ObjectStoreConfig, other: ObjectStoreConfig) -> bool:
+    """Tell whether keys of one object store are among those of another."""
+    if one.scheme == "memory" or (one.scheme, one.endpoint, one.bucket) != (other.scheme, other.endpoint, other.bucket):
+        return False
+    first, second = f"{one.prefix}/".lstrip("/"), f"{other.prefix}/".lstrip("/")
+    return first.startswith(second) or second.startswith(first)
+
+
 class Config(BaseSettings):
     """All settings; made by `settings.load`, or in tests from keyword arguments alone."""
 
@@ -343,6 +351,9 @@ class Config(BaseSettings):
     routing: RoutingConfig = RoutingConfig()
     prefetch: PrefetchConfig = PrefetchConfig()
     sync: SyncConfig = SyncConfig()
+    tiers: Mapping[TierName, TierConfig] = Field(
+        default={}, description="Name to place of every tier that studies are moved to (docs/tiers.md)."
+    )
     nodes: Annotated[Mapping[AETitle, NodeConfig], NoDecode] = Field(
         default={}, description="AE title to address of every node that this archive may call."
     )
@@ -409,6 +420,23 @@ class Config(BaseSettings):
             doors = {"http.tls = true": self.http.tls, "hl7.tls = true": self.hl7.tls}
             setting = next((told for told, is_set in doors.items() if is_set), "dicom.plain = false")
             raise ValueError(f"{setting} needs a certificate: set tls.certificate and tls.key")
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_are_there(self) -> "Config":
+        if HOT in self.tiers:
+            raise ValueError(f"tiers.{HOT} is where objects come in: storage and object_store say where that is")
+        for name, tier in self.tiers.items():
+            if tier.directory and self.storage.directory.absolute() in (
+                Path(tier.directory),
+                *Path(tier.directory).parents,
+            ):
+                raise ValueError(f"tiers.{name}.directory lies in storage.directory: a tier is a place of its own")
+            if tier.url and self.object_store.url and _overlap(tier, self.object_store):
+                raise ValueError(f"tiers.{name}.url and object_store.url share keys: give each a prefix of its own")
+        for rule in self.retention.rule:
+            if rule.to and rule.to != HOT and rule.to not in self.tiers:
+                raise ValueError(f"rule {rule.name!r} moves to {rule.to!r}, and there is no such tier")
         return self
 
     @property

@@ -1,9 +1,10 @@
-"""The settings of object stores: `object_store` of `config`."""
+"""The settings of object stores: `object_store` and `tiers` of `config`."""
 
-from typing import Final, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from archimage.config_kinds import Seconds, Section
 
@@ -93,3 +94,30 @@ class ObjectStoreConfig(Section):
     def prefix(self) -> str:
         """What every key begins with, without slashes around it."""
         return urlsplit(self.url).path.strip("/")
+
+
+HOT: Final = "hot"
+"""What the place is called where objects come in."""
+TierName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,15}$")]
+
+
+class TierConfig(ObjectStoreConfig):
+    """A place that studies are moved to (docs/tiers.md): a directory, or an object store."""
+
+    directory: str = Field(
+        default="", description="Directory of another file system; or there is a `url`, of an object store."
+    )
+    mode: Literal["write-through"] = Field(
+        default="write-through", description="What is moved is moved once the object store has it."
+    )
+    cache_bytes: int = Field(
+        default=1024 * _MIB, ge=0, description="Room for local copies of what was read of the object store, bytes."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> "TierConfig":
+        if bool(self.directory) == bool(self.url):
+            raise ValueError("a tier has either a directory or a url")
+        if self.directory and not Path(self.directory).is_absolute():
+            raise ValueError("the directory of a tier is an absolute path")
+        return self

@@ -17,9 +17,11 @@ class RetentionRule(Section):
     """One rule: of a study all conditions that are given must hold, one value of each list is enough."""
 
     name: RuleName
-    action: Literal["delete", "keep"]
+    action: Literal["delete", "keep", "move"]
+    to: str = ""
     older_than_days: Days = 0.0
     unused_days: Days = 0.0
+    used_days: Days = 0.0
     arrived_days: Days = 0.0
     modalities: tuple[Modality, ...] = ()
     labels: Names = ()
@@ -29,9 +31,13 @@ class RetentionRule(Section):
 
     @model_validator(mode="after")
     def _says_when(self) -> "RetentionRule":
-        given = (self.older_than_days, self.unused_days, self.arrived_days, self.modalities, self.labels)
-        if not any((*given, self.source_ae_titles, self.stations, self.when_full)):
+        given = (self.older_than_days, self.unused_days, self.used_days, self.arrived_days, self.modalities)
+        if not any((*given, self.labels, self.source_ae_titles, self.stations, self.when_full)):
             raise ValueError(f"rule {self.name!r} needs a condition: without one it would be about every study")
+        if bool(self.to) != (self.action == "move"):
+            raise ValueError(f"rule {self.name!r}: a move, and nothing else, has a tier that it goes to: to")
+        if self.when_full and self.to == "hot":
+            raise ValueError(f"rule {self.name!r}: moving to the hot tier makes no room there")
         return self
 
 
@@ -51,7 +57,12 @@ class RetentionConfig(Section):
         default="0-24",
         description="Hours of the day, local time, in which automatic runs work; `22-5` reaches into the morning.",
     )
-    studies_per_minute: Count = Field(default=60, description="Studies that a run deletes in a minute at most.")
+    studies_per_minute: Count = Field(
+        default=60, description="Studies that a run deletes or moves in a minute at most."
+    )
+    move_bytes_per_s: int = Field(
+        default=0, ge=0, description="Bytes that a run moves in a second at most; 0: as fast as it goes."
+    )
     spare_days: Days = Field(
         default=7.0,
         description="A study of which something came or was looked at within so many days stays, whatever rules say.",

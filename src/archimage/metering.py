@@ -18,6 +18,7 @@ from archimage.observe.metrics import Metrics
 from archimage.observe.titles import Titles
 from archimage.ports.index import Index
 from archimage.ports.meter import Meter, Metered
+from archimage.ports.tiers import TierRecords
 from archimage.services.deliveries import DeliveryService
 from archimage.services.intake import Intake
 from archimage.services.jobs import JobService
@@ -107,6 +108,12 @@ class Metering:
         self.hear(scrubber)
         self._watch("pacs_damaged_objects", damaged)
 
+    def watch_tiers(self, records: TierRecords, tiers: Iterable[str]) -> None:
+        """Look at what lay in which tier when that was last counted."""
+        for tier in tiers:
+            self._watch("pacs_tier_studies", partial(_in_tier, records, tier, "studies"), tier)
+            self._watch("pacs_tier_bytes", partial(_in_tier, records, tier, "size_bytes"), tier)
+
     def watch_plugins(self, plugins: PluginService) -> None:
         """Look at plugins, which tell the meter themselves what they do."""
         self._watch("pacs_queue_depth", lambda: plugins.waiting, "plugins")
@@ -156,3 +163,7 @@ def _resident_bytes() -> int:
 
 def _open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a path of each would only be dropped
+
+
+def _in_tier(records: TierRecords, tier: str, name: str) -> int:
+    return next((int(getattr(use, name)) for use in records.uses() if use.tier == tier), 0)

@@ -51,7 +51,8 @@ def test_a_plan_names_rules_and_studies_and_a_run_carries_it_out(archimage: Invo
     planned = archimage("retention", "plan", "--limit", "15", "--json", "--data", data).json
     going, left = STUDIES // 2 - 1, STUDIES // 2 + 1
     about = {"name": "CT goes", "action": "delete", "when_full": False}
-    assert planned["rules"] == [{**about, "studies": going + 1, "deleted": going, "deleted_bytes": 1001 * going}]
+    found = {"studies": going + 1, "deleted": going, "deleted_bytes": 1001 * going, "moved": 0, "moved_bytes": 0}
+    assert planned["rules"] == [{**about, **found, "to": ""}]
     assert {one["stays"] for one in planned["studies"]} == {"", "on legal hold"}
     shown = archimage("retention", "plan", "--data", data).out
     assert "CT goes" in shown

@@ -6,6 +6,7 @@ import pytest
 
 from archimage.model.holds import Hold
 from archimage.model.retention import RunState, StudyFacts
+from archimage.model.tiers import Share
 from archimage.ports.hold import Holds
 from archimage.ports.index import Index, Labels
 from archimage.ports.retention import Accesses, Retention
@@ -47,6 +48,7 @@ class RetentionContract:
             stations=frozenset({"CT1", "MR1"}),
             source_ae_titles=frozenset({"MOD", "OTHER"}),
             labels=frozenset({"a", "b"}),
+            shares={"hot": Share(3, 3004)},
         )
         assert (second.study_instance_uid, second.study_date, second.held) == ("1.2", "", False)
         assert (second.accessed_at, second.received_at, second.labels) == (0.0, 50.0, frozenset())

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from archimage.config_object_store import TierConfig
+from archimage.errors import BlobNotFoundError, StorageError, UnavailableError
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.spooled import SpooledBlobStore
-from tests.contract.blobs_contract import BlobStoreContract
+from archimage.storage.tier_directory import DirectoryTier
+from archimage.storage.tier_remote import RemoteTier
+from archimage.storage.tiers import TieredBlobStore
+from tests.contract.blobs_contract import BlobStoreContract, placed
 from tests.storage.stores import settings, spooled
 
 _STORES = ("memory", "s3", "azure", "google")
@@ -22,6 +27,75 @@ class TestFiles(BlobStoreContract):
         """An empty store."""
         with closing(FilesystemBlobStore(tmp_path, "0")) as store:
             yield store
+
+
+class TestTiered(BlobStoreContract):
+    """Over files in the hot tier, with others beside it."""
+
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> Iterator[TieredBlobStore]:
+        """An empty store."""
+        cold = TierConfig.model_validate({"url": "memory://", "part_bytes": 5 << 20})
+        tiers = (DirectoryTier("warm", tmp_path / "warm", 0), RemoteTier("cold", cold, tmp_path))
+        with closing(TieredBlobStore(tmp_path, FilesystemBlobStore(tmp_path, "0"), tiers)) as store:
+            store.begin("warm")
+            yield store
+
+
+@pytest.mark.parametrize("tier", ["warm", "cold"])
+@pytest.mark.parametrize("size", [0, 5, 9 << 20])
+def test_a_tier_keeps_what_is_put_placed_or_copied_there(tmp_path: Path, tier: str, size: int) -> None:
+    cold = TierConfig.model_validate({"url": "memory://", "part_bytes": 5 << 20})
+    tiers = (DirectoryTier("warm", tmp_path / "warm", 0), RemoteTier("cold", cold, tmp_path))
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    with closing(TieredBlobStore(tmp_path, FilesystemBlobStore(tmp_path, "0"), tiers)) as blobs:
+        blobs.begin("warm")
+        blobs.put(f"{tier}/1/2/3.dcm", data)
+        placed(blobs, f"{tier}/1/2/4.dcm", data)
+        blobs.copy(f"{tier}/1/2/5.dcm", [data], size)
+        blobs.settle([f"{tier}/1/2/5.dcm"])
+        assert sorted(blobs.paths()) == [f"{tier}/1/2/{number}.dcm" for number in (3, 4, 5)]
+        assert list(blobs.incoming()) == []
+        for path in blobs.paths():
+            for told in (size, None, size):  # what is small is read of a local copy the second time
+                with blobs.open(path, told) as reader:
+                    assert (reader.size_bytes, reader.read(0, size + 1)) == (size, data)
+            blobs.delete(path)
+        assert list(blobs.paths()) == []
+        assert blobs.delete_due() == 0
+        for number in (3, 4, 5):
+            with pytest.raises(BlobNotFoundError), blobs.open(f"{tier}/1/2/{number}.dcm") as reader:
+                reader.read(0, 1)
+
+
+def test_a_tier_that_the_settings_do_not_name_is_told(tmp_path: Path) -> None:
+    with closing(TieredBlobStore(tmp_path, FilesystemBlobStore(tmp_path, "0"), ())) as blobs:
+        with pytest.raises(UnavailableError, match=r"tier cold"):
+            blobs.open("cold/1/2/3.dcm")
+        blobs.delete("cold/1/2/3.dcm")
+        assert blobs.delete_due() == 1
+
+
+def test_a_directory_of_another_tier_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    DirectoryTier("warm", tmp_path / "place", 0).begin()
+    other = DirectoryTier("cold", tmp_path / "place", 0)
+    with pytest.raises(UnavailableError, match="is tier warm"):
+        other.begin()
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError):
+        DirectoryTier("cold", tmp_path / "file" / "below", 0).begin()
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"abc"
+        raise StorageError("it cannot be read on")
+
+    tier = DirectoryTier("warm", tmp_path, 0)
+    tier.begin()
+    with pytest.raises(StorageError, match="read on"):
+        tier.put("warm/1/2/3.dcm", pieces(), 9)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["archimage-tier"]
 
 
 class TestWriteThrough(BlobStoreContract):

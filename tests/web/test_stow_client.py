@@ -81,7 +81,7 @@ def kept(app: App) -> list[StoredInstance]:
 def send(app: App, address: str, authorizations: dict[str, str] | None = None) -> dict[str, str]:
     """Send all objects to an address; return what was not stored."""
     client = StowClient(
-        app.blobs, app.projects, app.services.transcoding, ssl.create_default_context, authorizations or {}
+        app.blobs, app.projects, app.services.transcoding, ssl.create_default_context, authorizations or {}, {}
     )
     return dict(client(address, kept(app), None, "", lambda _: None))
 

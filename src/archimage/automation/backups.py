@@ -12,6 +12,7 @@ from archimage.errors import ConfigError
 from archimage.index.dumping import IndexDumps
 from archimage.index.opening import open_index_of
 from archimage.index.relational import RelationalIndex
+from archimage.index.tiers import TierTable
 from archimage.ports.backup import Backup
 from archimage.ports.storage import BlobStore
 from archimage.services.backup import BackupService
@@ -33,7 +34,8 @@ def backup_service(index: RelationalIndex, blobs: BlobStore, directory: Path) ->
 def restore_archive(backup: Backup, config: Config) -> Iterator[Restored]:
     """Make the archive that config describes of a backup; yield the same Restored as it grows.
 
-    Objects are put into its directory, from where they are uploaded if there is an object store, once it runs. What a
+    Objects are put into its directory, from where they are uploaded if there is an object store, once it runs, and from
+    where rules move them to other tiers: those of the archive that was backed up are not touched. What a
     restoration that was interrupted has left is made anew; until one has ended nothing else opens the archive.
 
     Raises:
@@ -76,4 +78,5 @@ def _fill(config: Config, lines: Iterator[bytes], removed: Iterable[str]) -> Non
         rest = iter(removed)
         while uids := list(islice(rest, _REMOVED_AT_ONCE)):
             index.remove(uids)
+        TierTable(index).bring_home()
         index.sync()

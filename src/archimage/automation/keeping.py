@@ -5,10 +5,11 @@ from functools import partial
 
 from archimage.auditing import Auditing
 from archimage.automation.sharing import turn_of
+from archimage.automation.tiers import TiersPart
 from archimage.config import Config
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.holds import HoldTable
-from archimage.index.nodes import Database
+from archimage.index.relational import RelationalIndex
 from archimage.index.retention import AccessTable, RetentionTable
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.services.accesses import AccessNotes
@@ -26,20 +27,33 @@ from archimage.web.management import KeepingServices
 class Keeping:
     """Over an open archive; `close` it before what it works with."""
 
-    def __init__(self, config: Config, database: Database, services: Services, auditing: Auditing, room: Room) -> None:
+    def __init__(
+        self,
+        config: Config,
+        database: RelationalIndex,
+        services: Services,
+        auditing: Auditing,
+        room: Room,
+        tiers: TiersPart,
+    ) -> None:
         storage, settings, audit = config.storage, config.retention, auditing.service
         self.holds = HoldService(HoldTable(database), services.events)
         self.holds.told = audit.held
-        self.quota = Quota(storage.quota_bytes, storage.quota_warn_percent, partial(_kept, ArrivalTable(database)))
+        self.quota = Quota(
+            storage.quota_bytes,
+            storage.quota_warn_percent,
+            partial(_kept, ArrivalTable(database), hot_only=bool(config.tiers)),
+        )
         self.quota.look()
         room.quota = self.quota.check
         notes = AccessNotes(AccessTable(database))
         audit.accessed = notes.note
         book = RuleBook(settings.rule, settings.spare_days)
         remove = services.removal.remove_study
-        tools = Tools(RetentionTable(database), book, remove, self.quota, auditing.trail.check)
+        table, check = RetentionTable(database), auditing.trail.check
+        tools = Tools(table, book, remove, self.quota, check, mover=tiers.mover)
         self.retention = RetentionService(tools, settings, notes, turn_of(config, "retention"))
-        self.services = KeepingServices(self.holds, self.retention, self.quota)
+        self.services = KeepingServices(self.holds, self.retention, self.quota, tiers.records)
 
     def guard(self, changes: ChangeService) -> None:
         """Have no change begin that is about a study on hold."""
@@ -69,5 +83,5 @@ class Keeping:
         self.retention.close()
 
 
-def _kept(arrivals: ArrivalTable) -> int:
-    return arrivals.since(0).size_bytes
+def _kept(arrivals: ArrivalTable, *, hot_only: bool) -> int:
+    return arrivals.hot_bytes() if hot_only else arrivals.since(0).size_bytes

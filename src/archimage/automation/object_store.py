@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from archimage.automation.tiers import tiered
 from archimage.config import Config
 from archimage.index.relational import RelationalIndex
 from archimage.metering import Metering
@@ -12,14 +13,28 @@ from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.lanes import Turn
 from archimage.storage.remote.store import RemoteObjects
 from archimage.storage.spooled import SpooledBlobStore
+from archimage.storage.tiers import TieredBlobStore
 from archimage.threads import Pool
 
 _THROUGH_S = 30.0
 """So long an object that is acknowledged once the object store has it stays with whoever has received it."""
 
 
-def open_blobs(config: Config, directory: Path, lane: str) -> FilesystemBlobStore | SpooledBlobStore:
+Blobs = FilesystemBlobStore | SpooledBlobStore | TieredBlobStore
+
+
+def open_blobs(config: Config, directory: Path, lane: str) -> Blobs:
     """Open what keeps objects, as the process of this lane."""
+    hot = _open_hot(config, directory, lane)
+    try:
+        return tiered(config, directory, hot) if config.tiers else hot
+    except BaseException:
+        hot.close()
+        raise
+
+
+def _open_hot(config: Config, directory: Path, lane: str) -> FilesystemBlobStore | SpooledBlobStore:
+    """Open what keeps what comes in."""
     through = bool(config.object_store.url) and config.object_store.mode == "write-through"
     files = FilesystemBlobStore(directory, lane, direct=config.storage.direct_io and not through)
     if not config.object_store.url:
@@ -34,15 +49,16 @@ def open_blobs(config: Config, directory: Path, lane: str) -> FilesystemBlobStor
 class ObjectStorePart:
     """What takes objects to the object store, where there is one; from `start` to `close`."""
 
-    def __init__(self, config: Config, blobs: FilesystemBlobStore | SpooledBlobStore, index: RelationalIndex) -> None:
+    def __init__(self, config: Config, blobs: Blobs, index: RelationalIndex) -> None:
+        hot = blobs.hot if isinstance(blobs, TieredBlobStore) else blobs
         self.service: SpoolService | None = None
         self.pools: dict[str, Pool] = {}
         self._needed = config.object_store.mode == "write-through"
-        if isinstance(blobs, SpooledBlobStore):
+        if isinstance(hot, SpooledBlobStore):
             pace = Pace(config.object_store.upload_timeout_s, _THROUGH_S if self._needed else 0.0)
             turn = partial(Turn.take, config.storage.directory / "uploading.lock")
-            self.service = SpoolService(blobs, index, turn, blobs.uploading, pace)
-            self.pools = {"object-store-put": blobs.uploading, "object-store-read": blobs.reading}
+            self.service = SpoolService(hot, index, turn, hot.uploading, pace)
+            self.pools = {"object-store-put": hot.uploading, "object-store-read": hot.reading}
 
     def watch(self, health: HealthService, metering: Metering) -> None:
         """Have it looked at."""

@@ -1,4 +1,4 @@
-"""`archimage retention`: what the rules of the settings would delete of an archive on this machine, and doing it."""
+"""`archimage retention`: what the rules of the settings would do to an archive on this machine, and doing it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +16,11 @@ from archimage.cli.output import ExitCode, print_counts, print_json, print_table
 if TYPE_CHECKING:
     from archimage.services.retention import RetentionService
 
-app = typer.Typer(help="Look at what the rules of retention would delete, and carry them out.", no_args_is_help=True)
+app = typer.Typer(help="Look at what the rules of retention would delete or move, and do it.", no_args_is_help=True)
 
 _MOST = 100_000
-_RULES = ("rule", "action", "studies", "deleted", "bytes")
-_STUDIES = ("study", "date", "instances", "bytes", "rule", "stays")
+_RULES = ("rule", "action", "studies", "deleted", "moved", "bytes")
+_STUDIES = ("study", "date", "instances", "bytes", "rule", "to", "stays")
 
 
 @app.command("plan")
@@ -30,7 +30,7 @@ def plan(
     json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """Tell what would be deleted now, by which rule, and how much that is; nothing is deleted."""
+    """Tell what would be deleted and moved now, by which rule, and how much that is; nothing is done."""
     with _retention("retention plan", data, config) as service:
         found = service.plan(limit)
     if json:
@@ -39,10 +39,11 @@ def plan(
     rules = [
         {
             "rule": one.name,
-            "action": f"{one.action}{' when full' if one.when_full else ''}",
+            "action": f"{one.action}{f' to {one.to}' if one.to else ''}{' when full' if one.when_full else ''}",
             "studies": one.studies,
             "deleted": one.deleted,
-            "bytes": one.deleted_bytes,
+            "moved": one.moved,
+            "bytes": one.deleted_bytes + one.moved_bytes,
         }
         for one in found.rules
     ]
@@ -54,6 +55,7 @@ def plan(
             "instances": one.instances,
             "bytes": one.size_bytes,
             "rule": one.rule,
+            "to": one.to,
             "stays": one.stays,
         }
         for one in found.studies
@@ -64,7 +66,7 @@ def plan(
 
 @app.command("run")
 def run(data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
-    """Carry the rules out now, beside a server or without one; exit code 1 where a study could not be deleted.
+    """Carry the rules out now, beside a server or without one; exit code 1 where a study could not be deleted or moved.
 
     A run that was interrupted is gone on with.
     """
@@ -73,7 +75,7 @@ def run(data: Data = None, json: Json = False, config: ConfigFile = None) -> Non
     if json:
         print_json(asdict(done))
     else:
-        counts = ("looked", "deleted", "deleted_bytes", "held", "spared", "failed")
+        counts = ("looked", "deleted", "deleted_bytes", "moved", "moved_bytes", "held", "spared", "failed")
         print_counts({name: getattr(done, name) for name in counts})
     if done.failed:
         say(f"the last reason: {done.error}")

@@ -16,6 +16,7 @@ from archimage.concurrency import (
     queues,
     storage,
     threads,
+    tiers,
     web,
 )
 from archimage.concurrency.entry import Entry
@@ -40,6 +41,7 @@ _ALL: Final = (
     *plugins.PLUGINS,
     *printing.PRINTING,
     *object_store.OBJECT_STORE,
+    *tiers.TIERS,
     *exchange.EXCHANGE,
 )
 ENTRIES: Final[tuple[Entry, ...]] = tuple(sorted(_ALL, key=lambda entry: _KINDS.index(entry.kind)))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from archimage import app
+from archimage import app, equipment
 from archimage.concurrency import sizes
 from archimage.concurrency.entry import Entry
 from archimage.services import commitments, deliveries, importing, job_work, tasks, uploads, ups
@@ -243,7 +243,7 @@ THREADS: Final = (
         "processes",
         "decode, encode and render; started when there is work",
         "Images wait; see pixel tasks.",
-        app.pixel_workers,
+        equipment.pixel_workers,
         "pixels.workers",
         formula="cores",
     ),

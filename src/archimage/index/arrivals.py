@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, select
 
 from archimage.index.nodes import Database
+from archimage.index.relocation import HERE, tier_in
 from archimage.index.schema import instance
 from archimage.model.records import Arrived
 
@@ -28,12 +29,18 @@ class ArrivalTable:
             .select_from(instance)
             .where(instance.c.pk >= _PK, instance.c.received_at >= _SINCE)
         )
+        here = tier_in(instance.c.file_path, database.dialect) == HERE
+        self._hot = self._text(select(func.coalesce(func.sum(instance.c.size_bytes), zero)).where(here))
 
     def since(self, moment: int) -> Arrived:
         """Count what came since a moment, in seconds since 1970, and is kept; looks at these rows alone."""
         first = self.first(moment)
         rows = self._database.fetch(self._sum, {"pk": first, "since": moment})
         return Arrived(*rows[0])
+
+    def hot_bytes(self) -> int:
+        """Sum up what lies in the hot tier, bytes; looks at all rows."""
+        return int(self._database.fetch(self._hot, {})[0][0])
 
     def first(self, moment: int) -> int:
         """Return a number from which on the rows are those that came at a moment or later."""

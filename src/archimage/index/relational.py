@@ -16,6 +16,7 @@ from archimage.index.ingest import Cursor, Ingest
 from archimage.index.lookups import Lookups, versions
 from archimage.index.matching import clean
 from archimage.index.regrouping import Regrouping
+from archimage.index.relocation import Relocation
 from archimage.index.removals import Removals
 from archimage.index.schema import instance
 from archimage.index.statements import Statement
@@ -62,6 +63,7 @@ class RelationalIndex(ABC):
         self._removals = Removals(dialect, self._ingest)
         self._compression = Compression(dialect)
         self._regrouping = Regrouping(dialect, self._ingest)
+        self._relocation = Relocation(dialect, self._removals.holding)
         self._lookups = Lookups(dialect)
         following = select(instance.c.pk).where(instance.c.pk > bindparam("last")).order_by(instance.c.pk)
         self._following = self._text(following) + dialect.at_most("most")
@@ -77,7 +79,7 @@ class RelationalIndex(ABC):
         With of, what is added is these records at most, and nothing takes another's place: others may then add too.
         """
         with self._transaction(of) as cursor:
-            parts = (self._ingest, self._removals, self._compression, self._regrouping)
+            parts = (self._ingest, self._removals, self._compression, self._regrouping, self._relocation)
             yield Writing(cursor, parts, self._answering)
 
     def add(self, records: Sequence[InstanceRecord]) -> None:

@@ -8,14 +8,27 @@ from sqlalchemy import BindParameter, Select, bindparam, delete, exists, func, i
 
 from archimage.index.compiled import Compiled
 from archimage.index.nodes import Database
+from archimage.index.relocation import tier_in
 from archimage.index.schema import instance, label, patient, series, study
 from archimage.index.schema_hold import hold
 from archimage.index.schema_retention import retention_run, study_access
 from archimage.model.retention import RetentionRun, RunState, StudyFacts
+from archimage.model.tiers import Share
 
 KEPT: Final = 100
 """Runs that are remembered."""
-_COUNTED: Final = ("position", "looked", "deleted", "deleted_bytes", "held", "spared", "failed", "error")
+_COUNTED: Final = (
+    "position",
+    "looked",
+    "deleted",
+    "deleted_bytes",
+    "held",
+    "spared",
+    "failed",
+    "error",
+    "moved",
+    "moved_bytes",
+)
 _STUDY: Final = select(
     study.c.pk,
     study.c.study_instance_uid,
@@ -28,6 +41,7 @@ _STUDY: Final = select(
     .outerjoin(hold, hold.c.study_instance_uid == study.c.study_instance_uid)
     .outerjoin(study_access, study_access.c.study_instance_uid == study.c.study_instance_uid)
 )
+_NOTHING: Final = Share(0, 0)
 _KIND: Final = (series.c.study_pk, series.c.modality, series.c.station_name, instance.c.source_ae_title)
 
 
@@ -63,8 +77,9 @@ class RetentionTable:
         self._page = Compiled(after.limit(bindparam("most")), database)
         self._one = Compiled(_STUDY.where(study.c.study_instance_uid == bindparam("study")), database)
         counted = (func.count(), func.sum(instance.c.size_bytes), func.max(instance.c.received_at))
-        below = select(*_KIND, *counted).select_from(series.join(instance, instance.c.series_pk == series.c.pk))
-        self._below = Compiled(below.where(dialect.among(series.c.study_pk, "keys")).group_by(*_KIND), database)
+        kind = (*_KIND, tier_in(instance.c.file_path, dialect))
+        below = select(*kind, *counted).select_from(series.join(instance, instance.c.series_pk == series.c.pk))
+        self._below = Compiled(below.where(dialect.among(series.c.study_pk, "keys")).group_by(*kind), database)
         labels = select(label.c.study_instance_uid, label.c.name)
         self._labels = Compiled(labels.where(dialect.among(label.c.study_instance_uid, "uids")), database)
         self._prepare_runs()
@@ -135,8 +150,7 @@ class RetentionTable:
 
     def note(self, run: RetentionRun) -> None:
         """Note how far a run is, but for its state."""
-        values = (run.cursor, run.looked, run.deleted, run.deleted_bytes, run.held, run.spared, run.failed, run.error)
-        told = {f"new_{name}": value for name, value in zip(_COUNTED, values, strict=True)}
+        told = {f"new_{name}": getattr(run, "cursor" if name == "position" else name) for name in _COUNTED}
         with self._database.transaction() as cursor:
             self._note.run(cursor, number=run.number, **told)
 
@@ -148,6 +162,10 @@ class RetentionTable:
 
 def _joined(row: Any, below: Sequence[Any], labels: set[str]) -> StudyFacts:
     key, uid, patient_id, study_date, since, accessed_at = row
+    shares: dict[str, Share] = {}
+    for *_, tier, count, size, _came in below:
+        so_far = shares.get(tier, _NOTHING)
+        shares[tier] = Share(so_far.instances + int(count), so_far.size_bytes + int(size))
     return StudyFacts(
         key=key,
         study_instance_uid=uid,
@@ -155,13 +173,14 @@ def _joined(row: Any, below: Sequence[Any], labels: set[str]) -> StudyFacts:
         study_date=study_date,
         held=since is not None,
         accessed_at=float(accessed_at),
-        received_at=max(float(kind[5]) for kind in below),
-        instances=sum(int(kind[3]) for kind in below),
-        size_bytes=sum(int(kind[4]) for kind in below),
+        received_at=max(float(kind[6]) for kind in below),
+        instances=sum(int(kind[4]) for kind in below),
+        size_bytes=sum(int(kind[5]) for kind in below),
         modalities=frozenset(kind[0] for kind in below if kind[0]),
         stations=frozenset(kind[1] for kind in below if kind[1]),
         source_ae_titles=frozenset(kind[2] for kind in below if kind[2]),
         labels=frozenset(labels),
+        shares=shares,
     )
 
 

@@ -29,5 +29,7 @@ retention_run: Final = Table(
     Column("spared", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
     Column("error", Text, nullable=False),
+    Column("moved", Integer, nullable=False, server_default="0"),
+    Column("moved_bytes", BigInteger, nullable=False, server_default="0"),
     Index(None, "state"),
 )

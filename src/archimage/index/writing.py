@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from archimage.index.compression import Compression
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.regrouping import Regrouping
+from archimage.index.relocation import Relocation
 from archimage.index.removals import Removals
 from archimage.model.changes import PatientKey
 from archimage.model.records import InstanceRecord, Original, Removed, StoredInstance
@@ -17,11 +18,11 @@ class Writing:
     def __init__(
         self,
         cursor: Cursor,
-        parts: tuple[Ingest, Removals, Compression, Regrouping],
+        parts: tuple[Ingest, Removals, Compression, Regrouping, Relocation],
         answering: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._cursor = cursor
-        self._ingest, self._removals, self._compression, self._regrouping = parts
+        self._ingest, self._removals, self._compression, self._regrouping, self._relocation = parts
         self._answering = answering
         self._absent: set[str] = set()
 
@@ -75,6 +76,27 @@ class Writing:
         """
         with self._answering():
             return self._removals.note_replaced(self._cursor, sop_instance_uid, number, due)
+
+    def note_copies(self, paths: Sequence[str]) -> None:
+        """Note that copies are about to be made at these paths, which nothing has."""
+        with self._answering():
+            self._relocation.note(self._cursor, paths)
+
+    def copies(self, limit: int) -> Sequence[str]:
+        """Return some of the paths of copies that are being made, or that a crash has left."""
+        with self._answering():
+            return self._relocation.noted(self._cursor, limit)
+
+    def forget_copies(self, paths: Sequence[str]) -> None:
+        """Note that nothing is being made at these paths any more."""
+        with self._answering():
+            self._relocation.forget(self._cursor, paths)
+
+    def relocate(self, sop_instance_uid: str, old: str, new: str) -> int:
+        """Have an instance lie at new, with the same bytes; return the number under which its old file is due."""
+        with self._answering():
+            self._relocation.move(self._cursor, sop_instance_uid, old, new)
+            return self._removals.note_replaced(self._cursor, sop_instance_uid, None, old)
 
     def original(self, sop_instance_uid: str) -> Original | None:
         """Return what an instance was when it came, None where it is that still."""

@@ -1,8 +1,10 @@
 """What rules of retention look at, and what became of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from archimage.model.tiers import Share, Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +14,7 @@ class StudyFacts:
     key          orders the studies as they came
     received_at  when the last of its instances came
     accessed_at  when somebody was last given something of it, 0 where nobody was
+    shares       what of it lies in which tier
     """
 
     key: int
@@ -27,6 +30,12 @@ class StudyFacts:
     stations: frozenset[str] = frozenset()
     source_ae_titles: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
+    shares: Shares = field(default_factory=dict)
+
+    def outside(self, tier: str) -> Share:
+        """Return what of it lies in other tiers than this."""
+        others = [share for name, share in self.shares.items() if name != tier]
+        return Share(sum(one.instances for one in others), sum(one.size_bytes for one in others))
 
     @property
     def used_at(self) -> float:
@@ -47,7 +56,7 @@ class RetentionRun:
     """One run of the rules over all studies; cursor is the key of the study up to which it has come.
 
     asked_by is who wants it, empty where it began by itself. held, spared and failed count studies that a rule would
-    have deleted and that are still there: on legal hold, used lately, or not to be deleted for the reason in error.
+    have deleted or moved and that are still there: on legal hold, used lately, or for the reason in error.
     """
 
     number: int
@@ -63,11 +72,13 @@ class RetentionRun:
     spared: int = 0
     failed: int = 0
     error: str = ""
+    moved: int = 0
+    moved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStudy:
-    """A study that a rule would delete; stays says why it is not deleted all the same, empty where it is."""
+    """A study that a rule would delete, or move to a tier; stays says why it does not all the same, else empty."""
 
     study_instance_uid: str
     patient_id: str
@@ -77,11 +88,12 @@ class PlannedStudy:
     size_bytes: int
     rule: str
     stays: str = ""
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """What a rule would do: with how many studies, and how many of them go."""
+    """What a rule would do: with how many studies, how many of them go, and how many to another tier."""
 
     name: str
     action: str
@@ -89,6 +101,9 @@ class PlannedRule:
     studies: int
     deleted: int
     deleted_bytes: int
+    to: str = ""
+    moved: int = 0
+    moved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

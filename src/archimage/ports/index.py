@@ -64,6 +64,22 @@ class IndexWriter(Protocol):
         that is to be deleted later, as that of a removal.
         """
 
+    def note_copies(self, paths: Sequence[str]) -> None:
+        """Note that copies are about to be made at these paths, which nothing has."""
+
+    def copies(self, limit: int) -> Sequence[str]:
+        """Return some of the paths of copies that are being made, or that a crash has left."""
+
+    def forget_copies(self, paths: Sequence[str]) -> None:
+        """Note that nothing is being made at these paths any more."""
+
+    def relocate(self, sop_instance_uid: str, old: str, new: str) -> int:
+        """Have an instance lie at new, with the same bytes; HeldError where it is of a study on legal hold.
+
+        Makes void what the ingest journals hold of it, as `note_replaced` does. Returns the number under which its old
+        file is due.
+        """
+
     def original(self, sop_instance_uid: str) -> Original | None:
         """Return what an instance was when it came, None where it is that still."""
 

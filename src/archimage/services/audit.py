@@ -42,6 +42,7 @@ from archimage.services.audit_subjects import Finds, count_of, studies_of, subje
 from archimage.services.datasets import text
 from archimage.services.deidentified import Exported
 from archimage.services.mpps import keys_of
+from archimage.services.tiering import Moved
 
 UniqueKeys = Mapping[Level, tuple[str, ...]]
 REMEMBERED: Final = 1_000
@@ -294,6 +295,16 @@ class AuditService:
         def told() -> Iterable[AuditEvent]:
             found = Instances(subject_of(self._index, study_instance_uid))
             yield replace(self.messages.accessed(who, found, Action.UPDATE), description=what)
+
+        self._sink.record(told)
+
+    def moved(self, study_instance_uid: str, tier: str, moved: Moved) -> None:
+        """Tell that instances of a study lie in another tier now."""
+        who = person(callers.current())
+
+        def told() -> Iterable[AuditEvent]:
+            found = Instances(subject_of(self._index, study_instance_uid), {"": moved.instances})
+            yield replace(self.messages.accessed(who, found, Action.UPDATE), description=f"moved to tier {tier}")
 
         self._sink.record(told)
 

@@ -21,6 +21,7 @@ from archimage.services.original import original_in
 _HEAD_BYTES: Final = 65_536
 _PIECE_BYTES: Final = 1 << 20
 _BATCH: Final = 64
+_COPIES: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -113,14 +114,15 @@ def _paths(index: Index) -> set[str]:
 
 
 def _due(index: Index) -> set[str]:
-    """Return the paths of the files that are to be deleted."""
+    """Return the paths of the files that are to be deleted, and of copies that are being made."""
     found: set[str] = set()
     after = 0
     while True:
         with index.writing() as writer:
             due = writer.due(after, _BATCH)
         if not due:
-            return found
+            with index.writing() as writer:
+                return found | set(writer.copies(_COPIES))
         found.update(path for *_, path in due if path is not None)
         after = due[-1][0]
 

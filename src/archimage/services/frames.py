@@ -37,6 +37,7 @@ from archimage.services.anatomy import (
     is_grouped,
 )
 from archimage.services.bulk import BulkValue, Extents
+from archimage.services.moved import moved_to
 
 _HEAD: Final = Struct("<HH2s")
 _BIG_HEAD: Final = Struct(">HH2s")
@@ -253,7 +254,10 @@ class FrameService:
         except BlobNotFoundError:
             if self._index.lookup(instance.sop_instance_uid) is None:
                 raise NotFoundError(f"instance {instance.sop_instance_uid} has been removed") from None
-            raise
+            elsewhere = moved_to(self._index, instance)
+            if elsewhere is None:
+                raise
+            return self._blobs.open(elsewhere.path, elsewhere.size_bytes)
 
     def is_current(self, instance: StoredInstance) -> bool:
         """Tell whether an instance is still there, and still the same object in the same file."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Final, Literal, NamedTuple, Self
 
+from archimage.config_object_store import HOT
 from archimage.errors import (
     ArchimageError,
     DuplicateInstanceError,
@@ -23,6 +24,7 @@ from archimage.errors import (
     UndecidedError,
 )
 from archimage.model.records import InstanceRecord, Original, StoredInstance
+from archimage.model.tiers import tier_of
 from archimage.ports.index import Index, IndexWriter
 from archimage.ports.journal import Journal, JournalCommit, JournalEntry
 from archimage.ports.meter import Meter
@@ -247,7 +249,14 @@ class Intake:
         if other is None:
             self._place_anew(arrival, index)
             return True
-        if self._same(other, arrival, index):
+        try:
+            same = self._same(other, arrival, index)
+        except UnavailableError as error:
+            if tier_of(other.path) == HOT:
+                raise
+            answers[arrival] = error  # nobody else is to be refused because a tier is away
+            return False
+        if same:
             answers[arrival] = Outcome(arrival.record, "duplicate")
         elif self._replace and index.held([other.sop_instance_uid]):
             answers[arrival] = HeldError(f"another object is kept as {other.sop_instance_uid}, on legal hold")

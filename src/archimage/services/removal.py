@@ -107,6 +107,11 @@ class RemovalService:
         self._attempt(lambda: not self._sweep(Span(first - 1, last, ended=self._ended)))
         self._attempt(self._forget)
 
+    @property
+    def last(self) -> int:
+        """The number of the last removal or replacement; blocks."""
+        return self._last()
+
     def close(self) -> None:
         """Stop deleting files; the next start goes on."""
         self._ended.set()

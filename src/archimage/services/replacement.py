@@ -34,6 +34,7 @@ from archimage.errors import (
     UnavailableError,
 )
 from archimage.model.records import InstanceRecord, Kept, Original
+from archimage.model.tiers import hot_path
 from archimage.ports.storage import BlobStore
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.content import StreamedContent
@@ -121,7 +122,7 @@ def write_replacement(
     record = InstanceRecord(
         values=values,
         transfer_syntax_uid=syntax,
-        path=replacement_path(stored.path, digest.digest()),
+        path=replacement_path(hot_path(stored.path), digest.digest()),
         size_bytes=size,
         data_set_offset=len(meta),
         digest=digest.digest(),

@@ -11,6 +11,7 @@ from typing import Final
 
 from archimage.errors import IntegrityError
 from archimage.model.backups import KeptObject
+from archimage.model.tiers import hot_path
 from archimage.ports.backup import Backup, Belongings
 from archimage.ports.storage import BlobStore
 
@@ -68,7 +69,7 @@ def restore(backup: Backup, blobs: BlobStore, belongings: Belongings, fill: Fill
 
 
 def _restore_object(backup: Backup, blobs: BlobStore, kept: KeptObject, done: Restored) -> None:
-    path = kept.row.stored.path
+    path = hot_path(kept.row.stored.path)
     if not kept.sha256:
         done.tell(path, "it was missing when the backup was made")
         return

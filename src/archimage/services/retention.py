@@ -82,7 +82,7 @@ class RetentionService:
         def work(progress: Progress) -> JsonValue:
             return encode(self.plan(look=progress.check))
 
-        return tasks.start("retention", "Planning what rules of retention would delete", work)
+        return tasks.start("retention", "Planning what rules of retention would do", work)
 
     def ask(self) -> RetentionRun:
         """Have the rules carried out by whichever process serves the archive; return the run, or the one at work.
@@ -112,6 +112,7 @@ class RetentionService:
         if turn is None:
             raise ConflictError("another process of this archive is at work on the rules")
         with closing(turn):
+            self._clean()
             return self._work(self._begun(), turn)
 
     def _begun(self) -> RetentionRun:
@@ -153,12 +154,14 @@ class RetentionService:
     def carry_out(self) -> None:
         """Make room and carry the rules out, where there is something to do and it is this process's turn."""
         room = self._tools.quota.excess_bytes > 0 and self._tools.book.makes_room
-        if not (room or (self._settings.rule and self._is_due())):
+        left = self._tools.mover is not None and self._tools.mover.has_left
+        if not (room or left or (self._settings.rule and self._is_due())):
             return
         turn = self._take_turn()
         if turn is None:
             return
         with closing(turn):
+            self._clean()
             if room:
                 make_room(self._tools, lambda: self._look_at(turn))
             run = self._due_run()
@@ -188,6 +191,11 @@ class RetentionService:
                 return run
         return self._tools.table.begin("", self._tools.clock())
 
+    def _clean(self) -> None:
+        """Delete what a crash has left of copies: whoever has the turn is the only one who moves."""
+        if self._tools.mover is not None and (cleaned := self._tools.mover.clean()):
+            _log.warning("deleted what was left of objects that were being moved", objects=cleaned)
+
     def _work(self, run: RetentionRun, turn: Turn) -> RetentionRun:
         """Go through what is left of a run, and end it."""
         throttle = Throttle(self._settings.studies_per_minute, self._ended)
@@ -200,7 +208,10 @@ class RetentionService:
         else:
             self._tools.table.end(run.number, RunState.DONE, self._tools.clock())
             done = work.run
-            _log.info("retention has ended", run=run.number, deleted=done.deleted, failed=done.failed)
+            told = {"deleted": done.deleted, "moved": done.moved, "failed": done.failed}
+            _log.info("retention has ended", run=run.number, **told)
+            if self._tools.mover is not None:
+                self._tools.mover.count()
         return self._tools.table.get(run.number) or work.run
 
     def _look_at(self, turn: Turn) -> None:

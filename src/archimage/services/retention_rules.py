@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from archimage.config_object_store import HOT
 from archimage.config_retention import RetentionRule
 from archimage.model.retention import StudyFacts
 
 DAY_S: Final = 86_400.0
+KEEP: Final = "keep"
+MOVE: Final = "move"
 HELD: Final = "on legal hold"
 SPARED: Final = "used lately"
 
@@ -31,16 +34,22 @@ class RuleBook:
     @property
     def makes_room(self) -> bool:
         """Tell whether there is a rule for when the quota is reached."""
-        return any(rule.when_full and rule.action == "delete" for rule in self.rules)
+        return any(rule.when_full and rule.action != KEEP for rule in self.rules)
 
     def decide(self, facts: StudyFacts, now: float, *, full: bool = False) -> RetentionRule | None:
         """Return the rule that decides about a study, None where none fits; full has those count that wait for it."""
         return next((rule for rule in self.rules if (full or not rule.when_full) and _fits(rule, facts, now)), None)
 
-    def stays(self, facts: StudyFacts, now: float) -> str:
-        """Say why a study stays that a rule would delete, empty where it goes."""
+    def concerns(self, rule: RetentionRule, facts: StudyFacts) -> bool:
+        """Tell whether a rule that decides about a study has something to do with it."""
+        return rule.action != KEEP and (rule.action != MOVE or facts.outside(rule.to).instances > 0)
+
+    def stays(self, facts: StudyFacts, now: float, to: str = "") -> str:
+        """Say why a study stays that a rule would delete or move to a tier, empty where it goes."""
         if facts.held:
             return HELD
+        if to == HOT:
+            return ""
         return SPARED if now - facts.used_at < self._spare_s else ""
 
 
@@ -57,7 +66,8 @@ def _fits(rule: RetentionRule, facts: StudyFacts, now: float) -> bool:
         (rule.stations, facts.stations),
     )
     old = all(not days or now - moment >= days * DAY_S for days, moment in ages)
-    return old and all(not wanted or not there.isdisjoint(wanted) for wanted, there in lists)
+    used = not rule.used_days or now - facts.used_at <= rule.used_days * DAY_S
+    return old and used and all(not wanted or not there.isdisjoint(wanted) for wanted, there in lists)
 
 
 def _made_at(facts: StudyFacts) -> float:

@@ -1,7 +1,7 @@
 """The work of retention: what rules would do, a run over all studies, and making room.
 
 A run goes through the studies in the order in which they came, and notes how far it is; so it goes on after a crash
-where it was, and a study that is gone already is simply not met again. Before a study is deleted its facts are read
+where it was, and a study that is gone already is simply not met again. Before a study goes its facts are read
 once more: it may have been held, labelled or looked at since. Even then the index has the last word (`index.holding`).
 """
 
@@ -10,10 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
+from archimage.config_object_store import HOT
 from archimage.config_retention import RetentionRule
-from archimage.errors import ArchimageError, HeldError, IndexUnavailableError, NotFoundError
+from archimage.errors import (
+    ArchimageError,
+    CancelledError,
+    HeldError,
+    IndexUnavailableError,
+    NotFoundError,
+    OutOfResourcesError,
+    UnavailableError,
+)
 from archimage.logger import logger
 from archimage.model.access import Principal
 from archimage.model.callers import Caller, DoneFor
@@ -27,7 +36,8 @@ from archimage.model.retention import (
 )
 from archimage.ports.retention import Retention
 from archimage.services.quota import Quota
-from archimage.services.retention_rules import HELD, RuleBook
+from archimage.services.retention_rules import HELD, MOVE, RuleBook
+from archimage.services.tiering import Moved
 
 PAGE: Final = 100
 """Studies whose facts are read at once."""
@@ -41,9 +51,29 @@ Look = Callable[[], None]
 """Is called before each study; raises to end the work."""
 
 
+class Moving(Protocol):
+    """Moves studies between tiers: `services.tiering.Mover`."""
+
+    def move(self, study_instance_uid: str, tier: str, look: Look) -> Moved:
+        """Move what of a study is not in a tier."""
+
+    @property
+    def has_left(self) -> bool:
+        """Tell whether something is left of copies."""
+
+    def clean(self) -> int:
+        """Delete that."""
+
+    def count(self) -> None:
+        """Count anew what lies in which tier."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the work is done with; remove deletes a study for good, check raises while nothing may be done unseen."""
+    """What the work is done with; remove deletes a study for good, check raises while nothing may be done unseen.
+
+    mover is None where there is no tier but the hot one.
+    """
 
     table: Retention
     book: RuleBook
@@ -51,6 +81,7 @@ class Tools:
     quota: Quota
     check: Look
     clock: Callable[[], float] = time.time
+    mover: Moving | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +89,22 @@ class _Sum:
     studies: int = 0
     deleted: int = 0
     deleted_bytes: int = 0
+    moved: int = 0
+    moved_bytes: int = 0
+
+    def goes(self, rule: RetentionRule, facts: StudyFacts) -> None:
+        """Count a study that goes by a rule."""
+        if rule.action == MOVE:
+            self.moved += 1
+            self.moved_bytes += facts.outside(rule.to).size_bytes
+        else:
+            self.deleted += 1
+            self.deleted_bytes += facts.size_bytes
+
+    def told(self, rule: RetentionRule) -> PlannedRule:
+        """Return what a rule would do."""
+        about = (rule.name, rule.action, rule.when_full, self.studies, self.deleted, self.deleted_bytes)
+        return PlannedRule(*about, rule.to, self.moved, self.moved_bytes)
 
 
 class Throttle:
@@ -97,35 +144,33 @@ def plan(tools: Tools, limit: int, look: Look = lambda: None) -> RetentionPlan:
             rule = tools.book.decide(facts, now) or tools.book.decide(facts, now, full=True)
             if rule is None:
                 continue
-            stays = tools.book.stays(facts, now) if rule.action == "delete" else ""
-            goes = rule.action == "delete" and not stays
-            found = sums[rule.name]
-            found.studies += 1
-            found.deleted += goes
-            found.deleted_bytes += facts.size_bytes if goes else 0
-            if rule.action == "delete" and len(named) < limit:
+            sums[rule.name].studies += 1
+            if not tools.book.concerns(rule, facts):
+                continue
+            stays = tools.book.stays(facts, now, rule.to)
+            if not stays:
+                sums[rule.name].goes(rule, facts)
+            if len(named) < limit:
                 named.append(_planned(facts, rule, stays))
-    told = [
-        PlannedRule(rule.name, rule.action, rule.when_full, one.studies, one.deleted, one.deleted_bytes)
-        for rule, one in zip(tools.book.rules, sums.values(), strict=True)
-    ]
-    return RetentionPlan(looked, told, named)
+    return RetentionPlan(looked, [sums[rule.name].told(rule) for rule in tools.book.rules], named)
 
 
 def _planned(facts: StudyFacts, rule: RetentionRule, stays: str) -> PlannedStudy:
     about = (facts.study_instance_uid, facts.patient_id, facts.study_date, facts.used_at)
-    return PlannedStudy(*about, facts.instances, facts.size_bytes, rule.name, stays)
+    return PlannedStudy(*about, facts.instances, facts.size_bytes, rule.name, stays, rule.to)
 
 
 @dataclass(slots=True)
 class Work:
-    """A run at work; look is called before every study, and throttle waited for before every deletion."""
+    """A run at work; look is called before every study, and throttle waited for before every deletion or move."""
 
     tools: Tools
     run: RetentionRun
     look: Look
     throttle: Throttle
     _noted: RetentionRun = field(init=False)
+    _closed: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """From where to where nothing can be moved in this run, and why."""
 
     def __post_init__(self) -> None:
         self._noted = self.run
@@ -150,7 +195,7 @@ class Work:
             self._noted = self.run
 
     def _study(self, facts: StudyFacts) -> bool:
-        """Do with a study what the rules say; tell whether it was deleted."""
+        """Do with a study what the rules say; tell whether something was done."""
         rule = self._deciding(facts)
         if rule is None:
             return False
@@ -160,23 +205,30 @@ class Work:
         rule = None if fresh is None else self._deciding(fresh, counting=False)
         if fresh is None or rule is None:
             return False
-        outcome = delete(self.tools, fresh, rule)
-        if outcome is None:
-            deleted, size = self.run.deleted + 1, self.run.deleted_bytes + fresh.size_bytes
-            self.run = replace(self.run, deleted=deleted, deleted_bytes=size)
-        elif outcome == HELD:
-            self.run = replace(self.run, held=self.run.held + 1)
-        else:
-            self.run = replace(self.run, failed=self.run.failed + 1, error=outcome)
-        return outcome is None
+        way = (rule.to, *sorted(fresh.shares))
+        done = Done(self._closed[way]) if way in self._closed else carry_out(self.tools, fresh, rule, self.look)
+        if done.is_closed:
+            self._closed[way] = done.problem
+        self._count(done)
+        return not done.problem
+
+    def _count(self, done: "Done") -> None:
+        """Note what became of a study."""
+        run = self.run
+        if done.problem == HELD:
+            run = replace(run, held=run.held + 1)
+        elif done.problem:
+            run = replace(run, failed=run.failed + 1, error=done.problem)
+        run = replace(run, deleted=run.deleted + done.deleted, deleted_bytes=run.deleted_bytes + done.deleted_bytes)
+        self.run = replace(run, moved=run.moved + done.moved, moved_bytes=run.moved_bytes + done.moved_bytes)
 
     def _deciding(self, facts: StudyFacts, *, counting: bool = True) -> RetentionRule | None:
-        """Return the rule that has a study deleted, None where none does, or it stays all the same."""
+        """Return the rule that has a study deleted or moved, None where none does, or it stays all the same."""
         now = self.tools.clock()
         rule = self.tools.book.decide(facts, now)
-        if rule is None or rule.action != "delete":
+        if rule is None or not self.tools.book.concerns(rule, facts):
             return None
-        stays = self.tools.book.stays(facts, now)
+        stays = self.tools.book.stays(facts, now, rule.to)
         if stays and counting:
             held = stays == HELD
             self.run = replace(self.run, held=self.run.held + held, spared=self.run.spared + (not held))
@@ -184,7 +236,7 @@ class Work:
 
 
 def make_room(tools: Tools, look: Look) -> int:
-    """Delete what rules let go when the quota is near, used longest ago first; return how many studies went."""
+    """Have go what rules let go when the quota is near, used longest ago first; return how many studies went."""
     gone = 0
     while tools.quota.excess_bytes > 0 and tools.book.makes_room:
         chosen = heapq.nsmallest(ROOM_GROUP, _going(tools), key=lambda one: (one.used_at, one.key))
@@ -193,7 +245,7 @@ def make_room(tools: Tools, look: Look) -> int:
             if tools.quota.excess_bytes <= 0:
                 break
             look()
-            gone += _go(tools, facts)
+            gone += _go(tools, facts, look)
         if gone == before:
             break
         tools.quota.look(now=True)
@@ -206,21 +258,34 @@ def _going(tools: Tools) -> Iterator[StudyFacts]:
         yield from (facts for facts in page if _rule_for_room(tools, facts) is not None)
 
 
-def _go(tools: Tools, facts: StudyFacts) -> bool:
+def _go(tools: Tools, facts: StudyFacts, look: Look) -> bool:
     fresh = tools.table.facts(facts.study_instance_uid)
     rule = None if fresh is None else _rule_for_room(tools, fresh)
-    return fresh is not None and rule is not None and delete(tools, fresh, rule) is None
+    return fresh is not None and rule is not None and not carry_out(tools, fresh, rule, look).problem
 
 
 def _rule_for_room(tools: Tools, facts: StudyFacts) -> RetentionRule | None:
     now = tools.clock()
     rule = tools.book.decide(facts, now, full=True)
-    goes = rule is not None and rule.action == "delete" and not tools.book.stays(facts, now)
-    return rule if goes else None
+    if rule is None or not tools.book.concerns(rule, facts) or (rule.action == MOVE and HOT not in facts.shares):
+        return None
+    return None if tools.book.stays(facts, now, rule.to) else rule
 
 
-def delete(tools: Tools, facts: StudyFacts, rule: RetentionRule) -> str | None:
-    """Delete a study by a rule, which the audit trail names; return why it is still there, None where it is gone.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a study; problem says why not all that a rule wants, is_closed that others will fare alike."""
+
+    problem: str = ""
+    is_closed: bool = False
+    deleted: int = 0
+    deleted_bytes: int = 0
+    moved: int = 0
+    moved_bytes: int = 0
+
+
+def carry_out(tools: Tools, facts: StudyFacts, rule: RetentionRule, look: Look) -> Done:
+    """Do with a study what a rule says; the audit trail names the rule.
 
     Raises:
         IndexUnavailableError, UnavailableError: not now; later it may work.
@@ -229,16 +294,38 @@ def delete(tools: Tools, facts: StudyFacts, rule: RetentionRule) -> str | None:
     uid = facts.study_instance_uid
     try:
         with DoneFor(Caller("command", f"retention {uid}", Principal(user=f"retention rule {rule.name}"))):
-            tools.remove(uid)
+            return _move(tools, facts, rule, look) if rule.action == MOVE else _delete(tools, facts, rule)
     except NotFoundError:
-        return None
+        return Done()
     except HeldError:
-        return HELD
-    except IndexUnavailableError:
+        return Done(HELD)
+    except (IndexUnavailableError, CancelledError):
         raise
     except ArchimageError as error:
-        _log.error("a study was not deleted", study_instance_uid=uid, rule=rule.name, reason=str(error))
-        return str(error)
-    tools.quota.removed(facts.size_bytes)
-    _log.info("deleted", study_instance_uid=uid, rule=rule.name, instances=facts.instances, size_bytes=facts.size_bytes)
-    return None
+        _log.error("a rule cannot be carried out", study_instance_uid=uid, rule=rule.name, reason=str(error))
+        return Done(str(error), is_closed=isinstance(error, OutOfResourcesError | UnavailableError) and bool(rule.to))
+
+
+def _delete(tools: Tools, facts: StudyFacts, rule: RetentionRule) -> Done:
+    uid, size = facts.study_instance_uid, facts.size_bytes
+    tools.remove(uid)
+    tools.quota.removed(_counted(tools, facts))
+    _log.info("deleted", study_instance_uid=uid, rule=rule.name, instances=facts.instances, size_bytes=size)
+    return Done(deleted=1, deleted_bytes=size)
+
+
+def _counted(tools: Tools, facts: StudyFacts) -> int:
+    """Return what of a study the quota counts: without other tiers all of it."""
+    return facts.size_bytes if tools.mover is None else facts.size_bytes - facts.outside(HOT).size_bytes
+
+
+def _move(tools: Tools, facts: StudyFacts, rule: RetentionRule, look: Look) -> Done:
+    uid = facts.study_instance_uid
+    if tools.mover is None:
+        raise UnavailableError(f"there is no tier {rule.to}")
+    done = tools.mover.move(uid, rule.to, look)
+    before = _counted(tools, facts)
+    tools.quota.removed(-done.size_bytes if rule.to == HOT else min(done.size_bytes, before))
+    if done.instances:
+        _log.info("moved", study_instance_uid=uid, rule=rule.name, tier=rule.to, instances=done.instances)
+    return Done(done.problem, moved=int(done.instances > 0), moved_bytes=done.size_bytes)

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from archimage.errors import InvalidQueryError
+from archimage.errors import BlobNotFoundError, InvalidQueryError
 from archimage.model.attributes import UNIQUE_KEYS, Level
 from archimage.model.query import Condition, Exact, Query, UIDList
 from archimage.model.records import StoredInstance
 from archimage.ports.storage import BlobReader, BlobStore
 from archimage.services.identifiers import Identifier
 from archimage.services.matching import parse_match
+from archimage.services.moved import moved_to
 from archimage.services.query import Root
 from archimage.services.visible import VisibleIndex
 
@@ -46,7 +47,13 @@ class RetrieveService:
         Raises:
             BlobNotFoundError: the file is gone.
         """
-        return self._blobs.open(instance.path, instance.size_bytes)
+        try:
+            return self._blobs.open(instance.path, instance.size_bytes)
+        except BlobNotFoundError:
+            elsewhere = moved_to(self._index, instance)
+            if elsewhere is None:
+                raise
+            return self._blobs.open(elsewhere.path, elsewhere.size_bytes)
 
 
 def _conditions(identifier: Identifier) -> Iterator[Condition]:

@@ -51,7 +51,7 @@ class SpooledBlobStore:
         self._uploading = directory / "uploading"
         self._removed = directory / "removed"
         self._ahead = directory / "ahead"
-        self._incoming = files.incoming_directory
+        self.incoming_directory = self._incoming = files.incoming_directory
         self._sent = SentAhead()
         self._cache = FilesystemCache(directory / "cache" / "objects", remote.config.cache_bytes)
         self._is_through = remote.config.mode == "write-through"

@@ -6,6 +6,7 @@ from typing import Final
 
 from archimage.model.concurrency import ConcurrencyReport
 from archimage.ports.peer import Associations
+from archimage.ports.tiers import TierRecords
 from archimage.services.access import AccessService
 from archimage.services.audit import AuditService
 from archimage.services.catalogue import CatalogueService
@@ -85,6 +86,7 @@ class KeepingServices:
     holds: HoldService
     retention: RetentionService
     quota: Quota
+    tiers: TierRecords
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`/api/v1/retention`: the rules of how long studies are kept, what they would delete, and what they have deleted."""
+"""`/api/v1/retention`: the rules of how long studies are kept, what they would delete or move, and what they have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from archimage.config_retention import RetentionRule
 from archimage.model.retention import RetentionRun
 from archimage.model.tasks import Task
+from archimage.model.tiers import TierUse
 from archimage.web.api.resources import Services, failing
 
 _RUNS = 20
@@ -22,6 +23,8 @@ class RetentionStatus:
     every_hours: float
     hours: str
     studies_per_minute: int
+    move_bytes_per_s: int
+    """0: as fast as it goes."""
     spare_days: float
     rules: Sequence[Mapping[str, Any]]
     """As the settings have them, without what is left open."""
@@ -30,6 +33,8 @@ class RetentionStatus:
     """Known where there is a quota, else 0."""
     quota_bytes: int
     """0: there is none."""
+    tiers: Sequence[TierUse]
+    """What lies where, as the last run has counted it."""
 
 
 def get_retention(services: Services) -> RetentionStatus:
@@ -41,16 +46,18 @@ def get_retention(services: Services) -> RetentionStatus:
         every_hours=settings.every_hours,
         hours=settings.hours,
         studies_per_minute=settings.studies_per_minute,
+        move_bytes_per_s=settings.move_bytes_per_s,
         spare_days=settings.spare_days,
         rules=[_told(rule) for rule in settings.rule],
         runs=retention.runs(_RUNS),
         kept_bytes=quota.used_bytes,
         quota_bytes=quota.quota_bytes,
+        tiers=services.keeping.tiers.uses(),
     )
 
 
 def plan_retention(services: Services) -> Task:
-    """Work out what a run would delete now, without deleting anything; the plan is the result of the task."""
+    """Work out what a run would delete and move now, without doing it; the plan is the result of the task."""
     return services.keeping.retention.plan_as_task(services.tasks, asdict)
 
 

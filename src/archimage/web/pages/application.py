@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from archimage import __version__
+from archimage.config_object_store import HOT
 from archimage.errors import ArchimageError, NotAuthenticatedError
 from archimage.logger import logger
 from archimage.model import callers
@@ -131,7 +132,9 @@ class Pages:
         reports = self._services.messaging.reports.of_study(study)
         hold = self._services.keeping.holds.get(study.study_instance_uid)
         signing = {"can_sign": self._services.signatures.can_sign}
-        return {**signing, "reports": reports, "statuses": STATUSES, "hold": hold}
+        shares = self._services.keeping.tiers.shares(study.study_instance_uid)
+        tiers = sorted(shares) if shares.keys() != {HOT} else []
+        return {**signing, "reports": reports, "statuses": STATUSES, "hold": hold, "tiers": tiers}
 
     def _seen_first(self, request: Request, _study: StudySummary, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""

@@ -1,13 +1,13 @@
 """What the sender of an instance called this archive by.
 
-Revision ID: 0032
+Revision ID: 0031
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0032"
-down_revision: str | None = "0029"
+revision: str = "0031"
+down_revision: str | None = "0030"
 branch_labels: None = None
 depends_on: None = None
 
