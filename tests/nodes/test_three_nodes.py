@@ -4,14 +4,17 @@ import http.client
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from archimage.protocol.pdu import AssociateAccept
+from archimage.protocol.status import Status
 from tests.attacks.datasets import STUDY_INSTANCE_UID, dataset, new_uid
 from tests.attacks.server import Server, running, wait_until
 from tests.attacks.wire import Peer, request
@@ -89,15 +92,25 @@ def test_what_one_node_has_acknowledged_every_node_gives(three: Cluster) -> None
         assert uid.encode() in body
 
 
-def test_the_same_object_to_two_nodes_at_once_is_one(three: Cluster) -> None:
-    uid, kept = new_uid(), 0
-    peers = [Peer.associated(three.balancer.ports["dicom"]) for _ in range(3)]
-    for peer in peers:
-        kept += peer.store(uid, dataset(uid)) == 0
+def test_the_same_object_to_all_nodes_at_once_is_one(three: Cluster) -> None:
+    """Whoever comes second may be refused for the moment, and is heard when he sends it again."""
+    uids = [new_uid() for _ in range(5)]
+    at_once = threading.Barrier(len(three.nodes), timeout=WITHIN_S)
+
+    def send(peer: Peer) -> list[int]:
+        found = []
+        for uid in uids:
+            at_once.wait()
+            status = peer.store(uid, dataset(uid))
+            found.append(status if status != Status.OUT_OF_RESOURCES else peer.store(uid, dataset(uid)))
         peer.release()
-        peer.close()
-    assert kept == 3
-    assert [_found(node, uid)["00080018"]["Value"] for node in three.nodes] == [[uid]] * 3
+        return found
+
+    with ExitStack() as held, ThreadPoolExecutor(len(three.nodes)) as threads:
+        peers = [held.enter_context(Peer.associated(three.balancer.ports["dicom"])) for _ in three.nodes]
+        assert list(threads.map(send, peers)) == [[0] * len(uids)] * len(peers)
+    for uid in uids:
+        assert [_found(node, uid)["00080018"]["Value"] for node in three.nodes] == [[uid]] * 3
 
 
 def test_an_order_that_one_node_took_is_on_the_worklist_of_all(three: Cluster) -> None:
