@@ -46,6 +46,11 @@ class PostgresqlServer:
         self.execute("CREATE DATABASE pacs", database="postgres")
 
     @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        return self._directory
+
+    @property
     def url(self) -> str:
         """Where the archive finds it."""
         return self.url_of("pacs")
