@@ -1,4 +1,4 @@
-"""The access matrix over the web: 16 principals and 37 operations, each cell with its status and its audit record.
+"""The access matrix over the web: 16 principals and 39 operations, each cell with its status and its audit record.
 
 A cell is `.` where the operation is done, 1 for 401, 3 for 403 and L where a page leads to the login page.
 """
@@ -90,6 +90,8 @@ OPERATIONS: Final = (
     Operation("POST", "/api/v1/upload", "11111 ..333 333333", event=_IMPORTED, body="upload"),
     Operation("GET", "/api/v1/nodes", "11111 ....3 ......"),
     Operation("POST", "/api/v1/nodes", "11111 .3333 333333", 201, _ALERT, body="node"),
+    Operation("POST", "/api/v1/jobs/export", "11111 ...33 3.3..3", 202, _ALERT, body="export"),
+    Operation("POST", "/api/v1/jobs/verify", "11111 .3333 333333", 202, _ALERT, body="export"),
     Operation("POST", "/api/v1/nodes/AWAY/echo", "11111 ...33 333333", 404),
     Operation("GET", "/api/v1/settings", "11111 .3333 333333"),
     Operation("GET", "/api/v1/audit?limit=1", "11111 .33.3 333333", event=_USED),
@@ -173,6 +175,7 @@ def body_of(operation: Operation, principal: str, study: Study) -> tuple[bytes |
             "reason": "a test",
         },
         "node": {"ae_title": f"N{PRINCIPALS.index(principal)}", "host": "192.0.2.1", "port": 104},
+        "export": {"studies": [study.study]},
         "rules": {"text": "[[rule]]\nname = 'none'"},
     }
     if not operation.body:

@@ -3,6 +3,7 @@
 import json
 import socket
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -129,6 +130,25 @@ def test_a_study_is_sent_and_told_of(page: Page, node: str) -> None:
     dialog.get_by_role("button", name="Send", exact=True).click()
     expect(dialog.locator(".words")).to_contain_text("6 images")
     expect(dialog.locator(".words")).to_have_class("words good")
+
+
+def test_a_study_is_exported_and_downloaded(page: Page) -> None:
+    page.goto("/?q=demo-mr")
+    page.locator("tbody .name").click()
+    page.get_by_text("More…").click()
+    page.get_by_role("button", name="Export", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Export", exact=True).click()
+    expect(dialog.locator(".words")).to_contain_text("6 written")
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="Download the export").click()
+    with zipfile.ZipFile(download.value.path()) as found:
+        assert len(found.namelist()) == 6
+    page.goto("/jobs")
+    expect(page.get_by_role("link", name="Download export")).to_be_visible()
+    page.get_by_role("button", name="Verify all").click()
+    page.get_by_role("dialog").get_by_role("button", name="Verify", exact=True).click()
+    expect(page.get_by_role("dialog").locator(".words")).to_contain_text("all as they came")
 
 
 def test_chosen_studies_that_cannot_be_sent_say_why(page: Page, origin: str) -> None:

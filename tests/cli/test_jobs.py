@@ -9,7 +9,9 @@ from archimage.index.jobs import JobTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.jobs import JobState, NewJob, Origin, Steps
 from archimage.ports.jobs import End, Hold, Lane
+from tests.attacks.datasets import new_uid
 from tests.cli.conftest import Invoke
+from tests.web.stowing import image
 
 
 @pytest.fixture
@@ -47,3 +49,24 @@ def test_jobs_are_paused_resumed_cancelled_and_tried_again(archimage: Invoke, da
     assert do("pause", waiting) == "ended with 1"
     assert do("retry", failed) == "waiting"
     assert f"job {failed} is cancelled" in archimage("jobs", "cancel", failed, "--data", data).err
+
+
+def test_jobs_on_studies_are_asked_for(archimage: Invoke, tmp_path: Path) -> None:
+    data, study = tmp_path / "data", "1.2.826.0.1.3680043.8.499.1"
+    (tmp_path / "image.dcm").write_bytes(image(new_uid()))
+    assert archimage("import", tmp_path / "image.dcm", "--data", data).code == 0
+    asked = (
+        ("compress", study, "--to", "rle-lossless"),
+        ("verify", study),
+        ("verify", "--all"),
+        ("export", study),
+    )
+    for command in asked:
+        job = archimage("jobs", *command, "--json", "--data", data).json
+        assert (job["kind"], job["state"], job["payload"]["objects"]) == (command[0], "waiting", 1)
+        assert job["owner"]
+    assert "Export 1 objects" in archimage("jobs", "export", study, "--data", data).err
+    assert archimage("jobs", "verify", "--data", data).code == 2
+    assert archimage("jobs", "verify", study, "--all", "--data", data).code == 2
+    assert archimage("jobs", "compress", study, "--to", "zip", "--data", data).code == 1
+    assert archimage("jobs", "export", "1.2.3", "--data", data).code == 1

@@ -52,7 +52,8 @@ class JobAudit:
         self._sink.record(told)
 
     def _alert(self, name: str, told: str) -> None:
+        """Tell it among the changes of what the archive does: the trail has no event of its own for it."""
         about = [AuditObject(name, audit.URI, audit.SYSTEM_OBJECT, audit.ROLE_REPORT, name)]
         who = person(callers.current())
-        event = self._messages.alert(audit.USE_OF_RESTRICTED_FUNCTION, who, told, about=about)
+        event = self._messages.alert(audit.SOFTWARE_CONFIGURATION, who, told, about=about)
         self._sink.record(lambda: [event], at_once=False)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import cast
 
 from archimage.errors import BlobNotFoundError, ConflictError, IntegrityError, NotFoundError
-from archimage.model.attributes import Level
+from archimage.model.attributes import UNIQUE_KEYS, Level
+from archimage.model.callers import granted
 from archimage.model.jobs import Job, JobState, JsonValue
+from archimage.model.query import Condition, Exact, Query
 from archimage.model.records import StoredInstance
 from archimage.ports.export import ExportFile, Exports
 from archimage.ports.jobs import Progress, Rules
@@ -86,7 +88,7 @@ class ExportJobs:
         Raises:
             NotFoundError: there is no such export, or not any more.
             ConflictError: it is not made yet.
-            NotAuthorisedError: he may not see a study of it.
+            NotAuthorisedError: he may not see something of it.
         """
         job = self._jobs.get(number)
         if job.kind != EXPORT:
@@ -95,6 +97,8 @@ class ExportJobs:
             raise ConflictError(f"export {number} is {job.state}; it can be had once it is done")
         for study in studies_of(job):
             visible.check({Level.STUDY: study})
+            if granted() != job.origin.grant:  # he sees another part of it than the one who has asked for it
+                visible.check_all(Query(Level.IMAGE, (Condition(UNIQUE_KEYS[Level.STUDY], Exact(study)),)))
         found = self._exports.path(number)
         for study in studies_of(job):
             self.told(study, {}, f"export {number}, downloaded")

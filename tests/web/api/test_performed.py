@@ -95,6 +95,11 @@ def test_deliveries_are_listed_tried_again_and_removed(client: Client, tmp_path:
     detail = client.ask(f"{_ROOT}/deliveries/{one['id']}").json
     assert json.loads(detail["payload"])["00400253"]["Value"] == ["PPS-1"]
     assert _send(client, "POST", f"/deliveries/{one['id']}/retry").status == 409
+    assert _send(client, "POST", f"/deliveries/{one['id']}/pause").json["state"] == "paused"
+    assert [held["id"] for held in client.ask(f"{_ROOT}/deliveries?state=paused").json] == [one["id"]]
+    assert _send(client, "POST", f"/deliveries/{one['id']}/pause").status == 409
+    assert _send(client, "POST", f"/deliveries/{one['id']}/resume").json["state"] == "waiting"
+    assert _send(client, "POST", f"/deliveries/{one['id']}/resume").status == 409
     with closing(SqliteIndex(tmp_path / "data" / "index.db")) as index:
         DeliveryTable(index).give_up(one["id"], 1.0, "RIS refuses it")
     (failed,) = client.ask(f"{_ROOT}/deliveries?state=failed").json
