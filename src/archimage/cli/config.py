@@ -26,7 +26,8 @@ _HEAD = """\
 """
 _TABLES = """
 # Tables: compression by modality, `*` for all others; log levels by category; certificates of AE titles; groups of
-# the provider to roles; stations by modality; queues of CUPS by called AE title; nodes that this archive may call.
+# the provider to roles; stations by modality; queues of CUPS by called AE title; archives over the web; nodes that
+# this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
@@ -45,6 +46,9 @@ _TABLES = """
 
 # [print.queues]
 # FILMS = "dry-imager"
+
+# [routing.archives.CLOUD]
+# address = "https://pacs.example/dicom-web"
 
 # [nodes.WORKSTATION]
 # host = "192.0.2.7"
