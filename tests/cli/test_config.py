@@ -47,12 +47,14 @@ def test_init_writes_a_file_that_changes_nothing_until_it_is_changed(archimage: 
         shown["worklist"]["stations"],
         shown["print"]["queues"],
         shown["routing"]["authorization"],
+        shown["routing"]["archives"],
     )
     assert active == shown
     tables = load({}, {}, _uncommented(tmp_path, text.partition("may call.\n")[2]))
     assert (tables.log.levels, tables.tls.peers) == ({"dimse": "debug"}, {"CT1": "ct1.hospital.example"})
     assert (tables.worklist.stations, tables.print.queues) == ({"CT": ("CT1",)}, {"FILMS": "dry-imager"})
     assert tables.tiers["warm"].directory == "/mnt/archive"
+    assert tables.routing.archives["CLOUD"].address == "https://pacs.example/dicom-web"
     assert (tables.storage.compress, tables.nodes["WORKSTATION"].port) == ({"CT": "htj2k-lossless", "*": "none"}, 104)
 
 

@@ -27,7 +27,7 @@ _HEAD = """\
 _TABLES = """
 # Tables: compression by modality, `*` for all others; log levels by category; certificates of AE titles; groups of
 # the provider to roles; stations by modality; queues of CUPS by called AE title; tiers that rules move studies to;
-# nodes that this archive may call.
+# archives over the web; nodes that this archive may call.
 # [storage.compress]
 # CT = "htj2k-lossless"
 # "*" = "none"
@@ -49,6 +49,9 @@ _TABLES = """
 
 # [tiers.warm]
 # directory = "/mnt/archive"
+
+# [routing.archives.CLOUD]
+# address = "https://pacs.example/dicom-web"
 
 # [nodes.WORKSTATION]
 # host = "192.0.2.7"
