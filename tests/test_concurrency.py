@@ -155,6 +155,7 @@ _NOT_TOLD: Final = {
     "web/dicomweb/qido.py": _FIELD,
     "web/fhir/bundles.py": _FIELD,
     "web/dicomweb/rendered.py": "further objects of a series are not tried",
+    "web/joining.py": "what is more is handed on at once",
     "web/ohif/application.py": "nothing is made ready",
     "web/ohif/package.py": _COMMAND,
     "web/ohif/unpacking.py": _COMMAND,

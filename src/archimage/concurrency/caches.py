@@ -4,7 +4,7 @@ from typing import Final
 
 from archimage import buffers
 from archimage.concurrency.entry import Entry
-from archimage.index import sqlite, sqlite_file
+from archimage.index import sqlite, sqlite_file, sqlite_readers
 from archimage.services import anatomy, qido, query, transcoding
 
 _OLDEST: Final = "What was not asked for longest is forgotten, and made anew when it is."
@@ -40,7 +40,7 @@ CACHES: Final = (
         "cache",
         "connections to an index on SQLite that are kept open",
         "More are opened when they are needed, and closed after; nobody waits.",
-        sqlite.READERS,
+        sqlite_readers.KEPT,
     ),
     Entry(
         "index connections",

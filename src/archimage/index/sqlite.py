@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from archimage import spans
@@ -22,11 +22,11 @@ from archimage.index.ingest import Cursor
 from archimage.index.relational import RelationalIndex, tell_slow
 from archimage.index.sqlite_dialect import SqliteDialect
 from archimage.index.sqlite_file import connect, flush, log_of, prepare, size
+from archimage.index.sqlite_readers import Readers
 from archimage.index.statements import Statement
 from archimage.model.records import InstanceRecord
 
 _PAGE: Final = 200  # rows
-READERS: Final = 16  # connections kept; more are opened when needed
 WAL_MAX_BYTES: Final = 64 << 20
 _TRUNCATE_WAIT_MS: Final = 100
 _TOLD: Final = {"db.system.name": "sqlite"}
@@ -57,6 +57,7 @@ class SqliteIndex(RelationalIndex):
         self._inode = -1
         self._anchor: sqlite3.Connection | None = None
         """Stays open: with its last connection SQLite removes the log, and on a full disk nobody could read again."""
+        self._readers = Readers(self._connect_reader)
         self._engine = self._make_engine()
         with self._answering():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +128,7 @@ class SqliteIndex(RelationalIndex):
         """Let go of connections and files."""
         with self._writing_lock:
             self._drop_writer()
-        self._engine.dispose()
+        self._readers.drop()
         self._drop_anchor()
 
     @contextmanager
@@ -157,11 +158,11 @@ class SqliteIndex(RelationalIndex):
             if span is not None:
                 span.note({"db.query.text": statement.text})
             self._check_file()
-            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            with self._readers.lent() as connection, closing(connection.cursor()) as cursor:
                 began = time.monotonic()
                 cursor.execute(statement.text, statement.parameters)
                 tell_slow(time.monotonic() - began, statement)
-                yield cast("sqlite3.Cursor", cursor)
+                yield cursor
 
     # Writing
 
@@ -234,15 +235,12 @@ class SqliteIndex(RelationalIndex):
 
     # Connections
 
+    def _connect_reader(self) -> sqlite3.Connection:
+        return connect(self._path, "rw", "reader", self._busy_timeout_s)
+
     def _make_engine(self) -> Engine:
-        """Make the pool of readers."""
-        return create_engine(
-            "sqlite://",
-            creator=lambda: connect(self._path, "rw", "reader", self._busy_timeout_s),
-            poolclass=QueuePool,
-            pool_size=READERS,
-            max_overflow=-1,
-        )
+        """Make what snapshots are taken by, each on a connection of its own."""
+        return create_engine("sqlite://", creator=self._connect_reader, poolclass=NullPool)
 
     def _prepare(self, mode: Literal["rw", "rwc"]) -> None:
         """Bring the file up to the newest schema; of several processes one does it."""
@@ -262,7 +260,7 @@ class SqliteIndex(RelationalIndex):
         except OSError as error:
             raise IndexUnavailableError(f"the index {self._path} cannot be reached: {error.strerror}") from error
         if inode != self._inode:
-            self._engine.dispose()
+            self._readers.drop()
             self._prepare("rw")
 
     def _drop_writer(self) -> None:
@@ -287,7 +285,7 @@ class SqliteIndex(RelationalIndex):
         """Choose the error to raise, and let go of the readers, whose next use then starts afresh."""
         if isinstance(error, _OUR_BUGS):
             return error
-        self._engine.dispose()
+        self._readers.drop()
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return OutOfResourcesError(f"no room for the index {self._path}: {error}")

@@ -131,17 +131,18 @@ class SpooledBlobStore:
 
     def open(self, path: str, size_bytes: int | None = None) -> BlobReader:
         """Open the object at path, wherever it is; BlobNotFoundError, in the object store with the first look at it."""
-        with spans.leaf("open object"):
-            for place in (self._objects / path, self._claim(path)):
-                with suppress(BlobNotFoundError), storage_errors(f"open {path}"):
+        flat = _flat(path)
+        with spans.leaf("open object"), storage_errors(f"open {path}"):
+            for place in (f"{self._objects}/{path}", f"{self._uploading}/{flat}"):
+                with suppress(BlobNotFoundError):
                     return FileReader(place)
-            copy = self._cache.open(_name(path))
+            copy = self._cache.open(_name(path)) if self._remote.config.cache_bytes else None
             if copy is not None:
                 if size_bytes in {None, copy.size_bytes}:
                     return copy
                 copy.close()  # a power cut has left a part of it
-        if self._tombstone(path).exists():
-            raise BlobNotFoundError(f"{path} was deleted")
+            if os.path.exists(f"{self._removed}/{flat}"):  # noqa: PTH110 - pathlib costs as much as all of this
+                raise BlobNotFoundError(f"{path} was deleted")
         return self._open_remote(path, size_bytes)
 
     def delete(self, path: str) -> None:

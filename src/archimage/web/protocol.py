@@ -146,7 +146,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """See that the answer is taken, and read no further while requests wait."""
         if self._answering is not None:
-            _joining(self._answering).flush()  # an answer to HEAD is no more than its head
+            _joining(self._answering).flush()  # nothing that is done after an answer delays it
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
@@ -246,7 +246,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     async def _send_directly(self, cycle: RequestResponseCycle, pieces: Iterator[Piece], run: Run) -> None:
         """Send pieces of a body past the transport, once that has sent what it has."""
-        head = _joining(cycle).take() or b""
+        head = b"".join(_joining(cycle).take())
         await self._drain()
         if cycle.disconnected or self.transport.is_closing():
             return

@@ -235,6 +235,8 @@ def several(
     """Answer with a `multipart/related`; its length is told where parts are a sequence and all tell theirs."""
     writer = MultipartWriter(media_type)
     about = {"Content-Type": writer.content_type, **_CACHED, **headers}
+    if isinstance(parts, Sequence) and len(parts) == 1 and parts[0].size_bytes <= PIECE_BYTES:
+        return WholeAnswer(_alone(writer, parts[0]), about, status)
     answer = _written(writer, parts)
     if not isinstance(parts, Sequence):
         return ThreadedResponse(answer, request.run, about, status)
@@ -243,6 +245,12 @@ def several(
         return WholeAnswer(tuple(in_memory(answer)), about, status)
     about["Content-Length"] = str(length)
     return ThreadedResponse(begun(request, answer, 2), request.run, about, status)
+
+
+def _alone(writer: MultipartWriter, part: Part) -> Sequence[bytes]:
+    """Write the only part, a frame most often, without what keeps others open and ahead."""
+    with part.open() as file:
+        return writer.head(_labels(part)), file.read(part.start, part.size_bytes), writer.end()
 
 
 def _labels(part: Part) -> dict[str, str]:
@@ -281,6 +289,7 @@ def _expected(part: Part) -> tuple[ReadableBytes, ExitStack]:
     """Open a part, which the disk is to fetch; what is returned with it closes it."""
     with ExitStack() as stack:
         file = stack.enter_context(part.open())
-        if isinstance(file, FileBacked):
-            file.expect(part.start, min(part.size_bytes, _SPAN_BYTES))
+        backed = _backed(file)
+        if backed is not None:
+            backed.expect(part.start, min(part.size_bytes, _SPAN_BYTES))
         return file, stack.pop_all()
