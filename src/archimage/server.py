@@ -114,11 +114,16 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
             web.quick.run(_finish, served)
             await stopped.wait()
         finally:
-            app.health.end()
-            app.jobs.service.leave()
-            calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
-            await asyncio.gather(doors.close(app.config.dicom.grace_s), calls)
-            app.auditing.service.listening(attached=False)
+            await _leave(app, doors)
+
+
+async def _leave(app: App, doors: _Doors) -> None:
+    """Take nothing any more, and give what goes on its time."""
+    app.health.end()
+    app.jobs.service.leave()
+    calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
+    await asyncio.gather(doors.close(app.config.dicom.grace_s), calls)
+    app.auditing.service.listening(attached=False)
 
 
 def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
