@@ -83,16 +83,19 @@ class Storm:
     def strike(self, kills: int) -> Tally:
         """Kill so many times what the archive stands on, by turns, while it goes on; then look at everything."""
         server = self._start()
-        with self._load(server):
-            for _ in range(kills):
-                self._pause(0.2, 1.0)
-                neighbour = self._neighbour()
-                self._strike(neighbour)
-                self._pause(0.0, 0.5)
-                neighbour.start()
-                self._wait_for_more()
-        self._check(server)
-        if stop(server):
+        try:
+            with self._load(server):
+                for _ in range(kills):
+                    self._pause(0.2, 1.0)
+                    neighbour = self._neighbour()
+                    self._strike(neighbour)
+                    self._pause(0.0, 0.5)
+                    neighbour.start()
+                    self._wait_for_more()
+            self._check(server)
+        finally:
+            code = stop(server)
+        if code:
             self.tally.problems.append(f"it did not end well: {server.log[-2_000:]}")
         return self._end()
 
