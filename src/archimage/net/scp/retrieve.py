@@ -5,15 +5,17 @@ Ref: PS3.4 §C.4.2, §C.4.3; PS3.7 §9.1.3, §9.1.4.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 from archimage.dicom.encode import encode_elements
-from archimage.errors import UnknownDestinationError
+from archimage.errors import ArchimageError, OutOfResourcesError, StorageError, UnknownDestinationError
+from archimage.logger import logger
 from archimage.model.nodes import Node
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
@@ -64,6 +66,7 @@ _VERDICTS: Final[Mapping[Verdict, Status]] = MappingProxyType(
         Verdict.ALL_FAILED: Status.UNABLE_TO_PERFORM_SUBOPERATIONS,
     }
 )
+_log = logger("dimse")
 _Result = TypeVar("_Result")
 Select = Callable[[Request], Sequence[StoredInstance]]
 """Finds what a request names; blocks."""
@@ -169,28 +172,36 @@ class _Retrieval:
         originator = (request.calling_ae_title, request.command.message_id or 0)
         kept = await self._kept(request, node, instances)
         ordered = instances if kept is None else kept.instances
-        whole = False
+        cancelled, failure = True, ""
         try:
             async with aclosing(self._sender.send(node, ordered, errand, originator)) as steps:
                 async for _ in steps:
                     if kept is not None:
                         await self._note(kept, errand)
                     yield _pending(errand.tally)
-            whole = True
+            cancelled, failure = errand.cancelled.is_set(), _failure(errand)
+        except ArchimageError as error:
+            cancelled, failure = errand.cancelled.is_set(), comment_of(error)
+            raise
         finally:
-            failure = "" if errand.failure is None else comment_of(errand.failure)
             if kept is not None:
-                cancelled = not whole or errand.cancelled.is_set()
                 self._executor.submit(kept.end, errand.tally, failure, cancelled=cancelled)
         yield _final(request, errand.tally, failure)
 
     async def _kept(self, request: Request, node: RemoteNode, instances: Sequence[StoredInstance]) -> Move | None:
         """Have a large C-MOVE kept, so that all of it is sent though we die; None for a small one."""
-        moves = self._moves
-        if moves is None:
+        if self._moves is None:
             return None
         identifier = decode_identifier(request.identifier, request.context.transfer_syntax)
-        return await self._in_thread(lambda: moves.begin(node.ae_title, identifier, instances))
+        begun = self._executor.submit(self._moves.begin, node.ae_title, identifier, instances)
+        try:
+            return await asyncio.wrap_future(begun)
+        except asyncio.CancelledError:
+            begun.add_done_callback(partial(_given_up, Tally(len(instances))))
+            raise
+        except (OutOfResourcesError, StorageError) as error:
+            _log.warning("a large C-MOVE is not kept", destination=node.ae_title, reason=str(error))
+            return None
 
     async def _note(self, kept: Move, errand: Errand) -> None:
         """Keep how far it is; end it where somebody wants it ended."""
@@ -216,6 +227,17 @@ class _Retrieval:
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _given_up(tally: Tally, begun: Future[Move | None]) -> None:
+    """End what was kept for an association that ended meanwhile."""
+    if not begun.cancelled() and begun.exception() is None and (kept := begun.result()) is not None:
+        kept.end(tally, "", cancelled=True)
+
+
+def _failure(errand: Errand) -> str:
+    """Return what ended the last association that was lost, empty if none was."""
+    return "" if errand.failure is None else comment_of(errand.failure)
 
 
 def _errand(request: Request, instances: Sequence[StoredInstance]) -> Errand:
