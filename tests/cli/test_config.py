@@ -40,6 +40,7 @@ def test_init_writes_a_file_that_changes_nothing_until_it_is_changed(archimage: 
     shown = Config().model_dump(mode="json")
     del (
         shown["nodes"],
+        shown["tiers"],
         shown["storage"]["compress"],
         shown["log"]["levels"],
         shown["tls"]["peers"],

@@ -9,6 +9,7 @@ import pytest
 from archimage.index.sqlite import SqliteIndex
 from tests.services.archive import fill
 from tests.services.parts import Open, Parts, open_parts
+from tests.services.retaining import Kept
 
 
 @pytest.fixture
@@ -34,3 +35,10 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 def parts(opened: Open) -> Parts:
     """An archive that rejects other objects under a known UID."""
     return opened()
+
+
+@pytest.fixture
+def kept(parts: Parts) -> Iterator[Kept]:
+    """The archive."""
+    with ExitStack() as held:
+        yield Kept(parts, held)
