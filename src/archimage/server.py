@@ -114,11 +114,16 @@ async def serve(app: App, on_ready: OnReady, read: ReadConfig | None = None) -> 
             web.quick.run(_finish, served)
             await stopped.wait()
         finally:
-            app.health.end()
-            app.jobs.service.leave()
+            _leave(app)
             calls = asyncio.to_thread(app.peers.close)  # so that no request waits for a peer
             await asyncio.gather(doors.close(app.config.dicom.grace_s), calls)
             app.auditing.service.listening(attached=False)
+
+
+def _leave(app: App) -> None:
+    """Tell whoever asks, and what others wait for, that this process is about to stop."""
+    app.health.end()
+    app.jobs.service.leave()
 
 
 def _reload(app: App, read: ReadConfig, dicom: DicomServer) -> None:
