@@ -87,7 +87,7 @@ class ArchiveConfig(Section):
     """An archive that is reached over the web alone."""
 
     address: str = Field(
-        pattern=r"^https?://[^\s]+[^\s/]$",
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^\s?#/])?$",
         description="Address of its DICOMweb service, below which `/studies` lies.",
     )
     authorization: SecretStr = Field(default=SecretStr(""), description="Authorization that it is told; empty: none.")

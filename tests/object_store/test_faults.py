@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, TypeVar, get_args
 
 import pytest
 
@@ -22,6 +23,7 @@ OUT_OF_RESOURCES: Final = 0xA700
 LARGE_FRAMES: Final = 5
 """So many make an object that is sent piece by piece."""
 WHOLE: Final = "application/dicom"
+Found = TypeVar("Found")
 FAULTS: Final = [fault for fault in get_args(Fault) if fault != "none"]
 
 
@@ -32,7 +34,7 @@ def proxy(s3: SeaweedFS) -> Iterator[FaultyProxy]:
         yield proxy
 
 
-def took(what: Callable[[], object]) -> tuple[object, float]:
+def took(what: Callable[[], Found]) -> tuple[Found, float]:
     """Do something; return what came of it, and the seconds that it took."""
     started = time.monotonic()
     return what(), time.monotonic() - started
@@ -54,11 +56,11 @@ def test_writing_through_refuses_within_five_seconds_and_goes_on_once_the_store_
         assert wait_until(lambda: run.send(large, data) == 0, UPLOADED_WITHIN_S)
         proxy.fail(fault)
         for uid in (during, new_uid()):
-            status, took_s = took(lambda uid=uid: run.send(uid, dataset(uid)))  # type: ignore[misc]
+            status, took_s = took(partial(run.send, uid, dataset(uid)))
             assert status == OUT_OF_RESOURCES
             assert took_s < ANSWERED_WITHIN_S
         answer, took_s = took(lambda: store(run.server.http_port, [image(new_uid())]))
-        assert answer.status in {409, 503, 507}  # type: ignore[attr-defined]
+        assert answer.status in {409, 503, 507}
         assert took_s < ANSWERED_WITHIN_S
         for uid, accept in ((before, WHOLE), (large, WHOLE), (large, "*/*"), (large, "application/zip")):
             (status, _), took_s = took(lambda uid=uid, accept=accept: run.get(uid, accept=accept))  # type: ignore[misc]
@@ -85,11 +87,11 @@ def test_writing_back_takes_everything_and_uploads_it_once_the_store_is_back(
         proxy.fail(fault)
         uids = [new_uid() for _ in range(6)]
         for uid in uids:
-            status, took_s = took(lambda uid=uid: run.send(uid, dataset(uid)))  # type: ignore[misc]
+            status, took_s = took(partial(run.send, uid, dataset(uid)))
             assert status == 0
             assert took_s < ANSWERED_WITHIN_S
         assert all_are_there(run, uids)
-        (status, _), took_s = took(lambda: run.get(before, accept="application/dicom"))  # type: ignore[misc]
+        (status, _), took_s = took(lambda: run.get(before, accept="application/dicom"))
         assert status in {503, 507}
         assert took_s < ANSWERED_WITHIN_S
         assert wait_until(lambda: len(proxy.requests) > 3, HEALED_WITHIN_S)  # it has been tried

@@ -163,7 +163,6 @@ def test_an_attribute_that_the_index_has_not_is_read_from_headers() -> None:
         ({"when": {"PixelData": "x"}}, "no text"),
         ({"when": {"RequestAttributesSequence": "x"}}, "no text"),
         ({"when": {"ModalitiesInStudy": "CT"}, "on": "instance"}, "no object has"),
-        ({"actions": "stow:NODE"}, "no address"),
         ({"actions": "transcode:jpeg"}, "no transfer syntax"),
         ({"actions": "deidentify:a b"}, "no name of a project"),
         ({"actions": "label:a/b"}, "a label is"),
@@ -179,6 +178,11 @@ def test_what_a_rule_cannot_be_is_said_with_its_name(settings: Mapping[str, Any]
 def test_a_rule_without_something_to_do_is_refused(actions: object) -> None:
     with pytest.raises(ValueError, match="action"):
         rule_of(actions=actions)
+
+
+def test_a_name_to_store_at_that_no_archive_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither an address"):
+        rule_of(actions="stow:NODE")
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
@@ -201,3 +205,15 @@ def test_an_authorization_is_for_one_host(begin: str) -> None:
         load({"routing": {"authorization": {begin: "Bearer geheim"}}}, {})
     assert "geheim" not in str(caught.value)
     assert load({"routing": {"authorization": {"https://a.example/": "Bearer geheim"}}}, {}).routing.authorization
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:geheim@a.example/dicom-web", "https://a.example/?key=geheim", "a.example"]
+)
+def test_the_address_of_an_archive_has_neither_a_user_nor_a_query(address: str) -> None:
+    with pytest.raises(ConfigError, match="address"):
+        load({"routing": {"archives": {"CLOUD": {"address": address}}}}, {})
+    for good in ("https://a.example", "http://[::1]:8042/dicom-web"):
+        assert (
+            load({"routing": {"archives": {"CLOUD": {"address": good}}}}, {}).routing.archives["CLOUD"].address == good
+        )

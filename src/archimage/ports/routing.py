@@ -105,7 +105,3 @@ class RuleHooks(Protocol):
 
         Raises NotFoundError where there is no such plugin or hook, UnavailableError where it was not done.
         """
-
-
-PostSigned = Callable[[str, bytes], None]
-"""Tells an address something, signed; raises UnavailableError where it was not heard, DeliveryRefusedError if never."""

@@ -42,7 +42,8 @@ class Acting:
                 self._label(answer.text, study)
             else:
                 self._send(answer.text, study, instances)
-            _log.info("plugin acted", plugin=plugin, action=answer.kind, value=answer.text, study_instance_uid=study)
+            told = {"destination": answer.text} if answer.kind == "send" else {}  # a label may name a patient
+            _log.info("plugin acted", plugin=plugin, action=answer.kind, study_instance_uid=study, **told)
 
     def _label(self, name: str, study: str) -> None:
         try:
