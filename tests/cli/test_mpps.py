@@ -81,9 +81,9 @@ def test_what_was_not_delivered_is_listed_and_removed(
     assert archimage("deliveries", "retry", one["id"], "--data", data).code == 1
     assert [archimage("deliveries", deed, one["id"], "--data", data).code for deed in ("pause", "pause")] == [0, 1]
     assert [archimage("deliveries", deed, one["id"], "--data", data).code for deed in ("resume", "resume")] == [0, 1]
+    assert "mpps-create" in archimage("deliveries", "list", "--data", data).out
     assert archimage("deliveries", "remove", one["id"], "--data", data).code == 0
     assert archimage("deliveries", "remove", one["id"], "--data", data).code == 1
-    assert "mpps-create" in archimage("deliveries", "list", "--data", data).out
     assert archimage("deliveries", "list", "--state", "late", "--data", data).code == 2
 
 
