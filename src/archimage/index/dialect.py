@@ -1,7 +1,6 @@
 """What differs between databases, as the statements need it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Select, Table
@@ -73,9 +72,6 @@ class Dialect(Protocol):
 
     def split(self, text: Text) -> KeyedColumnElement[Any]:
         """Make the single column of a table of the values that backslashes separate in text."""
-
-    def together(self, cursor: Any) -> AbstractContextManager[object]:
-        """Have what is executed inside, none of which finds rows, sent at once, where a database is far away."""
 
     def count_on(self, cursor: Executing, tables: Sequence[Table]) -> None:
         """Have the keys of tables, whose rows were written with their keys, counted up from the last of them."""

@@ -200,16 +200,15 @@ class Ingest:
             rows.append(_row(record, values, key))
             content[key, values["sop_class_uid"]] += 1
             self.last_added = values["sop_instance_uid"]
-        with self._dialect.together(cursor):
-            cursor.executemany(self._sql.insert_instance, rows)
-            cursor.executemany(
-                self._sql.add_content,
-                [
-                    {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
-                    for (key, uid), number in content.items()
-                ],
-            )
-            self.write_names(cursor)
+        cursor.executemany(self._sql.insert_instance, rows)
+        cursor.executemany(
+            self._sql.add_content,
+            [
+                {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
+                for (key, uid), number in content.items()
+            ],
+        )
+        self.write_names(cursor)
         self._prune(cursor, replaced)
 
     def stored(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> list[Any]:

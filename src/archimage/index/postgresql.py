@@ -14,11 +14,10 @@ standby, may take rows that were committed last. So whoever begins looks whether
 then all before it is, else what is missing is added again from the journal. All other commits are flushed.
 """
 
-import select
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final, cast
 
 import psycopg
@@ -33,6 +32,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
+from archimage.index.postgresql_connections import connection_settings, drop, has_ended, named, said
 from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.postgresql_schema import (
     FORGOTTEN,
@@ -60,7 +60,6 @@ _UNFLUSHED: Final = "SET LOCAL synchronous_commit = off"
 _FLUSHING: Final = "SELECT pg_logical_emit_message(true, 'archimage', '')"
 """Writes something: the flush of its commit is one of all that was committed before."""
 _SILENT_S: Final = 1.5
-_CONNECT_S: Final = 2  # the least that libpq takes
 _PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
 _log = logger("index")
 
@@ -98,6 +97,7 @@ class PostgresqlIndex(RelationalIndex):
             pool_size=connections,
             max_overflow=0,
             timeout=busy_timeout_s,
+            reset_on_return=None,  # nothing is left open on them
             use_lifo=True,  # who was used last has the statement prepared, and its plan
         )
         try:
@@ -215,7 +215,7 @@ class PostgresqlIndex(RelationalIndex):
         added = ""
         with self._alone(), spans.leaf("transaction", _TOLD, "client"):
             try:
-                with self._begun(self._locks(of)) as cursor:
+                with self._begun(self._locks(of), piped=bool(of)) as cursor:
                     self._ingest.last_added = ""
                     yield cast("Cursor", cursor)
                     added = self._ingest.last_added if of and self.again is not None else ""
@@ -245,23 +245,29 @@ class PostgresqlIndex(RelationalIndex):
             self._ingesting.release()
 
     @contextmanager
-    def _begun(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
+    def _begun(self, began: str, *, piped: bool = False) -> Iterator[psycopg.Cursor[Any]]:
         """Begin a transaction, with statements, on an index that has lost nothing of what was added here."""
         with ExitStack() as held:
-            cursor = held.enter_context(self._writing(f"{began}; {self._look()}"))
-            if not self._notice(cursor):
+            cursor = held.enter_context(self._writing(f"{began}; {self._look()}", piped=piped))
+            if not self._notice(cursor, piped=piped):
                 held.close()
                 self._mend()
-                cursor = held.enter_context(self._writing(f"{began}; {self._look()}"))
-                self._notice(cursor)
-            yield cursor
+                cursor = held.enter_context(self._writing(f"{began}; {self._look()}", piped=piped))
+                self._notice(cursor, piped=piped)
+            try:
+                yield cursor
+            finally:
+                self._removals.known = None
 
     def _look(self) -> str:
-        """Return what tells how often rows were forgotten, and whether the last that was added here is there."""
+        """Return what tells how often rows were forgotten, which removal was last, and whether what was added is there.
+
+        Of that the row that was added last is looked for: if it is there all are.
+        """
         name = self._unflushed.encode().hex()
         is_there = f"sop_instance_uid = convert_from(decode('{name}', 'hex'), 'UTF8')"
         found = f"EXISTS (SELECT 1 FROM instance WHERE {is_there})" if name else "true"  # noqa: S608 - digits
-        return f"SELECT {_SEEN}, {found} FROM {FORGOTTEN}"  # noqa: S608 - ours
+        return f"SELECT {_SEEN}, (SELECT coalesce(max(pk), 0) FROM removal), {found} FROM {FORGOTTEN}"  # noqa: S608 - ours
 
     def _mend(self) -> None:
         """Have what is missing added again."""
@@ -275,13 +281,14 @@ class PostgresqlIndex(RelationalIndex):
         if added:
             _log.warning("added again what the database had lost", where=self._where, objects=added)
 
-    def _notice(self, cursor: psycopg.Cursor[Any]) -> bool:
-        """Forget what is remembered when somebody took rows away; tell whether the last that was added is there."""
+    def _notice(self, cursor: psycopg.Cursor[Any], *, piped: bool) -> bool:
+        """Forget what is remembered when somebody took rows away; tell whether what was added is there."""
         with self._answering():
-            forgotten, is_there = cast("Sequence[Any]", cursor.fetchone())
+            forgotten, removals, is_there = cast("Sequence[Any]", cursor.fetchone())
         if forgotten != self._forgotten:
             self._ingest.forget()
             self._forgotten = forgotten
+        self._removals.known = removals if piped else None  # piped, nobody removes anything meanwhile
         return bool(is_there)
 
     def _forget(self) -> None:
@@ -289,8 +296,12 @@ class PostgresqlIndex(RelationalIndex):
         self._forgotten = -1
 
     @contextmanager
-    def _writing(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
-        """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit."""
+    def _writing(self, began: str, *, piped: bool = False) -> Iterator[psycopg.Cursor[Any]]:
+        """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit.
+
+        piped: what is executed is sent at once, and waited for when rows are fetched, or with the commit. A wait costs
+        the thread its turn in the interpreter, which is most of what an answer takes.
+        """
         with self._answering():
             borrowed = self._borrowed()
         connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
@@ -300,21 +311,25 @@ class PostgresqlIndex(RelationalIndex):
                     cursor.execute(f"BEGIN; {began}".encode())
                     while cursor.nextset():
                         pass
-                yield cursor
-                self._commit(cursor)
+                with ExitStack() as sending:
+                    pipeline = sending.enter_context(connection.pipeline()) if piped else None
+                    yield cursor
+                    self._commit(cursor, pipeline)
         except BaseException:
-            _drop(borrowed)
+            drop(borrowed)
             raise
         borrowed.close()
 
-    def _commit(self, cursor: psycopg.Cursor[Any]) -> None:
+    def _commit(self, cursor: psycopg.Cursor[Any], pipeline: psycopg.Pipeline | None) -> None:
         """Commit; where the connection is lost meanwhile nobody can tell whether that was done."""
         try:
             cursor.execute("COMMIT")
+            if pipeline is not None:
+                pipeline.sync()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if cursor.connection.closed or cursor.connection.broken:
                 self._let_go()
-                raise UndecidedError(f"{self._where} was lost while it committed: {_said(error)}") from error
+                raise UndecidedError(f"{self._where} was lost while it committed: {said(error)}") from error
             raise self._failure(error) from error
         except psycopg.Error as error:
             raise self._failure(error) from error
@@ -334,7 +349,7 @@ class PostgresqlIndex(RelationalIndex):
                 with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                     make_text_indexes(connection)
             except DBAPIError as error:
-                _log.warning("parts of words are looked for row by row: no index of them", error=_said(error))
+                _log.warning("parts of words are looked for row by row: no index of them", error=said(error))
 
     def _engine(self) -> Engine:
         """Make what SQLAlchemy connects by, where its own way is good enough."""
@@ -367,7 +382,7 @@ class PostgresqlIndex(RelationalIndex):
             with self._watch.waiting(connection.fileno()):
                 yield connection
         except psycopg.Error:
-            _drop(borrowed)
+            drop(borrowed)
             raise
         finally:
             if borrowed.is_valid:
@@ -378,9 +393,9 @@ class PostgresqlIndex(RelationalIndex):
         while True:
             borrowed = self._pool.connect()
             connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
-            if not connection.closed and not _has_ended(connection):
+            if not connection.closed and not has_ended(connection):
                 return borrowed
-            _drop(borrowed)
+            drop(borrowed)
 
     def _is_alive(self) -> bool:
         """Ask the server whether it is there, on a connection of its own."""
@@ -421,8 +436,8 @@ class PostgresqlIndex(RelationalIndex):
             return error
         self._let_go()
         if isinstance(error, errors.DiskFull):
-            return OutOfResourcesError(f"no room in {self._where}: {_said(error)}")
-        return IndexUnavailableError(f"{self._where} does not answer: {_said(error)}")
+            return OutOfResourcesError(f"no room in {self._where}: {said(error)}")
+        return IndexUnavailableError(f"{self._where} does not answer: {said(error)}")
 
 
 def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
@@ -434,46 +449,3 @@ def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
         if values.get("patient_id"):
             found.add(f"patient {values['patient_id']}\\{values.get('issuer_of_patient_id', '')}")
     return sorted(xxhash.xxh3_64_intdigest(name.encode("utf-8", "replace")) - (1 << 63) for name in found)
-
-
-def connection_settings(url: str, password: str, *, durable: bool, timeout_s: float) -> dict[str, Any]:
-    """Return the parameters of connections; a URL may say otherwise."""
-    given: dict[str, Any] = dict(psycopg.conninfo.conninfo_to_dict(url))
-    wait_ms = int(timeout_s * 1000)
-    options = f"-c lock_timeout={wait_ms} -c idle_in_transaction_session_timeout={60_000} -c jit=off"
-    if not durable:
-        options += " -c synchronous_commit=off"
-    defaults = {
-        "application_name": "archimage",
-        "connect_timeout": _CONNECT_S,
-        "tcp_user_timeout": wait_ms,
-        "keepalives_idle": 10,
-        "options": options,
-    }
-    return {**defaults, **given, **({"password": password} if password else {})}
-
-
-def named(settings: dict[str, Any]) -> str:
-    """Name the database for people, without what is secret."""
-    host, port = settings.get("host", "this machine"), settings.get("port", 5432)
-    return f"the index on PostgreSQL at {host}:{port}, database {settings.get('dbname', settings.get('user', ''))}"
-
-
-def _has_ended(connection: psycopg.Connection[Any]) -> bool:
-    """Tell whether the server has ended an idle connection: then there is something to read on it."""
-    readable = select.poll()
-    readable.register(connection.fileno(), select.POLLIN)
-    return bool(readable.poll(0))
-
-
-def _drop(borrowed: PoolProxiedConnection) -> None:
-    """Close a connection and have the pool forget it."""
-    with suppress(Exception):
-        borrowed.invalidate()
-    with suppress(Exception):
-        borrowed.close()
-
-
-def _said(error: BaseException) -> str:
-    """Return what the database says, in one line."""
-    return " ".join(str(error).split())[:300]

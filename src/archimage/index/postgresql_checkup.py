@@ -6,7 +6,7 @@ import psycopg
 
 from archimage.errors import IndexUnavailableError
 from archimage.index.checkup import Checkup
-from archimage.index.postgresql import connection_settings, named
+from archimage.index.postgresql_connections import connection_settings, named
 from archimage.index.schema import REVISION
 from archimage.model.nodes import Node
 

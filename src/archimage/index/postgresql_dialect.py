@@ -6,7 +6,6 @@ are. All text is compared by its bytes (collation C), as SQLite does it.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import reduce
 from typing import Any, Final
 
@@ -130,11 +129,6 @@ class PostgresqlDialect:
         """Make the single column of a table of the values that backslashes separate in text."""
         values = func.unnest(func.string_to_array(text, literal_column("'\\'")))
         return values.table_valued("value").render_derived().c.value
-
-    def together(self, cursor: Any) -> AbstractContextManager[object]:
-        """Have what is executed inside, none of which finds rows, sent at once: each answer takes its time."""
-        pipeline: AbstractContextManager[object] = cursor.connection.pipeline()
-        return pipeline
 
     def count_on(self, cursor: Executing, tables: Sequence[Table]) -> None:
         """Have the keys of tables, whose rows were written with their keys, counted up from the last of them."""

@@ -8,7 +8,7 @@ import psycopg
 import xxhash
 
 from archimage.errors import IndexUnavailableError
-from archimage.index.postgresql import connection_settings, named
+from archimage.index.postgresql_connections import connection_settings, named
 
 _TIMEOUT_S: Final = 4.0
 _LOOK_EVERY_S: Final = 1.0

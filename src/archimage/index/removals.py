@@ -50,6 +50,8 @@ class Removals:
         self._dialect = dialect
         self._ingest = ingest
         self.holding = Holding(dialect)
+        self.known: int | None = None
+        """The number of the last removal, as long as an adapter knows that there is no other one."""
         levels = (
             study.c.study_instance_uid == bindparam("study"),
             series.c.series_instance_uid == bindparam("series"),
@@ -118,6 +120,8 @@ class Removals:
 
     def last(self, cursor: Cursor) -> int:
         """Return the number of the last removal."""
+        if self.known is not None:
+            return self.known
         cursor.execute(self._last, {})
         return int(cursor.fetchone()[0])
 

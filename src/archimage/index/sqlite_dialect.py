@@ -6,7 +6,6 @@ Several values come and go as JSON, so that a statement has the same text, and p
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -109,10 +108,6 @@ class SqliteDialect:
         """
         quoted = func.replace(func.json_quote(text), "\\\\", '","')
         return func.json_each(literal("[").concat(quoted).concat("]")).table_valued("value").c.value
-
-    def together(self, cursor: Any) -> AbstractContextManager[object]:  # noqa: ARG002 - nothing is sent
-        """Do nothing: the database is in this process."""
-        return nullcontext()
 
     def count_on(self, cursor: Executing, tables: Sequence[Table]) -> None:
         """Do nothing: SQLite counts from the last key that is there, or was."""
