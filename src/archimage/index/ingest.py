@@ -179,6 +179,8 @@ class Ingest:
         self._noted: set[tuple[str, str, str]] = set()
         self.last_added = ""
         """SOP Instance UID of the instance whose row was the last to be inserted."""
+        self.ahead: tuple[Sequence[str], list[Any]] | None = None
+        """UIDs that an adapter has asked for as it began a transaction, and what `stored` is to return for them."""
 
     def forget(self) -> None:
         """Drop what is remembered: someone else changed the index, or a transaction was undone."""
@@ -213,6 +215,9 @@ class Ingest:
 
     def stored(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> list[Any]:
         """Return the `statements.STORED` columns of those of these instances that are there."""
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and ahead[0] == sop_instance_uids:
+            return ahead[1]
         cursor.execute(self._sql.stored, {"uids": self._dialect.pack([clean(uid) for uid in sop_instance_uids])})
         return cursor.fetchall()
 

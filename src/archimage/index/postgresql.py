@@ -24,7 +24,7 @@ import psycopg
 import xxhash
 from psycopg import errors
 from psycopg.types.numeric import IntLoader
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import PoolProxiedConnection
@@ -32,6 +32,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from archimage import spans
 from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
 from archimage.index.ingest import Cursor
+from archimage.index.matching import clean
 from archimage.index.postgresql_connections import connection_settings, drop, has_ended, named, said
 from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.postgresql_schema import (
@@ -42,7 +43,7 @@ from archimage.index.postgresql_schema import (
     make_text_indexes,
 )
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
-from archimage.index.statements import Statement
+from archimage.index.statements import STORED, Statement
 from archimage.index.tables import ALL
 from archimage.index.watch import Watch
 from archimage.logger import logger
@@ -56,6 +57,7 @@ _OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataE
 _SEEN: Final = (
     "last_value + CASE WHEN is_called THEN 1 ELSE 0 END"  # before its first use a sequence tells the same as after
 )
+_LAST_REMOVAL: Final = "(SELECT coalesce(max(pk), 0) FROM removal)"
 _UNFLUSHED: Final = "SET LOCAL synchronous_commit = off"
 _FLUSHING: Final = "SELECT pg_logical_emit_message(true, 'archimage', '')"
 """Writes something: the flush of its commit is one of all that was committed before."""
@@ -87,6 +89,7 @@ class PostgresqlIndex(RelationalIndex):
         self._where = named(self._settings)
         self._ingesting = threading.RLock()
         self._forgotten = -1
+        self._stored_columns = str(select(*STORED).compile(dialect=self.dialect.engine))
         self._unflushed = ""  # the UID of the last instance whose row may not be flushed
         self._connected = 0
         self._ended = False
@@ -215,7 +218,7 @@ class PostgresqlIndex(RelationalIndex):
         added = ""
         with self._alone(), spans.leaf("transaction", _TOLD, "client"):
             try:
-                with self._begun(self._locks(of), piped=bool(of)) as cursor:
+                with self._begun(self._locks(of), [record.sop_instance_uid for record in of]) as cursor:
                     self._ingest.last_added = ""
                     yield cast("Cursor", cursor)
                     added = self._ingest.last_added if of and self.again is not None else ""
@@ -245,29 +248,34 @@ class PostgresqlIndex(RelationalIndex):
             self._ingesting.release()
 
     @contextmanager
-    def _begun(self, began: str, *, piped: bool = False) -> Iterator[psycopg.Cursor[Any]]:
-        """Begin a transaction, with statements, on an index that has lost nothing of what was added here."""
+    def _begun(self, began: str, uids: Sequence[str] = ()) -> Iterator[psycopg.Cursor[Any]]:
+        """Begin a transaction, with statements, on an index that has lost nothing of what was added here.
+
+        With uids, those of what may be added, they are looked for at once, and what is executed is sent in a pipeline.
+        """
         with ExitStack() as held:
-            cursor = held.enter_context(self._writing(f"{began}; {self._look()}", piped=piped))
-            if not self._notice(cursor, piped=piped):
+            cursor = held.enter_context(self._writing(f"{began}; {self._look(uids)}", piped=bool(uids)))
+            if not self._notice(cursor, uids):
                 held.close()
                 self._mend()
-                cursor = held.enter_context(self._writing(f"{began}; {self._look()}", piped=piped))
-                self._notice(cursor, piped=piped)
+                cursor = held.enter_context(self._writing(f"{began}; {self._look(uids)}", piped=bool(uids)))
+                self._notice(cursor, uids)
             try:
                 yield cursor
             finally:
-                self._removals.known = None
+                self._removals.known = self._ingest.ahead = None
 
-    def _look(self) -> str:
+    def _look(self, uids: Sequence[str]) -> str:
         """Return what tells how often rows were forgotten, which removal was last, and whether what was added is there.
 
-        Of that the row that was added last is looked for: if it is there all are.
+        Of what was added the row that was added last is looked for: if it is there all are. Those of uids that are there
+        have a row each.
         """
-        name = self._unflushed.encode().hex()
-        is_there = f"sop_instance_uid = convert_from(decode('{name}', 'hex'), 'UTF8')"
-        found = f"EXISTS (SELECT 1 FROM instance WHERE {is_there})" if name else "true"  # noqa: S608 - digits
-        return f"SELECT {_SEEN}, (SELECT coalesce(max(pk), 0) FROM removal), {found} FROM {FORGOTTEN}"  # noqa: S608 - ours
+        told = f"{_SEEN}, {_LAST_REMOVAL}, {_exists(self._unflushed)}"
+        if not uids:
+            return f"SELECT {told} FROM {FORGOTTEN}"  # noqa: S608 - ours
+        these = f"{self._stored_columns} WHERE sop_instance_uid IN ({', '.join(map(_literal, uids))})"
+        return f"SELECT {told}, these.* FROM {FORGOTTEN} LEFT JOIN ({these}) AS these ON true"  # noqa: S608 - ours
 
     def _mend(self) -> None:
         """Have what is missing added again."""
@@ -281,14 +289,16 @@ class PostgresqlIndex(RelationalIndex):
         if added:
             _log.warning("added again what the database had lost", where=self._where, objects=added)
 
-    def _notice(self, cursor: psycopg.Cursor[Any], *, piped: bool) -> bool:
-        """Forget what is remembered when somebody took rows away; tell whether what was added is there."""
+    def _notice(self, cursor: psycopg.Cursor[Any], uids: Sequence[str]) -> bool:
+        """Take in what `_look` tells; tell whether what was added is there."""
         with self._answering():
-            forgotten, removals, is_there = cast("Sequence[Any]", cursor.fetchone())
+            (forgotten, removals, is_there, *_), *_ = rows = cursor.fetchall()
         if forgotten != self._forgotten:
             self._ingest.forget()
             self._forgotten = forgotten
-        self._removals.known = removals if piped else None  # piped, nobody removes anything meanwhile
+        if uids:
+            self._removals.known = removals  # nobody removes anything meanwhile
+            self._ingest.ahead = (uids, [row[3:] for row in rows if row[3] is not None])
         return bool(is_there)
 
     def _forget(self) -> None:
@@ -438,6 +448,15 @@ class PostgresqlIndex(RelationalIndex):
         if isinstance(error, errors.DiskFull):
             return OutOfResourcesError(f"no room in {self._where}: {said(error)}")
         return IndexUnavailableError(f"{self._where} does not answer: {said(error)}")
+
+
+def _literal(uid: str) -> str:
+    """Write a UID, whatever a peer has sent as one, as an expression of digits and letters."""
+    return f"convert_from(decode('{clean(uid).encode().hex()}', 'hex'), 'UTF8')"
+
+
+def _exists(uid: str) -> str:
+    return f"EXISTS (SELECT 1 FROM instance WHERE sop_instance_uid = {_literal(uid)})" if uid else "true"  # noqa: S608 - digits
 
 
 def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
