@@ -154,6 +154,19 @@ def test_a_tier_that_holds_something_cannot_be_left_out_of_the_settings(archimag
     assert archimage("index", "verify", "--data", data).code == 0
 
 
+def test_scrubbing_passes_over_a_tier_that_is_away_and_tells_it(archimage: Invoke, data: Path) -> None:
+    archimage("retention", "run", "--data", data)
+    elsewhere = (data.parent / "warm").rename(data.parent / "unmounted")
+    away = archimage("scrub", "--json", "--data", data)
+    told = {name: away.json[name] for name in ("objects", "unread", "damaged", "remaining")}
+    assert told == {"objects": EACH, "unread": (STUDIES - 1) * EACH, "damaged": 0, "remaining": 0}
+    assert (away.code, list(away.json["away"])) == (1, ["warm"])
+    assert "tier warm: tier warm is away" in archimage("scrub", "--data", data).err
+    elsewhere.rename(data.parent / "warm")
+    again = archimage("scrub", "--json", "--data", data)
+    assert (again.code, again.json["objects"], again.json["unread"]) == (0, STUDIES * EACH, 0)
+
+
 def test_a_backup_holds_what_was_moved_and_is_restored_where_objects_come_in(
     archimage: Invoke, data: Path, tmp_path: Path
 ) -> None:

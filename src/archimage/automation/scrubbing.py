@@ -146,15 +146,19 @@ class Scrubbing:
     def _go_on(self, before: Round, turn: Turn) -> None:
         """Begin a round, or go on with one, to its end, until the process ends or the turn is another's."""
         began = before if before.began_at else Round(began_at=self._clock(), ended_at=before.ended_at)
-        pace, done = Pace(self._config.bytes_per_s, self._ended.wait), began
+        pace, done, unread = Pace(self._config.bytes_per_s, self._ended.wait), began, 0
         for seen in self.scrubber.run(self._copies(), pace, began.after):
             objects, size_bytes = began.objects + seen.objects, began.size_bytes + seen.size_bytes
             done = replace(began, after=seen.after, objects=objects, size_bytes=size_bytes)
             self.table.keep(done)
+            unread = seen.unread
             if not turn.is_held():
                 return
         if not self._ended.is_set():
             self.table.keep(self._over(done))
+            if unread:
+                _log.warning("a round is over, but objects of a tier that was away were not read", objects=unread)
+                return
             _log.info("all stored objects were read again", objects=done.objects, size_bytes=done.size_bytes)
 
     def _over(self, done: Round) -> Round:

@@ -23,7 +23,7 @@ RepairFrom = Annotated[
 
 
 def scrub(data: Data = None, repair_from: RepairFrom = None, json: Json = False, config: ConfigFile = None) -> None:
-    """Read every stored object again, and mend what is damaged; exit code 1 when damage remains."""
+    """Read every stored object again, and mend what is damaged; exit code 1 when damage remains, or a tier is away."""
     from archimage.cli.audit import this_user
     from archimage.model.callers import DoneFor
     from archimage.services.scrub import Scrubbed
@@ -37,12 +37,14 @@ def scrub(data: Data = None, repair_from: RepairFrom = None, json: Json = False,
         left = archive.scrubbing.damaged()
         remaining = archive.scrubbing.table.count()
     counts = {"objects": seen.objects, "size_bytes": seen.size_bytes, "damaged": seen.damaged, "mended": seen.mended}
+    counts["unread"] = seen.unread
     if json:
         problems = [{"path": one.path, "sop_instance_uid": one.sop_instance_uid, "fault": one.fault} for one in left]
         found = [{"path": path, "fault": fault} for path, fault in seen.faults]
-        print_json(counts | {"remaining": remaining, "found": found, "problems": problems})
+        print_json(counts | {"remaining": remaining, "found": found, "problems": problems, "away": seen.away})
     else:
-        print_problems([(one.path, one.fault) for one in left])
+        away = [(f"tier {name}", why) for name, why in seen.away.items()]
+        print_problems(away + [(one.path, one.fault) for one in left])
         print_counts(counts | {"remaining": remaining})
-    if remaining:
+    if remaining or seen.unread:
         raise typer.Exit(ExitCode.FAILED)

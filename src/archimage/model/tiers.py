@@ -25,6 +25,12 @@ def hot_path(path: str) -> str:
     return path.partition("/")[2] if path[:1].isalpha() else path
 
 
+def earlier_paths(path: str) -> tuple[str, ...]:
+    """Return the paths at which an archive that moves nothing may have what is at path, the likeliest first."""
+    home = hot_path(path)
+    return tuple(dict.fromkeys((path, home, _SUFFIX.sub(".dcm", home))))
+
+
 def copy_path(path: str, tier: str) -> str:
     """Return a path in a tier that nothing has, for a copy of what is at path."""
     fresh = f"{_SUFFIX.sub('', hot_path(path))}-{secrets.token_hex(8)}.dcm"

@@ -3,20 +3,23 @@
 Of what differs the row is looked up once more while nobody changes the index: a file is put into its place shortly
 before its row, and may be replaced or removed meanwhile. A copy takes the place of a damaged file only if it is, byte
 for byte, what the index tells, and in a transaction that keeps removals and replacements out. What no copy is found of
-is noted, and told by health, metrics and audit trail until it is mended or removed.
+is noted, and told by health, metrics and audit trail until it is mended or removed. What lies in a tier that is away
+is not damaged: it is passed over and told, and all else is read.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from archimage.errors import BlobNotFoundError, StorageError
+from archimage.config_object_store import HOT
+from archimage.errors import BlobNotFoundError, OutOfResourcesError, StorageError, UnavailableError
 from archimage.logger import logger
 from archimage.model.records import StoredInstance
 from archimage.model.scrub import Damage
+from archimage.model.tiers import tier_of
 from archimage.ports.backup import Copies
 from archimage.ports.index import Index
 from archimage.ports.meter import Meter
@@ -26,6 +29,7 @@ from archimage.services.integrity import Inspection, forget_cached, pieces_of
 
 PAGE: Final = 64  # objects
 SHOWN: Final = 1000
+_TRY_AGAIN_S: Final = 600.0
 _log = logger("storage")
 
 
@@ -68,13 +72,18 @@ class Pace:
 
 @dataclass(slots=True)
 class Scrubbed:
-    """What a scrubbing saw; after is the row that was looked at last."""
+    """What a scrubbing saw; after is the row that was looked at last.
+
+    unread counts the objects beside those that were read, whose tiers were away; away tells of each tier why.
+    """
 
     after: int = 0
     objects: int = 0
     size_bytes: int = 0
     damaged: int = 0
     mended: int = 0
+    unread: int = 0
+    away: dict[str, str] = field(default_factory=dict)
     faults: list[tuple[str, str]] = field(default_factory=list)
     """Path and fault of what was damaged, mended or not; at most a thousand."""
 
@@ -97,6 +106,7 @@ class Scrubber:
         self._blobs = blobs
         self._told = told
         self._known: set[str] = set()
+        self._away: dict[str, float] = {}
         self.arriving_s = 0.0
 
     def run(self, copies: Copies, pace: Pace, after: int = 0) -> Iterator[Scrubbed]:
@@ -104,7 +114,8 @@ class Scrubber:
 
         Raises:
             IndexUnavailableError: the index does not answer.
-            OutOfResourcesError: there is no room for a copy.
+            OutOfResourcesError: there is no room for a copy where objects come in.
+            UnavailableError: what keeps objects where they come in does not answer.
         """
         seen = Scrubbed(after)
         self._remember()
@@ -112,11 +123,10 @@ class Scrubber:
             faults: dict[StoredInstance, str] = {}
             last = seen.after
             for number, stored in page:
-                fault = self._examine(stored, pace)
+                fault = self._look(seen, stored, pace)
                 if self.ended.is_set():
                     break
                 last = number
-                self._count(seen, stored, fault)
                 if fault:
                     faults[stored] = fault
             self._settle(seen, faults, copies)
@@ -128,16 +138,41 @@ class Scrubber:
         seen, faults = Scrubbed(), dict[StoredInstance, str]()
         self._remember()
         for stored in instances:
-            fault = self._examine(stored, pace)
-            self._count(seen, stored, fault)
+            fault = self._look(seen, stored, pace)
             if fault:
                 faults[stored] = fault
         self._settle(seen, faults, copies)
         return seen
 
     def _remember(self) -> None:
-        """Note what is known to be damaged."""
+        """Note what is known to be damaged; all tiers are to be tried."""
+        self._away.clear()
         self._known = {one.sop_instance_uid for one in self._scrubs.damaged(SHOWN)}
+
+    def _look(self, seen: Scrubbed, stored: StoredInstance, pace: Pace) -> str:
+        """Examine an object and count it, unless its tier is away or was so a while ago; return what is wrong."""
+        tier = tier_of(stored.path)
+        if self._away.get(tier, 0.0) > time.monotonic():
+            seen.unread += 1
+            return ""
+        try:
+            fault = self._examine(stored, pace)
+        except UnavailableError as error:
+            if tier == HOT:
+                raise
+            self._pass_over(seen, tier, str(error))
+            return ""
+        if not self.ended.is_set():
+            self._count(seen, stored, fault)
+        return fault
+
+    def _pass_over(self, seen: Scrubbed, tier: str, reason: str) -> None:
+        """Leave out an object whose tier is away, and those that follow; a while later it is tried again."""
+        self._away[tier] = time.monotonic() + _TRY_AGAIN_S
+        seen.unread += 1
+        if tier not in seen.away:
+            seen.away[tier] = reason
+            _log.warning("a tier is away, and its objects are not read again this time", tier=tier, reason=reason)
 
     def _count(self, seen: Scrubbed, stored: StoredInstance, fault: str) -> None:
         seen.objects += 1
@@ -168,6 +203,8 @@ class Scrubber:
         except BlobNotFoundError:
             return "" if self._is_arriving(stored) else "it has no file"
         except (StorageError, OSError) as error:
+            with suppress(StorageError, OSError):  # a tier that went away meanwhile says so
+                self._blobs.open(stored.path).close()
             return f"it cannot be read: {error}"
         return inspection.fault
 
@@ -205,13 +242,23 @@ class Scrubber:
         try:
             for stored, reader in copies.find(wanted):
                 with closing(reader):
-                    if stored not in mended and self._put(stored, reader):
+                    if stored not in mended and self._put_back(stored, reader):
                         mended.add(stored)
         except (StorageError, OSError) as error:
             _log.error("the second copy cannot be read", reason=str(error))
         if mended:
             self._blobs.sync()
         return mended
+
+    def _put_back(self, stored: StoredInstance, reader: BlobReader) -> bool:
+        """Do what `_put` does; a tier that is full or away keeps nothing else from being mended."""
+        try:
+            return self._put(stored, reader)
+        except (OutOfResourcesError, UnavailableError) as error:
+            if tier_of(stored.path) == HOT:
+                raise
+            _log.error("a damaged object cannot be mended in its tier", path=stored.path, reason=str(error))
+            return False
 
     def _put(self, stored: StoredInstance, reader: BlobReader) -> bool:
         """Put a copy into the place of a damaged object if it is what was stored; tell whether it was."""

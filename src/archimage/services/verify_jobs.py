@@ -21,12 +21,13 @@ Scrub = tuple[Scrubber, Copies]
 
 @dataclass(slots=True)
 class _Verified(Tally):
-    """What was found; failed counts what is damaged and was not mended, after is the row that was looked at last."""
+    """What was found; failed counts what is not mended or not read, after is the row that was looked at last."""
 
     after: int = 0
     size_bytes: int = 0
     damaged: int = 0
     mended: int = 0
+    unread: int = 0
 
     def add(self, seen: Scrubbed) -> None:
         """Count what was looked at."""
@@ -34,16 +35,20 @@ class _Verified(Tally):
         self.size_bytes += seen.size_bytes
         self.damaged += seen.damaged
         self.mended += seen.mended
-        self.failed = self.damaged - self.mended
+        self.unread += seen.unread
+        self.failed = self.damaged - self.mended + self.unread
         for path, fault in seen.faults:
             self.note(path, fault)
+        for tier, reason in seen.away.items():
+            self.note(f"tier {tier}", reason)
 
     @property
     def words(self) -> str:
         """What came of it, for people."""
-        if not self.damaged:
-            return f"{self.objects} read, all as they came"
-        return f"{self.objects} read, {self.damaged} damaged, {self.mended} of them mended"
+        words = f"{self.objects} read, all as they came"
+        if self.damaged:
+            words = f"{self.objects} read, {self.damaged} damaged, {self.mended} of them mended"
+        return f"{words}; {self.unread} not read: a tier is away" if self.unread else words
 
 
 class _Checking(Pace):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from archimage.errors import BlobNotFoundError, ConfigError
 from archimage.model.records import StoredInstance
+from archimage.model.tiers import earlier_paths
 from archimage.storage.backups import MARK, BackupDirectory
 from archimage.storage.files import storage_errors
 from archimage.storage.filesystem import FileReader
@@ -38,14 +39,15 @@ class ArchiveCopies:
         self._objects = directory / "objects"
 
     def find(self, wanted: Sequence[StoredInstance]) -> Iterator[tuple[StoredInstance, FileReader]]:
-        """Yield what stands there under the same paths."""
+        """Yield what stands there under the same paths, or those from which rules have moved them here."""
         for stored in wanted:
-            try:
-                with storage_errors(f"open the copy of {stored.path}"):
-                    reader = FileReader(self._objects / stored.path)
-            except BlobNotFoundError:
-                continue
-            yield stored, reader
+            for path in earlier_paths(stored.path):
+                try:
+                    with storage_errors(f"open the copy of {path}"):
+                        reader = FileReader(self._objects / path)
+                except BlobNotFoundError:
+                    continue
+                yield stored, reader
 
 
 def copies_in(directory: Path) -> BackupCopies | ArchiveCopies:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from archimage import spans
-from archimage.errors import BlobNotFoundError, OutOfResourcesError, StorageError, UnavailableError
+from archimage.errors import OutOfResourcesError, StorageError, UnavailableError
 from archimage.storage.files import storage_errors, sync_directory, write_all
 from archimage.storage.filesystem import FileReader
 
@@ -95,7 +95,7 @@ class DirectoryTier:
         try:
             with spans.leaf("open object"), storage_errors(f"open {path}"):
                 return FileReader(self._directory / path)
-        except BlobNotFoundError:
+        except StorageError:
             self.check()
             raise
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,9 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from archimage.config_object_store import TierConfig
 from archimage.dicom.part10 import decode_file_meta
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import StoredInstance
+from archimage.model.tiers import copy_path
 from archimage.services.compression_rules import TARGETS
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, new_uid
 from tests.attacks.server import wait_until
@@ -119,6 +122,24 @@ def test_studies_are_verified_and_what_is_damaged_is_named(archive: Archive) -> 
         assert (result["objects"], result["damaged"], result["mended"], result["failed"]) == (4, 1, 0, 1)
         assert list(result["problems"]) == [row.path]
     assert archive.ask("verify", {}).status == 400
+
+
+def test_what_lies_in_a_tier_that_is_away_is_counted_and_not_damaged(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    warm = tmp_path_factory.mktemp("mnt") / "warm"
+    settings = config(tmp_path).model_copy(update={"tiers": {"warm": TierConfig(directory=str(warm))}})
+    with serving(settings) as client:
+        archive, uids = Archive(client, tmp_path, {}), [new_uid(), new_uid()]
+        assert store(client.port, [part10(image(uid), uid) for uid in uids]).stored() == uids
+        row = archive.rows()[uids[0]]
+        with closing(SqliteIndex(tmp_path / "index.db")) as index, index.writing() as writer:
+            writer.relocate(row.sop_instance_uid, row.path, copy_path(row.path, "warm"))
+        shutil.rmtree(warm)
+        _, result = archive.do("verify", {"all": True})
+        counts = {name: result[name] for name in ("objects", "damaged", "unread", "failed")}
+        assert counts == {"objects": 1, "damaged": 0, "unread": 1, "failed": 1}
+        assert "warm is away" in result["problems"]["tier warm"]
 
 
 def test_an_export_is_a_zip_of_every_study_and_told_to_the_trail(archive: Archive) -> None:
