@@ -268,7 +268,7 @@ class PostgresqlIndex(RelationalIndex):
     def _look(self, uids: Sequence[str]) -> str:
         """Return what tells how often rows were forgotten, which removal was last, and whether what was added is there.
 
-        Of what was added the row that was added last is looked for: if it is there all are. Those of uids that are there
+        Of what was added the row that came last is looked for: if it is there all are. Those of uids that are there
         have a row each.
         """
         told = f"{_SEEN}, {_LAST_REMOVAL}, {_exists(self._unflushed)}"
