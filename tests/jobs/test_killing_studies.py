@@ -17,9 +17,9 @@ from tests.interop.managing import Api
 from tests.jobs.test_killing import ended
 from tests.services.compressing import image
 
-STUDIES: Final = 24
+STUDIES: Final = 120
 _WITHIN_S: Final = 60.0
-_TRIES: Final = 5
+_TRIES: Final = 20
 _LOSSLESS: Final = TARGETS["rle-lossless"]
 
 

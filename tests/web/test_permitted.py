@@ -43,7 +43,13 @@ def test_what_is_given_to_everybody_is_this() -> None:
 
 def test_what_changes_something_needs_more_than_a_search() -> None:
     reading = {Operation.QUERY, Operation.RETRIEVE, "free"}
-    asking = {"/tools/find", "/tools/lookup", "/api/v1/nodes/{ae_title:path}/query", "/api/v1/shares"}
+    asking = {
+        "/tools/find",
+        "/tools/lookup",
+        "/api/v1/nodes/{ae_title:path}/query",
+        "/api/v1/shares",
+        "/api/v1/jobs/export",
+    }
     for method, route in served():
         if method not in {"GET", "HEAD", "OPTIONS"} and route not in asking:
             assert operation_of(method, route) not in reading, (method, route)

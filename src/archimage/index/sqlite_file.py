@@ -22,17 +22,22 @@ def connect(
     path: Path, mode: Literal["rw", "rwc"], role: Literal["reader", "writer"], timeout_s: float
 ) -> sqlite3.Connection:
     """Open the file; transactions are begun by hand, and checkpoints made by nobody on the way."""
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=timeout_s,
-    )
-    connection.executescript(
-        f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
-        f"PRAGMA cache_size = -{CACHE_KIB[role]};"
-    )
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=timeout_s,
+        )
+        connection.executescript(
+            f"PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
+            f"PRAGMA cache_size = -{CACHE_KIB[role]};"
+        )
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
+            path.open("rb").close()  # SQLite keeps to itself what the operating system says
+        raise
     return connection
 
 
