@@ -162,8 +162,12 @@ def test_an_export_is_a_zip_of_every_study_and_told_to_the_trail(archive: Archiv
             assert data[decode_file_meta(data)[1] :] == file[decode_file_meta(file)[1] :]
     part = archive.client.ask(address, Range="bytes=0-3")
     assert (part.status, part.body) == (206, b"PK\3\4")
-    for study in STUDIES:  # written, and downloaded
-        assert wait_until(lambda study=study: archive.told_of(study, f"export {number}") >= 2, _WITHIN_S)
+
+    def is_told() -> bool:
+        """Whether of each study it is told that it was written, and downloaded."""
+        return all(archive.told_of(study, f"export {number}") >= 2 for study in STUDIES)
+
+    assert wait_until(is_told, _WITHIN_S)
 
 
 def test_an_export_that_is_not_there_is_told_so(archive: Archive) -> None:
