@@ -50,7 +50,6 @@ def killed_at_work(server: Server, kind: str, body: dict[str, Any]) -> int:
         assert wait_until(is_at_work, _WITHIN_S)
         if found["job"]["state"] == "running" and found["reached"]["studies"] < STUDIES // 2:
             server.process.kill()
-            server.process.wait(_WITHIN_S)
             return number
     raise AssertionError(f"no job of kind {kind} was seen at work")
 
@@ -59,10 +58,14 @@ def killed_at_work(server: Server, kind: str, body: dict[str, Any]) -> int:
 @pytest.mark.parametrize("kind", ["compress", "verify", "export"])
 def test_a_job_on_studies_outlives_whoever_did_it(tmp_path: Path, kind: str) -> None:
     first = launch(tmp_path / "ours")
-    first.wait_until_ready()
-    stored = fill(first)
-    more = {"to": "rle-lossless"} if kind == "compress" else {}
-    number = killed_at_work(first, kind, {"studies": list(stored), **more})
+    try:
+        first.wait_until_ready()
+        stored = fill(first)
+        more = {"to": "rle-lossless"} if kind == "compress" else {}
+        number = killed_at_work(first, kind, {"studies": list(stored), **more})
+    finally:
+        first.process.kill()
+        first.process.wait(_WITHIN_S)
     with running(tmp_path / "ours") as second:
         job = ended(Api(f"http://127.0.0.1:{second.http_port}"), number)
         assert job["job"]["attempts"] == 2
