@@ -171,6 +171,18 @@ def test_rows_lost_behind_a_pool_that_keeps_connections_open_are_missed(server: 
     assert (kept.added_again, seen(server)) == (3, 4)
 
 
+def test_a_transaction_that_changes_nothing_flushes_nothing(server: PostgresqlServer, kept: Kept) -> None:
+    """So what was added before may still be lost, and is missed. A sequence writes something for 32 of its numbers."""
+    with kept.index.writing():
+        pass
+    kept.add(*images(1, 3))
+    with kept.index.writing() as writer:
+        assert writer.lookup([images(3, 1)[0].sop_instance_uid])
+    crash(server)
+    healed(lambda: kept.add(*images(4, 1)))
+    assert (kept.added_again, seen(server)) == (3, 4)
+
+
 def test_an_index_without_a_journal_flushes_all_that_it_commits(server: PostgresqlServer, kept: Kept) -> None:
     kept.index.again = None
     add(kept.index, images(1, 3))

@@ -222,7 +222,7 @@ class PostgresqlIndex(RelationalIndex):
                     self._ingest.last_added = ""
                     yield cast("Cursor", cursor)
                     added = self._ingest.last_added if of and self.again is not None else ""
-                self._unflushed = added or (self._unflushed if of else "")  # one that is flushed flushes all before
+                self._unflushed = added or self._unflushed
             except BaseException as error:
                 if isinstance(error, UndecidedError) and added:
                     self._unflushed = added
@@ -283,6 +283,8 @@ class PostgresqlIndex(RelationalIndex):
         self._forget()
         try:
             added = self.again() if self.again is not None else 0
+            with self._writing(_FLUSHING):  # what was there all along may not be flushed either
+                pass
         except BaseException:
             self._unflushed = last
             raise
