@@ -34,8 +34,8 @@ class IndexConfig(Section):
     )
     password: SecretStr = Field(default=SecretStr(""), description="Password of that user.")
     flush_commits: bool = Field(
-        default=False,
-        description="Have PostgreSQL flush the rows of objects too, not only the journal, before they are answered.",
+        default=True,
+        description="Have PostgreSQL flush the rows of objects before they are answered; else at the next checkpoint.",
     )
     connections: Annotated[int, Field(ge=2, le=1_000)] = Field(
         default=16, description="Connections to PostgreSQL at most, for each process."

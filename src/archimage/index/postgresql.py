@@ -8,10 +8,10 @@ Who writes holds advisory locks to the end of his transaction, taken in one orde
 2. the other tables: alone;
 3. the studies and patients of what is added, in the order of their numbers.
 
-Objects are in the ingest journal, flushed, before their rows are committed. So their commits need no flush of their
-own, which costs as much as that of the journal; `sync` has all flushed. A crash of the server, or its place taken by a
-standby, may take rows that were committed last. So whoever begins looks whether the last that was added is still there:
-then all before it is, else what is missing is added again from the journal. All other commits are flushed.
+A commit is flushed before it is answered. With a journal to add from again (`again`) those of objects need no flush of
+their own: they are in that journal, flushed, before; `sync` has all flushed. A crash of the server, or its place taken
+by a standby, may then take rows that were committed last. So whoever begins looks whether the last that was added is
+still there: then all before it is, else what is missing is added again from the journal.
 """
 
 import threading
