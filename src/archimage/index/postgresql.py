@@ -251,14 +251,14 @@ class PostgresqlIndex(RelationalIndex):
     def _begun(self, began: str, uids: Sequence[str] = ()) -> Iterator[psycopg.Cursor[Any]]:
         """Begin a transaction, with statements, on an index that has lost nothing of what was added here.
 
-        With uids, those of what may be added, they are looked for at once, and what is executed is sent in a pipeline.
+        With uids, those of what may be added, they are looked for at once: each wait costs the thread its turn.
         """
         with ExitStack() as held:
-            cursor = held.enter_context(self._writing(f"{began}; {self._look(uids)}", piped=bool(uids)))
+            cursor = held.enter_context(self._writing(f"{began}; {self._look(uids)}"))
             if not self._notice(cursor, uids):
                 held.close()
                 self._mend()
-                cursor = held.enter_context(self._writing(f"{began}; {self._look(uids)}", piped=bool(uids)))
+                cursor = held.enter_context(self._writing(f"{began}; {self._look(uids)}"))
                 self._notice(cursor, uids)
             try:
                 yield cursor
@@ -308,12 +308,8 @@ class PostgresqlIndex(RelationalIndex):
         self._forgotten = -1
 
     @contextmanager
-    def _writing(self, began: str, *, piped: bool = False) -> Iterator[psycopg.Cursor[Any]]:
-        """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit.
-
-        piped: what is executed is sent at once, and waited for when rows are fetched, or with the commit. A wait costs
-        the thread its turn in the interpreter, which is most of what an answer takes.
-        """
+    def _writing(self, began: str) -> Iterator[psycopg.Cursor[Any]]:
+        """Begin a transaction with statements, lend its cursor, on the result of the last of them, and commit."""
         with self._answering():
             borrowed = self._borrowed()
         connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
@@ -323,21 +319,17 @@ class PostgresqlIndex(RelationalIndex):
                     cursor.execute(f"BEGIN; {began}".encode())
                     while cursor.nextset():
                         pass
-                with ExitStack() as sending:
-                    pipeline = sending.enter_context(connection.pipeline()) if piped else None
-                    yield cursor
-                    self._commit(cursor, pipeline)
+                yield cursor
+                self._commit(cursor)
         except BaseException:
             drop(borrowed)
             raise
         borrowed.close()
 
-    def _commit(self, cursor: psycopg.Cursor[Any], pipeline: psycopg.Pipeline | None) -> None:
+    def _commit(self, cursor: psycopg.Cursor[Any]) -> None:
         """Commit; where the connection is lost meanwhile nobody can tell whether that was done."""
         try:
             cursor.execute("COMMIT")
-            if pipeline is not None:
-                pipeline.sync()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             if cursor.connection.closed or cursor.connection.broken:
                 self._let_go()
