@@ -5,6 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import pynetdicom_reactor
+
+pynetdicom_reactor.mend()
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

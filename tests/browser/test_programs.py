@@ -28,7 +28,7 @@ def test_the_system_says_how_it_is_and_how_it_is_set(page: Page) -> None:
     expect(page.locator("#room")).not_to_have_js_property("value", 0)
     expect(page.locator("#settings tr", has_text="dicom.port").first).to_contain_text("0default: 11112flag--dicom-port")
     page.get_by_label("Search settings").fill("journal")
-    expect(page.locator("#settings tr")).to_have_count(5)
+    expect(page.locator("#settings tr")).to_have_count(4)
     page.get_by_label("Only what was set").check()
     expect(page.locator("#none")).to_be_visible()
 
