@@ -82,5 +82,11 @@ class Dialect(Protocol):
     def insert_once(self, table: Table) -> Insert:
         """Make an insertion that leaves a row of the same key alone."""
 
-    def insert_adding(self, table: Table, column: str) -> Insert:
-        """Make an insertion that adds column to that of a row of the same key, whose others it replaces."""
+    def insert_rows(self, table: Table, adding: str | None = None, *, once: bool = False) -> str:
+        """Make the text of an insertion for `write`, of all columns but a key that is counted up.
+
+        Of a row of the same key it may replace all, but for a column that it adds to; or leave all of it, with once.
+        """
+
+    def write(self, cursor: Executing, *inserted: tuple[str, Sequence[Mapping[str, object]]]) -> None:
+        """Insert rows by texts of `insert_rows`; the next use of cursor, or the commit, tells of what fails."""

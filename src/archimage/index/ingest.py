@@ -41,6 +41,7 @@ from archimage.model.records import InstanceRecord
 _KNOWN_MAX: Final = 4096  # series
 _PARENTS: Final = (Level.PATIENT, Level.STUDY, Level.SERIES)
 _FIXED: Final = {*IDENTITY, "study_instance_uid", "series_instance_uid"}
+_NAME: Final = ("kind", "key", "name")
 _BLANK: Final = dict.fromkeys((*COLUMNS[Level.IMAGE], "acquisition_utc"))
 
 Values = Mapping[str, str]
@@ -85,9 +86,9 @@ class _Sql:
             Level.STUDY: self._found(study, "study_instance_uid"),
             Level.SERIES: self._found(series, "study_pk", "series_instance_uid"),
         }
-        self.insert_instance = self._text(_insertion(instance))
-        self.add_content = self._text(dialect.insert_adding(series_content, "instances"))
-        self.add_name = self._text(dialect.insert_once(name_key))
+        self.insert_instances = dialect.insert_rows(instance)
+        self.add_contents = dialect.insert_rows(series_content, "instances")
+        self.add_names = dialect.insert_rows(name_key, once=True)
         among = dialect.among(instance.c.sop_instance_uid, "uids")
         self.instances = self._text(select(instance.c.pk, instance.c.series_pk, instance.c.sop_class_uid).where(among))
         self.stored = self._text(select(*STORED).where(among))
@@ -113,7 +114,7 @@ class _Sql:
         self.name_used = self._text(_name_used())
         self.drop_name = self._text(
             delete(name_key).where(
-                *(name_key.c[column] == bindparam(f"of_{column}") for column in ("kind", "key", "name"))
+                *(name_key.c[column] == bindparam(f"of_{column}") for column in _NAME)
             )
         )
 
@@ -202,15 +203,12 @@ class Ingest:
             rows.append(_row(record, values, key))
             content[key, values["sop_class_uid"]] += 1
             self.last_added = values["sop_instance_uid"]
-        cursor.executemany(self._sql.insert_instance, rows)
-        cursor.executemany(
-            self._sql.add_content,
-            [
-                {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
-                for (key, uid), number in content.items()
-            ],
-        )
-        self.write_names(cursor)
+        contents = [
+            {"series_pk": key, "sop_class_uid": uid, "instances": number, "change": _draw()}
+            for (key, uid), number in content.items()
+        ]
+        inserted = ((self._sql.insert_instances, rows), (self._sql.add_contents, contents))
+        self._dialect.write(cursor, (self._sql.add_names, self._names()), *inserted)
         self._prune(cursor, replaced)
 
     def stored(self, cursor: Cursor, sop_instance_uids: Sequence[str]) -> list[Any]:
@@ -368,11 +366,14 @@ class Ingest:
         self._noted.update((kind, key, name) for name in found if name for kind, key in names.keys(name))
 
     def write_names(self, cursor: Cursor) -> None:
-        """Insert what was noted; in order, so that of two who insert the same neither waits for the other in turn."""
-        rows = [{"kind": kind, "key": key, "name": name} for kind, key, name in sorted(self._noted)]
+        """Insert what was noted."""
+        self._dialect.write(cursor, (self._sql.add_names, self._names()))
+
+    def _names(self) -> list[dict[str, object]]:
+        """Take what was noted; in order, so that of two who insert the same neither waits for the other in turn."""
+        rows: list[dict[str, object]] = [dict(zip(_NAME, noted, strict=True)) for noted in sorted(self._noted)]
         self._noted.clear()
-        if rows:
-            cursor.executemany(self._sql.add_name, rows)
+        return rows
 
 
 def _draw() -> int:

@@ -4,6 +4,7 @@ Several values come and go as the text of an array, so that a statement has the 
 are. All text is compared by its bytes (collation C), as SQLite does it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
@@ -35,9 +36,10 @@ from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.expression import Insert
 
-from archimage.index.adding import adding
+from archimage.index.adding import resolved, uncounted
 from archimage.index.dialect import Executing, Text
 from archimage.index.matching import clean
+from archimage.index.postgresql_writer import Call, Writer
 from archimage.index.schema import IDENTITY, NAMES, TABLES, patient, study
 
 _LIKE_SPECIAL: Final = re.compile(r"[%_!]")
@@ -153,9 +155,23 @@ class PostgresqlDialect:
         """Make an insertion that leaves a row of the same key alone."""
         return _insertion(table).on_conflict_do_nothing()
 
-    def insert_adding(self, table: Table, column: str) -> Insert:
-        """Make an insertion that adds column to that of a row of the same key, whose others it replaces."""
-        return adding(_insertion(table), table, column)
+    def insert_rows(self, table: Table, adding: str | None = None, *, once: bool = False) -> str:
+        """Make the text of an insertion for `write`, of all columns but a key that is counted up.
+
+        The rows come as the text of JSON: so it is one statement, with one plan, however many they are.
+        """
+        names = [column.name for column in uncounted(table)]
+        parts = (literal_column(f"NULL::{table.name}"), literal_column("$1::json"))
+        given = func.json_populate_recordset(*parts).table_valued(*names, name="given")
+        inserted = postgresql.insert(table).from_select(names, select(*given.c))
+        return str(resolved(inserted, table, adding, once=once).compile(dialect=self.engine))
+
+    def write(self, cursor: Executing, *inserted: tuple[str, Sequence[Mapping[str, object]]]) -> None:
+        """Have rows inserted, by texts of `insert_rows`, in one message."""
+        assert isinstance(cursor, Writer)  # noqa: S101 - it is that of a transaction in PostgreSQL
+        calls = [Call(statement, (_ENCODER.encode(rows),)) for statement, rows in inserted if rows]
+        if calls:
+            cursor.send(*calls)
 
 
 def searched(rows: Table) -> ColumnElement[Any]:
@@ -180,6 +196,15 @@ def _fitting(value: str) -> str:
     if len(whole) <= FITS_BYTES:
         return value
     return f"{whole[:_KEPT_BYTES].decode(errors='ignore')}...{xxhash.xxh3_128_hexdigest(whole)}"
+
+
+def _bytea(value: object) -> str:
+    """Write bytes as PostgreSQL reads them."""
+    assert isinstance(value, bytes)  # noqa: S101 - all else is JSON's own
+    return f"\\x{value.hex()}"
+
+
+_ENCODER: Final = json.JSONEncoder(default=_bytea)  # json.dumps would make one each time
 
 
 def _counter(table: Table) -> str:

@@ -29,7 +29,7 @@ from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.sql.expression import Insert
 
-from archimage.index.adding import adding
+from archimage.index.adding import resolved, uncounted
 from archimage.index.dialect import Executing, Text
 
 _LITERAL_BRACKET: Final = "[[]"
@@ -121,9 +121,17 @@ class SqliteDialect:
         """Make an insertion that leaves a row of the same key alone."""
         return _insertion(table).on_conflict_do_nothing()
 
-    def insert_adding(self, table: Table, column: str) -> Insert:
-        """Make an insertion that adds column to that of a row of the same key, whose others it replaces."""
-        return adding(_insertion(table), table, column)
+    def insert_rows(self, table: Table, adding: str | None = None, *, once: bool = False) -> str:
+        """Make the text of an insertion for `write`, of all columns but a key that is counted up."""
+        columns = uncounted(table)
+        inserted = sqlite.insert(table).values({column.name: bindparam(column.name) for column in columns})
+        return str(resolved(inserted, table, adding, once=once).compile(dialect=self.engine))
+
+    def write(self, cursor: Executing, *inserted: tuple[str, Sequence[Mapping[str, object]]]) -> None:
+        """Insert rows by texts of `insert_rows`."""
+        for statement, rows in inserted:
+            if rows:
+                cursor.executemany(statement, rows)
 
 
 def _insertion(table: Table) -> sqlite.Insert:
