@@ -113,9 +113,7 @@ class _Sql:
         self.unhash = {level: self._unhashing(level) for level in Level}
         self.name_used = self._text(_name_used())
         self.drop_name = self._text(
-            delete(name_key).where(
-                *(name_key.c[column] == bindparam(f"of_{column}") for column in _NAME)
-            )
+            delete(name_key).where(*(name_key.c[column] == bindparam(f"of_{column}") for column in _NAME))
         )
 
     def _text(self, statement: ClauseElement | Executable) -> str:

@@ -18,23 +18,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import psycopg
 import xxhash
-from psycopg import errors
 from psycopg.pq.abc import PGresult
-from psycopg.types.numeric import IntLoader
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import PoolProxiedConnection
 
 from archimage import spans
-from archimage.errors import IndexUnavailableError, OutOfResourcesError, UndecidedError
+from archimage.errors import IndexUnavailableError, UndecidedError
 from archimage.index.ingest import Cursor
 from archimage.index.matching import clean
-from archimage.index.postgresql_connections import connection_settings, drop, has_ended, named, said
+from archimage.index.postgresql_connections import Answering, Connections, connection_settings, said
 from archimage.index.postgresql_dialect import PostgresqlDialect
 from archimage.index.postgresql_schema import (
     FORGOTTEN,
@@ -47,7 +44,6 @@ from archimage.index.postgresql_writer import Call, Writer
 from archimage.index.relational import RelationalIndex, Rows, tell_slow
 from archimage.index.statements import Statement
 from archimage.index.tables import ALL
-from archimage.index.watch import Watch
 from archimage.logger import logger
 from archimage.model.records import InstanceRecord
 
@@ -55,7 +51,6 @@ CONNECTIONS: Final = 16
 _ROWS: Final = 0x61726368696D6101  # advisory locks, after "archima"
 _TABLES: Final = 0x61726368696D6102
 _TOLD: Final = {"db.system.name": "postgresql"}
-_OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataError)
 _SEEN: Final = (
     "last_value + CASE WHEN is_called THEN 1 ELSE 0 END"  # before its first use a sequence tells the same as after
 )
@@ -76,7 +71,6 @@ _FORGETTING: Final = Call(f"SELECT nextval('{FORGOTTEN}')")
 _UNFLUSHED: Final = "SET LOCAL synchronous_commit = off"
 _FLUSHING: Final = "SELECT pg_logical_emit_message(true, 'archimage', '')"
 """Writes something: the flush of its commit is one of all that was committed before."""
-_SILENT_S: Final = 1.5
 _PAGE: Final = 1_000  # rows that a server-side cursor fetches at a time
 _log = logger("index")
 
@@ -99,29 +93,18 @@ class PostgresqlIndex(RelationalIndex):
         connections: int = CONNECTIONS,
     ) -> None:
         super().__init__(PostgresqlDialect())
-        self._settings = connection_settings(url, password, durable=durable, timeout_s=busy_timeout_s)
         self._busy_timeout_s = busy_timeout_s
-        self._where = named(self._settings)
         self._ingesting = threading.RLock()
         self._forgotten = -1
         self._unflushed = ""  # the UID of the last instance whose row may not be flushed
-        self._connected = 0
-        self._ended = False
-        self._silent_until = 0.0
-        self._watch = Watch(self._is_alive, busy_timeout_s / 4)
-        self._pool = QueuePool(
-            self._connect,
-            pool_size=connections,
-            max_overflow=0,
-            timeout=busy_timeout_s,
-            reset_on_return=None,  # nothing is left open on them
-            use_lifo=True,  # who was used last has the statement prepared, and its plan
-        )
+        settings = connection_settings(url, password, durable=durable, timeout_s=busy_timeout_s)
+        self._connections = Connections(settings, connections, busy_timeout_s, self._connected)
+        self._where = self._connections.where
         try:
             with self._answering():
                 self._prepare()
         except BaseException:
-            self._watch.close()
+            self._connections.close()
             raise
 
     @property
@@ -138,7 +121,7 @@ class PostgresqlIndex(RelationalIndex):
 
         A server that has lost some of them in a crash counts their numbers again, to those who connect anew.
         """
-        return f"{self.fetch('SELECT pg_current_snapshot()::text', {})[0][0]} {self._connected}"
+        return f"{self.fetch('SELECT pg_current_snapshot()::text', {})[0][0]} {self._connections.made}"
 
     def generation_at_once(self) -> str | None:
         """Return None: it takes an answer of the server."""
@@ -151,7 +134,11 @@ class PostgresqlIndex(RelationalIndex):
         alone: nor does anybody add objects. Those who add commit in another order than that of their keys.
         """
         locks = (_LOCK if alone else _LOCK_SHARED, _LOCK_TABLES)
-        with spans.leaf("transaction", _TOLD, "client"), self._writing(*locks) as (cursor, _), self._answering():
+        with (
+            spans.leaf("transaction", _TOLD, "client"),
+            self._connections.writing(*locks) as (cursor, _),
+            self._answering(),
+        ):
             yield cast("Cursor", cursor)
 
     def sync(self) -> None:
@@ -171,19 +158,17 @@ class PostgresqlIndex(RelationalIndex):
         The server does so by itself, in its own time; until then it plans as if the tables were empty.
         """
         names = ", ".join(f'"{table.name}"' for table in ALL.sorted_tables)
-        with self._answering(), self._connection() as connection:
+        with self._answering(), self._connections.reading() as connection:
             connection.execute(f"VACUUM (ANALYZE) {names}".encode())
 
     def close(self) -> None:
         """Let go of connections."""
-        self._ended = True
-        self._pool.dispose()
-        self._watch.close()
+        self._connections.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Lend a connection that sees all tables as they are now: `index.dumping.Snapshots`."""
-        with self._answering(), self._engine().connect() as connection:
+        with self._answering(), self._connections.engine().connect() as connection:
             yield connection.execution_options(isolation_level="REPEATABLE READ")
 
     def fill(self, lines: Iterator[bytes]) -> None:
@@ -193,7 +178,7 @@ class PostgresqlIndex(RelationalIndex):
             ConfigError: there are rows already, or the dump is of another schema than today's.
             IntegrityError: the dump is damaged or not whole.
         """
-        with self._answering(), self._engine().begin() as connection:
+        with self._answering(), self._connections.engine().begin() as connection:
             fill_empty(lines, connection)
             with closing(cast("psycopg.Cursor[Any]", connection.connection.cursor())) as cursor:
                 self.dialect.count_on(cast("Cursor", cursor), ALL.sorted_tables)
@@ -207,7 +192,7 @@ class PostgresqlIndex(RelationalIndex):
         with spans.leaf("query", _TOLD, "client") as span, self._answering():
             if span is not None:
                 span.note({"db.query.text": statement.text})
-            with self._connection() as connection, self._rows(connection, many=many) as cursor:
+            with self._connections.reading() as connection, self._rows(connection, many=many) as cursor:
                 began = time.monotonic()
                 cursor.execute(statement.text.encode(), statement.parameters)
                 tell_slow(time.monotonic() - began, statement)
@@ -246,7 +231,7 @@ class PostgresqlIndex(RelationalIndex):
         """Return what takes the locks; what is new then is forgotten by nobody, else by all."""
         if not of:
             return (_LOCK, _FORGETTING)
-        these = Call(_LOCK_NUMBERS, (self.dialect.pack(_numbers(of)),))
+        these = Call(_LOCK_NUMBERS, (b"{%b}" % ",".join(map(str, _numbers(of))).encode(),))
         return (_LOCK_SHARED, these) if self.again is None else (_UNFLUSHED, _LOCK_SHARED, these)
 
     @contextmanager
@@ -266,11 +251,11 @@ class PostgresqlIndex(RelationalIndex):
         With uids, those of what may be added, they are looked for at once: each wait costs the thread its turn.
         """
         with ExitStack() as held:
-            cursor, result = held.enter_context(self._writing(*began, self._look(uids)))
+            cursor, result = held.enter_context(self._connections.writing(*began, self._look(uids), keeping=True))
             if not self._notice(result, uids):
                 held.close()
                 self._mend()
-                cursor, result = held.enter_context(self._writing(*began, self._look(uids)))
+                cursor, result = held.enter_context(self._connections.writing(*began, self._look(uids), keeping=True))
                 self._notice(result, uids)
             try:
                 yield cursor
@@ -283,10 +268,10 @@ class PostgresqlIndex(RelationalIndex):
         Of what was added the row that came last is looked for: if it is there all are. Last it tells whether there is
         any row of uids.
         """
-        last, sought = clean(self._unflushed), [clean(uid) for uid in uids]
+        last, sought = clean(self._unflushed).encode(), [clean(uid) for uid in uids]
         if len(sought) == 1:
-            return Call(_LOOK_FOR_ONE, (last, *sought))
-        return Call(_LOOK_FOR_ANY, (last, self.dialect.pack(sought)))
+            return Call(_LOOK_FOR_ONE, (last, sought[0].encode()))
+        return Call(_LOOK_FOR_ANY, (last, str(self.dialect.pack(sought)).encode()))
 
     def _mend(self) -> None:
         """Have what is missing added again."""
@@ -294,7 +279,7 @@ class PostgresqlIndex(RelationalIndex):
         self._forget()
         try:
             added = self.again() if self.again is not None else 0
-            with self._writing(_FLUSHING):  # what was there all along may not be flushed either
+            with self._connections.writing(_FLUSHING):  # what was there all along may not be flushed either
                 pass
         except BaseException:
             self._unflushed = last
@@ -317,46 +302,9 @@ class PostgresqlIndex(RelationalIndex):
         self._ingest.forget()
         self._forgotten = -1
 
-    @contextmanager
-    def _writing(self, *began: Call | str) -> Iterator[tuple[Writer, PGresult]]:
-        """Begin a transaction with statements, lend its cursor and the result of the last of them, and commit."""
-        with self._answering():
-            borrowed = self._borrowed()
-        connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
-        cursor: Writer = borrowed.info.setdefault("writer", None) or Writer(connection)
-        borrowed.info["writer"] = cursor
-        try:
-            with self._watch.waiting(connection.fileno()):
-                with self._answering():
-                    result = cursor.ask("BEGIN", *began)
-                yield cursor, result
-                self._commit(cursor)
-        except BaseException:
-            drop(borrowed)
-            raise
-        borrowed.close()
-
-    def _commit(self, cursor: Writer) -> None:
-        """Commit; where the connection is lost meanwhile nobody can tell whether that was done."""
-        with self._answering():
-            cursor.settle()
-        try:
-            result = cursor.ask("COMMIT")
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if cursor.connection.closed or cursor.connection.broken:
-                self._let_go()
-                raise UndecidedError(f"{self._where} was lost while it committed: {said(error)}") from error
-            raise self._failure(error) from error
-        except psycopg.Error as error:
-            raise self._failure(error) from error
-        if result.command_status != b"COMMIT":
-            raise IndexUnavailableError(f"{self._where} has undone a transaction")
-
-    # Connections
-
     def _prepare(self) -> None:
         """Bring the tables up to date, and make what indexes they lack."""
-        engine = self._engine()
+        engine = self._connections.engine()
         with engine.begin() as connection:
             bring_up_to_date(connection)
             lacking = lacks_text_indexes(connection)
@@ -367,93 +315,14 @@ class PostgresqlIndex(RelationalIndex):
             except DBAPIError as error:
                 _log.warning("parts of words are looked for row by row: no index of them", error=said(error))
 
-    def _engine(self) -> Engine:
-        """Make what SQLAlchemy connects by, where its own way is good enough."""
-        return create_engine("postgresql+psycopg://", creator=self._connect_for_sqlalchemy, poolclass=NullPool)
-
-    def _connect_for_sqlalchemy(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(**self._settings)
-
-    def _connect(self) -> Any:
-        """Connect; after a server kept silent the next ones do not wait for it, each in turn, to do so again."""
-        if time.monotonic() < self._silent_until:
-            raise IndexUnavailableError(f"{self._where} does not answer")
-        try:
-            connected = psycopg.connect(**self._settings, autocommit=True)
-        except errors.ConnectionTimeout:
-            self._silent_until = time.monotonic() + _SILENT_S
-            raise
-        self._connected += 1
+    def _connected(self) -> None:
+        """Take in that there is another connection: the server may have been started anew."""
         if self._unflushed:
             self.on_doubt()
-        connected.adapters.register_loader("numeric", IntLoader)  # sums of whole numbers, which are all we ask for
-        return connected
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
-        """Lend a connection of the pool, watched; one that failed is not used again."""
-        borrowed = self._borrowed()
-        connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
-        try:
-            with self._watch.waiting(connection.fileno()):
-                yield connection
-        except psycopg.Error:
-            drop(borrowed)
-            raise
-        finally:
-            if borrowed.is_valid:
-                borrowed.close()
-
-    def _borrowed(self) -> PoolProxiedConnection:
-        """Take a connection that is alive as far as can be told without asking the server."""
-        while True:
-            borrowed = self._pool.connect()
-            connection = cast("psycopg.Connection[Any]", borrowed.dbapi_connection)
-            if not connection.closed and not has_ended(connection):
-                return borrowed
-            drop(borrowed)
-
-    def _is_alive(self) -> bool:
-        """Ask the server whether it is there, on a connection of its own."""
-        try:
-            psycopg.connect(**self._settings).close()
-        except errors.TooManyConnections:
-            return True
-        except psycopg.Error:
-            self._silent_until = time.monotonic() + _SILENT_S
-            return False
-        return True
-
-    def _let_go(self) -> None:
-        """Let go of all connections that nobody uses: the next ones are made afresh."""
-        if not self._ended:
-            self._pool.dispose()
-            self._pool = self._pool.recreate()
-
-    # Errors
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _answering(self) -> Answering:
         """Turn what PostgreSQL and its driver raise into our own errors."""
-        try:
-            yield
-        except DBAPIError as error:
-            raise self._failure(error.orig or error) from error
-        except PoolTimeoutError as error:
-            raise IndexUnavailableError(f"{self._where} is busy: no connection came free") from error
-        except (psycopg.Error, OSError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: BaseException) -> BaseException:
-        """Choose the error to raise, and let go of connections, whose next use then starts afresh."""
-        if isinstance(error, errors.UniqueViolation | errors.DeadlockDetected):
-            return IndexUnavailableError(f"{self._where}: another node writes the same at this moment")
-        if isinstance(error, _OUR_BUGS) and not isinstance(error, errors.InsufficientPrivilege):
-            return error
-        self._let_go()
-        if isinstance(error, errors.DiskFull):
-            return OutOfResourcesError(f"no room in {self._where}: {said(error)}")
-        return IndexUnavailableError(f"{self._where} does not answer: {said(error)}")
+        return self._connections.answering
 
 
 def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
@@ -464,4 +333,9 @@ def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
         found.add(f"study {values['study_instance_uid']}")
         if values.get("patient_id"):
             found.add(f"patient {values['patient_id']}\\{values.get('issuer_of_patient_id', '')}")
-    return sorted(xxhash.xxh3_64_intdigest(name.encode("utf-8", "replace")) - (1 << 63) for name in found)
+    return sorted(map(_number, found))
+
+
+@lru_cache(1024)
+def _number(name: str) -> int:
+    return int(xxhash.xxh3_64_intdigest(name.encode("utf-8", "replace"))) - (1 << 63)

@@ -4,12 +4,12 @@ Several values come and go as the text of an array, so that a statement has the 
 are. All text is compared by its bytes (collation C), as SQLite does it.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
+import orjson
 import psycopg
 import xxhash
 from sqlalchemy import (
@@ -161,7 +161,7 @@ class PostgresqlDialect:
         The rows come as the text of JSON: so it is one statement, with one plan, however many they are.
         """
         names = [column.name for column in uncounted(table)]
-        parts = (literal_column(f"NULL::{table.name}"), literal_column("$1::json"))
+        parts: tuple[Text, Text] = (literal_column(f"NULL::{table.name}"), literal_column("$1::json"))
         given = func.json_populate_recordset(*parts).table_valued(*names, name="given")
         inserted = postgresql.insert(table).from_select(names, select(*given.c))
         return str(resolved(inserted, table, adding, once=once).compile(dialect=self.engine))
@@ -169,7 +169,7 @@ class PostgresqlDialect:
     def write(self, cursor: Executing, *inserted: tuple[str, Sequence[Mapping[str, object]]]) -> None:
         """Have rows inserted, by texts of `insert_rows`, in one message."""
         assert isinstance(cursor, Writer)  # noqa: S101 - it is that of a transaction in PostgreSQL
-        calls = [Call(statement, (_ENCODER.encode(rows),)) for statement, rows in inserted if rows]
+        calls = [Call(statement, (orjson.dumps(rows, _bytea),)) for statement, rows in inserted if rows]
         if calls:
             cursor.send(*calls)
 
@@ -202,9 +202,6 @@ def _bytea(value: object) -> str:
     """Write bytes as PostgreSQL reads them."""
     assert isinstance(value, bytes)  # noqa: S101 - all else is JSON's own
     return f"\\x{value.hex()}"
-
-
-_ENCODER: Final = json.JSONEncoder(default=_bytea)  # json.dumps would make one each time
 
 
 def _counter(table: Table) -> str:

@@ -17,7 +17,7 @@ class Call(NamedTuple):
     """A statement that is prepared, with parameters `$1`, `$2` ..., and the text of each."""
 
     text: str
-    arguments: Sequence[str] = ()
+    arguments: Sequence[bytes] = ()
 
 
 class Writer(psycopg.Cursor[Any]):
@@ -97,5 +97,5 @@ class Writer(psycopg.Cursor[Any]):
         self._prepared[statement.text] = name
         executed = f"EXECUTE {name}".encode()
         if statement.arguments:
-            executed += b"(%b)" % b", ".join([self._quote(argument.encode()) for argument in statement.arguments])
+            executed += b"(%b)" % b", ".join([self._quote(argument) for argument in statement.arguments])
         return executed if known else f"PREPARE {name} AS {statement.text}; ".encode() + executed
