@@ -79,6 +79,12 @@ def paths(pages: Iterable[Iterable[StoredInstance]]) -> list[str]:
 class IndexContract:
     """The suite."""
 
+    def test_a_writer_sees_what_he_has_added(self, index: Index) -> None:
+        added = record("P1", 1, 1, 1)
+        with index.writing([added]) as writer:
+            writer.add([added])
+            assert set(writer.lookup([added.sop_instance_uid])) == {added.sop_instance_uid}
+
     def test_what_was_added_is_looked_up_by_its_uid(self, index: Index) -> None:
         index.add([record("P", 1, 1, 1)])
         expected = StoredInstance("1.1.1.1", CT, "1.2.840.10008.1.2.1", "1.1.1.1.dcm", 1001, 300, b"\1" * 16)

@@ -199,13 +199,34 @@ def test_who_is_cut_off_while_it_commits_does_not_know(server: PostgresqlServer,
     def commit() -> None:
         with index.writing([added]) as writer:
             writer.add([added])
+            assert writer.lookup([added.sop_instance_uid])  # what was sent before is done
             server.pause()
 
-    with pytest.raises(UndecidedError):
-        commit()
-    server.resume()
+    try:
+        with pytest.raises(UndecidedError):
+            commit()
+    finally:
+        server.resume()
     healed(lambda: index.count(EVERYTHING))
     assert index.count(EVERYTHING) in {0, 1}
+
+
+def test_nobody_can_tell_what_became_of_a_commit_that_a_shutdown_has_met(
+    server: PostgresqlServer, index: PostgresqlIndex
+) -> None:
+    """The server tells so as an error, which may come before the connection is seen to end."""
+    server.execute(
+        "CREATE FUNCTION ended() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NULL; END';"
+        " CREATE CONSTRAINT TRIGGER ended AFTER INSERT ON instance DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION ended()"
+    )
+    added = [record("P", 1, 1, 1)]
+    with pytest.raises(UndecidedError), index.writing(added) as writer:
+        writer.add(added)
+    server.execute("DROP TRIGGER ended ON instance")
+    healed(lambda: add(index, [record("P", 1, 1, 2)]))
+    assert index.count(EVERYTHING) == 1
 
 
 def test_a_read_only_server_refuses_writers_and_serves_readers(

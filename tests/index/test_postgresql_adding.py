@@ -1,5 +1,6 @@
 """Rows of objects that a journal holds are not flushed one by one: what a crash of the server takes is added again."""
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -110,6 +111,36 @@ def test_a_sync_adds_again_what_a_crash_has_taken(server: PostgresqlServer, kept
     assert (kept.added_again, seen(server)) == (3, 3)
     crash(server)
     assert seen(server) == 3
+
+
+def test_a_sync_waits_for_whoever_adds_again_what_a_crash_has_taken(server: PostgresqlServer, kept: Kept) -> None:
+    """After a sync the journal is given up, which that one still reads."""
+    kept.add(*images(1, 3))
+    crash(server)
+    reads, may_go_on, synced = threading.Event(), threading.Event(), threading.Event()
+    add_again = kept.index.again
+    assert add_again is not None
+
+    def read() -> int:
+        reads.set()
+        assert may_go_on.wait(3)
+        return add_again()
+
+    def sync() -> None:
+        kept.index.sync()
+        synced.set()
+
+    kept.index.again = read
+    threads = [threading.Thread(target=healed, args=(lambda: kept.add(*images(4, 1)),)), threading.Thread(target=sync)]
+    threads[0].start()
+    assert reads.wait(HEALED_WITHIN_S)
+    threads[1].start()
+    assert not synced.wait(0.5)
+    may_go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert synced.is_set()
+    assert (kept.added_again, seen(server)) == (3, 4)
 
 
 def test_whoever_connects_anew_tells_that_something_may_be_lost(server: PostgresqlServer, kept: Kept) -> None:

@@ -192,6 +192,7 @@ class Ingest:
         absent: UIDs that this transaction has already looked for in vain. HeldError where one that is on hold would
         become other bytes.
         """
+        self.ahead = None
         latest = {record.sop_instance_uid: record for record in records}
         replaced = self._take_out(cursor, {uid: one.digest for uid, one in latest.items() if uid not in absent})
         rows, content = [], Counter[tuple[int, str]]()

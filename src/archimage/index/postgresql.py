@@ -142,12 +142,16 @@ class PostgresqlIndex(RelationalIndex):
             yield cast("Cursor", cursor)
 
     def sync(self) -> None:
-        """Have the server flush what was added, and add again what a crash of it has taken."""
-        if self._unflushed:
+        """Have the server flush what was added, and add again what a crash of it has taken.
+
+        Whoever adds it again meanwhile is waited for: he reads the journal, which has room again after this.
+        """
+        if self.again is not None:
             with self._alone():
-                with self._begun((_FLUSHING,)):
-                    pass
-                self._unflushed = ""
+                if self._unflushed:
+                    with self._begun((_FLUSHING,)):
+                        pass
+                    self._unflushed = ""
 
     def flush(self) -> None:
         """Do nothing: commits are flushed, but for those of objects."""

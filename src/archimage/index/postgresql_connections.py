@@ -20,6 +20,7 @@ from archimage.index.postgresql_writer import Call, Writer
 from archimage.index.watch import Watch
 
 _CONNECT_S: Final = 2  # the least that libpq takes
+_SHUTDOWN: Final = "57P"  # SQLSTATE of a server that ends the connection
 _SILENT_S: Final = 1.5
 _OUR_BUGS: Final = (errors.IntegrityError, errors.ProgrammingError, errors.DataError)
 
@@ -127,12 +128,10 @@ class Connections:
             cursor.settle()
         try:
             result = cursor.ask("COMMIT")
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if cursor.connection.closed or cursor.connection.broken:
+        except psycopg.Error as error:
+            if (error.sqlstate or _SHUTDOWN).startswith(_SHUTDOWN):
                 self._let_go()
                 raise UndecidedError(f"{self.where} was lost while it committed: {said(error)}") from error
-            raise self._failure(error) from error
-        except psycopg.Error as error:
             raise self._failure(error) from error
         if result.command_status != b"COMMIT":
             raise IndexUnavailableError(f"{self.where} has undone a transaction")
