@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from bench import data, peers, replay
 from bench.data import CT_512K, Objects
 from bench.process import Running
@@ -47,15 +49,20 @@ def _ingest(work: Path, objects: Objects, associations: int, settings: Mapping[s
 
 
 def _together(work: Path, each: list[Objects], settings: Mapping[str, str]) -> float:
-    """Return the images a second that several nodes, each with objects of its own, acknowledge together."""
+    """Return the images a second that several nodes, each with objects of its own, acknowledge together.
+
+    It tells how busy the processors are meanwhile: where they are so wholly, more nodes can do no more.
+    """
     with ExitStack() as opened, ThreadPoolExecutor(len(each)) as threads:
         nodes = [opened.enter_context(_serving(work, settings)) for _ in each]
+        psutil.cpu_percent()
         sent = list(
             threads.map(
                 lambda one: replay.send_objects(one[1], ASSOCIATIONS[-1], one[0].port, one[0].ae_title),
                 zip(nodes, each, strict=True),
             )
         )
+        print(f"{len(each)} nodes: {psutil.cpu_percent():.0f} % of all processors in use", flush=True)
         return sum(one.count for one in sent) / max(one.seconds for one in sent)
 
 
