@@ -95,8 +95,13 @@ class PostgresqlServer:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill it and all its processes, as `kill -9` does."""
+        """Kill it and all its processes, as `kill -9` does.
+
+        It is stopped before: else it may begin another process in the place of one that was killed, which outlives it
+        and has its port.
+        """
         if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
             for child in _children(self._process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
