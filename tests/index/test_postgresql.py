@@ -229,6 +229,21 @@ def test_nobody_can_tell_what_became_of_a_commit_that_a_shutdown_has_met(
     assert index.count(EVERYTHING) == 1
 
 
+def test_who_adds_goes_on_beside_a_newer_node_that_adds_columns(
+    server: PostgresqlServer, index: PostgresqlIndex
+) -> None:
+    """Statements that were prepared before are planned anew."""
+    add(index, [record("P", 1, 1, 1)])
+    server.execute("ALTER TABLE instance ADD COLUMN newer text DEFAULT 'x'")
+    server.execute("ALTER TABLE series_content ADD COLUMN newer text")
+    try:
+        add(index, [record("P", 1, 1, 2)])
+        assert index.count(EVERYTHING) == 2
+        assert server.fetch("SELECT count(*) FROM instance WHERE newer = 'x'") == 2
+    finally:
+        server.execute("ALTER TABLE instance DROP COLUMN newer; ALTER TABLE series_content DROP COLUMN newer")
+
+
 def test_a_read_only_server_refuses_writers_and_serves_readers(
     server: PostgresqlServer, index: PostgresqlIndex
 ) -> None:
