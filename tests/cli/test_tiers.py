@@ -167,6 +167,23 @@ def test_scrubbing_passes_over_a_tier_that_is_away_and_tells_it(archimage: Invok
     assert (again.code, again.json["objects"], again.json["unread"]) == (0, STUDIES * EACH, 0)
 
 
+def test_a_verification_goes_on_without_a_tier_that_is_away_and_tells_it(archimage: Invoke, data: Path) -> None:
+    archimage("retention", "run", "--data", data)
+    (data / "objects" / "stray.dcm").write_bytes(b"stray")
+    elsewhere = (data.parent / "warm").rename(data.parent / "unmounted")
+    away = archimage("index", "verify", "--digests", "--json", "--data", data)
+    left_out = (STUDIES - 1) * EACH
+    told = {name: away.json[name] for name in ("instances", "unread", "missing", "damaged", "orphans")}
+    assert told == {"instances": EACH, "unread": left_out, "missing": [], "damaged": [], "orphans": ["stray.dcm"]}
+    assert (away.code, away.json["away"]["warm"]["unread"]) == (1, left_out)
+    (data / "objects" / "stray.dcm").unlink()
+    again = archimage("index", "verify", "--data", data)
+    assert (again.code, f"tier warm: {left_out} objects left out: tier warm is away" in again.err) == (1, True)
+    elsewhere.rename(data.parent / "warm")
+    back = archimage("index", "verify", "--json", "--data", data)
+    assert (back.code, back.json["unread"], back.json["away"]) == (0, 0, {})
+
+
 def test_a_backup_holds_what_was_moved_and_is_restored_where_objects_come_in(
     archimage: Invoke, data: Path, tmp_path: Path
 ) -> None:

@@ -275,6 +275,21 @@ def test_an_empty_mount_point_is_not_taken_for_the_tier(archive: Tiered) -> None
     assert [path.name for path in archive.warm.rglob("*")] == ["archimage-tier"]
 
 
+def test_a_tier_that_goes_away_while_it_is_looked_at_is_told_and_the_next_one_is_looked_at(archive: Tiered) -> None:
+    archive.mover.move(STUDY, "warm")
+    archive.forget_old()
+    archive.blobs.put("cold/stray.dcm", b"stray")
+    seen: dict[str, UnavailableError] = {}
+    walk = archive.blobs.reachable(seen.__setitem__)
+    assert next(walk).startswith("warm/")
+    archive.warm.rename(archive.warm.with_name("unmounted"))
+    assert "cold/stray.dcm" in list(walk)
+    assert list(seen) == ["warm"]
+    *_, found = consistency.verify(archive.index, archive.blobs)
+    assert (found.instances, found.away["warm"].unread, found.missing) == (0, OBJECTS, [])
+    assert found.orphans == ["cold/stray.dcm"]
+
+
 def test_what_is_removed_of_a_tier_goes_there(archive: Tiered) -> None:
     archive.mover.move(STUDY, "cold")
     archive.removal.remove_study(STUDY)
