@@ -261,7 +261,7 @@ class App:
         told = Told(self.auditing.service, self.department.deliveries, self.tls.requestor)
         worklist = self.department.worklist.service
         self._exchange_with(opened, worklist)
-        ground = StudiesGround(kept, services, replacement, self.jobs.service, self.scrubbing)
+        ground = StudiesGround(kept, services, replacement, self.jobs.service, self.scrubbing, keeping)
         self.studies = opened.enter_context(closing(StudiesPart(self.config, ground, self.auditing)))
         self.messaging = Messaging(self.config.hl7, kept.grouped, self.changes, worklist, told)
         opened.callback(self.messaging.close)

@@ -27,7 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of two studies, and a rule that lets both go."""
     data = tmp_path_factory.mktemp("retention") / "data"
     data.mkdir()
-    (data / "archimage.toml").write_text(RULES)
+    warm = f'[tiers.warm]\ndirectory = "{data.parent / "warm"}"\n'
+    (data / "archimage.toml").write_text(RULES + warm)
     with running(data) as found:
         for study in ("1.2.3.1", "1.2.3.2"):
             replaced = {STUDY: study.encode(), SERIES: f"{study}.1".encode()}
@@ -68,3 +69,16 @@ def test_what_is_on_hold_survives_the_rules_and_can_be_deleted_once_it_is_releas
     expect(page.locator("#no-holds")).to_be_visible()
     page.goto("/studies/1.2.3.1")
     expect(page.get_by_role("button", name="Delete", exact=True)).to_be_enabled()
+
+
+def test_a_study_is_moved_to_a_tier_and_back(page: Page) -> None:
+    page.goto("/studies/1.2.3.1")
+    for tier in ("warm", "hot"):
+        page.get_by_text("More…").click()
+        page.get_by_role("button", name="Move to a tier").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Tier")).to_have_value(tier)
+        dialog.get_by_role("button", name="Move", exact=True).click()
+        expect(dialog.locator(".words")).to_contain_text("1 moved", timeout=20_000)
+        page.reload()
+        expect(page.get_by_text("Lies in tier")).to_have_count(int(tier == "warm"))

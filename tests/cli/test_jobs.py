@@ -51,6 +51,17 @@ def test_jobs_are_paused_resumed_cancelled_and_tried_again(archimage: Invoke, da
     assert f"job {failed} is cancelled" in archimage("jobs", "cancel", failed, "--data", data).err
 
 
+def test_a_study_is_to_be_moved_to_a_tier(archimage: Invoke, tmp_path: Path) -> None:
+    data, study = tmp_path / "data", "1.2.826.0.1.3680043.8.499.1"
+    (tmp_path / "image.dcm").write_bytes(image(new_uid()))
+    assert archimage("import", tmp_path / "image.dcm", "--data", data).code == 0
+    without = archimage("jobs", "tier", study, "--to", "warm", "--data", data)
+    assert (without.code, "the settings name none" in without.err) == (1, True)
+    (data / "archimage.toml").write_text(f'[tiers.warm]\ndirectory = "{tmp_path / "warm"}"\n')
+    job = archimage("jobs", "tier", study, "--to", "warm", "--json", "--data", data).json
+    assert (job["kind"], job["state"], job["payload"]["to"]) == ("tier", "waiting", "warm")
+
+
 def test_jobs_on_studies_are_asked_for(archimage: Invoke, tmp_path: Path) -> None:
     data, study = tmp_path / "data", "1.2.826.0.1.3680043.8.499.1"
     (tmp_path / "image.dcm").write_bytes(image(new_uid()))

@@ -1,5 +1,6 @@
 """Tiers as whoever runs an archive meets them: planned, moved, killed at it, gone on with; told, and not to be lost."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -148,7 +149,8 @@ def test_a_tier_that_holds_something_cannot_be_left_out_of_the_settings(archimag
     assert archimage("retention", "run", "--json", "--data", data).json["moved"] == STUDIES - 1
     with closing(build(settings(data), alone=True)) as archive:
         archive.tiers.start()
-        assert wait_until(lambda: not list((data.parent / "warm").rglob("*.dcm")), 20)
+        warm = data.parent / "warm"  # of which directories go while it is walked
+        assert wait_until(lambda: not any(name.endswith(".dcm") for *_, names in os.walk(warm) for name in names), 20)
         assert wait_until(lambda: not list((data / "tier-removed").iterdir()), 20)
     (data / "archimage.toml").unlink()
     assert archimage("index", "verify", "--data", data).code == 0
@@ -165,6 +167,23 @@ def test_scrubbing_passes_over_a_tier_that_is_away_and_tells_it(archimage: Invok
     elsewhere.rename(data.parent / "warm")
     again = archimage("scrub", "--json", "--data", data)
     assert (again.code, again.json["objects"], again.json["unread"]) == (0, STUDIES * EACH, 0)
+
+
+def test_a_verification_goes_on_without_a_tier_that_is_away_and_tells_it(archimage: Invoke, data: Path) -> None:
+    archimage("retention", "run", "--data", data)
+    (data / "objects" / "stray.dcm").write_bytes(b"stray")
+    elsewhere = (data.parent / "warm").rename(data.parent / "unmounted")
+    away = archimage("index", "verify", "--digests", "--json", "--data", data)
+    left_out = (STUDIES - 1) * EACH
+    told = {name: away.json[name] for name in ("instances", "unread", "missing", "damaged", "orphans")}
+    assert told == {"instances": EACH, "unread": left_out, "missing": [], "damaged": [], "orphans": ["stray.dcm"]}
+    assert (away.code, away.json["away"]["warm"]["unread"]) == (1, left_out)
+    (data / "objects" / "stray.dcm").unlink()
+    again = archimage("index", "verify", "--data", data)
+    assert (again.code, f"tier warm: {left_out} objects left out: tier warm is away" in again.err) == (1, True)
+    elsewhere.rename(data.parent / "warm")
+    back = archimage("index", "verify", "--json", "--data", data)
+    assert (back.code, back.json["unread"], back.json["away"]) == (0, 0, {})
 
 
 def test_a_backup_holds_what_was_moved_and_is_restored_where_objects_come_in(

@@ -1,4 +1,4 @@
-"""Whoever compresses, verifies or exports studies may be killed: what is left is done by the next one."""
+"""Whoever compresses, verifies, moves or exports studies may be killed: what is left is done by the next one."""
 
 import io
 import zipfile
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from archimage.model.tiers import tier_of
 from archimage.services.compression_rules import TARGETS
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, new_uid
 from tests.attacks.server import Server, launch, running, wait_until
@@ -55,24 +56,29 @@ def killed_at_work(server: Server, kind: str, body: dict[str, Any]) -> int:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("kind", ["compress", "verify", "export"])
+@pytest.mark.parametrize("kind", ["compress", "verify", "tier", "export"])
 def test_a_job_on_studies_outlives_whoever_did_it(tmp_path: Path, kind: str) -> None:
-    first = launch(tmp_path / "ours")
+    settings = {"tiers__warm__directory": tmp_path / "warm"} if kind == "tier" else {}
+    first = launch(tmp_path / "ours", settings=settings)
     try:
         first.wait_until_ready()
         stored = fill(first)
-        more = {"to": "rle-lossless"} if kind == "compress" else {}
+        to = {"compress": "rle-lossless", "tier": "warm"}.get(kind)
+        more = {"to": to} if to else {}
         number = killed_at_work(first, kind, {"studies": list(stored), **more})
     finally:
         first.process.kill()
         first.process.wait(_WITHIN_S)
-    with running(tmp_path / "ours") as second:
+    with running(tmp_path / "ours", settings=settings) as second:
         job = ended(Api(f"http://127.0.0.1:{second.http_port}"), number)
         assert job["job"]["attempts"] == 2
         assert (job["result"]["studies"], job["result"]["objects"], job["result"]["failed"]) == (STUDIES, STUDIES, 0)
         if kind == "compress":
             assert {row.transfer_syntax_uid for row in second.rows()} == {_LOSSLESS}
             assert wait_until(lambda: {row.path for row in second.rows()} <= second.files(), _WITHIN_S)
+        elif kind == "tier":
+            assert {tier_of(row.path) for row in second.rows()} == {"warm"}
+            assert all((tmp_path / "warm" / row.path).is_file() for row in second.rows())
         elif kind == "verify":
             assert job["result"]["damaged"] == 0
         else:

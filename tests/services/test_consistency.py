@@ -31,3 +31,13 @@ def test_what_comes_and_goes_meanwhile_is_neither_stray_nor_missing(parts: Parts
     _stored(parts)
     *_, findings = steps
     assert (findings.missing, findings.orphans) == ([lost], [])
+
+
+def test_a_file_that_cannot_be_read_is_damaged_and_the_others_are_looked_at(parts: Parts) -> None:
+    unreadable = _stored(parts)
+    file = parts.directory / "objects" / unreadable
+    file.unlink()
+    file.symlink_to(file.name)  # to itself
+    _stored(parts)
+    *_, findings = verify(parts.index, parts.blobs)
+    assert (findings.instances, findings.damaged, findings.missing) == (2, [unreadable], [])

@@ -1,13 +1,14 @@
 """Rules that move studies to other tiers, and back: which, what stays, what is told, and what a full tier does."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from archimage.config_retention import RetentionRule
-from archimage.errors import OutOfResourcesError
+from archimage.errors import OutOfResourcesError, UnavailableError
 from archimage.index.arrivals import ArrivalTable
 from archimage.index.holds import HoldTable
 from archimage.index.retention import AccessTable
@@ -21,6 +22,7 @@ from archimage.model.tiers import copy_path
 from archimage.services.quota import Quota
 from archimage.services.retention_rules import DAY_S, HELD, SPARED
 from archimage.services.tiering import Moved
+from archimage.storage.lanes import Turn
 from tests.services.retaining import NOW, Kept, rule
 
 
@@ -141,6 +143,32 @@ def test_what_a_crash_has_left_is_cleaned_by_whoever_has_the_turn(kept: Kept) ->
     mover.has_left = True
     service.carry_out()
     assert mover.cleaned == 1
+
+
+def test_what_somebody_asks_for_is_moved_whatever_the_rules_say(kept: Kept) -> None:
+    mover = Moving(kept)
+    kept.quota = Quota(14_000, 50, lambda: ArrivalTable(kept.parts.index).hot_bytes())
+    kept.quota.look()
+    service = kept.service(mover=mover, rule=[rule("keep", "keep", modalities=["CT"])], spare_days=400)
+    looks: list[str] = []
+    moved = service.move("1.2", "warm", lambda: looks.append("looked"))
+    assert (moved, looks, lies(kept, "warm")) == (Moved(1, 1001), ["looked"], {"1.2"})
+    assert kept.quota.used_bytes == 9009
+    assert service.move("1.99", "warm", lambda: None) == Moved()
+    turn = Turn.take(kept.parts.directory / "retention.lock")
+    assert turn is not None
+    with closing(turn):
+        assert service.move("1.4", "warm", lambda: None) is None
+    assert lies(kept, "warm") == {"1.2"}
+
+
+def test_nothing_is_moved_unseen(kept: Kept) -> None:
+    def failing() -> None:
+        raise UnavailableError("the audit trail cannot be written")
+
+    with pytest.raises(UnavailableError, match="audit trail"):
+        kept.service(failing, mover=Moving(kept)).move("1.2", "warm", lambda: None)
+    assert lies(kept, "hot") == set(kept.studies)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,22 +14,31 @@ from archimage.config import Config
 from archimage.errors import (
     CancelledError,
     HeldError,
+    NotAcceptableError,
     OutOfResourcesError,
     UnavailableError,
 )
 from archimage.index.holds import HoldTable
+from archimage.index.jobs import JobTable
 from archimage.index.tiers import TierTable
 from archimage.model.holds import Hold
+from archimage.model.jobs import Job, JobState, JsonValue
 from archimage.model.records import StoredInstance
 from archimage.model.tiers import Share, copy_path, hot_path, tier_of
 from archimage.services import consistency
+from archimage.services.events import EventHub
+from archimage.services.frames import FrameService
+from archimage.services.job_progress import WorkProgress
+from archimage.services.jobs import JobService
 from archimage.services.layout import sop_instance_uid_of
 from archimage.services.removal import RemovalService
 from archimage.services.retrieve import RetrieveService
 from archimage.services.scrub import Pace
+from archimage.services.tier_jobs import TierJobs
 from archimage.services.tiering import Mover
 from archimage.services.visible import VisibleIndex
 from archimage.storage.filesystem import FilesystemBlobStore
+from archimage.web.errors import explain
 from tests.attacks.datasets import dataset, new_uid
 from tests.services.parts import Parts, expected
 from tests.web.stowing import STUDY
@@ -241,6 +251,31 @@ def test_a_damaged_object_stays_where_it_is_and_is_told(archive: Tiered) -> None
     assert set(archive.blobs.paths()) == {row.path for row in archive.rows()}
 
 
+def test_a_job_tells_what_stays_where_it_is_and_why(archive: Tiered) -> None:
+    (damaged, *_) = archive.rows()
+    file = archive.parts.directory / "objects" / damaged.path
+    file.write_bytes(file.read_bytes()[:-1] + b"\x55")
+    frames = FrameService(VisibleIndex(archive.index), archive.blobs)
+    with closing(JobService(JobTable(archive.index), EventHub(), explain)) as jobs:
+        work = TierJobs(frames, archive.mover.move, ("hot", "warm"), jobs).work
+
+        def done(to: str) -> Any:
+            """Do a job."""
+            payload: JsonValue = {"studies": [STUDY, "1.2.3.99"], "objects": OBJECTS, "to": to}
+            job = Job(7, "tier", "", payload, "", 5, "", JobState.RUNNING, 0.0, 0.0, 1)
+            return work(job, WorkProgress(job, lambda _: True))
+
+        found = done("warm")
+        told = {name: found[name] for name in ("studies", "objects", "moved", "failed")}
+        assert told == {"studies": 2, "objects": OBJECTS, "moved": OBJECTS - 1, "failed": 1}
+        assert damaged.path in found["problems"][STUDY]
+        HoldTable(archive.index).place(Hold(STUDY, "ann", "Case 7", 1.0))
+        found = done("hot")
+        assert (found["moved"], "on legal hold" in found["problems"][STUDY]) == (0, True)
+        with pytest.raises(NotAcceptableError, match="no tier cold"):
+            done("cold")
+
+
 def test_a_full_tier_takes_nothing_and_loses_nothing(archive: Tiered) -> None:
     free = shutil.disk_usage(archive.parts.directory).free
     with pytest.raises(OutOfResourcesError):
@@ -273,6 +308,21 @@ def test_an_empty_mount_point_is_not_taken_for_the_tier(archive: Tiered) -> None
     away.rename(archive.warm)
     assert archive.blobs.delete_due() == 0
     assert [path.name for path in archive.warm.rglob("*")] == ["archimage-tier"]
+
+
+def test_a_tier_that_goes_away_while_it_is_looked_at_is_told_and_the_next_one_is_looked_at(archive: Tiered) -> None:
+    archive.mover.move(STUDY, "warm")
+    archive.forget_old()
+    archive.blobs.put("cold/stray.dcm", b"stray")
+    seen: dict[str, UnavailableError] = {}
+    walk = archive.blobs.reachable(seen.__setitem__)
+    assert next(walk).startswith("warm/")
+    archive.warm.rename(archive.warm.with_name("unmounted"))
+    assert "cold/stray.dcm" in list(walk)
+    assert list(seen) == ["warm"]
+    *_, found = consistency.verify(archive.index, archive.blobs)
+    assert (found.instances, found.away["warm"].unread, found.missing) == (0, OBJECTS, [])
+    assert found.orphans == ["cold/stray.dcm"]
 
 
 def test_what_is_removed_of_a_tier_goes_there(archive: Tiered) -> None:

@@ -1,4 +1,4 @@
-"""What people ask to be done with whole studies, wired: compression, verification, and exports, which stay a while."""
+"""What people ask to be done with whole studies, wired: compressed, verified, moved, and exported for a while."""
 
 import threading
 from collections.abc import Callable
@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from archimage.auditing import Auditing
+from archimage.automation.keeping import Keeping
 from archimage.automation.scrubbing import Scrubbing
 from archimage.config import Config
+from archimage.config_object_store import HOT
 from archimage.department.part import Kept
 from archimage.errors import ArchimageError
 from archimage.index.changes import ChangeTable
@@ -20,6 +22,7 @@ from archimage.services.jobs import JobService
 from archimage.services.replacement import ReplacementService
 from archimage.services.room import Room
 from archimage.services.study_jobs import StudyJobs
+from archimage.services.tier_jobs import TierJobs
 from archimage.services.verify_jobs import VerifyJobs
 from archimage.storage.exports import ExportDirectory
 from archimage.use_cases import Services
@@ -37,10 +40,11 @@ class StudiesGround:
     replacement: ReplacementService
     jobs: JobService
     scrubbing: Scrubbing
+    keeping: Keeping
 
 
 class StudiesPart:
-    """All three; `start` it, and `close` it."""
+    """All of them; `start` it, and `close` it."""
 
     def __init__(self, config: Config, ground: StudiesGround, auditing: Auditing) -> None:
         storage, settings, jobs, kept = config.storage, config.export, ground.jobs, ground.kept
@@ -48,6 +52,8 @@ class StudiesPart:
         compressor = Compressor(frames, kept.blobs, kept.pixels, flush=storage.durability == "full")
         CompressJobs(ChangeTable(kept.index), compressor, ground.replacement, jobs)
         VerifyJobs(frames, ground.scrubbing.checker, jobs)
+        tiers = (HOT, *config.tiers) if config.tiers else ()
+        TierJobs(frames, ground.keeping.retention.move, tiers, jobs)
         self._directory = storage.directory / settings.directory
         self._exports = ExportDirectory(self._directory, settings.keep_hours * 3600)
         self.exports = ExportJobs(frames, self._exports, self._room(storage.reserve_bytes), jobs)
@@ -56,7 +62,7 @@ class StudiesPart:
         check_held = ground.services.removal.check_held
         self.jobs = StudyJobs(jobs, kept.visible, frames, check_held, lambda: kept.index.counts().instances)
         """Takes them."""
-        self.jobs.told = auditing.jobs.asked
+        self.jobs.told, self.jobs.tiers = auditing.jobs.asked, tiers
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None

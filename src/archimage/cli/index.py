@@ -1,6 +1,7 @@
 """`archimage index`: compare the index with the files, or make it anew from them."""
 
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ Digests = Annotated[bool, typer.Option("--digests", help="Read every file and co
 
 @app.command("verify")
 def verify(data: Data = None, digests: Digests = False, json: Json = False, config: ConfigFile = None) -> None:
-    """Compare every row with its file and every file with its row; exit code 1 when they differ."""
+    """Compare every row with its file and every file with its row; exit code 1 when they differ, or a tier is away."""
     from archimage.services import consistency
 
     findings = consistency.Findings()
@@ -26,14 +27,17 @@ def verify(data: Data = None, digests: Digests = False, json: Json = False, conf
         for findings in consistency.verify(archive.index, archive.blobs, digests=digests):
             bars.update(task, completed=findings.instances)
     lists = {"missing": findings.missing, "damaged": findings.damaged, "orphans": findings.orphans}
+    counts = {"instances": findings.instances, "unread": findings.unread}
     if json:
-        print_json({"instances": findings.instances} | lists)
+        print_json(counts | lists | {"away": {name: asdict(one) for name, one in findings.away.items()}})
     else:
+        for name, one in findings.away.items():
+            say(f"tier {name}: {one.unread} objects left out: {one.reason}")
         for kind, paths in lists.items():
             for path in paths:
                 say(f"{kind}: {path}")
-        print_counts({"instances": findings.instances} | {kind: len(paths) for kind, paths in lists.items()})
-    if not findings.consistent:
+        print_counts(counts | {kind: len(paths) for kind, paths in lists.items()})
+    if findings.away or not findings.consistent:
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -27,6 +27,7 @@ _COLUMNS = ("number", "kind", "for", "title", "state", "progress", "tries", "err
 
 Number = Annotated[int, typer.Argument(help="Number of the job.", metavar="NUMBER", min=1)]
 Studies = Annotated[list[str], typer.Argument(help="Study Instance UIDs.", metavar="STUDY...")]
+ToTier = Annotated[str, typer.Option("--to", help="Name of the tier, or hot.", metavar="TIER")]
 To = Annotated[str, typer.Option("--to", help="What to compress to: htj2k-lossless, jpeg-ls-lossless, ...")]
 
 
@@ -108,6 +109,12 @@ def verify(
     if all_ == bool(studies):
         raise ConfigError("name studies, or say --all")
     _ask("verify", lambda jobs: jobs.verify(studies or ()), data, config, json=json)
+
+
+@app.command("tier")
+def tier(studies: Studies, to: ToTier, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
+    """Have studies moved to a tier, whatever the rules say, by the server that runs or by the next one."""
+    _ask("tier", lambda jobs: jobs.tier(studies, to), data, config, json=json)
 
 
 @app.command("export")

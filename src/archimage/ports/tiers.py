@@ -1,14 +1,22 @@
 """Where objects lie beside where they came in, as protocols; the adapters are in `storage.tiers` and `index.tiers`."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from archimage.errors import UnavailableError
 from archimage.model.tiers import Shares, TierUse
 from archimage.ports.storage import BlobStore
 
 
-class TieredBlobs(BlobStore, Protocol):
+@runtime_checkable
+class Reaching(Protocol):
+    """What keeps objects in several places, of which some may be away."""
+
+    def reachable(self, away: Callable[[str, UnavailableError], None]) -> Iterator[str]:
+        """Walk every placed object of all tiers that can be looked at; away hears of each that cannot, and why."""
+
+
+class TieredBlobs(BlobStore, Reaching, Protocol):
     """Keeps objects in several tiers; the path of each tells which."""
 
     @property

@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import xxhash
 
+from archimage.config_object_store import HOT
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, decode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner
-from archimage.errors import ArchimageError, BlobNotFoundError
+from archimage.errors import ArchimageError, BlobNotFoundError, StorageError, UnavailableError
 from archimage.model.records import InstanceRecord, StoredInstance
+from archimage.model.tiers import tier_of
 from archimage.ports.index import Index
 from archimage.ports.storage import BlobReader, BlobStore
+from archimage.ports.tiers import Reaching
 from archimage.services.attributes import WANTED, frame_table, index_values
 from archimage.services.original import original_in
 
@@ -25,18 +28,39 @@ _COPIES: Final = 10_000
 
 
 @dataclass(slots=True)
+class Away:
+    """A tier that could not be looked at, and why: how many objects were left out for it."""
+
+    reason: str
+    unread: int = 0
+
+
+@dataclass(slots=True)
 class Findings:
-    """What a verification saw; the lists hold paths below the object directory."""
+    """What a verification saw; the lists hold paths below the object directory.
+
+    instances are those that were looked at; away tells by tier of those that could not be.
+    """
 
     instances: int = 0
+    away: dict[str, Away] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
 
     @property
     def consistent(self) -> bool:
-        """Tell whether every row has its file and every file its row."""
+        """Tell whether every row has its file and every file its row, as far as could be seen."""
         return not (self.missing or self.damaged or self.orphans)
+
+    @property
+    def unread(self) -> int:
+        """How many objects were left out, as their tiers are away."""
+        return sum(one.unread for one in self.away.values())
+
+    def pass_over(self, tier: str, error: UnavailableError) -> None:
+        """Note that a tier is away."""
+        self.away.setdefault(tier, Away(str(error)))
 
 
 @dataclass(slots=True)
@@ -54,7 +78,10 @@ class Rebuilt:
 def verify(index: Index, blobs: BlobStore, *, digests: bool = False) -> Iterator[Findings]:
     """Compare rows with files, sizes, and with digests every byte; yield the same Findings as they grow.
 
-    Others may store, compress and remove meanwhile.
+    Others may store, compress and remove meanwhile. A tier that is away is passed over from then on, and told.
+
+    Raises:
+        UnavailableError: what keeps objects where they come in does not answer.
     """
     findings = Findings()
     known: set[str] = set()
@@ -66,7 +93,8 @@ def verify(index: Index, blobs: BlobStore, *, digests: bool = False) -> Iterator
     if findings.missing:
         kept = _paths(index)
         findings.missing = [path for path in findings.missing if path in kept]
-    strays = [path for path in blobs.paths() if path not in known]
+    paths = blobs.reachable(findings.pass_over) if isinstance(blobs, Reaching) else blobs.paths()
+    strays = [path for path in paths if path not in known]
     if strays:
         known = _paths(index) | _due(index)
     findings.orphans.extend(path for path in strays if path not in known)
@@ -140,12 +168,31 @@ def _add(index: Index, batch: list[InstanceRecord], rebuilt: Rebuilt) -> None:
 
 
 def _check(instance: StoredInstance, blobs: BlobStore, findings: Findings, *, digests: bool) -> None:
-    findings.instances += 1
+    """Look at an object, unless its tier is away: each attempt would wait for it anew."""
+    tier = tier_of(instance.path)
+    if tier not in findings.away:
+        try:
+            _look(instance, blobs, findings, digests=digests)
+        except UnavailableError as error:
+            if tier == HOT:
+                raise
+            findings.pass_over(tier, error)
+        else:
+            findings.instances += 1
+            return
+    findings.away[tier].unread += 1
+
+
+def _look(instance: StoredInstance, blobs: BlobStore, findings: Findings, *, digests: bool) -> None:
     try:
         if not is_whole(instance, blobs, digests=digests):
             findings.damaged.append(instance.path)
     except BlobNotFoundError:
         findings.missing.append(instance.path)
+    except (StorageError, OSError):
+        with suppress(StorageError, OSError):  # a tier that went away meanwhile says so
+            blobs.open(instance.path).close()
+        findings.damaged.append(instance.path)
 
 
 def is_whole(instance: StoredInstance, blobs: BlobStore, *, digests: bool) -> bool:

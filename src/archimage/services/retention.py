@@ -19,8 +19,9 @@ from archimage.ports.pixels import JsonValue
 from archimage.ports.turns import TakeTurn, Turn
 from archimage.services.accesses import AccessNotes
 from archimage.services.retention_rules import within_hours
-from archimage.services.retention_work import Look, Throttle, Tools, Work, make_room, plan
+from archimage.services.retention_work import Look, Throttle, Tools, Work, make_room, move, plan
 from archimage.services.tasks import Progress, TaskService
+from archimage.services.tiering import Moved
 
 LOOK_EVERY_S: Final = 30.0
 SHOWN: Final = 200
@@ -114,6 +115,30 @@ class RetentionService:
         with closing(turn):
             self._clean()
             return self._work(self._begun(), turn)
+
+    def move(self, study_instance_uid: str, tier: str, look: Look) -> Moved | None:
+        """Move what of a study is not in a tier, in this thread and whatever the rules say.
+
+        None is returned, and nothing done, while it is another's turn. What look raises, before each object, leaves the
+        rest where it is.
+
+        Raises:
+            HeldError, OutOfResourcesError, UnavailableError, IndexUnavailableError: as `services.tiering.Mover.move`.
+            CancelledError: all ends, or another process has the turn now.
+        """
+        turn = self._take_turn()
+        if turn is None:
+            return None
+        with closing(turn):
+
+            def looked() -> None:
+                look()
+                self._look_at(turn)
+
+            self._clean()
+            self._tools.check()
+            facts = self._tools.table.facts(study_instance_uid)
+            return Moved() if facts is None else move(self._tools, facts, tier, looked)
 
     def _begun(self) -> RetentionRun:
         if not self._settings.rule:

@@ -319,13 +319,19 @@ def _counted(tools: Tools, facts: StudyFacts) -> int:
     return facts.size_bytes if tools.mover is None else facts.size_bytes - facts.outside(HOT).size_bytes
 
 
-def _move(tools: Tools, facts: StudyFacts, rule: RetentionRule, look: Look) -> Done:
-    uid = facts.study_instance_uid
+def move(tools: Tools, facts: StudyFacts, tier: str, look: Look) -> Moved:
+    """Move what of a study is not in a tier; raises what `services.tiering.Mover.move` does."""
     if tools.mover is None:
-        raise UnavailableError(f"there is no tier {rule.to}")
-    done = tools.mover.move(uid, rule.to, look)
+        raise UnavailableError(f"there is no tier {tier}")
+    done = tools.mover.move(facts.study_instance_uid, tier, look)
     before = _counted(tools, facts)
-    tools.quota.removed(-done.size_bytes if rule.to == HOT else min(done.size_bytes, before))
+    tools.quota.removed(-done.size_bytes if tier == HOT else min(done.size_bytes, before))
+    return done
+
+
+def _move(tools: Tools, facts: StudyFacts, rule: RetentionRule, look: Look) -> Done:
+    done = move(tools, facts, rule.to, look)
     if done.instances:
-        _log.info("moved", study_instance_uid=uid, rule=rule.name, tier=rule.to, instances=done.instances)
+        told = {"rule": rule.name, "tier": rule.to, "instances": done.instances}
+        _log.info("moved", study_instance_uid=facts.study_instance_uid, **told)
     return Done(done.problem, moved=int(done.instances > 0), moved_bytes=done.size_bytes)

@@ -1,4 +1,4 @@
-"""What people ask to be done with whole studies that are kept here, as jobs: compress, verify and export them.
+"""What people ask to be done with whole studies that are kept here, as jobs: compress, verify, export and move them.
 
 Each does its work study by study, keeps how far it is after every one, and leaves out what was done before.
 """
@@ -20,6 +20,7 @@ from archimage.services.visible import VisibleIndex
 COMPRESS: Final = "compress"
 VERIFY: Final = "verify"
 EXPORT: Final = "export"
+TIER: Final = "tier"
 MAX_STUDIES: Final = 1_000
 PROBLEMS: Final = 100
 """So many objects are named with what went wrong."""
@@ -86,6 +87,8 @@ class StudyJobs:
         self._frames = frames
         self._check_held = check_held
         self._everything = everything
+        self.tiers: Sequence[str] = ()
+        """The names of all tiers, the hot one too; none where there is no other."""
         self.told: Callable[[Job], None] = lambda _: None
 
     def compress(self, studies: Sequence[str], to: str) -> Task:
@@ -124,6 +127,21 @@ class StudyJobs:
         """
         payload = self._payload(studies)
         return self._begin(EXPORT, f"Export {payload['objects']} objects", payload)
+
+    def tier(self, studies: Sequence[str], to: str) -> Task:
+        """Have studies moved to a tier, whatever the rules say.
+
+        Raises:
+            NotAcceptableError: there is no such tier.
+            HeldError: a study is on legal hold, and stays where it is.
+            NotFoundError, NotAuthorisedError, InvalidInstanceUIDError, InvalidQueryError: of a study that is named.
+        """
+        if to not in self.tiers:
+            known = f"there are {', '.join(self.tiers)}" if self.tiers else "the settings name none ([tiers])"
+            raise NotAcceptableError(f"{to!r} is no tier: {known}")
+        payload = self._payload(studies)
+        self._check_held(*studies)
+        return self._begin(TIER, f"Move {payload['objects']} objects to tier {to}", {**payload, "to": to})
 
     def _payload(self, studies: Sequence[str]) -> dict[str, JsonValue]:
         """Look whether all of these may be worked on; return what the job is given."""

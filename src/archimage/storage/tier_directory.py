@@ -116,12 +116,13 @@ class DirectoryTier:
                     break
 
     def paths(self) -> Iterator[str]:
-        """Walk all objects of this archive."""
+        """Walk all objects of this archive; UnavailableError where the directory is not there, or goes meanwhile."""
         self.check()
         for directory, _, files in os.walk(self._directory / self.name):
             for file in files:
                 if not file.endswith(_NEW):
                     yield str((Path(directory) / file).relative_to(self._directory))
+        self.check()  # what goes away while it is walked looks as if there were nothing more
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -139,10 +139,7 @@ class TieredBlobStore:
 
     def paths(self) -> Iterator[str]:
         """Walk every placed object of all tiers; UnavailableError where one is away."""
-        yield from self.hot.paths()
-        gone = set(self._due())
-        for tier in self._tiers.values():
-            yield from (path for path in tier.paths() if path not in gone)
+        return self._walk(_refuse)
 
     def incoming(self) -> Iterator[str]:
         """Name every object that is not placed."""
@@ -172,6 +169,10 @@ class TieredBlobStore:
     def begin(self, tier: str) -> None:
         """Make a tier ready that has never been used."""
         self._tiers[tier].begin()
+
+    def reachable(self, away: Callable[[str, UnavailableError], None]) -> Iterator[str]:
+        """Walk every placed object of all tiers that can be looked at; away hears of each that cannot, and why."""
+        return self._walk(away)
 
     def room_for(self, tier: str, size_bytes: int) -> None:
         """Raise OutOfResourcesError where a tier has no room for so much; of the hot one its own guards tell."""
@@ -233,6 +234,15 @@ class TieredBlobStore:
                 found[name] = error
         return found
 
+    def _walk(self, away: Callable[[str, UnavailableError], None]) -> Iterator[str]:
+        yield from self.hot.paths()
+        gone = set(self._due())
+        for name, tier in self._tiers.items():
+            try:
+                yield from (path for path in tier.paths() if path not in gone)
+            except UnavailableError as error:
+                away(name, error)
+
     def _to_tier(self, path: str, pieces: Iterable[bytes], size_bytes: int) -> None:
         tier = self._tier(path)
         tier.put(path, pieces, size_bytes)
@@ -250,6 +260,10 @@ class TieredBlobStore:
 
     def _due(self) -> list[str]:
         return [entry.name.replace("~", "/") for entry in os.scandir(self._removed)]
+
+
+def _refuse(_: str, error: UnavailableError) -> None:
+    raise error
 
 
 def _flat(path: str) -> str:

@@ -130,6 +130,7 @@ _API: Final[Mapping[tuple[str, str], Operation | Free]] = {
     ("POST", "/jobs/resume"): _ADMINISTER,
     ("POST", "/jobs/compress"): _ADMINISTER,
     ("POST", "/jobs/verify"): _ADMINISTER,
+    ("POST", "/jobs/tier"): _ADMINISTER,
     ("POST", "/jobs/export"): Operation.RETRIEVE,
     ("GET", "/jobs/{number}"): _ADMINISTER,
     ("GET", "/jobs/{number}/export"): Operation.RETRIEVE,

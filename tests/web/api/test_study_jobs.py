@@ -15,8 +15,9 @@ from archimage.config_object_store import TierConfig
 from archimage.dicom.part10 import decode_file_meta
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.records import StoredInstance
-from archimage.model.tiers import copy_path
+from archimage.model.tiers import copy_path, tier_of
 from archimage.services.compression_rules import TARGETS
+from archimage.storage.lanes import Turn
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, new_uid
 from tests.attacks.server import wait_until
 from tests.services.compressing import image
@@ -145,6 +146,81 @@ def test_what_lies_in_a_tier_that_is_away_is_counted_and_not_damaged(
         counts = {name: result[name] for name in ("objects", "damaged", "unread", "failed")}
         assert counts == {"objects": 1, "damaged": 0, "unread": 1, "failed": 1}
         assert "warm is away" in result["problems"]["tier warm"]
+
+
+@pytest.fixture
+def tiered(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+    """A server of two studies of two images each, with another tier."""
+    warm = tmp_path_factory.mktemp("mnt") / "warm"
+    settings = config(tmp_path).model_copy(update={"tiers": {"warm": TierConfig(directory=str(warm))}})
+    with serving(settings) as client:
+        uids = [new_uid() for _ in range(4)]
+        for number, uid in enumerate(uids):
+            study = STUDIES[number // 2]
+            other = {STUDY_INSTANCE_UID: study.encode(), SERIES_INSTANCE_UID: f"{study}.1".encode()}
+            assert store(client.port, [part10(image(uid, replaced=other), uid)]).stored() == [uid]
+        yield Archive(client, tmp_path, dict.fromkeys(uids, b""))
+
+
+def tiers(archive: Archive) -> dict[str, set[str]]:
+    """Tell where what of each study lies."""
+    rows, found = archive.rows(), dict[str, set[str]]()
+    for uid in archive.files:
+        found.setdefault(study_of(archive, uid), set()).add(tier_of(rows[uid].path))
+    return found
+
+
+def test_a_study_is_moved_to_a_tier_and_back_and_told_to_the_trail(tiered: Archive) -> None:
+    page = tiered.client.ask(f"/studies/{STUDIES[0]}").body.decode()
+    assert 'id="tier" data-tiers="warm"' in page
+    _, result = tiered.do("tier", {"studies": STUDIES[:1], "to": "warm"})
+    assert (result["moved"], result["objects"], result["failed"]) == (2, 2, 0)
+    assert tiers(tiered) == {STUDIES[0]: {"warm"}, STUDIES[1]: {"hot"}}
+    assert 'id="tier" data-tiers="hot"' in tiered.client.ask(f"/studies/{STUDIES[0]}").body.decode()
+    _, result = tiered.do("tier", {"studies": STUDIES, "to": "warm"})
+    assert (result["moved"], result["objects"]) == (2, 4)
+    _, result = tiered.do("tier", {"studies": STUDIES[:1], "to": "hot"})
+    assert (result["moved"], tiers(tiered)) == (2, {STUDIES[0]: {"hot"}, STUDIES[1]: {"warm"}})
+
+    def is_told() -> bool:
+        """Whether it is told who has asked, and what was moved where."""
+        asked = any("Move 2 objects to tier warm" in one for one in tiered.told("110113"))
+        return asked and any("moved to tier warm" in one and STUDIES[0] in one for one in tiered.told("110103"))
+
+    assert wait_until(is_told, _WITHIN_S)
+
+
+def test_what_cannot_be_moved_to_a_tier_is_refused(tiered: Archive) -> None:
+    unknown = tiered.ask("tier", {"studies": STUDIES, "to": "cold"})
+    assert (unknown.status, "there are hot, warm" in unknown.json["error"]) == (406, True)
+    assert tiered.ask("tier", {"studies": ["1.2.3.99"], "to": "warm"}).status == 404
+    hold = f"/api/v1/studies/{STUDIES[1]}/hold"
+    assert tiered.client.ask(hold, "PUT", b'{"reason": "court"}', Content_Type="application/json").status == 200
+    assert tiered.ask("tier", {"studies": STUDIES, "to": "warm"}).status == 409
+    assert 'id="tier"' not in tiered.client.ask(f"/studies/{STUDIES[1]}").body.decode()
+    assert tiers(tiered) == {study: {"hot"} for study in STUDIES}
+
+
+def test_without_tiers_there_is_nowhere_to_move_to(archive: Archive) -> None:
+    assert archive.ask("tier", {"studies": STUDIES, "to": "hot"}).status == 406
+    assert 'id="tier"' not in archive.client.ask(f"/studies/{STUDIES[0]}").body.decode()
+
+
+def test_a_move_to_a_tier_waits_while_rules_are_carried_out(tiered: Archive) -> None:
+    turn = Turn.take(tiered.directory / "retention.lock")
+    assert turn is not None
+    with closing(turn):
+        task = tiered.ask("tier", {"studies": STUDIES, "to": "warm"}).headers["location"]
+        number = int(task.rpartition("/")[2], 16)
+
+        def waits() -> bool:
+            """Whether it was begun, and left for later."""
+            job = tiered.client.ask(f"/api/v1/jobs/{number}").json["job"]
+            return (job["state"], job["attempts"]) == ("waiting", 0) and "waits until rules" in job["message"]
+
+        assert wait_until(waits, _WITHIN_S)
+        assert tiers(tiered) == {study: {"hot"} for study in STUDIES}
+    assert wait_until(lambda: tiers(tiered) == {study: {"warm"} for study in STUDIES}, _WITHIN_S)
 
 
 def test_an_export_is_a_zip_of_every_study_and_told_to_the_trail(archive: Archive) -> None:

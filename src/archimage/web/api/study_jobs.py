@@ -1,4 +1,4 @@
-"""`/api/v1/jobs/compress`, `verify` and `export`: what is asked to be done with whole studies that are kept here."""
+"""`/api/v1/jobs/compress`, `verify`, `tier` and `export`: what is asked to be done with whole studies kept here."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -45,6 +45,13 @@ class VerifyRequest(_Body):
     all: bool = Field(default=False, description="Read every stored object again.")
 
 
+class TierRequest(_Body):
+    """What is moved, and to which tier."""
+
+    studies: Studies
+    to: str = Field(max_length=16, description="The tier, by its name in the settings, or hot.", examples=["hot"])
+
+
 class ExportRequest(_Body):
     """What is written into one archive."""
 
@@ -70,6 +77,14 @@ def verify_studies(wanted: VerifyRequest, services: Services, response: Response
     return _begun(services.study_jobs.verify(wanted.studies), response)
 
 
+def move_studies_to_tier(wanted: TierRequest, services: Services, response: Response) -> Task:
+    """Begin to move studies to a tier, whatever the rules of retention say; none may be on legal hold.
+
+    What lies there already is left alone, and the job waits while rules are carried out.
+    """
+    return _begun(services.study_jobs.tier(wanted.studies, wanted.to), response)
+
+
 def export_studies(wanted: ExportRequest, services: Services, response: Response) -> Task:
     """Begin to write studies into a ZIP archive, which can be downloaded once the job is done, for a while."""
     return _begun(services.study_jobs.export(wanted.studies), response)
@@ -92,6 +107,7 @@ def router() -> APIRouter:
     beginning: dict[str, Any] = {"methods": ["POST"], "status_code": 202}
     found.add_api_route("/jobs/compress", compress_studies, **beginning, responses=failing(406, 409, 507))
     found.add_api_route("/jobs/verify", verify_studies, **beginning, responses=failing(507))
+    found.add_api_route("/jobs/tier", move_studies_to_tier, **beginning, responses=failing(406, 409, 507))
     found.add_api_route("/jobs/export", export_studies, **beginning, responses=failing(507))
     described: dict[int | str, dict[str, Any]] = {
         200: {"description": "A ZIP archive", "content": {_ZIP: {}}},

@@ -128,13 +128,15 @@ class Pages:
         return self.problem(request, HTTPStatus.NOT_FOUND, "OHIF, the full viewer, is not installed here.", _INSTALL)
 
     def _beside(self, _request: Request, study: StudySummary, _shown: Sequence[SeriesSummary]) -> dict[str, Any]:
-        """Return whether what is downloaded can be signed, what was reported, and the legal hold of the study."""
+        """Return whether what is downloaded can be signed, what was reported, the legal hold, and the tiers."""
         reports = self._services.messaging.reports.of_study(study)
         hold = self._services.keeping.holds.get(study.study_instance_uid)
         signing = {"can_sign": self._services.signatures.can_sign}
         shares = self._services.keeping.tiers.shares(study.study_instance_uid)
         tiers = sorted(shares) if shares.keys() != {HOT} else []
-        return {**signing, "reports": reports, "statuses": STATUSES, "hold": hold, "tiers": tiers}
+        others = [tier for tier in self._services.study_jobs.tiers if shares.keys() != {tier}]
+        lies = {"tiers": tiers, "other_tiers": others}
+        return {**signing, **lies, "reports": reports, "statuses": STATUSES, "hold": hold}
 
     def _seen_first(self, request: Request, _study: StudySummary, shown: Sequence[SeriesSummary]) -> dict[str, Any]:
         """Return the instance that the viewer shows first, with its modality, for a browser to fetch it right away."""

@@ -8,7 +8,7 @@ import { onLabelClick } from "./labels.js";
 import { send } from "./sending.js";
 import { share } from "./sharing.js";
 import { checkSignatures } from "./signatures.js";
-import { compress, exportStudies, verify } from "./studywork.js";
+import { compress, exportStudies, moveToTier, verify } from "./studywork.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const MAX_SHOWN = 400;
@@ -47,6 +47,7 @@ document.getElementById("deidentify").addEventListener("click", () => deidentify
 for (const [id, does] of [["export", exportStudies], ["verify", verify], ["compress", compress]]) {
   document.getElementById(id)?.addEventListener("click", () => does("this study", [study]));
 }
+document.getElementById("tier")?.addEventListener("click", ({ currentTarget }) => moveToTier("this study", [study], currentTarget.dataset.tiers.split(" ")));
 for (const [id, does] of [["hold", place], ["release", release]]) {
   document.getElementById(id)?.addEventListener("click", () => does(study, () => location.reload()));
 }

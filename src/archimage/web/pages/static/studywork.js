@@ -1,4 +1,4 @@
-// What takes a while with whole studies: exporting, verifying and compressing them, as jobs that outlast this page.
+// What takes a while with whole studies: exporting, verifying, compressing and moving them, as jobs that outlast this page.
 import { ask, attempt, element } from "./api.js";
 import { show } from "./dialogs.js";
 import { follow, meter } from "./tasks.js";
@@ -53,4 +53,11 @@ export function compress(what, studies) {
   const choice = element("select", {}, ...FORMS.map(([value, name]) => element("option", { value }, name)));
   offer(`Compress ${what}`, "Nothing is lost: every image is compared with what was stored before it takes its place. What does not become smaller stays as it is.",
     "Compress", "/jobs/compress", () => ({ studies, to: choice.value }), element("label", { className: "field" }, "To ", choice));
+}
+
+/** Have studies moved to one of some tiers. */
+export function moveToTier(what, studies, tiers) {
+  const choice = element("select", {}, ...tiers.map((name) => element("option", { value: name }, name)));
+  offer(`Move ${what} to a tier`, "Every image is copied, read back and compared before it lies there. It is found and shown as before; rules may move it again, and nothing is begun while they are carried out.",
+    "Move", "/jobs/tier", () => ({ studies, to: choice.value }), element("label", { className: "field" }, "Tier ", choice));
 }
