@@ -94,7 +94,7 @@ class JobsContract:
 
     def test_pages_of_what_somebody_asked_for_are_full(self, jobs: JobRows) -> None:
         ann = Origin(Caller("web", "1", Principal(user="ann")))
-        own = []
+        own: list[int] = []
         for _ in range(5):
             own += jobs.add([_new()], ann, 0.0)
             _add(jobs, *[_new() for _ in range(7)])

@@ -78,7 +78,7 @@ def cancel(number: Number, data: Data = None, json: Json = False, config: Config
 
 
 @app.command("pause")
-def pause(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+def pause(
     number: NumberOrNone = None,
     kind: Kind = "",
     destination: For = "",
@@ -91,7 +91,7 @@ def pause(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
 
 
 @app.command("resume")
-def resume(  # noqa: PLR0913, PLR0917 - one parameter per option of the command
+def resume(
     number: NumberOrNone = None,
     kind: Kind = "",
     destination: For = "",
