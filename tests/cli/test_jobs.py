@@ -10,7 +10,7 @@ from archimage.index.sqlite import SqliteIndex
 from archimage.model.jobs import JobState, NewJob, Origin, Steps
 from archimage.ports.jobs import End, Hold, Lane
 from tests.attacks.datasets import new_uid
-from tests.cli.conftest import Invoke
+from tests.cli.conftest import Invoke, Result
 from tests.web.stowing import image
 
 
@@ -60,6 +60,21 @@ def test_a_study_is_to_be_moved_to_a_tier(archimage: Invoke, tmp_path: Path) -> 
     (data / "archimage.toml").write_text(f'[tiers.warm]\ndirectory = "{tmp_path / "warm"}"\n')
     job = archimage("jobs", "tier", study, "--to", "warm", "--json", "--data", data).json
     assert (job["kind"], job["state"], job["payload"]["to"]) == ("tier", "waiting", "warm")
+
+
+def test_all_of_a_kind_for_a_node_are_paused_and_resumed(archimage: Invoke, data: Path) -> None:
+    def do(deed: str, *what: object) -> Result:
+        return archimage("jobs", deed, *what, "--data", data)
+
+    assert do("pause", "--kind", "send", "--for", "B", "--json").json == {"kind": "send", "destination": "B"}
+    assert "jobs of kind send for B go on" in do("resume", "--kind", "send", "--for", "B").err
+    assert do("resume", "--kind", "send", "--for", "B").code == 1
+    for deed in ("pause", "resume"):
+        wrong = do(deed, "--kind", "sned", "--for", "B")
+        assert wrong.code == 1
+        assert "'sned' is no kind of job" in wrong.err
+        assert "retrieve" in wrong.err
+        assert do(deed).code == do(deed, 1, "--kind", "send").code == do(deed, 1, "--for", "B").code == 2
 
 
 def test_jobs_on_studies_are_asked_for(archimage: Invoke, tmp_path: Path) -> None:

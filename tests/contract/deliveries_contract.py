@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archimage.model.deliveries import Delivery, DeliveryState
+from archimage.model.jobs import Priority
 from archimage.ports.department import Deliveries
 from archimage.services.deliveries import made
 
@@ -45,6 +46,23 @@ class DeliveriesContract:
         _add(deliveries, "a", "b")
         _add(deliveries, "c", lane="other")
         assert sorted(_taken(deliveries, 1)) == ["a", "c"]
+        assert _taken(deliveries, 1) == []
+        deliveries.settle(_ids(deliveries)["a"], 2)
+        assert _taken(deliveries, 2) == ["b"]
+
+    def test_the_most_urgent_lanes_are_first_and_of_these_what_was_due_first(self, deliveries: Deliveries) -> None:
+        urgency = {"a": Priority.LOW, "b": Priority.NORMAL, "c": Priority.HIGH, "d": Priority.HIGH, "e": Priority.LOW}
+        for number, (about, priority) in enumerate(urgency.items()):
+            one = made("one", "AE", about, "", -number, lane=about)
+            deliveries.add([replace(one, priority=priority)])
+        assert {one.about: one.priority for one in deliveries.find(limit=10)} == urgency
+        taken = [deliveries.take(KINDS, 1, 1_000, 1) for _ in range(5)]
+        assert [one.about for (one,) in taken] == ["d", "c", "b", "e", "a"]
+
+    def test_nothing_overtakes_in_a_lane_however_urgent_it_is(self, deliveries: Deliveries) -> None:
+        for about, priority in (("a", Priority.LOW), ("b", Priority.HIGH)):
+            deliveries.add([replace(made("one", "AE", about, "", 0), priority=priority)])
+        assert _taken(deliveries, 1) == ["a"]
         assert _taken(deliveries, 1) == []
         deliveries.settle(_ids(deliveries)["a"], 2)
         assert _taken(deliveries, 2) == ["b"]

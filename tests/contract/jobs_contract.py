@@ -92,6 +92,21 @@ class JobsContract:
         assert found.origin == Origin(caller, grant, "00-ab-cd-01")
         assert found.origin.owner == "t"
 
+    def test_pages_of_what_somebody_asked_for_are_full(self, jobs: JobRows) -> None:
+        ann = Origin(Caller("web", "1", Principal(user="ann")))
+        own: list[int] = []
+        for _ in range(5):
+            own += jobs.add([_new()], ann, 0.0)
+            _add(jobs, *[_new() for _ in range(7)])
+        found: list[int] = []
+        while page := jobs.find(Wanted(owner="ann", limit=2, before=min(found, default=None))):
+            assert len(page) == min(2, 5 - len(found))
+            found += [job.id for job in page]
+        assert found == own[::-1]
+        assert len(jobs.find(Wanted(owner=""))) == 35
+        assert jobs.find(Wanted(owner="ann", kind="fetch")) == []
+        assert jobs.name_owners() == 0
+
     def test_of_a_key_there_is_one_that_has_not_ended(self, jobs: JobRows) -> None:
         (number,) = _add(jobs, _new(key="k"))
         assert _add(jobs, _new("again", key="k"), _new("other", key="l"))[0] == number

@@ -113,6 +113,7 @@ def test_merges_that_come_while_another_is_at_work_are_done_in_their_order(hl7_s
     expected = dict.fromkeys((first, second, third), "Demo^Last")
     assert wait_until(lambda: _found(hl7_server, "CHAIN3") == expected, 20), asking.get("/messages?state=failed")
     assert wait_until(lambda: not asking.get("/messages?state=waiting")["items"], 10)
+    assert {one["priority"] for one in asking.get("/deliveries?kind=hl7-apply")} == {10}
 
 
 def test_a_merge_into_a_patient_of_whom_nothing_is_kept_gives_the_other_identifier(

@@ -90,6 +90,8 @@ def test_who_has_left_is_told_on_another_association_what_is_not_committed_to_an
     reasons = {item.ReferencedSOPInstanceUID: item.FailureReason for item in told.FailedSOPSequence}
     assert reasons == {"1.2.3.4": 0x0112, stored[1]: 0x0119, damaged: 0x0110}
     assert wait_until(lambda: _state(server, asked.TransactionUID)["state"] == "reported", WITHIN_S)
+    (delivery,) = [one for one in call(server, "/deliveries?kind=commitment") if one["about"] == asked.TransactionUID]
+    assert delivery["priority"] == 10
     details = call(server, f"/commitments/{_state(server, asked.TransactionUID)['id']}")
     assert {one["sop_instance_uid"]: one["why"] for one in details["problems"]}["1.2.3.4"] == "it is not there"
     file.unlink()  # the session's server ends as it should, whatever was done to its files

@@ -18,11 +18,12 @@ def service(app: App) -> PrintService:
     return app.department.printing.service
 
 
-def submitted(app: App, label: str = "Demo") -> PrintJob:
+def submitted(app: App, label: str = "Demo", priority: str = "MED") -> PrintJob:
     """Print a film with an image."""
     printing = service(app)
     with closing(printing.session()) as session:
-        session.create(uids.BASIC_FILM_SESSION, "2.25.1", made(attribute(attributes.LABEL, label)))
+        asked = made(attribute(attributes.LABEL, label), attribute(attributes.PRIORITY, priority))
+        session.create(uids.BASIC_FILM_SESSION, "2.25.1", asked)
         film = made(
             attribute(attributes.DISPLAY_FORMAT, r"STANDARD\1,1"),
             attribute(attributes.SESSION_REFERENCE, reference(uids.BASIC_FILM_SESSION, "2.25.1")),

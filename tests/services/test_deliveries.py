@@ -1,5 +1,6 @@
 """Deliveries: until the receiver has heard it, in order, and across restarts; over a real index."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ from archimage.errors import CancelledError, ConflictError, DeliveryRefusedError
 from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.deliveries import Delivery, DeliveryState
+from archimage.model.jobs import Priority
 from archimage.services.deliveries import Deliver, DeliveryService, Patience
 from tests.attacks.server import wait_until
 
@@ -168,6 +170,18 @@ def test_what_the_end_of_the_process_cut_short_is_gone_on_with(tmp_path: Path) -
             later.start()
             assert wait_until(_ended(later), 10)
     assert [(one.payload, one.attempts) for one in heard] == [("text", 0)]
+
+
+def test_what_a_node_of_the_release_before_adds_is_as_urgent_as_most(tmp_path: Path) -> None:
+    with _delivering(tmp_path, lambda _: None) as service, closing(sqlite3.connect(tmp_path / "index.db")) as older:
+        with older:
+            older.execute(
+                "INSERT INTO delivery (kind, destination, about, payload, lane, state, attempts, created_at, due_at,"
+                " taken_until, error) VALUES ('note', 'AE', '1.2', '', 'note AE', 'waiting', 0, 0, 0, 0, '')"
+            )
+        assert [one.priority for one in service.find()] == [Priority.NORMAL]
+        service.wake()
+        assert wait_until(_ended(service), 10)
 
 
 def test_what_is_not_kept_is_not_found(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Jobs are done once their turn comes, tried again, paused, cancelled and gone on with."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from archimage.errors import (
     CancelledError,
     ConflictError,
     InvalidPixelDataError,
+    InvalidRequestError,
     NotFoundError,
     OutOfResourcesError,
     PeerFailedError,
@@ -97,6 +99,43 @@ def test_a_job_is_done_for_whoever_asked_and_as_far_as_he_may(jobs: JobService) 
         assert jobs.find(Wanted()) == []
         with pytest.raises(NotFoundError):
             jobs.cancel(number)
+
+
+def test_who_may_see_a_part_gets_full_pages_of_his_own(jobs: JobService) -> None:
+    ann, bob = (Caller("web", "1", Principal(user=name)) for name in ("ann", "bob"))
+    for caller in (ann, ann, ann, bob, bob, bob, bob):
+        with DoneFor(caller):
+            jobs.submit("work", f"Work of {caller.user}")
+    with DoneFor(ann), under(Grant(within=((Scope(),),))):
+        page = jobs.find(Wanted(limit=2))
+        assert [job.origin.owner for job in page] == ["ann", "ann"]
+        assert [job.origin.owner for job in jobs.find(Wanted(limit=2, before=page[-1].id))] == ["ann"]
+    with DoneFor(ann):
+        assert [job.origin.owner for job in jobs.find(Wanted(limit=2))] == ["bob", "bob"]
+
+
+def test_what_a_node_of_the_release_before_has_kept_is_found_by_who_asked(jobs: JobService, tmp_path: Path) -> None:
+    ann = Caller("web", "1", Principal(user="ann"))
+    with DoneFor(ann):
+        numbers = jobs.submit_all([NewJob("work", "Work", destination="A")] * 3)
+    jobs.submit("work", "Work")
+    with closing(sqlite3.connect(tmp_path / "index.db")) as older, older:
+        older.execute("UPDATE job SET owner = NULL")
+    begin(jobs)
+    with DoneFor(ann), under(Grant(within=((Scope(),),))):
+        assert wait_until(lambda: [job.id for job in jobs.find(Wanted())] == list(reversed(numbers)), _WITHIN_S)
+
+
+def test_a_kind_that_is_not_known_is_not_paused(jobs: JobService) -> None:
+    for kind in ("send", "fetch"):
+        jobs.register(kind, lambda *_: None)
+    jobs.submit("elsewhere", "Work of another node")
+    for deed in (jobs.pause_lane, jobs.resume_lane):
+        with pytest.raises(InvalidRequestError, match="'sned' is no kind of job; one of elsewhere, fetch, send is"):
+            deed(Lane("sned", "A"))
+    assert jobs.paused_lanes() == []
+    jobs.pause_lane(Lane("elsewhere", ""))
+    assert jobs.paused_lanes() == [Lane("elsewhere", "")]
 
 
 def test_what_fails_for_now_is_tried_again_and_goes_on_where_it_was(jobs: JobService) -> None:

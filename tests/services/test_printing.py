@@ -13,6 +13,7 @@ import pytest
 from archimage.app import App, build
 from archimage.config_print import PrintConfig
 from archimage.errors import ConflictError, NotFoundError, OutOfResourcesError
+from archimage.model.jobs import Priority
 from archimage.model.printing import JobState, PrintJob
 from archimage.net.conversation import RemoteNode
 from archimage.services.printing import PrintService
@@ -49,6 +50,13 @@ def test_a_job_that_was_not_made_is_made_by_the_next_start(tmp_path: Path) -> No
         assert over(app, job).state is JobState.DONE
         assert service(app).picture(job.uid, 1).startswith(b"\x89PNG")
         assert sorted(path.name for path in (tmp_path / "print" / job.uid).iterdir()) == ["1.json", "1.png"]
+
+
+def test_jobs_are_as_urgent_as_the_modality_says(tmp_path: Path) -> None:
+    with _archive(tmp_path, begun=False) as app:
+        jobs = {submitted(app, priority=priority).uid: priority for priority in ("LOW", "MED", "HIGH")}
+        found = {jobs[one.about]: one.priority for one in app.department.deliveries.find(kind="print")}
+    assert found == {"LOW": Priority.LOW, "MED": Priority.NORMAL, "HIGH": Priority.HIGH}
 
 
 def test_a_film_is_stored_as_an_object_once(tmp_path: Path) -> None:

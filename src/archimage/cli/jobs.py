@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archimage.app import App
     from archimage.model.jobs import Job
     from archimage.model.tasks import Task
+    from archimage.ports.jobs import Lane
     from archimage.services.jobs import JobService
     from archimage.services.study_jobs import StudyJobs
 
@@ -23,9 +24,13 @@ app = typer.Typer(
 )
 
 _PAGE = 1_000
+_NOW = {"pause": "are paused", "resume": "go on"}
 _COLUMNS = ("number", "kind", "for", "title", "state", "progress", "tries", "error")
 
 Number = Annotated[int, typer.Argument(help="Number of the job.", metavar="NUMBER", min=1)]
+NumberOrNone = Annotated[int | None, typer.Argument(help="Number of the job.", metavar="[NUMBER]", min=1)]
+Kind = Annotated[str, typer.Option("--kind", help="In place of a number: all of this kind, for --for.")]
+For = Annotated[str, typer.Option("--for", help="With or for whom all of --kind are; without it, for nobody.")]
 Studies = Annotated[list[str], typer.Argument(help="Study Instance UIDs.", metavar="STUDY...")]
 ToTier = Annotated[str, typer.Option("--to", help="Name of the tier, or hot.", metavar="TIER")]
 To = Annotated[str, typer.Option("--to", help="What to compress to: htj2k-lossless, jpeg-ls-lossless, ...")]
@@ -74,15 +79,29 @@ def cancel(number: Number, data: Data = None, json: Json = False, config: Config
 
 
 @app.command("pause")
-def pause(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
-    """Have a job wait until it is resumed; what it has done stays done."""
-    _turn("pause", number, data, config, json=json)
+def pause(
+    number: NumberOrNone = None,
+    kind: Kind = "",
+    destination: For = "",
+    data: Data = None,
+    json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Have a job wait until it is resumed, or have none of a kind begun; what is done stays done."""
+    _turn("pause", _one_or_lane(number, kind, destination), data, config, json=json)
 
 
 @app.command("resume")
-def resume(number: Number, data: Data = None, json: Json = False, config: ConfigFile = None) -> None:
-    """Go on with a job that was paused, by the server that runs or by the next one."""
-    _turn("resume", number, data, config, json=json)
+def resume(
+    number: NumberOrNone = None,
+    kind: Kind = "",
+    destination: For = "",
+    data: Data = None,
+    json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Go on with a job that was paused, or all of a kind, by the server that runs or by the next one."""
+    _turn("resume", _one_or_lane(number, kind, destination), data, config, json=json)
 
 
 @app.command("retry")
@@ -134,14 +153,33 @@ def _ask(
         say(f"job {job.id}: {job.title}")
 
 
-def _turn(command: str, number: int, data: Path | None, config: Path | None, *, json: bool) -> None:
+def _one_or_lane(number: int | None, kind: str, destination: str) -> "int | Lane":
+    from archimage.ports.jobs import Lane
+
+    if (number is None) != bool(kind) or (destination and not kind):
+        raise ConfigError("give the number of a job, or --kind and --for")
+    return Lane(kind, destination) if number is None else number
+
+
+def _turn(command: str, what: "int | Lane", data: Path | None, config: Path | None, *, json: bool) -> None:
     with _jobs(f"jobs {command}", data, config) as jobs:
+        if not isinstance(what, int):
+            return _turn_lane(jobs, command, what, json=json)
         do: Callable[[int], Job] = getattr(jobs, command)
-        job = do(number)
+        job = do(what)
     if json:
-        print_json(_plain(job))
+        return print_json(_plain(job))
+    return say(f"job {job.id} is {job.state}")
+
+
+def _turn_lane(jobs: "JobService", command: str, lane: "Lane", *, json: bool) -> None:
+    from dataclasses import asdict
+
+    (jobs.pause_lane if command == "pause" else jobs.resume_lane)(lane)
+    if json:
+        print_json(asdict(lane))
     else:
-        say(f"job {job.id} is {job.state}")
+        say(f"jobs of kind {lane.kind} for {lane.destination or 'nobody'} {_NOW[command]}")
 
 
 def _plain(job: "Job") -> dict[str, object]:

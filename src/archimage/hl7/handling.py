@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from archimage.errors import (
@@ -24,6 +24,7 @@ from archimage.model.access import Operation, Principal
 from archimage.model.callers import Caller, DoneFor
 from archimage.model.changes import Asker
 from archimage.model.deliveries import DeliveryState
+from archimage.model.jobs import Priority
 from archimage.model.messages import Ack, Fault, Hl7Message, MessageState, Outcome
 from archimage.services.deliveries import DeliveryService, made
 from archimage.services.patients import NOTHING_KEPT, NOTHING_NEW, PatientService
@@ -134,7 +135,8 @@ class Handler:
         return Outcome(state, text="; ".join(done))
 
     def _later(self, message: Hl7Message) -> Outcome:
-        self._targets.deliveries.add(LATER, "archive", str(message.id), "", lane=_LATER_LANE)
+        one = made(LATER, "archive", str(message.id), "", self._now(), lane=_LATER_LANE)
+        self._targets.deliveries.add_all([replace(one, priority=Priority.HIGH)])
         return _WAITING
 
     def _updated(self, message: Hl7Message, parsed: Message) -> Sequence[str]:

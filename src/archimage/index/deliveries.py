@@ -25,7 +25,7 @@ from archimage.model.deliveries import Delivery, DeliveryState
 _FIELDS: Final = (
     "kind", "destination", "about", "payload", "lane", "created_at", "due_at", "state", "attempts", "ended_at", "error",
 )  # fmt: skip
-_ROWS: Final = select(*(delivery.c[name] for name in _FIELDS), delivery.c.pk)
+_ROWS: Final = select(*(delivery.c[name] for name in _FIELDS), delivery.c.pk, delivery.c.rank)
 _THIS: Final = update(delivery).where(delivery.c.pk == bindparam("this"))
 _TRIED: Final[Mapping[str, Any]] = {"attempts": delivery.c.attempts + 1, "taken_until": 0}
 _WAITING: Final = delivery.c.state == DeliveryState.WAITING.value
@@ -39,9 +39,10 @@ class DeliveryTable:
         of_kinds = database.dialect.among(delivery.c.kind, "kinds")
         firsts = select(func.min(delivery.c.pk)).where(_WAITING).group_by(delivery.c.lane).scalar_subquery()
         first = and_(_WAITING, of_kinds, delivery.c.pk.in_(firsts), _unless_behind_a_paused_one())
-        self._insert = Compiled(insert(delivery).values(_named(*_FIELDS, "taken_until")), database)
+        self._insert = Compiled(insert(delivery).values(_named(*_FIELDS, "taken_until", "rank")), database)
         due = and_(first, delivery.c.due_at <= bindparam("now"), delivery.c.taken_until <= bindparam("now"))
-        self._due = Compiled(_ROWS.where(due).order_by(delivery.c.due_at).limit(bindparam("most")), database)
+        urgent = _ROWS.where(due).order_by(delivery.c.rank, delivery.c.due_at, delivery.c.pk)
+        self._due = Compiled(urgent.limit(bindparam("most")), database)
         self._taken = Compiled(_THIS.values(_named("taken_until")), database)
         of_these = database.dialect.among(delivery.c.pk, "these")
         taken = and_(_WAITING, delivery.c.taken_until > 0)
@@ -88,7 +89,7 @@ class DeliveryTable:
             self._insert.run(cursor, **_row(added))
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
-        """Take the first of each lane that is due, for one process alone until that time."""
+        """Take the first of each lane that is due, the most urgent ones, for one process alone until that time."""
         with self._database.transaction() as cursor:
             rows = self._due.rows_of(cursor, kinds=self._pack(kinds), now=now, most=limit)
             found = [_delivery(row) for row in rows]
@@ -188,9 +189,9 @@ def _unless_given(column: ColumnElement[str], parameter: str) -> ColumnElement[b
 
 def _row(added: Delivery) -> dict[str, object]:
     values = {name: getattr(added, name) for name in _FIELDS}
-    return {**values, "state": added.state.value, "taken_until": 0.0}
+    return {**values, "state": added.state.value, "taken_until": 0.0, "rank": -int(added.priority)}
 
 
 def _delivery(row: Sequence[Any]) -> Delivery:
-    values = dict(zip((*_FIELDS, "id"), row, strict=True))
-    return Delivery(**values | {"state": DeliveryState(values["state"])})
+    values = dict(zip((*_FIELDS, "id", "priority"), row, strict=True))
+    return Delivery(**values | {"state": DeliveryState(values["state"]), "priority": -values["priority"]})

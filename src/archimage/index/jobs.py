@@ -22,6 +22,7 @@ _READ: Final = (
     "pk", "kind", "title", "payload", "destination", "rank", "key", "state", "created_at", "due_at", "attempts", "done",
     "total", "message", "reached", "error", "next", "started_at", "ended_at", "result", "caller", "traceparent",
 )  # fmt: skip
+_PAGE: Final = 1_000
 _ROWS: Final = select(*(job.c[name] for name in _READ))
 
 
@@ -121,6 +122,11 @@ class JobTable:
         )
         newest = _ROWS.where(*wanted).order_by(job.c.pk.desc()).limit(bindparam("most"))
         self._find = Compiled(newest, database)
+        self._find_own = Compiled(newest.where(job.c.owner == bindparam("owner")), database)
+        unnamed = select(job.c.pk, job.c.caller).where(job.c.owner.is_(None)).limit(bindparam("most"))
+        self._unnamed = Compiled(unnamed, database)
+        named = update(job).where(job.c.pk == bindparam("this")).values(owner=bindparam("owner"))
+        self._name = Compiled(named, database)
         self._one = Compiled(_ROWS.where(job.c.pk == bindparam("this")), database)
         by = (job.c.kind, job.c.state)
         self._counts = Compiled(select(*by, func.count()).group_by(*by), database)
@@ -272,9 +278,22 @@ class JobTable:
     def find(self, wanted: Wanted) -> Sequence[Job]:
         """Return the newest."""
         state = "" if wanted.state is None else wanted.state.value
-        asked = {"kind": wanted.kind, "state": state, "destination": wanted.destination, "most": wanted.limit}
-        before = 1 << 62 if wanted.before is None else wanted.before
-        return [_job(row) for row in self._find.rows(**asked, before=before)]
+        asked: dict[str, Any] = {"kind": wanted.kind, "state": state, "destination": wanted.destination}
+        asked["most"] = wanted.limit
+        asked["before"] = 1 << 62 if wanted.before is None else wanted.before
+        if wanted.owner is None:
+            return [_job(row) for row in self._find.rows(**asked)]
+        return [_job(row) for row in self._find_own.rows(**asked, owner=wanted.owner)]
+
+    def name_owners(self) -> int:
+        """Note who asked for jobs that nodes of the release before have kept; return how many these were."""
+        count = 0
+        while rows := self._unnamed.rows(most=_PAGE):
+            owners = [{"this": number, "owner": Origin(*decode_origin(caller)).owner} for number, caller in rows]
+            with self._database.transaction() as cursor:
+                self._name.run_all(cursor, owners)
+            count += len(rows)
+        return count
 
     def counts(self) -> Sequence[tuple[str, JobState, int]]:
         """Count them by kind and state."""
@@ -323,6 +342,7 @@ def _row(added: NewJob, origin: Origin, now: float) -> dict[str, object]:
         "result": "null",
         "caller": encode_origin(origin.caller, origin.grant),
         "traceparent": origin.traceparent,
+        "owner": origin.owner,
         **_FREE,
     }
 

@@ -22,6 +22,7 @@ delivery: Final = Table(
     Column("taken_until", Float, nullable=False),
     Column("ended_at", Float),
     Column("error", Text, nullable=False),
+    Column("rank", Integer, nullable=False, server_default="-5"),  # the lowest first: less the priority
     Index(None, "state", "lane", "pk"),
     Index(None, "kind", "state"),
     sqlite_autoincrement=True,

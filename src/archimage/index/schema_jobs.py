@@ -34,11 +34,13 @@ job: Final = Table(
     Column("traceparent", Text, nullable=False),
     Column("worker", Text, nullable=False),
     Column("held_until", Float, nullable=False),
+    Column("owner", Text),  # who asked, as `caller` says; NULL where a node of the release before has kept it
     Index(None, "kind", "destination", "state", "rank", "pk"),
     Index(None, "live_key", unique=True),
     Index(None, "state", "due_at"),
     Index(None, "state", "held_until"),
     Index(None, "state", "ended_at"),
+    Index(None, "owner", "pk"),
     sqlite_autoincrement=True,
 )
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from archimage.model.jobs import Priority
+
 
 class DeliveryState(StrEnum):
     """Where a delivery stands."""
@@ -19,7 +21,8 @@ class Delivery:
 
     kind says what it is, and so who knows how to deliver it; destination is whom to, an AE title or an address; about
     is what it tells of, a UID or an identifier; payload is text. Times are seconds since 1970, UTC; due_at is when it
-    is tried next. error is what the last try failed with, empty before.
+    is tried next. error is what the last try failed with, empty before. Of several lanes the one whose first has the
+    highest priority goes first; within a lane nothing overtakes, whatever its priority.
     """
 
     kind: str
@@ -34,3 +37,4 @@ class Delivery:
     ended_at: float | None = None
     error: str = ""
     id: int = 0
+    priority: int = Priority.NORMAL

@@ -14,7 +14,10 @@ class Deliveries(Protocol):
         """Keep deliveries; their ids are given here."""
 
     def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
-        """Take the first of each lane that is due, for one process alone until that time."""
+        """Take the first of each lane that is due, for one process alone until that time.
+
+        Where more are due than limit, those of the highest priority are taken, and of these what was due first.
+        """
 
     def renew(self, delivery_ids: Sequence[int], until: float) -> None:
         """Keep what is taken until another time; what was let go of meanwhile stays so."""

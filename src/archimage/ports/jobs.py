@@ -75,13 +75,17 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which jobs are listed: those of a kind, in a state, for a destination, older than a number, where given."""
+    """Which jobs are listed: those of a kind, in a state, for a destination, older than a number, where given.
+
+    owner is who asked for them, None for whoever did.
+    """
 
     kind: str = ""
     state: JobState | None = None
     destination: str = ""
     before: int | None = None
     limit: int = 100
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,12 @@ class JobRows(Protocol):
 
     def find(self, wanted: Wanted) -> Sequence[Job]:
         """Return the newest."""
+
+    def name_owners(self) -> int:
+        """Note who asked for jobs that nodes of the release before have kept; return how many these were.
+
+        Until then `find` does not know them as anybody's.
+        """
 
     def counts(self) -> Sequence[tuple[str, JobState, int]]:
         """Count them by kind and state."""

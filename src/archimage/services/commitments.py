@@ -29,6 +29,7 @@ from archimage.errors import (
 from archimage.model import callers
 from archimage.model.commitments import Commitment, CommitmentState, Direction, Outcome, Reference
 from archimage.model.deliveries import Delivery
+from archimage.model.jobs import Priority
 from archimage.model.nodes import Node
 from archimage.ports.commitment import CommitmentPeers, Commitments
 from archimage.ports.index import Finding
@@ -129,7 +130,8 @@ class CommitmentService:
 
     def _delivery(self, kept: Commitment, due_at: float) -> Delivery:
         uid = kept.transaction_uid
-        return Delivery(KIND, kept.ae_title, uid, "", f"{KIND} {uid}", self._tools.now(), due_at)
+        lane = f"{KIND} {uid}"
+        return Delivery(KIND, kept.ae_title, uid, "", lane, self._tools.now(), due_at, priority=Priority.HIGH)
 
     def verify(self, transaction_uid: str) -> Future[Outcome]:
         """Begin to look at what a transaction is about, unless that has begun here; the result is kept by then."""

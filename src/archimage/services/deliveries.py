@@ -1,5 +1,7 @@
 """What others are to be told: kept before it is promised, tried until they have heard it, in order where that matters.
 
+Order is that of a lane, in which nothing overtakes; of the lanes in which something is due the most urgent goes first.
+
 Receivers may hear a thing twice, when a process dies after telling it and before noting that; never not at all. Of
 several processes each takes what is due; what one has taken is another's once that one no longer says that it is at it.
 """

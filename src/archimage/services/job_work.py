@@ -188,6 +188,7 @@ class JobWork:
         if now - self._forgotten_at > _FORGET_EVERY_S:
             self._forgotten_at = now
             self._rows.forget(now - KEPT_S)
+            self._rows.name_owners()
         if self.active < LANES:
             at_once = {kind: rules.at_once for kind, (_, rules) in self.kinds.items()}
             for lane in self._rows.lanes(at_once, now):

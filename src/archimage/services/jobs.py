@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from archimage import spans
-from archimage.errors import ConflictError, NotFoundError
+from archimage.errors import ConflictError, InvalidRequestError, NotFoundError
 from archimage.model import callers
 from archimage.model.events import TaskChanged
 from archimage.model.jobs import Job, JobState, JsonValue, NewJob, Origin, Priority
@@ -94,8 +95,12 @@ class JobService:
     # Asking
 
     def find(self, wanted: Wanted) -> Sequence[Job]:
-        """Return the newest jobs: of who may see a part of the archive alone, his own."""
-        return [self._shown(job) for job in self._rows.find(wanted) if self.is_shown(job)]
+        """Return the newest jobs: of who may see a part of the archive alone, his own.
+
+        These the index picks out, so that a page of them is full wherever they stand among those of others.
+        """
+        seen = replace(wanted, owner=_asking()) if callers.granted().within else wanted
+        return [self._shown(job) for job in self._rows.find(seen)]
 
     def get(self, job_id: int) -> Job:
         """Return one; NotFoundError where none of this number is kept."""
@@ -107,8 +112,7 @@ class JobService:
     @staticmethod
     def is_shown(job: Job) -> bool:
         """Tell whether who asks may see a job, whose title and result may name any patient."""
-        caller = callers.current()
-        return not callers.granted().within or job.origin.owner == ("" if caller is None else caller.principal.name)
+        return not callers.granted().within or job.origin.owner == _asking()
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -157,13 +161,15 @@ class JobService:
     # What people do with all jobs of a kind for a destination
 
     def pause_lane(self, lane: Lane) -> None:
-        """Begin none of them until they are resumed; what runs goes on."""
+        """Begin none of them until they are resumed; what runs goes on. InvalidRequestError: there is no such kind."""
+        self._check_kind(lane)
         self._rows.pause(lane)
         self.told("paused", lane)
 
     def resume_lane(self, lane: Lane) -> None:
-        """Go on with them; ConflictError where they were not paused."""
+        """Go on with them; ConflictError where they were not paused, InvalidRequestError: there is no such kind."""
         if not self._rows.resume(lane):
+            self._check_kind(lane)
             raise ConflictError(f"jobs of kind {lane.kind} for {lane.destination or 'nobody'} are not paused")
         self.told("resumed", lane)
         self.worker.wake()
@@ -171,6 +177,12 @@ class JobService:
     def paused_lanes(self) -> Sequence[Lane]:
         """Return what is paused."""
         return self._rows.paused()
+
+    def _check_kind(self, lane: Lane) -> None:
+        """Refuse a kind that is not done here, and of which no job is kept that is done elsewhere."""
+        if lane.kind not in self.worker.kinds and lane.kind not in (kept := self.counts()):
+            known = ", ".join(sorted({*self.worker.kinds, *kept}))
+            raise InvalidRequestError(f"{lane.kind[:64]!r} is no kind of job; one of {known} is allowed")
 
     def _turn(self, job_id: int, before: Sequence[JobState], state: JobState) -> Job:
         self._turned(state.value, job_id, before, state)
@@ -196,6 +208,12 @@ class JobService:
         if job.state is not state:
             raise ConflictError(f"job {job.id} is {job.state}: {otherwise}")
         return job
+
+
+def _asking() -> str:
+    """Return who asks, as jobs name their owners."""
+    caller = callers.current()
+    return "" if caller is None else caller.principal.name
 
 
 class JobTasks:

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +24,7 @@ from archimage.errors import (
 )
 from archimage.logger import logger
 from archimage.model.deliveries import Delivery
+from archimage.model.jobs import Priority
 from archimage.model.printing import JobState, PrintJob
 from archimage.ports.pixels import JsonValue, PixelWork
 from archimage.ports.print import FilmFiles, PrintJobs
@@ -31,7 +32,7 @@ from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services import printattributes as attributes
 from archimage.services import scoped
 from archimage.services.datasets import text
-from archimage.services.deliveries import DeliveryService
+from archimage.services.deliveries import DeliveryService, made
 from archimage.services.filmsession import FilmSession, Printed, new_uid
 from archimage.services.store import Expected, StoreService
 
@@ -41,6 +42,7 @@ MAX_SHOWN: Final = 1_000
 _TRIED_FOR_S: Final = 3_600.0
 _ORPHANED_S: Final = 3_600.0
 _FORGOTTEN_AT_ONCE: Final = 100
+_PRIORITIES: Final = {"HIGH": Priority.HIGH, "LOW": Priority.LOW}
 _WAITING: Final = (JobState.PENDING, JobState.PRINTING)
 _PASSING: Final = (UnavailableError, StorageError, OutOfResourcesError, OSError)
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
@@ -190,7 +192,9 @@ class PrintService:
 
     def _hand_over(self, job: PrintJob) -> None:
         self.told(job)
-        self._tools.deliveries.add(KIND, job.printer, job.uid, "", lane=f"{KIND} {job.printer} {job.priority}")
+        lane = f"{KIND} {job.printer} {job.priority}"
+        one = made(KIND, job.printer, job.uid, "", self._now(), lane=lane)
+        self._tools.deliveries.add_all([replace(one, priority=_PRIORITIES.get(job.priority, Priority.NORMAL))])
 
     def _fail(self, job: PrintJob, error: Exception) -> None:
         _log.warning("a print job failed", job=job.uid, reason=str(error))

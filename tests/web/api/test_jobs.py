@@ -107,6 +107,15 @@ def test_all_for_a_destination_are_paused_and_resumed(client: Client) -> None:
     assert client.ask("/api/v1/jobs/paused").json == []
 
 
+@pytest.mark.parametrize("deed", ["pause", "resume"])
+def test_of_a_kind_that_is_not_known_the_known_ones_are_told(client: Client, deed: str) -> None:
+    answer = post(client, f"/jobs/{deed}", {"kind": "sned", "destination": "GONE"})
+    assert answer.status == 400
+    assert b"'sned' is no kind of job" in answer.body
+    assert b"retrieve" in answer.body
+    assert client.ask("/api/v1/jobs/paused").json == []
+
+
 def test_jobs_are_tasks_too(client: Client, number: int) -> None:
     name = f"{number:032x}"
     assert name in {task["id"] for task in client.ask("/api/v1/tasks").json}

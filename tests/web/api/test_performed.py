@@ -90,7 +90,7 @@ def test_what_is_not_known_is_not_found(client: Client) -> None:
 def test_deliveries_are_listed_tried_again_and_removed(client: Client, tmp_path: Path) -> None:
     _send(client, "POST", "/performed-steps", {"sop_instance_uid": "1.2.3.9", "dataset": step()})
     (one,) = client.ask(f"{_ROOT}/deliveries?kind=mpps-create&state=waiting").json
-    assert (one["destination"], one["about"], one["attempts"]) == ("RIS", "1.2.3.9", 0)
+    assert (one["destination"], one["about"], one["attempts"], one["priority"]) == ("RIS", "1.2.3.9", 0, 5)
     assert client.ask(f"{_ROOT}/deliveries/counts").json == {"mpps-create": {"waiting": 1}}
     detail = client.ask(f"{_ROOT}/deliveries/{one['id']}").json
     assert json.loads(detail["payload"])["00400253"]["Value"] == ["PPS-1"]

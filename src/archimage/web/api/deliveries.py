@@ -33,6 +33,7 @@ class DeliverySummary:
     kind: str
     destination: str
     about: str
+    priority: int
     state: DeliveryState
     attempts: int
     created_at: float
@@ -92,6 +93,7 @@ def _summary(one: Delivery) -> DeliverySummary:
         kind=one.kind,
         destination=one.destination,
         about=one.about,
+        priority=one.priority,
         state=one.state,
         attempts=one.attempts,
         created_at=one.created_at,
