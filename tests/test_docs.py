@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import pydicom
 import pytest
 
 from archimage.model.changes import CORRECTABLE
 from archimage.web.dicomweb.table import RESOURCES
 from archimage.web.fhir import application as fhir
 from archimage.web.orthanc.application import ENDPOINTS
-from tests.interop.peers import free_port, listener
+from tests.interop.peers import free_port, listener, tool
 
 ROOT: Final = Path(__file__).parents[1]
 DICOMWEB: Final = ROOT / "docs" / "dicomweb.md"
@@ -35,6 +36,7 @@ PRINTING: Final = ROOT / "docs" / "printing.md"
 ADDRESS: Final = "127.0.0.1:8042"
 DICOM_PORT: Final = "11112"
 _PROGRAM: Final = (sys.executable, "-m", "archimage")
+_IMAGES: Final = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -73,6 +75,12 @@ def readme() -> Example:
     code = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     shown = [line for line in lines if not line.startswith("$ ")]
     return Example(text[: text.index("\n## DICOMweb")].count("\n") + 2, "sh", "\n".join(code), "\n".join(shown))
+
+
+def commands(section: str) -> list[str]:
+    """Return what a reader of a section of the README types into a shell, lines that go on in the next put together."""
+    text = (ROOT / "README.md").read_text("utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^    \$ (.+)$", text.replace("\\\n", " "), re.MULTILINE)
 
 
 class Reader:
@@ -164,6 +172,43 @@ def test_every_example_of_messages_gives_what_the_page_shows(demo: Path, tmp_pat
 
 def test_the_readme_shows_what_is_true(reader: Reader) -> None:
     assert reader.run(readme()).split() == readme().shown.split()
+
+
+def test_who_types_the_readme_is_refused_nothing(demo: Path, tmp_path: Path) -> None:
+    """One after the other: images by DCMTK, DICOMweb, and its own tools; `more` images are the reader's own."""
+    data, port, dicom_port, node_port = tmp_path / "data", free_port(), free_port(), free_port()
+    shutil.copytree(demo, data)
+    for folder in ("77654033", "98892001", "98892003"):
+        shutil.copytree(_IMAGES / folder, tmp_path / "images" / folder)
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    typed = [line for section in ("DICOM", "DICOMweb", "Its own tools") for line in commands(section)]
+    code = "\n".join(line for line in typed if "make serve" not in line and " more " not in line)
+    for text, ours in ((ADDRESS, f"127.0.0.1:{port}"), (DICOM_PORT, f"{dicom_port}"), ("11113", f"{node_port}")):
+        code = code.replace(text, ours)
+    ports = ("--dicom-port", dicom_port, "--http-port", port, "--node", f"WORKSTATION=127.0.0.1:{node_port}")
+    path = f"{Path(tool('storescu')).parent}:{os.environ['PATH']}"
+    with listener([*_PROGRAM, "serve", "--data", data, *ports], port, tmp_path / "serve.log"):
+        result = subprocess.run(
+            ["bash", "-uc", f"trap 'kill $(jobs -p) 2> /dev/null' EXIT\n{code}"],
+            cwd=tmp_path,
+            env={"PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+            check=False,
+        )
+    printed = result.stdout.decode("utf-8", "replace")
+    assert result.returncode == 0, printed
+    assert re.findall(r"^(stored|completed|duplicate) +([1-9]\d*)$", printed, re.MULTILINE) == [
+        ("stored", "74"),
+        ("completed", "4"),
+        ("completed", "4"),
+        ("duplicate", "74"),
+    ], printed
+    assert (
+        re.findall(r"^(?:refused|failed|missing|damaged|orphans) +[1-9]\d*$|^.*not found.*$", printed, re.MULTILINE)
+        == []
+    )
 
 
 def test_every_resource_has_an_example() -> None:

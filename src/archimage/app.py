@@ -416,7 +416,7 @@ class App:
         self.exchange.routing.check(routes)
         self.tls.configure(config)
         self.config = config
-        self.exchange.routing.configure(routes)
+        self.exchange.routing.configure(config.routing, routes)
         self.keeping.configure(config)
         self.projects.rules = rules
         self.services.nodes.configure(nodes)

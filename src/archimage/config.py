@@ -287,6 +287,8 @@ RELOADED: Final[frozenset[Key]] = frozenset(
     {
         ("nodes",),
         ("routing", "rule"),
+        ("routing", "archives"),
+        ("routing", "authorization"),
         ("storage", "quota_bytes"),
         ("storage", "quota_warn_percent"),
         *(("retention", name) for name in RetentionConfig.model_fields),
@@ -299,7 +301,7 @@ RELOADED: Final[frozenset[Key]] = frozenset(
         ("access", "requests_per_s"),
     }
 )
-"""What SIGHUP has a running archive read again: nodes, rules, quota, who may associate, certificates, logging."""
+"""What SIGHUP has a running archive read again: whom it calls, rules, quota, who may associate, TLS, logging."""
 
 
 def _is_reloaded(key: Key) -> bool:

@@ -15,9 +15,10 @@ import pytest
 
 from archimage.protocol.pdu import AssociateAccept
 from archimage.protocol.status import Status
-from tests.attacks.datasets import dataset
+from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import wait_until
 from tests.attacks.wire import Peer, request
+from tests.web.fhir.receiver import Receiver
 
 _WITHIN_S = 20.0
 
@@ -117,6 +118,31 @@ def test_what_holds_from_the_next_start_on_is_named(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/api/v1/settings", timeout=9) as answer:
             told = {one["name"]: one["value"] for one in json.load(answer)}
         assert (told["log.level"], told["dicom.idle_timeout_s"]) == ("info", 60.0)
+
+
+def test_other_archives_are_read_again(tmp_path: Path) -> None:
+    """A rule stores at an archive that the settings did not know at the start, and one that is elsewhere now."""
+
+    def settings(name: str, path: str, told: str) -> str:
+        archive = f'[routing.archives.{name}]\naddress = "{receiver.address}/{path}"\nauthorization = "{told}"\n'
+        return f'{archive}[[routing.rule]]\nname = "on"\non = "instance"\nactions = "stow:{name}"\n'
+
+    def stores(path: str, told: str) -> bool:
+        uid = new_uid()
+        with Peer.associated(server.dicom_port) as peer:
+            assert peer.store(uid, dataset(uid)) == Status.SUCCESS
+        return receiver.wait_for("POST", f"/hook/{path}/studies").headers["authorization"] == told
+
+    receiver = Receiver()
+    with receiver.listening(), serving(tmp_path, settings("WEB", "one", "first")) as server:
+        assert stores("one", "first")
+        server.reload(settings("WEB", "two", "second"))
+        assert wait_until(lambda: server.has_said("the settings were read again"), _WITHIN_S)
+        assert stores("two", "second")
+        server.reload(settings("OTHER", "three", "third"))
+        assert wait_until(lambda: server.log.read_text("utf-8").count("the settings were read again") == 2, _WITHIN_S)
+        assert stores("three", "third")
+        assert not server.has_said("from the next start on")
 
 
 @pytest.mark.parametrize("abstract", [False, True])

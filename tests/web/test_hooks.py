@@ -1,43 +1,16 @@
 """Calls to receivers end in time, whatever these do."""
 
-import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from archimage.errors import UnavailableError
 from archimage.web.hooks import HookCalls
+from tests.web.dripping import FAR_S, HEAD, dripping
 from tests.web.fhir.receiver import Receiver
 
 _WITHIN_S = 0.5
-_FAR_S = 5.0
-
-
-@pytest.fixture
-def dripping() -> Iterator[str]:
-    """The address of a receiver that begins an answer and goes on with it, a byte at a time, until the test is over."""
-    over = threading.Event()
-
-    def drip() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            try:
-                connection.sendall(b"HTTP/1.1 200 OK\r\nX-More: ")
-                while not over.wait(0.05):
-                    connection.sendall(b"x")
-            except OSError:
-                return  # whoever called has gone
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(_FAR_S)
-        thread = threading.Thread(target=drip)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        over.set()
-        thread.join()
 
 
 def test_the_status_of_an_answer_is_told_and_a_redirection_is_one() -> None:
@@ -50,11 +23,11 @@ def test_the_status_of_an_answer_is_told_and_a_redirection_is_one() -> None:
     assert (first.method, first.body, first.headers["x-one"], second.path) == ("POST", b"told", "1", "/hook")
 
 
-def test_a_receiver_that_goes_on_for_ever_is_given_up(dripping: str) -> None:
+def test_a_receiver_that_goes_on_for_ever_is_given_up() -> None:
     began = time.monotonic()
-    with pytest.raises(UnavailableError, match="does not answer within"):
-        HookCalls(ssl.create_default_context, _WITHIN_S)("POST", dripping, {}, b"told")
-    assert _WITHIN_S <= time.monotonic() - began < _FAR_S
+    with dripping(HEAD) as address, pytest.raises(UnavailableError, match="does not answer within"):
+        HookCalls(ssl.create_default_context, _WITHIN_S)("POST", address, {}, b"told")
+    assert _WITHIN_S <= time.monotonic() - began < FAR_S
 
 
 @pytest.mark.parametrize(

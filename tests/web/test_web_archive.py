@@ -1,6 +1,7 @@
 """An archive that is reached over the web, told by a small server: how it is searched, and what it may answer."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,9 +16,12 @@ from archimage.model.peers import Wanted
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.web import web_archive
+from archimage.web.known_archives import KnownArchives
 from archimage.web.web_archive import Reach, WebArchive
+from archimage.web.web_client import Pace
 from tests.services.parts import Parts, open_parts
 from tests.services.test_syncing import Quiet
+from tests.web.dripping import BODY, HEAD, dripping
 
 Answer = tuple[int, Mapping[str, str], bytes]
 _KEYS = (("StudyInstanceUID", ""), ("NumberOfStudyRelatedInstances", ""), ("StudyDate", "20260101-20261231"))
@@ -51,8 +55,13 @@ class Site:
         self.answer = answer
         self.asked: list[tuple[str, Mapping[str, Sequence[str]], str | None]] = []
         address = f"http://127.0.0.1:{port}/dicom-web"
-        reach = Reach(parts.service, _no_stow, lambda: pytest.fail("no TLS is wanted"), {address: "Bearer secret"})
+        known = KnownArchives({}, {address: "Bearer secret"})
+        reach = Reach(parts.service, _no_stow, _no_tls, lambda: known)
         self.archive = WebArchive("WEB", f"{address}/", reach)
+
+
+def _no_tls() -> ssl.SSLContext:
+    pytest.fail("no TLS is wanted")
 
 
 def _no_stow(
@@ -176,3 +185,23 @@ def test_what_is_no_object_is_counted_and_the_rest_kept(parts: Parts) -> None:
     assert (transfer.completed, transfer.failed) == (0, 2)
     base = "/dicom-web/studies/1.2/series/1.3/instances/"
     assert [path for path, *_ in one.asked] == [f"{base}1.4", f"{base}1.5"]
+
+
+def _search(archive: WebArchive) -> object:
+    return archive.find("STUDY", _KEYS, 10)
+
+
+def _bring(archive: WebArchive) -> object:
+    return archive.retrieve(Wanted("1.2"), Quiet())
+
+
+@pytest.mark.parametrize("begin", [HEAD, BODY])
+@pytest.mark.parametrize("ask", [_search, _bring])
+def test_an_archive_that_answers_a_byte_now_and_then_is_given_up(
+    parts: Parts, begin: bytes, ask: Callable[[WebArchive], object]
+) -> None:
+    with dripping(begin) as address:
+        known = KnownArchives({"CLOUD": address}, {})
+        reach = Reach(parts.service, _no_stow, _no_tls, lambda: known, Pace(within_s=0.5))
+        with pytest.raises(PeerFailedError, match=r"^CLOUD \(http.*\) could not be asked: .* for 0.5 s"):
+            ask(WebArchive("CLOUD", address, reach))

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from archimage.automation.routing import RoutingGround, RoutingPart, authorizations
+from archimage.automation.routing import RoutingGround, RoutingPart
 from archimage.config import Config
 from archimage.config_routing import PrefetchConfig, SyncConfig
 from archimage.index.routing import FetchedForTable, RoutingArrivals
@@ -48,7 +48,7 @@ class ExchangePart:
             self._arriving = self._arriving_studies(config.prefetch, ground)
             opened.callback(self._arriving.close)
             self._ground = ground
-            self._reach = Reach(ground.services.store, self.routing.stow, ground.tls, authorizations(config.routing))
+            self._reach = Reach(ground.services.store, self.routing.stow, ground.tls, self.routing.known)
             self.syncing = SyncService(index, self._archive, jobs)
             self._held = opened.pop_all()
         jobs.register(prefetch.KIND, self.prefetching.work, Rules(attempts=6))
@@ -81,7 +81,7 @@ class ExchangePart:
 
     def _archive(self, name: str) -> Elsewhere:
         """Return another archive: by its DICOMweb address, or by name one of routing.archives, or a node."""
-        address = name if "://" in name else self.routing.archives.get(name)
+        address = name if "://" in name else self.routing.known().addresses.get(name)
         if address is not None:
             return WebArchive(name, address, self._reach)
         return NodeArchive(self._ground.services.nodes.get(name), self._ground.peers)

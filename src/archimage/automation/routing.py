@@ -1,6 +1,6 @@
 """Routing: rules, what finds work for them, and what does it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +30,7 @@ from archimage.threads import ContextThreads
 from archimage.use_cases import Services
 from archimage.web.audited_stow import AuditedStow
 from archimage.web.hooks import HookCalls
+from archimage.web.known_archives import KnownArchives
 from archimage.web.stow_client import StowClient
 
 MOST_AT_ONCE: Final = 64
@@ -63,10 +64,8 @@ class RoutingPart:
         self.threads = ContextThreads(min(MOST_AT_ONCE, settings.associations * settings.at_once), "route")
         self._held.callback(self.threads.shutdown, cancel_futures=True)
         services = ground.services
-        self.archives = {name: archive.address for name, archive in settings.archives.items()}
-        """DICOMweb addresses by name."""
-        told = authorizations(settings)
-        client = StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, told, self.archives)
+        self._known = known_archives(settings)
+        client = StowClient(ground.blobs, ground.projects, services.transcoding, ground.tls, self.known)
         self.stow = AuditedStow(client, ground.audit)
         doing = Doing(
             services.nodes.get,
@@ -102,8 +101,13 @@ class RoutingPart:
         if self._plugins is not None:
             self._plugins.check(rules)
 
-    def configure(self, rules: Sequence[Rule]) -> None:
-        """Go on with other rules."""
+    def known(self) -> KnownArchives:
+        """Return what other archives there are; may be called from any thread."""
+        return self._known
+
+    def configure(self, settings: RoutingConfig, rules: Sequence[Rule]) -> None:
+        """Go on with other archives, and rules; what is being sent goes on as before."""
+        self._known = known_archives(settings)
         self.router.rules = self._work.rules = tuple(rules)
 
     def _run_plugin(self, name: str, rule: Rule, study: str, instances: Sequence[StoredInstance]) -> None:
@@ -120,8 +124,9 @@ class RoutingPart:
         self._held.close()
 
 
-def authorizations(settings: RoutingConfig) -> Mapping[str, str]:
-    """Return what addresses are told that begin so."""
+def known_archives(settings: RoutingConfig) -> KnownArchives:
+    """Return the archives that settings name, and what addresses are told that begin so."""
+    addresses = {name: archive.address for name, archive in settings.archives.items()}
     told = {begin: secret.get_secret_value() for begin, secret in settings.authorization.items()}
     of_archives = {f"{one.address}/": one.authorization.get_secret_value() for one in settings.archives.values()}
-    return told | {address: secret for address, secret in of_archives.items() if secret}
+    return KnownArchives(addresses, told | {address: secret for address, secret in of_archives.items() if secret})

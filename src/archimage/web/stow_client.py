@@ -6,24 +6,22 @@ As they are stored the length of a request is known and told; what is made on th
 """
 
 import ssl
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Final
 
 import orjson
 
-from archimage.errors import DicomError, NotAcceptableError, NotFoundError, PeerFailedError, ServiceError
+from archimage.errors import DicomError, NotAcceptableError, PeerFailedError, ServiceError
 from archimage.model.projects import Purpose
 from archimage.model.records import StoredInstance
 from archimage.ports.storage import BlobReader, BlobStore
 from archimage.services.projects import ProjectService
 from archimage.services.transcoding import TranscodingService
+from archimage.web.known_archives import KnownArchives
+from archimage.web.web_client import PACE, Pace, WebClient
 
-if TYPE_CHECKING:
-    import httpx
-
-WITHIN_S: Final = 60.0
 MAX_INSTANCES: Final = 500
 MAX_BYTES: Final = 1 << 30
 """What one request brings at most, but for a single object that is larger."""
@@ -39,10 +37,7 @@ Opened = tuple[BlobReader, str]
 
 
 class StowClient:
-    """Implements `ports.routing.Stow`; authorizations are told to addresses that begin so.
-
-    archives are DICOMweb addresses by the names that may stand for them.
-    """
+    """Implements `ports.routing.Stow`; known tells what other archives there are, at the time."""
 
     def __init__(
         self,
@@ -50,15 +45,15 @@ class StowClient:
         projects: ProjectService,
         transcoding: TranscodingService,
         context: Callable[[], ssl.SSLContext],
-        authorizations: Mapping[str, str],
-        archives: Mapping[str, str],
+        known: Callable[[], KnownArchives],
+        pace: Pace = PACE,
     ) -> None:
         self._blobs = blobs
         self._projects = projects
         self._transcoding = transcoding
         self._context = context
-        self._authorizations = authorizations
-        self._archives = archives
+        self._known = known
+        self._pace = pace
 
     def __call__(
         self,
@@ -69,53 +64,19 @@ class StowClient:
         sent: Callable[[int], None],
     ) -> Mapping[str, str]:
         """Send instances; return why some were not stored, by SOP Instance UID. sent hears how many are done."""
-        import httpx  # an archive that stores nothing elsewhere needs it never
-
-        address = self._address(address)
-        verify: ssl.SSLContext | bool = self._context() if address.startswith("https:") else False
+        known = self._known()
+        address = known.address_of(address)
         problems: dict[str, str] = {}
         done = 0
-        with httpx.Client(verify=verify, timeout=WITHIN_S, trust_env=False, follow_redirects=False) as client:
+        with WebClient(address, self._context, self._pace) as client:
             for batch in _batches(instances):
                 sent(done)
                 request = _Request(batch, lambda one: self._open(one, purpose, transfer_syntax_uid))
                 as_stored = purpose is None and not transfer_syntax_uid
-                problems |= self._store(client, address, request, as_stored=as_stored)
+                problems |= _store(client, address, known, request, as_stored=as_stored)
                 done += len(batch)
         sent(done)
         return problems
-
-    def _store(
-        self, client: "httpx.Client", address: str, request: "_Request", *, as_stored: bool
-    ) -> Mapping[str, str]:
-        import httpx
-
-        headers = {
-            "Content-Type": f'multipart/related; type="application/dicom"; boundary={request.boundary}',
-            "Accept": _ACCEPT,
-            "Accept-Encoding": "identity",
-        }
-        if as_stored:
-            headers["Content-Length"] = str(request.size_bytes)
-        if (authorization := authorization_for(address, self._authorizations)) is not None:
-            headers["Authorization"] = authorization
-        try:
-            with client.stream("POST", address, content=request.pieces(), headers=headers) as response:
-                body, status = _read(response.iter_raw(), time.monotonic() + WITHIN_S), response.status_code
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, UnicodeError) as error:
-            raise PeerFailedError(
-                f"{address} could not be sent to: {str(error) or type(error).__name__}",
-                next_step="See whether the receiver is in order, and its address right.",
-            ) from error
-        return request.failures(address, status, body)
-
-    def _address(self, name: str) -> str:
-        """Return the address that is meant."""
-        if "://" in name:
-            return name
-        if name not in self._archives:
-            raise NotFoundError(f"no archive {name!r} is among routing.archives")
-        return f"{self._archives[name]}/studies"
 
     def _open(self, instance: StoredInstance, purpose: Purpose | None, transfer_syntax_uid: str) -> Opened:
         """Open an object in the form in which it is to go."""
@@ -136,10 +97,29 @@ class StowClient:
         return self._blobs.open(instance.path), instance.sop_instance_uid
 
 
-def authorization_for(address: str, authorizations: Mapping[str, str]) -> str | None:
-    """Return what an address is told: that of the longest beginning which it has, None where it has none."""
-    fitting = [begin for begin in authorizations if address.startswith(begin)]
-    return authorizations[max(fitting, key=len)] if fitting else None
+def _store(
+    client: WebClient, address: str, known: KnownArchives, request: "_Request", *, as_stored: bool
+) -> Mapping[str, str]:
+    import httpx
+
+    headers = {
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={request.boundary}',
+        "Accept": _ACCEPT,
+        "Accept-Encoding": "identity",
+    }
+    if as_stored:
+        headers["Content-Length"] = str(request.size_bytes)
+    if (authorization := known.authorization_for(address)) is not None:
+        headers["Authorization"] = authorization
+    try:
+        with closing(request.pieces()) as pieces, client.asked("POST", address, headers, pieces) as answer:
+            body = _read(answer.pieces(_PIECE_BYTES))
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, UnicodeError) as error:
+        raise PeerFailedError(
+            f"{known.named(address)} could not be sent to: {str(error) or type(error).__name__}",
+            next_step="See whether the receiver is in order, and its address right.",
+        ) from error
+    return request.failures(known.named(address), answer.status, body)
 
 
 class _Request:
@@ -160,7 +140,7 @@ class _Request:
         each = len(self._head) + len(b"\r\n")
         return sum(one.size_bytes + each for one in self._instances) + len(self._tail)
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Generator[bytes, None, None]:
         """Yield the body; objects that cannot be given are left out."""
         for one in self._instances:
             try:
@@ -176,7 +156,7 @@ class _Request:
                 yield b"\r\n"
         yield self._tail
 
-    def failures(self, address: str, status: int, body: bytes) -> Mapping[str, str]:
+    def failures(self, receiver: str, status: int, body: bytes) -> Mapping[str, str]:
         """Return what was not stored, by the answer; PeerFailedError where that does not tell what became of it."""
         failed = _failed(body)
         told = {
@@ -187,18 +167,18 @@ class _Request:
         is_clear = failed is not None and 200 <= status < 300 and (body or status != _SOME_STORED)
         if not is_clear and not told:
             raise PeerFailedError(
-                f"{address} answers {status}{'' if failed is not None else ', and nothing of what it has stored'}",
+                f"{receiver} answers {status}{'' if failed is not None else ', and nothing of what it has stored'}",
                 next_step="See in the receiver's log what it does not like.",
             )
         return self._unsent | told
 
 
-def _read(pieces: Iterator[bytes], deadline: float) -> bytes:
-    """Return an answer, cut off where it is too long or takes too long, seconds by the monotonic clock."""
+def _read(pieces: Iterator[bytes]) -> bytes:
+    """Return an answer, cut off where it is too long."""
     body = b""
     for piece in pieces:
         body += piece
-        if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+        if len(body) > MAX_ANSWER_BYTES:
             break
     return body
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -22,13 +22,10 @@ from archimage.ports.peer import Progress
 from archimage.ports.routing import Stow
 from archimage.services.store import StoreService
 from archimage.services.stow_object import Answer, Failed, ObjectPart
+from archimage.web.known_archives import KnownArchives
 from archimage.web.multipart_parser import MultipartLimits, MultipartParser, PartBegin, PartData
-from archimage.web.stow_client import authorization_for
+from archimage.web.web_client import PACE, Pace, WebAnswer, WebClient
 
-if TYPE_CHECKING:
-    import httpx
-
-WITHIN_S: Final = 60.0
 PER_PAGE: Final = 1_000
 """Matches that are asked for at once; a server may give fewer, and says so then."""
 MAX_PAGE_BYTES: Final = 64 << 20
@@ -43,12 +40,13 @@ _AS_STORED: Final = 'multipart/related; type="application/dicom"; transfer-synta
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What archives are reached with, and where what they give is kept; authorizations as `StowClient` has them."""
+    """What archives are reached with, and where what they give is kept; known tells of them, at the time."""
 
     store: StoreService
     stow: Stow
     context: Callable[[], ssl.SSLContext]
-    authorizations: Mapping[str, str]
+    known: Callable[[], KnownArchives]
+    pace: Pace = PACE
 
 
 class WebArchive:
@@ -105,12 +103,12 @@ class WebArchive:
                 keeping.finish()
         return keeping.outcome()
 
-    def _read(self, client: "httpx.Client", path: str, keeping: "_Keeping", progress: Progress) -> None:
-        with self._asked(client, path, _AS_STORED) as response:
-            boundary = _boundary(response.headers.get("content-type", ""))
+    def _read(self, client: WebClient, path: str, keeping: "_Keeping", progress: Progress) -> None:
+        with self._asked(client, path, _AS_STORED) as answer:
+            boundary = _boundary(answer.headers.get("content-type", ""))
             try:
                 parser = MultipartParser(boundary, _LIMITS)
-                for piece in response.iter_bytes(_PIECE_BYTES):
+                for piece in answer.pieces(_PIECE_BYTES):
                     progress.check()
                     for event in parser.feed(piece):
                         keeping.hear(event)
@@ -119,48 +117,44 @@ class WebArchive:
                 raise PeerFailedError(f"{self._address}{path} answers what cannot be read: {error}") from error
             progress.tell(keeping.kept)
 
-    def _page(self, client: "httpx.Client", path: str, wanted: tuple[str, ...]) -> tuple[list[dict[str, object]], bool]:
+    def _page(self, client: WebClient, path: str, wanted: tuple[str, ...]) -> tuple[list[dict[str, object]], bool]:
         """Return one page of matches, and whether there may be another."""
         body = bytearray()
-        with self._asked(client, path, "application/dicom+json") as response:
-            for piece in response.iter_bytes():
+        with self._asked(client, path, "application/dicom+json") as answer:
+            for piece in answer.pieces(_PIECE_BYTES):
                 body += piece
                 if len(body) > MAX_PAGE_BYTES:
                     raise PeerFailedError(f"{self._address} answers a search with more than {MAX_PAGE_BYTES} bytes")
-            warned = "299" in response.headers.get("warning", "")
+            warned = "299" in answer.headers.get("warning", "")
         try:
             page = [_row(item, wanted) for item in orjson.loads(body)] if body else []
         except (orjson.JSONDecodeError, AttributeError, TypeError) as error:
             raise PeerFailedError(f"{self._address} answers a search with something else than matches") from error
         return page, bool(page) and (warned or len(page) >= PER_PAGE)
 
-    @contextmanager
-    def _client(self) -> "Iterator[httpx.Client]":
-        import httpx  # an archive that asks no other needs it never
-
-        verify: ssl.SSLContext | bool = self._reach.context() if self._address.startswith("https:") else False
-        with httpx.Client(verify=verify, timeout=WITHIN_S, trust_env=False, follow_redirects=False) as client:
-            yield client
+    def _client(self) -> WebClient:
+        return WebClient(self._address, self._reach.context, self._reach.pace)
 
     @contextmanager
-    def _asked(self, client: "httpx.Client", path: str, accept: str) -> "Iterator[httpx.Response]":
+    def _asked(self, client: WebClient, path: str, accept: str) -> Iterator[WebAnswer]:
         """Ask; raises PeerFailedError where it does not answer, or with something else than what is asked for."""
         import httpx
 
+        known, address = self._reach.known(), self._address + path
         headers = {"Accept": accept}
-        if (authorization := authorization_for(self._address + path, self._reach.authorizations)) is not None:
+        if (authorization := known.authorization_for(address)) is not None:
             headers["Authorization"] = authorization
         try:
-            with client.stream("GET", self._address + path, headers=headers) as response:
-                if not 200 <= response.status_code < 300:
+            with client.asked("GET", address, headers) as answer:
+                if not 200 <= answer.status < 300:
                     raise PeerFailedError(
-                        f"{self._address}{path.partition('?')[0]} answers {response.status_code}",
+                        f"{known.named(address.partition('?')[0])} answers {answer.status}",
                         next_step="See in its log what it does not like.",
                     )
-                yield response
+                yield answer
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, UnicodeError) as error:
             raise PeerFailedError(
-                f"{self._address} could not be asked: {str(error) or type(error).__name__}",
+                f"{known.named(self._address)} could not be asked: {str(error) or type(error).__name__}",
                 next_step="See whether the archive is in order, and its address right.",
             ) from error
 
