@@ -31,6 +31,8 @@ def test_an_archive_goes_on_with_the_copy_of_its_index(
         "missing": [],
         "damaged": [],
         "orphans": [],
+        "unread": 0,
+        "away": {},
     }
     assert archimage("import", studies, "--data", data, "--json").json["duplicate"] == 10
     assert "of the newest schema" in archimage("doctor", "--data", data).out
