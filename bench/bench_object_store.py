@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import obstore
+import psutil
 from obstore.store import S3Store
 
 from bench import data, peers, replay, web
@@ -45,16 +46,24 @@ def _serving(work: Path, settings: Mapping[str, str] | None) -> Iterator[Running
 
 def _ingest(work: Path, objects: Objects, settings: Mapping[str, str] | None) -> float:
     """Return the images a second that are acknowledged; an upload goes on beside that, and after."""
-    with _serving(work, settings) as running:
+    with _serving(work, settings) as running, _told_how_busy():
         sent = replay.send_objects(objects, ASSOCIATIONS, running.port, running.ae_title)
         return sent.count / sent.seconds
+
+
+@contextmanager
+def _told_how_busy() -> Iterator[None]:
+    """Tell how busy the processors are: where bare puts fill them, nothing that does more can be as fast."""
+    psutil.cpu_percent()
+    yield
+    print(f"{psutil.cpu_percent():.0f} % of all processors in use: ", end="")
 
 
 def _bare_puts(store: S3Store, objects: Objects) -> float:
     """Return the objects a second that obstore alone puts, as many at once as there are associations."""
     body, prefix = secrets.token_bytes(objects.shape.pixel_bytes), secrets.token_hex(8)
     started = time.perf_counter()
-    with ThreadPoolExecutor(ASSOCIATIONS) as threads:
+    with _told_how_busy(), ThreadPoolExecutor(ASSOCIATIONS) as threads:
         list(threads.map(lambda n: obstore.put(store, f"{prefix}/{n}", body), range(objects.shape.count)))
     return objects.shape.count / (time.perf_counter() - started)
 
