@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from functools import lru_cache
 from typing import Any, Final, cast
 
 import psycopg
@@ -337,9 +336,4 @@ def _numbers(records: Sequence[InstanceRecord]) -> list[int]:
         found.add(f"study {values['study_instance_uid']}")
         if values.get("patient_id"):
             found.add(f"patient {values['patient_id']}\\{values.get('issuer_of_patient_id', '')}")
-    return sorted(map(_number, found))
-
-
-@lru_cache(1024)
-def _number(name: str) -> int:
-    return int(xxhash.xxh3_64_intdigest(name.encode("utf-8", "replace"))) - (1 << 63)
+    return sorted(int(xxhash.xxh3_64_intdigest(name.encode("utf-8", "replace"))) - (1 << 63) for name in found)
