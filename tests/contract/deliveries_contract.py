@@ -12,11 +12,17 @@ KINDS = ("one", "two")
 
 
 def _taken(deliveries: Deliveries, now: float, until: float = 1_000) -> Sequence[str]:
-    return [found.about for found in deliveries.take(KINDS, now, until, 10)]
+    return [found.about for found in deliveries.take(KINDS, now, until, 10, at_once=10)]
 
 
-def _add(deliveries: Deliveries, *about: str, lane: str = "", kind: str = "one", now: float = 0) -> None:
-    deliveries.add([made(kind, "AE", one, f"payload of {one}", now, lane=lane) for one in about])
+def _few(deliveries: Deliveries, now: float, until: float = 1_000) -> Sequence[str]:
+    return [found.about for found in deliveries.take(KINDS, now, until, 10, at_once=2)]
+
+
+def _add(
+    deliveries: Deliveries, *about: str, lane: str = "", kind: str = "one", now: float = 0, to: str = "AE"
+) -> None:
+    deliveries.add([made(kind, to, one, f"payload of {one}", now, lane=lane) for one in about])
 
 
 def _ids(deliveries: Deliveries) -> dict[str, int]:
@@ -56,7 +62,7 @@ class DeliveriesContract:
             one = made("one", "AE", about, "", -number, lane=about)
             deliveries.add([replace(one, priority=priority)])
         assert {one.about: one.priority for one in deliveries.find(limit=10)} == urgency
-        taken = [deliveries.take(KINDS, 1, 1_000, 1) for _ in range(5)]
+        taken = [deliveries.take(KINDS, 1, 1_000, 1, at_once=10) for _ in range(5)]
         assert [one.about for (one,) in taken] == ["d", "c", "b", "e", "a"]
 
     def test_nothing_overtakes_in_a_lane_however_urgent_it_is(self, deliveries: Deliveries) -> None:
@@ -121,7 +127,7 @@ class DeliveriesContract:
         _taken(deliveries, 1)
         deliveries.postpone(_ids(deliveries)["a"], 50, "nobody there")
         assert (_taken(deliveries, 49), deliveries.next_due(KINDS)) == ([], 50)
-        (again,) = deliveries.take(KINDS, 50, 60, 10)
+        (again,) = deliveries.take(KINDS, 50, 60, 10, at_once=10)
         assert (again.about, again.attempts, again.error) == ("a", 1, "nobody there")
 
     def test_what_failed_for_good_lets_the_next_pass(self, deliveries: Deliveries) -> None:
@@ -140,7 +146,7 @@ class DeliveriesContract:
         assert not deliveries.retry(first, 1)
         deliveries.give_up(first, 3, "no")
         assert deliveries.retry(first, 9)
-        (again,) = deliveries.take(KINDS, 9, 20, 10)
+        (again,) = deliveries.take(KINDS, 9, 20, 10, at_once=10)
         assert (again.about, again.attempts, again.due_at, again.created_at) == ("a", 0, 9, 9)
         assert not deliveries.retry(first + 1, 1)
 
@@ -174,3 +180,28 @@ class DeliveriesContract:
         assert not deliveries.hasten("two", "a", 5)
         assert _taken(deliveries, 5, until=50) == ["a"]
         assert not deliveries.hasten("one", "a", 6)
+
+    def test_a_destination_is_told_so_much_at_once_and_others_are_told_theirs(self, deliveries: Deliveries) -> None:
+        for about in ("a", "b", "c"):
+            _add(deliveries, about, lane=about)
+        _add(deliveries, "d", lane="d", to="OTHER")
+        assert _few(deliveries, 1, until=1_000) == ["a", "b", "d"]
+        assert _few(deliveries, 1) == []
+        deliveries.settle(_ids(deliveries)["d"], 2)
+        assert _few(deliveries, 2) == []
+        deliveries.settle(_ids(deliveries)["a"], 2)
+        assert _few(deliveries, 2) == ["c"]
+
+    def test_what_a_destination_is_told_counts_whatever_its_kind_and_whoever_tells_it(
+        self, deliveries: Deliveries
+    ) -> None:
+        for about, kind in (("a", "one"), ("b", "two"), ("c", "three")):
+            _add(deliveries, about, kind=kind)
+        assert [one.about for one in deliveries.take(["one", "two"], 1, 1_000, 10, at_once=2)] == ["a", "b"]
+        assert deliveries.take(["three"], 1, 1_000, 10, at_once=2) == []
+        assert [one.about for one in deliveries.take(["three"], 1_000, 2_000, 10, at_once=2)] == ["c"]
+
+    def test_of_what_a_destination_may_be_told_the_most_urgent_is_first(self, deliveries: Deliveries) -> None:
+        for about, priority in (("a", Priority.LOW), ("b", Priority.HIGH), ("c", Priority.NORMAL)):
+            deliveries.add([replace(made("one", "AE", about, "", 0, lane=about), priority=priority)])
+        assert _few(deliveries, 1) == ["b", "c"]

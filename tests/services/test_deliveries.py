@@ -13,7 +13,7 @@ from archimage.index.deliveries import DeliveryTable
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.deliveries import Delivery, DeliveryState
 from archimage.model.jobs import Priority
-from archimage.services.deliveries import Deliver, DeliveryService, Patience
+from archimage.services.deliveries import AT_ONCE, Deliver, DeliveryService, Patience
 from tests.attacks.server import wait_until
 
 
@@ -147,6 +147,33 @@ def test_many_lanes_do_not_wait_for_one(tmp_path: Path) -> None:
         assert heard.wait(10)
         held.set()
         assert wait_until(_ended(service), 10)
+
+
+def test_a_destination_that_does_not_answer_holds_no_more_than_its_share_however_much_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    held, at, most, heard = threading.Event(), threading.Semaphore(AT_ONCE), [0], threading.Semaphore(0)
+
+    def deliver(one: Delivery) -> None:
+        if one.destination == "SLOW":
+            assert at.acquire(blocking=False), "told more at once"
+            most[0] += 1
+            assert held.wait(10)
+            at.release()
+        else:
+            heard.release()
+
+    with _delivering(tmp_path, deliver) as service:
+        for number in range(10):
+            service.add("note", "SLOW", "1.2", "", lane=f"slow {number}")
+        assert wait_until(lambda: most[0] == AT_ONCE, 10)
+        for number in range(20):
+            service.add("note", f"QUICK{number % 5}", "1.2", "", lane=f"quick {number}")
+        assert all(heard.acquire(timeout=10) for _ in range(20))
+        assert most[0] == AT_ONCE
+        held.set()
+        assert wait_until(_ended(service), 10)
+        assert service.counts() == {"note": {"done": 30}}
 
 
 def test_what_the_end_of_the_process_cut_short_is_gone_on_with(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from archimage.services import (
     audit_messages,
     changes,
     deidentified,
+    deliveries,
     events,
     grouping,
     importing,
@@ -207,6 +208,13 @@ QUEUES: Final = (
         "corrections, merges and moves that wait or run; one is at work on an archive",
         _REFUSED,
         changes.AT_ONCE,
+    ),
+    Entry(
+        "deliveries to one destination",
+        "limit",
+        "things that one destination is told at once, by all processes that share an index",
+        "The rest wait in the index, and other destinations are told theirs meanwhile.",
+        deliveries.AT_ONCE,
     ),
     Entry(
         "studies to prepare",

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     and_,
     bindparam,
     case,
@@ -41,8 +42,7 @@ class DeliveryTable:
         first = and_(_WAITING, of_kinds, delivery.c.pk.in_(firsts), _unless_behind_a_paused_one())
         self._insert = Compiled(insert(delivery).values(_named(*_FIELDS, "taken_until", "rank")), database)
         due = and_(first, delivery.c.due_at <= bindparam("now"), delivery.c.taken_until <= bindparam("now"))
-        urgent = _ROWS.where(due).order_by(delivery.c.rank, delivery.c.due_at, delivery.c.pk)
-        self._due = Compiled(urgent.limit(bindparam("most")), database)
+        self._due = Compiled(_urgent(due), database)
         self._taken = Compiled(_THIS.values(_named("taken_until")), database)
         of_these = database.dialect.among(delivery.c.pk, "these")
         taken = and_(_WAITING, delivery.c.taken_until > 0)
@@ -88,10 +88,13 @@ class DeliveryTable:
         for added in deliveries:
             self._insert.run(cursor, **_row(added))
 
-    def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
-        """Take the first of each lane that is due, the most urgent ones, for one process alone until that time."""
+    def take(self, kinds: Sequence[str], now: float, until: float, limit: int, *, at_once: int) -> Sequence[Delivery]:
+        """Take the first of each lane that is due, the most urgent ones, for one process alone until that time.
+
+        at_once: how many of one destination may be taken at a time, by all processes.
+        """
         with self._database.transaction() as cursor:
-            rows = self._due.rows_of(cursor, kinds=self._pack(kinds), now=now, most=limit)
+            rows = self._due.rows_of(cursor, kinds=self._pack(kinds), now=now, most=limit, at_once=at_once)
             found = [_delivery(row) for row in rows]
             for one in found:
                 self._taken.run(cursor, this=one.id, taken_until=until)
@@ -173,6 +176,25 @@ class DeliveryTable:
 def _named(*columns: str) -> dict[str, Any]:
     """Return parameters by the names of columns."""
     return {name: bindparam(name) for name in columns}
+
+
+def _urgent(due: ColumnElement[bool]) -> Select[Any]:
+    """Choose the most urgent of what is due, less what is more than a destination is told at once."""
+    taken = (
+        select(delivery.c.destination, func.count().label("number"))
+        .where(_WAITING, delivery.c.taken_until > bindparam("now"))
+        .group_by(delivery.c.destination)
+        .subquery()
+    )
+    order = (delivery.c.rank, delivery.c.due_at, delivery.c.pk)
+    place = func.row_number().over(partition_by=delivery.c.destination, order_by=order).label("place")
+    lined_up = select(delivery.c.pk, delivery.c.destination, place).where(due).subquery()
+    free = (
+        select(lined_up.c.pk)
+        .outerjoin(taken, taken.c.destination == lined_up.c.destination)
+        .where(lined_up.c.place + func.coalesce(taken.c.number, 0) <= bindparam("at_once"))
+    )
+    return _ROWS.where(delivery.c.pk.in_(free)).order_by(*order).limit(bindparam("most"))
 
 
 def _unless_behind_a_paused_one() -> ColumnElement[bool]:

@@ -13,10 +13,11 @@ class Deliveries(Protocol):
     def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keep deliveries; their ids are given here."""
 
-    def take(self, kinds: Sequence[str], now: float, until: float, limit: int) -> Sequence[Delivery]:
+    def take(self, kinds: Sequence[str], now: float, until: float, limit: int, *, at_once: int) -> Sequence[Delivery]:
         """Take the first of each lane that is due, for one process alone until that time.
 
         Where more are due than limit, those of the highest priority are taken, and of these what was due first.
+        at_once: how many of one destination may be taken at a time, by all processes and of all kinds.
         """
 
     def renew(self, delivery_ids: Sequence[int], until: float) -> None:

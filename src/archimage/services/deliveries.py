@@ -1,6 +1,7 @@
 """What others are to be told: kept before it is promised, tried until they have heard it, in order where that matters.
 
 Order is that of a lane, in which nothing overtakes; of the lanes in which something is due the most urgent goes first.
+One destination is told so few things at once that others are told theirs while it does not answer.
 
 Receivers may hear a thing twice, when a process dies after telling it and before noting that; never not at all. Of
 several processes each takes what is due; what one has taken is another's once that one no longer says that it is at it.
@@ -26,10 +27,13 @@ from archimage.ports.department import Deliveries
 from archimage.threads import ContextThreads
 
 THREADS: Final = 4
+AT_ONCE: Final = 2
+"""How many things one destination is told at once, by all processes that share an index."""
 MAX_SHOWN: Final = 1_000
 _TAKEN_S: Final = 60.0
 _RENEW_EVERY_S: Final = 15.0
 _LOOK_EVERY_S: Final = 5.0
+_CROWDED_S: Final = 1.0
 _KEPT_S: Final = 7 * 86_400.0
 _FORGET_EVERY_S: Final = 3_600.0
 _log = logger("task")
@@ -219,11 +223,14 @@ class DeliveryService:
             return _LOOK_EVERY_S if due is None else min(_LOOK_EVERY_S, due - now)
         if not self._busy:
             self._renewed_at = now
-        for one in self._table.take(kinds, now, now + _TAKEN_S, free):
+        taken = self._table.take(kinds, now, now + _TAKEN_S, free, at_once=AT_ONCE)
+        for one in taken:
             with self._lock:
                 self._busy.add(one.id)
             self.threads.submit(self._deliver, one)
-        return 0.0 if len(self._busy) < THREADS else _LOOK_EVERY_S
+        if len(taken) == free:
+            return _LOOK_EVERY_S  # or until a thread is free
+        return 0.0 if taken else _CROWDED_S  # all that is due is for those who are told something by now
 
     def _deliver(self, one: Delivery) -> None:
         deliver, patience = self._kinds[one.kind]
