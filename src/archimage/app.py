@@ -87,7 +87,7 @@ from archimage.services.room import Room
 from archimage.services.routing_rules import rules_of
 from archimage.services.signatures import SignatureService
 from archimage.services.status import StatusService
-from archimage.services.store import Durability, StoreService
+from archimage.services.store import HELD_AHEAD_BYTES, Durability, StoreService
 from archimage.services.tasks import TaskService
 from archimage.services.told import object_came
 from archimage.services.transcoding import TranscodingService
@@ -372,12 +372,18 @@ class App:
         access.changed = self.auditing.service.policy_changed
         return access
 
+    def _durability(self) -> Durability:
+        limit_bytes, is_full = self.config.storage.journal_limit_bytes, self.config.storage.durability == "full"
+        if self.blobs.sends_ahead:
+            return Durability(max(limit_bytes, HELD_AHEAD_BYTES), flush=False)
+        return Durability(limit_bytes, flush=is_full)
+
     def _store_service(self, intake: Intake, labels: LabelTable) -> StoreService:
         storage = self.config.storage
         return StoreService(
             self.blobs,
             intake,
-            Durability(storage.journal_limit_bytes, flush=storage.durability == "full" and not self.blobs.sends_ahead),
+            self._durability(),
             Layout(storage.layout),
             ScanLimits(),
             self._publish,

@@ -13,6 +13,7 @@ from archimage.errors import (
 )
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.protocol.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
+from archimage.services.intake import Outcome
 from archimage.services.store import Expected
 from tests.attacks.datasets import SOP_CLASS_UID, dataset, new_uid
 from tests.attacks.wire import CT
@@ -109,13 +110,44 @@ def test_a_full_disk_in_the_last_bytes_is_told(parts: Parts) -> None:
     uid = new_uid()
     data = dataset(uid, pixels=bytes(LIMIT + 2))
     reception = parts.service.begin(expected(uid))
-    reception.write([data[:1_000]])
+    reception.write([data[:LIMIT]])
     (name,) = parts.blobs.incoming()
     divert(parts.directory / "incoming" / "0" / name, "/dev/full")
     answers: list[object] = []
-    reception.finish([data[1_000:]], answers.append)
+    reception.finish([data[LIMIT:]], answers.append)
     parts.intake.close()
     assert isinstance(answers[0], OutOfResourcesError)
+    parts.assert_agreement()
+
+
+def test_a_small_object_is_held_until_it_is_whole_however_it_comes(parts: Parts) -> None:
+    uid = new_uid()
+    data = dataset(uid, pixels=bytes(LIMIT // 2))
+    reception = parts.service.begin(expected(uid))
+    for at in range(0, 60_000, 10_000):
+        reception.write([data[at : at + 10_000]])
+    assert list(parts.blobs.incoming()) == []
+    assert reception.is_quick(len(data) - 60_000)
+    answers: list[object] = []
+    reception.finish([data[60_000:]], answers.append)
+    parts.intake.close()
+    assert isinstance(answers[0], Outcome)
+    assert parts.kept(uid) == data
+    parts.assert_agreement()
+
+
+def test_what_becomes_too_large_to_be_held_goes_to_its_file_with_what_was_held(parts: Parts) -> None:
+    uid = new_uid()
+    data = dataset(uid, pixels=bytes(LIMIT + 2))
+    reception = parts.service.begin(expected(uid))
+    for at in range(0, LIMIT, LIMIT // 4):
+        reception.write([data[at : at + LIMIT // 4]])
+    assert len(list(parts.blobs.incoming())) == 1
+    answers: list[object] = []
+    reception.finish([data[LIMIT:]], answers.append)
+    parts.intake.close()
+    assert isinstance(answers[0], Outcome)
+    assert parts.kept(uid) == data
     parts.assert_agreement()
 
 

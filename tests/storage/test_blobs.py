@@ -1,13 +1,16 @@
 """The contract of BlobStore, over all that keeps objects."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from archimage.config_object_store import TierConfig
 from archimage.errors import BlobNotFoundError, StorageError, UnavailableError
+from archimage.ports.storage import SentAhead
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.spooled import SpooledBlobStore
 from archimage.storage.tier_directory import DirectoryTier
@@ -16,6 +19,7 @@ from archimage.storage.tiers import TieredBlobStore
 from tests.contract.blobs_contract import BlobStoreContract, placed
 from tests.storage.stores import settings, spooled
 
+_PATH = "1/2/3.dcm"
 _STORES = ("memory", "s3", "azure", "google")
 
 
@@ -107,6 +111,55 @@ class TestWriteThrough(BlobStoreContract):
         config = settings(request.param, request, mode="write-through", cache_bytes=0)
         with closing(spooled(tmp_path, config)) as store:
             yield store
+
+    def test_a_small_object_is_never_a_file_and_there_before_it_is_safe(
+        self, blobs: SpooledBlobStore, tmp_path: Path
+    ) -> None:
+        blobs.put(_PATH, b"one")
+        assert list(blobs.paths()) == [_PATH]
+        with blobs.open(_PATH) as reader:
+            assert (reader.size_bytes, reader.read(1, 9)) == (3, b"ne")
+        blobs.secure([_PATH])
+        assert not [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
+        with blobs.open(_PATH) as reader:
+            assert reader.read(0, 9) == b"one"
+
+    def test_a_small_object_that_is_taken_back_before_it_is_safe_was_never_there(self, blobs: SpooledBlobStore) -> None:
+        blobs.put(_PATH, b"one")
+        blobs.delete(_PATH)
+        assert list(blobs.paths()) == []
+        with pytest.raises(BlobNotFoundError):
+            blobs.open(_PATH).read(0, 1)
+
+    def test_what_was_sent_ahead_is_not_sent_again_unless_something_else_is_there_by_then(
+        self, blobs: SpooledBlobStore
+    ) -> None:
+        first = _sent(blobs, b"one")
+        assert first.mark
+        assert _sent(blobs, b"other") == SentAhead(_PATH)  # something lies there
+        blobs.put(_PATH, b"other")
+        blobs.secure([_PATH], [first, replace(first, path="1/2/4.dcm")])
+        assert _read(blobs) == b"one"  # what is placed is what was sent: it is not looked at again
+        blobs.remove([_PATH])
+        blobs.put(_PATH, b"one")
+        blobs.secure([_PATH], [first])
+        assert _read(blobs) == b"one"
+
+    def test_what_could_not_be_sent_ahead_is_told_when_it_is_to_be_safe(self, blobs: SpooledBlobStore) -> None:
+        blobs.put(_PATH, b"one")
+        with pytest.raises(UnavailableError, match="away"):
+            blobs.secure([_PATH], [SentAhead(_PATH, failure=UnavailableError("it is away"))])
+
+
+def _sent(blobs: SpooledBlobStore, data: bytes) -> SentAhead:
+    sent: Future[SentAhead] = Future()
+    blobs.send_ahead(_PATH, data, sent.set_result)
+    return sent.result(timeout=10)
+
+
+def _read(blobs: SpooledBlobStore) -> bytes:
+    with blobs.open(_PATH) as reader:
+        return reader.read(0, 9)
 
 
 class TestCached(BlobStoreContract):

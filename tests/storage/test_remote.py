@@ -17,7 +17,6 @@ from archimage.config_object_store import ObjectStoreConfig
 from archimage.errors import ConfigError, OutOfResourcesError, UnavailableError
 from archimage.storage.remote.client import Clients
 from archimage.storage.remote.store import RemoteObjects
-from archimage.storage.sent import SentAhead
 from tests.servers.faulty import faulty
 from tests.servers.seaweedfs import SeaweedFS
 from tests.storage.stores import settings
@@ -159,17 +158,3 @@ def test_settings_that_no_client_can_use_are_told_in_one_line(
 def test_settings_that_make_no_sense_are_refused(found: dict[str, str], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         ObjectStoreConfig.model_validate(found)
-
-
-def test_what_was_sent_ahead_is_known_by_its_source_and_told_once() -> None:
-    sent, data = SentAhead(), b"some data"
-    sent.sent("1/2/3.dcm", "one", "mark 1")
-    sent.sent("1/2/3.dcm", data, "mark 2")
-    sent.placed("1/2/3.dcm", "another")
-    assert sent.taken("1/2/3.dcm") == ""
-    sent.placed("1/2/3.dcm", data)
-    assert [sent.taken("1/2/3.dcm") for _ in range(2)] == ["mark 2", ""]
-    for number in range(2_000):
-        sent.sent("1/2/4.dcm", str(number), "mark")
-    sent.placed("1/2/3.dcm", "one")
-    assert sent.taken("1/2/3.dcm") == ""

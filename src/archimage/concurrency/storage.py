@@ -5,6 +5,7 @@ from typing import Final
 
 from archimage.concurrency.entry import Entry, unless_zero
 from archimage.config import Config
+from archimage.services import store
 
 
 def _room(config: Config) -> int:
@@ -40,6 +41,14 @@ STORAGE: Final = (
         "length of an object that is held in memory and flushed with its group",
         "A larger one is streamed to a file of its own, which is flushed beside the journal.",
         setting="storage.journal_limit_bytes",
+        unit="bytes",
+    ),
+    Entry(
+        "object written through",
+        "limit",
+        "length of an object that is held in memory until an object store has it, where objects are written through",
+        "A larger one is streamed to a file first.",
+        store.HELD_AHEAD_BYTES,
         unit="bytes",
     ),
 )

@@ -4,6 +4,7 @@ All of it blocks: services call it from worker threads. Adapters are safe to cal
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
@@ -80,6 +81,18 @@ class BlobWriter(Protocol):
         """Drop the object."""
 
 
+@dataclass(frozen=True, slots=True)
+class SentAhead:
+    """What became of an object that was sent to a path before it was known whether it will be accepted.
+
+    mark is how the object store tells it from others, empty where something lay there; failure says why it is not sent.
+    """
+
+    path: str
+    mark: str = ""
+    failure: Exception | None = None
+
+
 class BlobStore(Protocol):
     """Keeps objects under relative paths made by the archive, never by a peer."""
 
@@ -91,8 +104,8 @@ class BlobStore(Protocol):
     def sends_ahead(self) -> bool:
         """Tell whether `send_ahead` is worth while: `secure` has to wait for an object store."""
 
-    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:
-        """Begin with what `secure` will ask for; then is called from another thread when that is over, however it went.
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[SentAhead], None]) -> None:
+        """Begin with what `secure` will ask for; then hears from another thread how that went.
 
         source is what comes to path, if it is accepted: the name of a finished object, or the data of a small one. What
         is under that path already is not touched.
@@ -110,8 +123,10 @@ class BlobStore(Protocol):
     def drop_copies(self, path: str, size_bytes: int) -> bool:
         """Drop what lies here of an object that another place has in that size; false where none has."""
 
-    def secure(self, paths: Sequence[str]) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Make what was just placed as safe as it is to be before it is acknowledged, beside the ingest journal.
+
+        sent is what became of those that were sent ahead, if they were; it may be to other paths.
 
         Raises:
             OutOfResourcesError, UnavailableError: an object store has not all of it.

@@ -28,7 +28,7 @@ from archimage.model.tiers import tier_of
 from archimage.ports.index import Index, IndexWriter
 from archimage.ports.journal import Journal, JournalCommit, JournalEntry
 from archimage.ports.meter import Meter
-from archimage.ports.storage import BlobStore
+from archimage.ports.storage import BlobStore, SentAhead
 from archimage.services.content import Content
 from archimage.services.derived import Derived
 from archimage.services.journal_record import JournalRecord
@@ -75,7 +75,7 @@ class Arrival:
     supersedes is the object of which it is another form, and whose place it takes if that is still there; its file is
     then left to be deleted later, as that of the removal of this number: those who have begun to read it shall end.
     replaced_in is the study and series of the other object that it replaces, where what was made of that holds no more;
-    since is when it was submitted, seconds.
+    sent is what became of sending it ahead, where that was done; since is when it was submitted, seconds.
     """
 
     record: InstanceRecord
@@ -85,6 +85,7 @@ class Arrival:
     replaces: StoredInstance | None = None
     replaced_in: tuple[str, str] | None = None
     removal: int = 0
+    sent: SentAhead | None = None
     since: float = 0.0
 
 
@@ -200,7 +201,7 @@ class Intake:
                     commit = self._journal.commit(entries)
                     for arrival in fresh:
                         self._place(arrival, placed)
-                    self._blobs.secure(placed)
+                    self._blobs.secure(placed, [one.sent for one in fresh if one.sent is not None])
                     sync_s = time.monotonic() - flushing
                     for arrival in fresh:
                         self._forget(arrival)

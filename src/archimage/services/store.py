@@ -18,7 +18,7 @@ from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.model.ids import check_uid
 from archimage.model.records import InstanceRecord
 from archimage.ports.meter import Meter
-from archimage.ports.storage import BlobStore
+from archimage.ports.storage import BlobStore, SentAhead
 from archimage.protocol.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -32,6 +32,8 @@ from archimage.services.layout import Layout
 from archimage.services.room import Room
 from archimage.services.store_span import StoreSpan
 
+HELD_AHEAD_BYTES: Final = 1 << 20
+"""Objects up to this size are held in memory while they are sent to an object store: no file is needed for them."""
 _SYNC_EVERY_BYTES: Final = 16 << 20
 """So that the last flush of a large object, for which a whole group waits, is a short one."""
 
@@ -163,7 +165,7 @@ class StoreService:
 class Reception:
     """One object on its way in. `write` blocks, so it belongs in a worker thread; one call at a time.
 
-    An object that `finish` brings at once, and that is small enough, is held in memory: the journal makes it durable.
+    An object that is small enough is held in memory: the journal makes it durable, or whatever it is sent ahead to.
     Any other is streamed to its file, which is then flushed by itself. A data set found wrong is read to its end and
     refused at `finish`, as the protocol wants (PS3.7 §9.3.1).
     """
@@ -180,6 +182,7 @@ class Reception:
         self._meta = encode_file_meta(_file_meta(expected))
         self._size_bytes = 0
         self._unsynced_bytes = 0
+        self._held: list[bytes] = []
         self._streamed: StreamedContent | None = None
         self._error: ArchimageError | None = None
 
@@ -214,9 +217,9 @@ class Reception:
             return
         held = self._is_held(sum(map(len, pieces)))
         try:
-            pieces = self._scanned(pieces)
+            pieces = self._with_held(self._scanned(pieces))
             record = self._record(self._scanner.finish())
-            content = self._held(pieces) if held else self._opened()
+            content = self._held_content(pieces) if held else self._opened()
         except ArchimageError as error:
             self._fail(error)
             answer(error)
@@ -236,7 +239,12 @@ class Reception:
         if isinstance(content, StreamedContent):
             with self._span.within():
                 content.complete(pieces, sync=self._service.durability.flush)
-        self._service.blobs.send_ahead(arrival.record.path, source, lambda: self._service.intake.submit(arrival))
+
+        def submit(sent: SentAhead) -> None:
+            arrival.sent = sent
+            self._service.intake.submit(arrival)
+
+        self._service.blobs.send_ahead(arrival.record.path, source, submit)
 
     def discard(self) -> None:
         """Forget the object: the association ended before its last byte."""
@@ -244,6 +252,11 @@ class Reception:
         self._drop()
 
     def _write(self, pieces: Pieces) -> None:
+        """Hold what may be the most of a small object, or write it with what was held."""
+        if self._is_held(0):
+            self._held.append(b"".join(pieces))
+            return
+        pieces = self._with_held(pieces)
         writer = self._opened().writer
         writer.write(pieces)
         self._unsynced_bytes += sum(map(len, pieces))
@@ -266,7 +279,14 @@ class Reception:
         limit = self._service.durability.held_bytes
         return self._streamed is None and len(self._meta) + self._size_bytes + size_bytes <= limit
 
-    def _held(self, pieces: Pieces) -> HeldContent:
+    def _with_held(self, pieces: Pieces) -> Pieces:
+        """Return pieces after those that were held, which are not any more."""
+        if self._held:
+            pieces = [b"".join(self._held), *pieces]
+            self._held = []
+        return pieces
+
+    def _held_content(self, pieces: Pieces) -> HeldContent:
         return HeldContent(b"".join(pieces), journalled=self._service.durability.flush)
 
     def _opened(self) -> StreamedContent:
@@ -279,6 +299,7 @@ class Reception:
         self._drop()
 
     def _drop(self) -> None:
+        self._held = []
         if self._streamed is not None:
             self._streamed.writer.discard()
 

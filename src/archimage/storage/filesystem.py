@@ -16,7 +16,7 @@ from typing import Final, Self
 from archimage import spans
 from archimage.buffers import BufferPool
 from archimage.errors import BlobNotFoundError
-from archimage.ports.storage import FileSpan
+from archimage.ports.storage import FileSpan, SentAhead
 from archimage.storage.direct import DirectFile, direct_flag
 from archimage.storage.files import storage_errors, sync_file_system, write_all
 
@@ -187,15 +187,15 @@ class FilesystemBlobStore:
         """Tell that there is nowhere to send to."""
         return False
 
-    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:  # noqa: ARG002 - the port's
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[SentAhead], None]) -> None:  # noqa: ARG002 - the port's
         """Go on at once."""
-        then()
+        then(SentAhead(path))
 
     def drop_copies(self, path: str, size_bytes: int) -> bool:  # noqa: ARG002 - the port's
         """Tell that there is no other place."""
         return False
 
-    def secure(self, paths: Sequence[str]) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Do nothing: the ingest journal makes objects safe."""
 
     def open(self, path: str, size_bytes: int | None = None) -> FileReader:  # noqa: ARG002 - the port's

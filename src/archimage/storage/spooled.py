@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from archimage import spans
-from archimage.errors import ArchimageError, BlobNotFoundError, StorageError
+from archimage.errors import BlobNotFoundError, StorageError
 from archimage.ports.spool import Waiting
-from archimage.ports.storage import BlobReader
+from archimage.ports.storage import BlobReader, SentAhead
 from archimage.storage.cache import FilesystemCache
 from archimage.storage.files import storage_errors
 from archimage.storage.filesystem import FileReader, FilesystemBlobStore, FileWriter
 from archimage.storage.remote.reader import Got, RemoteReader
 from archimage.storage.remote.store import RemoteObjects
-from archimage.storage.sent import SentAhead
 from archimage.threads import ContextThreads
 
 WHOLE_BYTES: Final = 1 << 20
@@ -52,7 +51,7 @@ class SpooledBlobStore:
         self._removed = directory / "removed"
         self._ahead = directory / "ahead"
         self.incoming_directory = self._incoming = files.incoming_directory
-        self._sent = SentAhead()
+        self._held: dict[str, bytes] = {}
         self._cache = FilesystemCache(directory / "cache" / "objects", remote.config.cache_bytes)
         self._is_through = remote.config.mode == "write-through"
         self.reading = remote.reading
@@ -67,14 +66,15 @@ class SpooledBlobStore:
         return self._files.create()
 
     def put(self, path: str, data: bytes) -> None:
-        """Write a small object and place it."""
-        self._files.put(path, data)
-        self._sent.placed(path, data)
+        """Write a small object and place it; what is put through stays in memory until `secure`, and is no file."""
+        if self._is_through:
+            self._held[path] = data
+        else:
+            self._files.put(path, data)
 
     def place(self, name: str, path: str) -> None:
         """Place a finished object, from where it is uploaded."""
         self._files.place(name, path)
-        self._sent.placed(path, name)
 
     @property
     def copies_elsewhere(self) -> bool:
@@ -86,18 +86,17 @@ class SpooledBlobStore:
         """Tell whether `secure` waits for the object store."""
         return self._is_through
 
-    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[SentAhead], None]) -> None:
         """Begin to put an object under path, if nothing is there; `secure` looks whether that is so."""
 
         def send() -> None:
             try:
                 self._note(path).touch(_MODE)
                 file = source if isinstance(source, bytes) else self._incoming / source
-                self._sent.sent(path, source, self._remote.create(path, file))
-            except (ArchimageError, OSError) as error:
-                self._sent.sent(path, source, error)
-            finally:
-                then()
+                sent = SentAhead(path, self._remote.create(path, file))
+            except Exception as error:  # whatever goes wrong, who waits for an answer is to have one
+                sent = SentAhead(path, failure=error)
+            then(sent)
 
         self.uploading.submit(send)
 
@@ -113,7 +112,7 @@ class SpooledBlobStore:
         self._cache.remove(_name(path))
         return True
 
-    def secure(self, paths: Sequence[str]) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Have the object store keep what was placed, where it is to be acknowledged only then; all at once.
 
         Raises:
@@ -121,17 +120,25 @@ class SpooledBlobStore:
         """
         if not self._is_through:
             return
-        sending = [self.uploading.submit(self._put_through, path) for path in paths]
+        by_path = {one.path: one for one in sent}
+        sending = [self.uploading.submit(self._put_through, path, by_path.get(path)) for path in paths]
         failures = [failure for one in sending if (failure := one.exception()) is not None]
         if failures:
             raise failures[0]
         self.keep(paths)
         for path in paths:
-            self._keep_copy(path, self._objects / path)
+            data = self._held.pop(path, None)
+            if data is None:
+                self._keep_copy(path, self._objects / path)
+            elif self._remote.config.cache_bytes:
+                self.uploading.submit(self._cache.write, _name(path), data)
 
     def open(self, path: str, size_bytes: int | None = None) -> BlobReader:
         """Open the object at path, wherever it is; BlobNotFoundError, in the object store with the first look at it."""
         flat = _flat(path)
+        held = self._held.get(path)
+        if held is not None:
+            return RemoteReader(lambda _offset, _length: Got(held, len(held)), self.reading, len(held), whole=True)
         with spans.leaf("open object"), storage_errors(f"open {path}"):
             for place in (f"{self._objects}/{path}", f"{self._uploading}/{flat}"):
                 with suppress(BlobNotFoundError):
@@ -152,12 +159,13 @@ class SpooledBlobStore:
         """
         with storage_errors(f"delete {path}"):
             self._tombstone(path).touch(_MODE)
+        self._held.pop(path, None)
         self._files.delete(path)
         self._cache.remove(_name(path))
 
     def paths(self) -> Iterator[str]:
         """Walk every placed object, here and in the object store."""
-        seen = {path for path, _ in self._placed()} | set(self.claimed())
+        seen = {path for path, _ in self._placed()} | set(self.claimed()) | set(self._held)
         yield from seen
         gone = set(self.removed(1 << 62))
         yield from (path for path in self._remote.paths() if path not in seen and path not in gone)
@@ -259,14 +267,13 @@ class SpooledBlobStore:
             with suppress(FileNotFoundError):
                 yield entry.stat().st_size
 
-    def _put_through(self, path: str) -> None:
-        mark = self._sent.taken(path)
-        if isinstance(mark, Exception):
-            raise mark
-        if mark and self._remote.is_marked(path, mark):
+    def _put_through(self, path: str, sent: SentAhead | None) -> None:
+        if sent is not None and sent.failure is not None:
+            raise sent.failure
+        if sent is not None and sent.mark and self._remote.is_marked(path, sent.mark):
             return
         try:
-            self._remote.put(path, self._objects / path)
+            self._remote.put(path, self._held.get(path, self._objects / path))
         except FileNotFoundError:  # it took so long that it was claimed
             self._remote.put(path, self._claim(path))
 

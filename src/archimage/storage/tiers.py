@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from archimage.config_object_store import HOT
 from archimage.errors import ArchimageError, UnavailableError
 from archimage.model.tiers import tier_of
-from archimage.ports.storage import BlobReader, BlobStore, BlobWriter
+from archimage.ports.storage import BlobReader, BlobStore, BlobWriter, SentAhead
 from archimage.storage.files import storage_errors
 from archimage.storage.filesystem import FileReader
 
@@ -112,7 +112,7 @@ class TieredBlobStore:
         """Tell whether `secure` waits for an object store."""
         return self.hot.sends_ahead
 
-    def send_ahead(self, path: str, source: str | bytes, then: Callable[[], None]) -> None:
+    def send_ahead(self, path: str, source: str | bytes, then: Callable[[SentAhead], None]) -> None:
         """Begin with what `secure` will ask for."""
         self.hot.send_ahead(path, source, then)
 
@@ -120,9 +120,9 @@ class TieredBlobStore:
         """Drop what lies here of an object that another place has; nothing does of what is in another tier."""
         return not path[0].isalpha() and self.hot.drop_copies(path, size_bytes)
 
-    def secure(self, paths: Sequence[str]) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Make what was just placed safe; what went to another tier is."""
-        self.hot.secure([path for path in paths if not path[0].isalpha()])
+        self.hot.secure([path for path in paths if not path[0].isalpha()], sent)
 
     def open(self, path: str, size_bytes: int | None = None) -> BlobReader:
         """Open the object at path, in whichever tier; UnavailableError where that is away."""

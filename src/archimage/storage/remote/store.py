@@ -48,32 +48,33 @@ class RemoteObjects:
         self._clients = Clients(config)
         self._store, self._reading = self._clients.waited_for, self._clients.reading
 
-    def put(self, path: str, file: Path, timeout_s: float | None = None, progress: Progress = _unheard) -> None:
-        """Have the store keep a file under path; when this returns it does. OSError where the file cannot be read.
+    def put(
+        self, path: str, source: Path | bytes, timeout_s: float | None = None, progress: Progress = _unheard
+    ) -> None:
+        """Have the store keep a file, or bytes, under path; when this returns it does. OSError where it is unreadable.
 
         timeout_s is how long one request may take that nobody waits for, seconds; None: somebody waits.
         """
         store = self._store if timeout_s is None else self._clients.patient(timeout_s)
-        size = file.stat().st_size
+        size = _size_bytes(source)
         with spans.leaf("put remote object"), self.reach.asking():
-            if size > self.config.multipart_threshold_bytes:
-                self._put_parts(store, path, file, progress)
+            if isinstance(source, Path) and size > self.config.multipart_threshold_bytes:
+                self._put_parts(store, path, source, progress)
             else:
-                self._put_whole(store, path, file.read_bytes())
+                self._put_whole(store, path, _data(source))
         progress(size, size)
 
     def create(self, path: str, source: Path | bytes) -> str:
         """Have the store keep a file or bytes under path, if nothing is there; return their mark, empty if not kept."""
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        size = _size_bytes(source)
         with spans.leaf("put remote object"), self.reach.asking(), remote_errors(f"put {path}"):
             if isinstance(source, Path) and size > self.config.multipart_threshold_bytes:
                 if self._mark(path):
                     return ""
                 self._put_parts(self._clients.patient(self.config.upload_timeout_s), path, source, _unheard)
                 return self._mark(path)
-            data = source if isinstance(source, bytes) else source.read_bytes()
             try:
-                return obstore.put(self._store, path, data, mode="create", use_multipart=False)["e_tag"] or ""
+                return obstore.put(self._store, path, _data(source), mode="create", use_multipart=False)["e_tag"] or ""
             except (AlreadyExistsError, NotSupportedError):
                 return ""
 
@@ -183,3 +184,11 @@ class RemoteObjects:
                 chunk_size=config.part_bytes,
                 max_concurrency=config.uploads,
             )
+
+
+def _size_bytes(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
+
+
+def _data(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
