@@ -1,10 +1,12 @@
 """Insertions that SQLite and PostgreSQL write alike."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ColumnElement, Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.expression import Insert
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite  # each takes a while to import, and only one is needed
 
 
 def uncounted(table: Table) -> list[Column[Any]]:
@@ -12,7 +14,7 @@ def uncounted(table: Table) -> list[Column[Any]]:
     return [column for column in table.columns if column is not table.autoincrement_column]
 
 
-def resolved(inserted: postgresql.Insert | sqlite.Insert, table: Table, adding: str | None, *, once: bool) -> Insert:
+def resolved(inserted: "postgresql.Insert | sqlite.Insert", table: Table, adding: str | None, *, once: bool) -> Insert:
     """Have an insertion replace a row of the same key, but for a column that it adds to; or leave it, with once."""
     if once:
         return inserted.on_conflict_do_nothing()

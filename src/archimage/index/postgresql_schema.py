@@ -31,7 +31,6 @@ from sqlalchemy.exc import DBAPIError
 
 from archimage.errors import ConfigError, IndexUnavailableError
 from archimage.index.dumping import fill, known_header
-from archimage.index.migrate import upgrade
 from archimage.index.postgresql_dialect import searched
 from archimage.index.schema import REVISION, patient, study
 from archimage.index.tables import ALL
@@ -62,6 +61,8 @@ def bring_up_to_date(connection: Connection) -> None:
     if found is None:
         _create(connection)
     else:
+        from archimage.index.migrate import upgrade  # Alembic takes a while to import and is needed once
+
         upgrade(connection)
         _give_types(connection)
 
