@@ -155,4 +155,5 @@ def test_only_small_objects_that_need_no_inflating_are_finished_on_the_event_loo
     plain, deflated = (Expected(syntax, CT, new_uid()) for syntax in _SYNTAXES)
     assert parts.service.begin(plain).is_quick(1_000)
     assert not parts.service.begin(plain).is_quick(LIMIT)
+    assert not parts.service.begin(plain).is_quick(LIMIT // 2 + 1)  # it would be held, but takes long to scan
     assert not parts.service.begin(deflated).is_quick(1_000)
