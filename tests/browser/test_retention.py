@@ -82,3 +82,18 @@ def test_a_study_is_moved_to_a_tier_and_back(page: Page) -> None:
         expect(dialog.locator(".words")).to_contain_text("1 moved", timeout=20_000)
         page.reload()
         expect(page.get_by_text("Lies in tier")).to_have_count(int(tier == "warm"))
+
+
+def test_all_studies_that_are_chosen_are_moved_to_a_tier_and_back(page: Page) -> None:
+    for tier, lie_elsewhere in (("warm", 1), ("hot", 0)):
+        page.goto("/")
+        page.get_by_role("checkbox", name="Choose all").check()
+        page.get_by_role("toolbar", name="Chosen").get_by_role("button", name="Move to a tier").click()
+        dialog = page.get_by_role("dialog", name="Move 2 studies to a tier")
+        expect(dialog.get_by_label("Tier")).to_have_value("warm")
+        dialog.get_by_label("Tier").select_option(tier)
+        dialog.get_by_role("button", name="Move", exact=True).click()
+        expect(dialog.locator(".words")).to_contain_text("2 moved", timeout=20_000)
+        for study in ("1.2.3.1", "1.2.3.2"):
+            page.goto(f"/studies/{study}")
+            expect(page.get_by_text("Lies in tier")).to_have_count(lie_elsewhere)

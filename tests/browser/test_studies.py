@@ -114,6 +114,7 @@ def test_all_of_a_page_are_chosen_and_left_at_once(page: Page) -> None:
     page.goto("/")
     page.get_by_role("checkbox", name="Choose all").check()
     expect(page.locator("#chosen-told")).to_have_text("5 studies chosen")
+    expect(page.get_by_role("button", name="Move to a tier")).to_have_count(0)  # the settings name none
     page.get_by_role("checkbox", name="Choose Demo, MR").uncheck()
     expect(page.locator("#all")).to_have_js_property("indeterminate", True)
     page.get_by_role("button", name="Choose none").click()

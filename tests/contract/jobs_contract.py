@@ -107,6 +107,18 @@ class JobsContract:
         assert jobs.find(Wanted(owner="ann", kind="fetch")) == []
         assert jobs.name_owners() == 0
 
+    def test_what_somebody_asked_for_is_counted_alone(self, jobs: JobRows) -> None:
+        ann = Origin(Caller("web", "1", Principal(user="ann")))
+        jobs.add([_new(), _new(), _new(kind="fetch", destination="B")], ann, 0.0)
+        _add(jobs, _new(), _new(kind="find"))
+        _take(jobs)
+        waiting, running = JobState.WAITING, JobState.RUNNING
+        counted = sorted(jobs.counts("ann"))
+        assert counted == [("fetch", waiting, 1), ("send", running, 1), ("send", waiting, 1)]
+        assert sorted(jobs.counts("")) == [("find", waiting, 1), ("send", waiting, 1)]
+        assert jobs.counts("bob") == []
+        assert ("send", waiting, 2) in jobs.counts()
+
     def test_of_a_key_there_is_one_that_has_not_ended(self, jobs: JobRows) -> None:
         (number,) = _add(jobs, _new(key="k"))
         assert _add(jobs, _new("again", key="k"), _new("other", key="l"))[0] == number

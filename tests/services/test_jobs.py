@@ -114,6 +114,20 @@ def test_who_may_see_a_part_gets_full_pages_of_his_own(jobs: JobService) -> None
         assert [job.origin.owner for job in jobs.find(Wanted(limit=2))] == ["bob", "bob"]
 
 
+def test_who_may_see_a_part_counts_his_own_and_the_archive_itself_all(jobs: JobService) -> None:
+    everything = {"work": {"waiting": 2}, "fetch": {"waiting": 1}}
+    for kind, name in (("work", "ann"), ("work", "bob"), ("fetch", "bob")):
+        with DoneFor(Caller("web", "1", Principal(user=name))):
+            jobs.submit(kind, "Work")
+    with DoneFor(Caller("web", "1", Principal(user="ann"))):
+        assert jobs.counts_found() == everything
+        with under(Grant(within=((Scope(),),))):
+            assert jobs.counts_found() == {"work": {"waiting": 1}}
+            assert jobs.counts() == everything
+    with under(Grant(within=((Scope(),),))):
+        assert jobs.counts_found() == {}
+
+
 def test_what_a_node_of_the_release_before_has_kept_is_found_by_who_asked(jobs: JobService, tmp_path: Path) -> None:
     ann = Caller("web", "1", Principal(user="ann"))
     with DoneFor(ann):

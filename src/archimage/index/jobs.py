@@ -129,7 +129,9 @@ class JobTable:
         self._name = Compiled(named, database)
         self._one = Compiled(_ROWS.where(job.c.pk == bindparam("this")), database)
         by = (job.c.kind, job.c.state)
-        self._counts = Compiled(select(*by, func.count()).group_by(*by), database)
+        counts = select(*by, func.count()).group_by(*by)
+        self._counts = Compiled(counts, database)
+        self._counts_own = Compiled(counts.where(job.c.owner == bindparam("owner")), database)
         over = or_(_in(JobState.DONE), _in(JobState.CANCELLED))
         self._forget = Compiled(delete(job).where(over, job.c.ended_at < bindparam("before")), database)
 
@@ -295,9 +297,10 @@ class JobTable:
             count += len(rows)
         return count
 
-    def counts(self) -> Sequence[tuple[str, JobState, int]]:
-        """Count them by kind and state."""
-        return [(kind, JobState(state), int(count)) for kind, state, count in self._counts.rows()]
+    def counts(self, owner: str | None = None) -> Sequence[tuple[str, JobState, int]]:
+        """Count them by kind and state: those of an owner, or all."""
+        rows = self._counts.rows() if owner is None else self._counts_own.rows(owner=owner)
+        return [(kind, JobState(state), int(count)) for kind, state, count in rows]
 
     def forget(self, ended_before: float) -> int:
         """Forget what was done or cancelled before a time; return how many these were."""

@@ -185,11 +185,11 @@ class JobRows(Protocol):
     def name_owners(self) -> int:
         """Note who asked for jobs that nodes of the release before have kept; return how many these were.
 
-        Until then `find` does not know them as anybody's.
+        Until then neither `find` nor `counts` knows them as anybody's.
         """
 
-    def counts(self) -> Sequence[tuple[str, JobState, int]]:
-        """Count them by kind and state."""
+    def counts(self, owner: str | None = None) -> Sequence[tuple[str, JobState, int]]:
+        """Count them by kind and state: those that somebody asked for, or of None, all."""
 
     def forget(self, ended_before: float) -> int:
         """Forget what was done or cancelled before a time; return how many these were."""

@@ -1,7 +1,7 @@
 """Durable work: handed in by whoever, listed, paused, cancelled, resumed and tried again by people."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -99,7 +99,8 @@ class JobService:
 
         These the index picks out, so that a page of them is full wherever they stand among those of others.
         """
-        seen = replace(wanted, owner=_asking()) if callers.granted().within else wanted
+        owner = _only_of()
+        seen = wanted if owner is None else replace(wanted, owner=owner)
         return [self._shown(job) for job in self._rows.find(seen)]
 
     def get(self, job_id: int) -> Job:
@@ -112,7 +113,7 @@ class JobService:
     @staticmethod
     def is_shown(job: Job) -> bool:
         """Tell whether who asks may see a job, whose title and result may name any patient."""
-        return not callers.granted().within or job.origin.owner == _asking()
+        return _only_of() in (None, job.origin.owner)
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -120,11 +121,12 @@ class JobService:
         return tuple(self.worker.kinds)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Count by kind and state."""
-        found: dict[str, dict[str, int]] = {}
-        for kind, state, count in self._rows.counts():
-            found.setdefault(kind, {})[state.value] = count
-        return found
+        """Count all by kind and state, whoever asks: for the archive itself."""
+        return _by_kind(self._rows.counts())
+
+    def counts_found(self) -> Mapping[str, Mapping[str, int]]:
+        """Count by kind and state those that `find` shows to who asks."""
+        return _by_kind(self._rows.counts(_only_of()))
 
     def _shown(self, job: Job) -> Job:
         """Return a job as far as it is, which is kept in the index a moment later."""
@@ -210,10 +212,19 @@ class JobService:
         return job
 
 
-def _asking() -> str:
-    """Return who asks, as jobs name their owners."""
+def _only_of() -> str | None:
+    """Return whose jobs alone are shown to who asks, as jobs name their owners; None where he may see all."""
+    if not callers.granted().within:
+        return None
     caller = callers.current()
     return "" if caller is None else caller.principal.name
+
+
+def _by_kind(counts: Iterable[tuple[str, JobState, int]]) -> Mapping[str, Mapping[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for kind, state, count in counts:
+        found.setdefault(kind, {})[state.value] = count
+    return found
 
 
 class JobTasks:

@@ -173,6 +173,7 @@ def tiers(archive: Archive) -> dict[str, set[str]]:
 def test_a_study_is_moved_to_a_tier_and_back_and_told_to_the_trail(tiered: Archive) -> None:
     page = tiered.client.ask(f"/studies/{STUDIES[0]}").body.decode()
     assert 'id="tier" data-tiers="warm"' in page
+    assert 'data-do="tier" data-tiers="warm hot"' in tiered.client.ask("/").body.decode()
     _, result = tiered.do("tier", {"studies": STUDIES[:1], "to": "warm"})
     assert (result["moved"], result["objects"], result["failed"]) == (2, 2, 0)
     assert tiers(tiered) == {STUDIES[0]: {"warm"}, STUDIES[1]: {"hot"}}
@@ -204,6 +205,7 @@ def test_what_cannot_be_moved_to_a_tier_is_refused(tiered: Archive) -> None:
 def test_without_tiers_there_is_nowhere_to_move_to(archive: Archive) -> None:
     assert archive.ask("tier", {"studies": STUDIES, "to": "hot"}).status == 406
     assert 'id="tier"' not in archive.client.ask(f"/studies/{STUDIES[0]}").body.decode()
+    assert 'data-do="tier"' not in archive.client.ask("/").body.decode()
 
 
 def test_a_move_to_a_tier_waits_while_rules_are_carried_out(tiered: Archive) -> None:

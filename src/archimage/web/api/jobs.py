@@ -84,8 +84,8 @@ def list_jobs(listing: Annotated[JobListing, Query()], services: Services) -> Se
 
 
 def count_jobs(services: Services) -> Mapping[str, Mapping[str, int]]:
-    """Count jobs by kind and state."""
-    return services.jobs.counts()
+    """Count by kind and state the jobs that are listed."""
+    return services.jobs.counts_found()
 
 
 def list_paused(services: Services) -> Sequence[JobLane]:

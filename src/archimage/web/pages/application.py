@@ -104,6 +104,8 @@ class Pages:
         if part in _PARTS:
             return self.written(request, _PARTS[part], shown)
         more = {"labels": self._services.labels.counts(), "modalities": studies.MODALITIES}
+        # Most lie in the hot tier, so that another one is offered first.
+        more["tiers"] = sorted(self._services.study_jobs.tiers, key=lambda tier: tier == HOT)
         return self.written(request, "studies.html", shown | more)
 
     def study(self, request: Request) -> Response:

@@ -3,7 +3,7 @@ import { ask, attempt, element, notice } from "./api.js";
 import { entered, sure } from "./dialogs.js";
 import { setLabel, showLabels } from "./labels.js";
 import { send } from "./sending.js";
-import { compress, exportStudies, verify } from "./studywork.js";
+import { compress, exportStudies, moveToTier, verify } from "./studywork.js";
 import { follow, isGood, told } from "./tasks.js";
 
 const NAMED = 8;
@@ -103,9 +103,13 @@ export function listen(reload) {
     export: () => exportStudies(studies(chosen.size), [...chosen.keys()]),
     verify: () => verify(studies(chosen.size), [...chosen.keys()]),
     compress: () => compress(studies(chosen.size), [...chosen.keys()]),
+    tier: ({ tiers }) => moveToTier(studies(chosen.size), [...chosen.keys()], tiers.split(" ")),
     delete: () => remove(reload),
     none: () => { chosen.clear(); mark(); },
   };
-  bar.addEventListener("click", ({ target }) => deeds[target.closest("[data-do]")?.dataset.do]?.());
+  bar.addEventListener("click", ({ target }) => {
+    const { dataset } = target.closest("[data-do]") ?? bar;
+    deeds[dataset.do]?.(dataset);
+  });
   mark();
 }
