@@ -196,13 +196,22 @@ def archimage_on(
     directory: Path, destination_port: int = 11999, settings: Mapping[str, str] | None = None
 ) -> Iterator[Running]:
     """Run the archive on a directory that may hold one already; all that it makes once it serves is made."""
+    with archimage_starting(directory, destination_port, settings) as running:
+        _await_all(running.http_port)
+        yield running
+
+
+@contextmanager
+def archimage_starting(
+    directory: Path, destination_port: int = 11999, settings: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Run the archive, just when it has said that it is ready."""
     command = [
         *ARCHIMAGE_COMMAND, "serve", "--data", str(directory), "--dicom-port", "0", "--http-port", "0",
         "--node", f"{MOVE_DESTINATION}=127.0.0.1:{destination_port}",
     ]  # fmt: skip
     with process.launched(command, directory, settings, stdout=subprocess.PIPE) as running:
         port, http_port, called = _ready(running, directory)
-        _await_all(http_port)
         yield Running("archimage", running, port, called, directory, http_port)
 
 

@@ -38,7 +38,7 @@ def _measure(bench: Bench, index: filled.FilledIndex, cases: tuple[str, str]) ->
 def start_once(directory: Path, settings: Mapping[str, str] | None = None) -> tuple[float, float]:
     """Start and stop the archive; return when it said that it is ready and when it answered so, milliseconds."""
     started = time.perf_counter()
-    with peers.archimage_on(directory, settings=settings) as server:
+    with peers.archimage_starting(directory, settings=settings) as server:
         said_ms = 1000 * (time.perf_counter() - started)
         connection = HTTPConnection("127.0.0.1", server.http_port, timeout=wire.TIMEOUT_S)
         connection.request("GET", "/ready")
