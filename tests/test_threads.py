@@ -84,6 +84,7 @@ def _watched(pool: Pool, start: Callable[[Callable[[], object]], object]) -> lis
         start(hold)
     for _ in range(2):
         assert begun.acquire(timeout=5)
+    assert wait_until(lambda: pool.waiting == 1, 5)
     told.append((pool.size, pool.busy, pool.waiting))
     go.set()
     assert wait_until(lambda: (pool.busy, pool.waiting) == (0, 0), 5)

@@ -188,3 +188,22 @@ def test_what_was_removed_stays_away_and_what_came_since_is_there(tmp_path: Path
     disk.damage_files()
     shutil.copytree(disk.flushed / "objects", disk.found / "objects", dirs_exist_ok=True)
     disk.assert_recovers()
+
+
+def test_a_large_object_that_came_again_after_its_removal_is_not_lost_to_the_record_of_the_first(
+    tmp_path: Path,
+) -> None:
+    disk = Disk(tmp_path, 1)
+    shutil.rmtree(disk.found)
+    with _opened(disk.live) as app:
+        disk.acknowledged |= _store(app, 5, disk.random)
+        uid = [uid for uid, data in disk.acknowledged.items() if len(data) > _LIMIT][-1]
+        with app.index.writing() as writer:
+            writer.remove(_STUDY, _SERIES, uid)
+        app.index.sync()
+        shutil.rmtree(disk.flushed)
+        shutil.copytree(disk.live, disk.flushed)
+        app.services.store.store(Expected(EXPLICIT_VR_LITTLE_ENDIAN, CT, uid), [disk.acknowledged[uid]])
+        shutil.copytree(disk.live, disk.found)
+    disk.lose_index()
+    disk.assert_recovers()

@@ -1,6 +1,6 @@
 """The real parts around the store: files, journal and index of one archive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +9,14 @@ from archimage.dicom.part10 import decode_file_meta
 from archimage.dicom.scan import ScanLimits
 from archimage.index.sqlite import SqliteIndex
 from archimage.model.events import InstanceRefused, InstanceStored
+from archimage.ports.index import Index
+from archimage.ports.journal import Replay
+from archimage.ports.storage import BlobStore
 from archimage.protocol.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.derived import Derived
 from archimage.services.intake import Intake
 from archimage.services.layout import Layout
+from archimage.services.recovery import drop, recover
 from archimage.services.room import Room
 from archimage.services.store import Durability, Expected, StoreService
 from archimage.storage.cache import FilesystemCache
@@ -60,6 +64,14 @@ class Parts:
         rows = {instance.path for page in self.index.all_instances() for instance in page}
         assert rows == set(self.blobs.paths())
         assert list(self.blobs.incoming()) == []
+
+
+def recovered(journals: Iterable[Replay], blobs: BlobStore, index: Index) -> int:
+    """Do what a start does with all journals there are; return how many objects were mended."""
+    left: set[str] = set()
+    mended = sum(recover(journal, blobs, index, left) for journal in journals)
+    drop(left, blobs, index)
+    return mended
 
 
 Open = Callable[..., Parts]

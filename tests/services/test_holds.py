@@ -16,12 +16,11 @@ from archimage.services.consistency import rebuild
 from archimage.services.events import EventHub
 from archimage.services.holds import REASON_LENGTH, HoldService
 from archimage.services.intake import Outcome
-from archimage.services.recovery import recover
 from archimage.services.removal import RemovalService
 from archimage.storage.journal import replay
 from tests.attacks.datasets import dataset, new_uid
 from tests.services.changing import changing, correct
-from tests.services.parts import LIMIT, Open, Parts, expected
+from tests.services.parts import LIMIT, Open, Parts, expected, recovered
 from tests.services.test_intake import kept_row, store_all, supersede
 
 STUDY = "1.2.826.0.1.3680043.8.499.1"
@@ -174,7 +173,7 @@ def test_a_replacement_that_was_never_answered_is_dropped_where_its_study_is_hel
         path.write_bytes(data)
     parts.index.add([old])
     service(parts).place(STUDY, "Case 7")
-    assert recover(replay(parts.journal_directory), parts.blobs, parts.index) == 0
+    assert recovered([replay(parts.journal_directory)], parts.blobs, parts.index) == 0
     assert files(parts) == before
     assert kept_row(parts, uid).path == old.path
 

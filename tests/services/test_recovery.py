@@ -10,12 +10,12 @@ import pytest
 from archimage.errors import StorageError
 from archimage.services.checkpoint import Checkpointer
 from archimage.services.journal_record import JournalRecord
-from archimage.services.recovery import recover, rewrite
+from archimage.services.recovery import rewrite
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import replay
 from tests.attacks.datasets import dataset, new_uid
 from tests.attacks.server import wait_until
-from tests.services.parts import LIMIT, Open, Parts, expected
+from tests.services.parts import LIMIT, Open, Parts, expected, recovered
 
 
 def _store(parts: Parts, size: int = 100) -> str:
@@ -25,7 +25,7 @@ def _store(parts: Parts, size: int = 100) -> str:
 
 
 def _recover(parts: Parts) -> int:
-    return recover(replay(parts.journal_directory), parts.blobs, parts.index)
+    return recovered([replay(parts.journal_directory)], parts.blobs, parts.index)
 
 
 def _path(parts: Parts, uid: str) -> Path:
@@ -125,8 +125,7 @@ def test_of_two_replacements_in_two_journals_the_newer_one_stays(
         with closing(sqlite3.connect(parts.directory / "index.db")) as database, database:
             database.execute("DELETE FROM removal")
         parts.index.add([older])
-    for number in order:
-        recover(iter([journals[number]]), parts.blobs, parts.index)
+    recovered((iter([journals[number]]) for number in order), parts.blobs, parts.index)
     assert parts.kept(uid) == dataset(uid, pixels=b"33")
     parts.assert_agreement()
 

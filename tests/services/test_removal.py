@@ -12,14 +12,14 @@ import pytest
 from archimage.errors import IndexUnavailableError, InvalidInstanceUIDError, NotFoundError
 from archimage.model.records import Removed
 from archimage.services.journal_record import JournalRecord
-from archimage.services.recovery import recover, rewrite
+from archimage.services.recovery import complete, rewrite
 from archimage.services.removal import RemovalService, sweep
 from archimage.storage.filesystem import FilesystemBlobStore
 from archimage.storage.journal import committed, replay
 from tests.attacks.datasets import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, dataset, new_uid
 from tests.attacks.server import wait_until
 from tests.contract.index_contract import record
-from tests.services.parts import LIMIT, Open, Parts, expected
+from tests.services.parts import LIMIT, Open, Parts, expected, recovered
 
 STUDY = "1.2.826.0.1.3680043.8.499.1"
 SERIES = "1.2.826.0.1.3680043.8.499.2"
@@ -42,7 +42,7 @@ def path_of(parts: Parts, uid: str) -> Path:
 
 def recover_all(parts: Parts) -> int:
     """Do what a start does after a crash; return how many objects were mended."""
-    mended = recover(replay(parts.journal_directory), parts.blobs, parts.index)
+    mended = recovered([replay(parts.journal_directory)], parts.blobs, parts.index)
     assert sweep(parts.index, parts.blobs, parts.derived) == 0
     return mended
 
@@ -178,7 +178,7 @@ def test_what_another_process_has_in_its_journal_does_not_come_back(parts: Parts
     shutil.copytree(parts.journal_directory, parts.directory / "journal" / "1")
     removal.remove_study(STUDY)
     with closing(FilesystemBlobStore(parts.directory, "1")) as blobs:
-        assert recover(replay(parts.directory / "journal" / "1"), blobs, parts.index) == 0
+        assert recovered([replay(parts.directory / "journal" / "1")], blobs, parts.index) == 0
     assert parts.index.lookup(uid) is None
     parts.assert_agreement()
 
@@ -325,3 +325,13 @@ def test_removals_are_forgotten_once_no_journal_holds_anything_from_before(
     removal.remove_study(STUDY)
     assert recover_all(parts) == 0
     assert parts.index.lookup(uid) is None
+
+
+def test_what_came_again_after_its_removal_is_added_again_with_its_file(parts: Parts, removal: RemovalService) -> None:
+    uid = store(parts, size=2 * LIMIT)
+    removal.remove_study(STUDY)
+    store(parts, uid, size=2 * LIMIT)
+    parts.index.remove([uid])  # as if the index had lost it
+    assert complete(lambda: replay(parts.journal_directory), parts.blobs, parts.index) == 1
+    assert path_of(parts, uid).stat().st_size > 2 * LIMIT
+    parts.assert_agreement()

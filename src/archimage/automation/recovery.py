@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Final
 
@@ -11,7 +12,7 @@ from archimage.errors import UnavailableError
 from archimage.index.relational import RelationalIndex
 from archimage.logger import logger
 from archimage.ports.storage import BlobStore
-from archimage.services.recovery import complete, recover
+from archimage.services.recovery import complete, drop, recover
 from archimage.storage.journal import replay, retire
 from archimage.storage.lanes import Lane, take_abandoned_lanes
 
@@ -24,12 +25,17 @@ def recover_lanes(config: Config, index: RelationalIndex) -> bool:
     """Recover the lanes that nobody holds; tell whether these are all, so that nobody else uses the archive."""
     directory = config.storage.directory
     held = {path.name for path in (directory / "journal").iterdir()}
-    for lane in take_abandoned_lanes(directory):
-        held.discard(lane.name)
-        try:
-            _recover_lane(config, lane, index)
-        finally:
-            lane.close()
+    left: set[str] = set()
+    with ExitStack() as taken:
+        lanes = [taken.enter_context(closing(lane)) for lane in take_abandoned_lanes(directory)]
+        held.difference_update(lane.name for lane in lanes)
+        for lane in lanes:
+            _recover_lane(config, lane, index, left)
+        if left and (config.index.flush_commits or not held):  # else rows of those who are at work may be lost just now
+            with closing(open_blobs(config, directory, lanes[0].name)) as blobs:
+                drop(left, blobs, index)
+        for lane in lanes:
+            retire(lane.journal_directory)
     return not held
 
 
@@ -39,12 +45,12 @@ def rely_on_journal(config: Config, lane: Lane, blobs: BlobStore, index: Relatio
         index.again = partial(complete, partial(replay, lane.journal_directory), blobs, index)
 
 
-def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
+def _recover_lane(config: Config, lane: Lane, index: RelationalIndex, left: set[str]) -> None:
     """Recover a lane; an object store that is only now coming up, too, is waited for."""
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
-            _recover(config, lane, index)
+            _recover(config, lane, index, left)
         except UnavailableError as error:
             if time.monotonic() >= until:
                 raise
@@ -54,12 +60,8 @@ def _recover_lane(config: Config, lane: Lane, index: RelationalIndex) -> None:
             return
 
 
-def _recover(config: Config, lane: Lane, index: RelationalIndex) -> None:
-    blobs = open_blobs(config, config.storage.directory, lane.name)
-    try:
-        mended = recover(replay(lane.journal_directory), blobs, index)
-        retire(lane.journal_directory)
-    finally:
-        blobs.close()
+def _recover(config: Config, lane: Lane, index: RelationalIndex, left: set[str]) -> None:
+    with closing(open_blobs(config, config.storage.directory, lane.name)) as blobs:
+        mended = recover(replay(lane.journal_directory), blobs, index, left)
     if mended:
         _log.warning("completed objects that a crash had interrupted", lane=lane.name, objects=mended)

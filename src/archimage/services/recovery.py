@@ -1,9 +1,12 @@
 """After a crash: complete what was acknowledged, drop the rest.
 
 It looks at the journal and at `incoming/`, never at the archive, so it takes no longer when that grows.
+
+Nothing is deleted before all journals were read: what was removed, and stored again under the same path, has two
+records there, and the file may be that of the later one, whose row is lost.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -15,17 +18,19 @@ from archimage.ports.index import Index, IndexWriter
 from archimage.ports.journal import Replay
 from archimage.ports.storage import BlobStore
 from archimage.services.journal_record import JournalRecord
+from archimage.services.layout import sop_instance_uid_of
 
 _CHUNK: Final = 1 << 20
 
 
-def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
+def recover(replay: Replay, blobs: BlobStore, index: Index, left: set[str]) -> int:
     """Bring blobs and index to where every committed object is whole and indexed; return how many were mended.
 
     UnavailableError where that cannot be told without an object store that does not answer. Afterwards nothing is left
-    in `incoming/`, and all of it is durable: the journal may be used again.
+    in `incoming/`, and all of it is durable. left gets the paths of what is not kept: once all journals were read,
+    `drop` them, and the journals may be used again.
     """
-    mended = sum(_restore(JournalRecord.decode(payload), data, blobs, index) for payload, data in replay)
+    mended = sum(_restore(JournalRecord.decode(payload), data, blobs, index, left) for payload, data in replay)
     for name in list(blobs.incoming()):
         blobs.discard(name)
     blobs.sync()
@@ -33,13 +38,26 @@ def recover(replay: Replay, blobs: BlobStore, index: Index) -> int:
     return mended
 
 
+def drop(paths: Collection[str], blobs: BlobStore, index: Index) -> None:
+    """Delete what lies at these paths and no row names; nobody is to know better, or rows may be lost meanwhile."""
+    for path in paths:
+        uid = sop_instance_uid_of(path)
+        with index.writing() as writer:
+            stored = writer.lookup([uid]).get(uid)
+            if stored is None or stored.path != path:
+                blobs.delete(path)
+
+
 def complete(replaying: Callable[[], Replay], blobs: BlobStore, index: Index) -> int:
-    """Add again, in an archive at work, what the index has lost of what the journal holds; return how much that was."""
+    """Add again, in an archive at work, what the index has lost of what the journal holds; return how much that was.
+
+    Nothing is deleted: whoever has removed or refused an object sees to its file, in this process or another.
+    """
     mended = 0
     for payload, data in replaying():
         entry = JournalRecord.decode(payload)
         if not _is_kept(entry.record, index):
-            mended += _restore(entry, data, blobs, index)
+            mended += _restore(entry, data, blobs, index, set())
     return mended
 
 
@@ -63,8 +81,8 @@ def _is_row_of(record: InstanceRecord, stored: StoredInstance | None) -> bool:
     return stored is not None and (stored.digest, stored.path) == (record.digest, record.path)
 
 
-def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) -> bool:
-    """Complete one object; True when something was missing.
+def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index, left: set[str]) -> bool:
+    """Complete one object; True when something was missing. left gets the paths of what is not kept.
 
     Nearly always nothing is. Else everybody who might add or remove the object meanwhile is kept out.
     """
@@ -75,20 +93,19 @@ def _restore(entry: JournalRecord, data: bytes, blobs: BlobStore, index: Index) 
     with index.writing() as writer:
         stored = writer.lookup([record.sop_instance_uid]).get(record.sop_instance_uid)
         if _is_void(entry, stored, writer):
-            _drop_unless_kept(record.path, stored, blobs)
+            left.add(record.path)
             return False
         if not whole and not _place_again(entry, data, blobs):
-            _drop_unless_kept(record.path, stored, blobs)
+            left.add(record.path)
             return False  # never acknowledged: its own file was not flushed
         if entry.replaces is not None:
             writer.note_replaced(record.sop_instance_uid, entry.removals)
-            if entry.replaces != record.path:
-                blobs.delete(entry.replaces)
+            left.add(entry.replaces)
         if _is_row_of(record, stored):
             return not whole
         writer.add([record])
-        if stored is not None and stored.path != record.path:
-            blobs.delete(stored.path)
+        if stored is not None:
+            left.add(stored.path)
     return True
 
 
@@ -105,11 +122,6 @@ def _is_void(entry: JournalRecord, stored: StoredInstance | None, writer: IndexW
     if writer.held([record.sop_instance_uid]):  # whoever placed the hold flushed all that was answered before
         return True
     return entry.replaces is None and entry.removals <= writer.removals
-
-
-def _drop_unless_kept(path: str, stored: StoredInstance | None, blobs: BlobStore) -> None:
-    if stored is None or stored.path != path:
-        blobs.delete(path)
 
 
 def _is_whole(record: InstanceRecord, blobs: BlobStore) -> bool:
