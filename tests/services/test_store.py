@@ -14,7 +14,8 @@ from archimage.errors import (
 from archimage.model.events import InstanceRefused, InstanceStored
 from archimage.protocol.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from archimage.services.intake import Outcome
-from archimage.services.store import Expected
+from archimage.services.store import HELD_TOGETHER_BYTES, Expected
+from archimage.storage.journal import replay
 from tests.attacks.datasets import SOP_CLASS_UID, dataset, new_uid
 from tests.attacks.wire import CT
 from tests.services.parts import LIMIT, Parts, expected
@@ -127,13 +128,26 @@ def test_a_small_object_is_held_until_it_is_whole_however_it_comes(parts: Parts)
     for at in range(0, 60_000, 10_000):
         reception.write([data[at : at + 10_000]])
     assert list(parts.blobs.incoming()) == []
-    assert reception.is_quick(len(data) - 60_000)
     answers: list[object] = []
     reception.finish([data[60_000:]], answers.append)
     parts.intake.close()
     assert isinstance(answers[0], Outcome)
     assert parts.kept(uid) == data
     parts.assert_agreement()
+
+
+def test_what_is_held_together_is_bounded_and_the_rest_goes_through_files(parts: Parts) -> None:
+    together = parts.service.durability.together
+    assert together.take(HELD_TOGETHER_BYTES)
+    uid = new_uid()
+    data = dataset(uid, pixels=bytes(LIMIT * 3 // 4))
+    assert parts.service.store(expected(uid), [data]).kind == "stored"
+    assert [payload for _, payload in replay(parts.journal_directory)] == [b""]
+    together.give(HELD_TOGETHER_BYTES)
+    other = new_uid()
+    assert parts.service.store(expected(other), [dataset(other, pixels=bytes(LIMIT * 3 // 4))]).kind == "stored"
+    assert together.take(HELD_TOGETHER_BYTES)  # all was given back
+    assert parts.kept(uid) == data
 
 
 def test_what_becomes_too_large_to_be_held_goes_to_its_file_with_what_was_held(parts: Parts) -> None:

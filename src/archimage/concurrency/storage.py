@@ -51,4 +51,12 @@ STORAGE: Final = (
         store.HELD_AHEAD_BYTES,
         unit="bytes",
     ),
+    Entry(
+        "objects written through",
+        "limit",
+        "bytes of such objects that are held in memory together",
+        "Further ones are streamed to files, until others were answered.",
+        store.HELD_TOGETHER_BYTES,
+        unit="bytes",
+    ),
 )

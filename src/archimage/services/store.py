@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import xxhash
 
+from archimage.buffers import Allowance
 from archimage.dicom.layout import DEFLATED_SYNTAXES
 from archimage.dicom.part10 import FileMeta, encode_file_meta
 from archimage.dicom.scan import Header, HeaderScanner, ScanLimits
@@ -34,6 +35,8 @@ from archimage.services.store_span import StoreSpan
 
 HELD_AHEAD_BYTES: Final = 1 << 20
 """Objects up to this size are held in memory while they are sent to an object store: no file is needed for them."""
+HELD_TOGETHER_BYTES: Final = 128 << 20
+"""So much of these is held by a process; what comes beyond goes through files, however many peers send at once."""
 _QUICK_BYTES: Final = 64 << 10
 """So many bytes of small elements are scanned within 3 ms; everybody else on the event loop waits for that."""
 _SYNC_EVERY_BYTES: Final = 16 << 20
@@ -95,10 +98,12 @@ class Durability:
 
     held_bytes: objects up to this size are held in memory until the intake writes them, larger ones are streamed.
     flush: held objects are flushed in the journal, streamed ones in their files.
+    together: what may be held of objects that are too large to be scanned on an event loop.
     """
 
     held_bytes: int
     flush: bool
+    together: Allowance = field(default_factory=lambda: Allowance(HELD_TOGETHER_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,7 @@ class Reception:
         self._size_bytes = 0
         self._unsynced_bytes = 0
         self._held: list[bytes] = []
+        self._counted_bytes = 0
         self._streamed: StreamedContent | None = None
         self._error: ArchimageError | None = None
 
@@ -195,7 +201,7 @@ class Reception:
 
     def is_quick(self, size_bytes: int) -> bool:
         """Tell whether `finish` with so few bytes may run on an event loop: it neither writes, reads nor inflates."""
-        if self._within or size_bytes > _QUICK_BYTES:
+        if self._within or self._size_bytes + size_bytes > _QUICK_BYTES:
             return False
         return self._is_held(size_bytes) and self._expected.transfer_syntax_uid not in DEFLATED_SYNTAXES
 
@@ -217,7 +223,7 @@ class Reception:
         if self._error is not None:
             answer(self._error)
             return
-        held = self._is_held(sum(map(len, pieces)))
+        held = self._may_hold(sum(map(len, pieces)))
         try:
             pieces = self._with_held(self._scanned(pieces))
             record = self._record(self._scanner.finish())
@@ -281,6 +287,16 @@ class Reception:
         limit = self._service.durability.held_bytes
         return self._streamed is None and len(self._meta) + self._size_bytes + size_bytes <= limit
 
+    def _may_hold(self, size_bytes: int) -> bool:
+        """Tell whether an object that ends with so many more bytes is held; much of it counts until it is answered."""
+        total = self._size_bytes + size_bytes
+        if total <= _QUICK_BYTES or not self._is_held(size_bytes):
+            return self._is_held(size_bytes)
+        if not self._service.durability.together.take(total):
+            return False
+        self._counted_bytes = total
+        return True
+
     def _with_held(self, pieces: Pieces) -> Pieces:
         """Return pieces after those that were held, which are not any more."""
         if self._held:
@@ -337,6 +353,7 @@ class Reception:
         """Wrap done so that whoever subscribed hears of it too, after the sender."""
 
         def told(answer: Outcome | ArchimageError) -> None:
+            self._service.durability.together.give(self._counted_bytes)
             done(answer)
             self._span.end(answer)
             service, expected = self._service, self._expected
