@@ -407,6 +407,7 @@ class Session:
                 reply(Response(Status.PROCESSING_FAILURE))
 
     async def _end(self) -> None:
+        await asyncio.sleep(0)  # who waited for what the peer said last goes on with that, and is not cancelled first
         self._storing = 0
         self._abort_if_drained()
         for operation in (*self._unsettled, *([] if self._receiving is None else [self._receiving])):

@@ -170,13 +170,14 @@ class CommitmentService:
             raise NotFoundError("no transaction of this UID is kept")
         return found
 
-    def heard(self, transaction_uid: str) -> None:
-        """Keep that the asker has heard the result."""
-        self._tools.table.end(self._get(transaction_uid).id, CommitmentState.REPORTED, self._tools.now())
-
-    def let_go(self, transaction_uid: str) -> None:
-        """Have the result told on another association; of one that was heard nothing happens."""
+    def let_go(self, transaction_uid: str, *, heard: bool = False) -> None:
+        """Have the result told on another association, unless the asker has heard it; then that is kept."""
+        if heard:
+            self._heard(transaction_uid)
         self._tools.deliveries.hasten(KIND, transaction_uid)
+
+    def _heard(self, transaction_uid: str) -> None:
+        self._tools.table.end(self._get(transaction_uid).id, CommitmentState.REPORTED, self._tools.now())
 
     def report_again(self, kept: Commitment) -> None:
         """Tell the result of what was asked of us anew, whatever became of it before."""
@@ -194,7 +195,7 @@ class CommitmentService:
         except ArchimageError as error:
             self._tools.table.note(kept.id, f"{error}. {error.next_step}".rstrip(". ") + ".")
             raise
-        self.heard(kept.transaction_uid)
+        self._heard(kept.transaction_uid)
 
     def _report(self, kept: Commitment) -> None:
         outcome = self._outcome(kept.transaction_uid)

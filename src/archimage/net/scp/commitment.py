@@ -50,14 +50,15 @@ class _Served:
         """Keep a request, answer it, and tell what came of it for as long as the asker stays."""
         loop = asyncio.get_running_loop()
         uid, references = await loop.run_in_executor(self._executor, self._take, request)
+        heard = False
         try:
             yield Response(Status.SUCCESS)
-            await self._report(request, uid, references)
+            heard = await self._report(request, uid, references)
         except Exception as error:  # it was answered: whatever goes wrong is no second answer
             _log.info("a commitment is reported on another association", transaction=uid, reason=str(error))
         finally:
             with suppress(RuntimeError):  # this process ends; another one, or the next, looks for it
-                loop.run_in_executor(self._executor, self._commitments.let_go, uid)
+                self._executor.submit(self._commitments.let_go, uid, heard=heard)  # even if the asker leaves now
 
     def _take(self, request: Request) -> tuple[str, list[Reference]]:
         command = request.command
@@ -70,16 +71,14 @@ class _Served:
         self._commitments.take(request.calling_ae_title, uid, references)
         return uid, references
 
-    async def _report(self, request: Request, uid: str, references: list[Reference]) -> None:
-        """Tell a result to the very association that asked."""
+    async def _report(self, request: Request, uid: str, references: list[Reference]) -> bool:
+        """Tell a result to the very association that asked; return whether it was heard."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._commitments.same_association_s):
             outcome = await asyncio.shield(asyncio.wrap_future(self._commitments.verify(uid)))
         event_type, model = result(uid, references, outcome)
         encoded = await loop.run_in_executor(self._executor, datasets.encode, model, request.context.transfer_syntax)
-        status = await request.channel.report(request.context.context_id, event(event_type, 0), encoded)
-        if not is_failure(status):
-            await loop.run_in_executor(self._executor, self._commitments.heard, uid)
+        return not is_failure(await request.channel.report(request.context.context_id, event(event_type, 0), encoded))
 
     async def hear(self, request: Request) -> AsyncGenerator[Response, None]:
         """Keep the result of what was asked from here."""
