@@ -98,3 +98,16 @@ def test_all_is_brought_home(index: RelationalIndex) -> None:
     assert row is not None
     assert f"warm/{row.path}" == path
     assert table.uses() == []
+
+
+def test_deletions_in_the_object_store_are_noted_anew_and_forgotten(index: RelationalIndex) -> None:
+    paths = [f"1/2/{number}.dcm" for number in range(1, 4)]
+    with index.writing() as writer:
+        writer.note_deletions(paths[:2], 10.0)
+        writer.note_deletions([], 10.0)
+        assert writer.deletions(paths) == set(paths[:2])
+        assert writer.deletions([]) == set()
+    with index.writing() as writer:
+        writer.note_deletions(paths[1:], 20.0)
+        writer.forget_deletions(20.0)
+        assert writer.deletions(paths) == set(paths[1:])

@@ -1,5 +1,6 @@
 """The contract of BlobStore, over all that keeps objects."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -12,7 +13,7 @@ from archimage.config_object_store import TierConfig
 from archimage.errors import BlobNotFoundError, StorageError, UnavailableError
 from archimage.ports.storage import SentAhead
 from archimage.storage.filesystem import FilesystemBlobStore
-from archimage.storage.spooled import SpooledBlobStore
+from archimage.storage.spooled import SURE_S, SpooledBlobStore
 from archimage.storage.tier_directory import DirectoryTier
 from archimage.storage.tier_remote import RemoteTier
 from archimage.storage.tiers import TieredBlobStore
@@ -131,19 +132,27 @@ class TestWriteThrough(BlobStoreContract):
         with pytest.raises(BlobNotFoundError):
             blobs.open(_PATH).read(0, 1)
 
-    def test_what_was_sent_ahead_is_not_sent_again_unless_something_else_is_there_by_then(
+    def test_what_was_sent_ahead_is_not_sent_again_and_takes_the_place_of_nothing(
         self, blobs: SpooledBlobStore
     ) -> None:
         first = _sent(blobs, b"one")
         assert first.mark
-        assert _sent(blobs, b"other") == SentAhead(_PATH)  # something lies there
+        assert _sent(blobs, b"other") == SentAhead(_PATH, taken=True)
         blobs.put(_PATH, b"other")
         blobs.secure([_PATH], [first, replace(first, path="1/2/4.dcm")])
         assert _read(blobs) == b"one"  # what is placed is what was sent: it is not looked at again
-        blobs.remove([_PATH])
-        blobs.put(_PATH, b"one")
-        blobs.secure([_PATH], [first])
-        assert _read(blobs) == b"one"
+
+    def test_what_was_sent_ahead_is_looked_for_where_it_may_have_been_deleted_and_after_a_while(
+        self, blobs: SpooledBlobStore
+    ) -> None:
+        sent = _sent(blobs, b"one")
+        long_ago = replace(sent, since=time.monotonic() - SURE_S)
+        for doubted, told in (({_PATH}, sent), (set[str](), long_ago), (set[str](), replace(sent, since=0.0))):
+            for _ in range(2):  # it is there, or is not
+                blobs.put(_PATH, b"one")
+                blobs.secure([_PATH], [told], doubted)
+                assert _read(blobs) == b"one"
+                blobs.remove([_PATH])
 
     def test_what_could_not_be_sent_ahead_is_told_when_it_is_to_be_safe(self, blobs: SpooledBlobStore) -> None:
         blobs.put(_PATH, b"one")

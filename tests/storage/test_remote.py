@@ -15,6 +15,7 @@ import pytest
 
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.errors import ConfigError, OutOfResourcesError, UnavailableError
+from archimage.ports.storage import SentAhead
 from archimage.storage.remote.client import Clients
 from archimage.storage.remote.store import RemoteObjects
 from tests.servers.faulty import faulty
@@ -50,10 +51,10 @@ def test_a_large_object_goes_in_parts_and_tells_how_far_it_is(objects: RemoteObj
 
 
 def test_what_is_created_is_marked_and_what_is_there_is_not_touched(objects: RemoteObjects) -> None:
-    mark = objects.create("1/2/3.dcm", b"one")
+    mark = objects.create("1/2/3.dcm", b"one").mark
     assert mark
     assert objects.is_marked("1/2/3.dcm", mark)
-    assert objects.create("1/2/3.dcm", b"another") == ""
+    assert objects.create("1/2/3.dcm", b"another") == SentAhead("1/2/3.dcm", taken=True)
     assert objects.get("1/2/3.dcm", 0, 99).data == b"one"
     assert not objects.is_marked("1/2/4.dcm", mark)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from archimage.index import statements
 from archimage.index.compression import Compression, kept
+from archimage.index.deletions import Deletions
 from archimage.index.dialect import Dialect
 from archimage.index.frames import decode_frames
 from archimage.index.ingest import Cursor, Ingest
@@ -64,6 +65,7 @@ class RelationalIndex(ABC):
         self._compression = Compression(dialect)
         self._regrouping = Regrouping(dialect, self._ingest)
         self._relocation = Relocation(dialect, self._removals.holding)
+        self._deletions = Deletions(dialect)
         self._lookups = Lookups(dialect)
         following = select(instance.c.pk).where(instance.c.pk > bindparam("last")).order_by(instance.c.pk)
         self._following = self._text(following) + dialect.at_most("most")
@@ -79,8 +81,8 @@ class RelationalIndex(ABC):
         With of, what is added is these records at most, and nothing takes another's place: others may then add too.
         """
         with self._transaction(of) as cursor:
-            parts = (self._ingest, self._removals, self._compression, self._regrouping, self._relocation)
-            yield Writing(cursor, parts, self._answering)
+            changing = (self._compression, self._regrouping, self._relocation)
+            yield Writing(cursor, (self._ingest, self._removals, self._deletions, *changing), self._answering)
 
     def add(self, records: Sequence[InstanceRecord]) -> None:
         """Insert records, or replace those of the same SOP Instance UID, in one transaction."""

@@ -43,7 +43,7 @@ from sqlalchemy import (
 
 from archimage.model.attributes import ATTRIBUTES, Level
 
-REVISION: Final = "0032"
+REVISION: Final = "0033"
 """The newest revision in `migrations`."""
 
 metadata: Final = MetaData(

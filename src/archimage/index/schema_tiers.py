@@ -1,4 +1,4 @@
-"""The tables of tiers, beside those of `schema`: what lies where, as last counted, and copies that are being made."""
+"""The tables of where objects lie, beside those of `schema`: what is in which tier, and what comes and goes there."""
 
 from typing import Final
 
@@ -19,4 +19,10 @@ tier_copy: Final = Table(
     "tier_copy",
     metadata,
     Column("path", Text, primary_key=True, nullable=False),
+)
+remote_deletion: Final = Table(
+    "remote_deletion",
+    metadata,
+    Column("path", Text, primary_key=True, nullable=False),
+    Column("noted_at", Float, nullable=False),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from archimage.index.compression import Compression
+from archimage.index.deletions import Deletions
 from archimage.index.ingest import Cursor, Ingest
 from archimage.index.regrouping import Regrouping
 from archimage.index.relocation import Relocation
@@ -18,11 +19,12 @@ class Writing:
     def __init__(
         self,
         cursor: Cursor,
-        parts: tuple[Ingest, Removals, Compression, Regrouping, Relocation],
+        parts: tuple[Ingest, Removals, Deletions, Compression, Regrouping, Relocation],
         answering: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._cursor = cursor
-        self._ingest, self._removals, self._compression, self._regrouping, self._relocation = parts
+        self._ingest, self._removals, self._deletions = parts[:3]
+        self._compression, self._regrouping, self._relocation = parts[3:]
         self._answering = answering
         self._absent: set[str] = set()
 
@@ -91,6 +93,21 @@ class Writing:
         """Note that nothing is being made at these paths any more."""
         with self._answering():
             self._relocation.forget(self._cursor, paths)
+
+    def note_deletions(self, paths: Sequence[str], now: float) -> None:
+        """Note that objects at these paths are about to be deleted in the object store."""
+        with self._answering():
+            self._deletions.note(self._cursor, paths, now)
+
+    def deletions(self, paths: Sequence[str]) -> frozenset[str]:
+        """Return those of these paths at which something was deleted lately in the object store, or is about to be."""
+        with self._answering():
+            return self._deletions.noted(self._cursor, paths)
+
+    def forget_deletions(self, before: float) -> None:
+        """Forget the deletions in the object store that were noted before a time."""
+        with self._answering():
+            self._deletions.forget(self._cursor, before)
 
     def relocate(self, sop_instance_uid: str, old: str, new: str) -> int:
         """Have an instance lie at new, with the same bytes; return the number under which its old file is due."""

@@ -73,6 +73,18 @@ class IndexWriter(Protocol):
     def forget_copies(self, paths: Sequence[str]) -> None:
         """Note that nothing is being made at these paths any more."""
 
+    def note_deletions(self, paths: Sequence[str], now: float) -> None:
+        """Note that objects at these paths are about to be deleted in the object store; now is in seconds since 1970.
+
+        What was noted already is noted anew. Only after `Index.sync` is that as durable as what comes after it.
+        """
+
+    def deletions(self, paths: Sequence[str]) -> frozenset[str]:
+        """Return those of these paths at which something was deleted lately in the object store, or is about to be."""
+
+    def forget_deletions(self, before: float) -> None:
+        """Forget the deletions in the object store that were noted before a time, seconds since 1970."""
+
     def relocate(self, sop_instance_uid: str, old: str, new: str) -> int:
         """Have an instance lie at new, with the same bytes; HeldError where it is of a study on legal hold.
 

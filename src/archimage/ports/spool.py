@@ -34,13 +34,13 @@ class Spool(Protocol):
         """Let what was uploaded be a copy, which may go when there is no room."""
 
     def withdraw(self, path: str) -> None:
-        """Drop what was claimed, here and in the object store."""
+        """Drop what was claimed, and have it removed in the object store."""
 
     def removed(self, limit: int) -> Sequence[str]:
-        """Return up to so many paths of objects that were deleted here, and are yet to be in the object store."""
+        """Return up to so many paths of what is yet to be deleted in the object store, unless it is stored there."""
 
     def remove(self, paths: Sequence[str]) -> None:
-        """Delete objects in the object store that were deleted here."""
+        """Delete objects in the object store; the index has their deletion, noted before."""
 
     def keep(self, paths: Sequence[str]) -> None:
         """Forget that objects were deleted: they were stored anew."""

@@ -3,7 +3,7 @@
 All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, runtime_checkable
@@ -85,11 +85,15 @@ class BlobWriter(Protocol):
 class SentAhead:
     """What became of an object that was sent to a path before it was known whether it will be accepted.
 
-    mark is how the object store tells it from others, empty where something lay there; failure says why it is not sent.
+    mark is how the object store tells it from others, empty where it is not there; taken says that something else is.
+    since is when sending it began, seconds of the monotonic clock, where nobody else can have sent anything to its path
+    at the same time, else 0; failure says why it is not sent.
     """
 
     path: str
     mark: str = ""
+    taken: bool = False
+    since: float = 0.0
     failure: Exception | None = None
 
 
@@ -123,10 +127,13 @@ class BlobStore(Protocol):
     def drop_copies(self, path: str, size_bytes: int) -> bool:
         """Drop what lies here of an object that another place has in that size; false where none has."""
 
-    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
+    def secure(
+        self, paths: Sequence[str], sent: Sequence[SentAhead] = (), doubted: Container[str] = frozenset()
+    ) -> None:
         """Make what was just placed as safe as it is to be before it is acknowledged, beside the ingest journal.
 
-        sent is what became of those that were sent ahead, if they were; it may be to other paths.
+        sent is what became of those that were sent ahead, if they were; it may be to other paths. doubted are paths at
+        which somebody may have deleted something after that.
 
         Raises:
             OutOfResourcesError, UnavailableError: an object store has not all of it.

@@ -201,7 +201,7 @@ class Intake:
                     commit = self._journal.commit(entries)
                     for arrival in fresh:
                         self._place(arrival, placed)
-                    self._blobs.secure(placed, [one.sent for one in fresh if one.sent is not None])
+                    self._secure(placed, fresh, index)
                     sync_s = time.monotonic() - flushing
                     for arrival in fresh:
                         self._forget(arrival)
@@ -215,6 +215,12 @@ class Intake:
                 commit.applied()
         if fresh:
             answers.update(self._timed(fresh, began, sync_s))
+
+    def _secure(self, placed: Sequence[str], fresh: Sequence[Arrival], index: IndexWriter) -> None:
+        """Make what was placed as safe as it is to be; what somebody may have deleted is sent again."""
+        sent = [one.sent for one in fresh if one.sent is not None]
+        doubted = index.deletions([one.path for one in sent]) if sent and self._blobs.sends_ahead else frozenset[str]()
+        self._blobs.secure(placed, sent, doubted)
 
     def _alike(self, group: Sequence[Arrival]) -> Sequence[InstanceRecord]:
         """Return the records of a group of which none can take another's place; none where one can."""
@@ -272,9 +278,9 @@ class Intake:
         return False
 
     def _place_anew(self, arrival: Arrival, index: IndexWriter) -> None:
-        """Have an object that was removed before go elsewhere, where another node may keep a copy of the old one."""
-        record = arrival.record
-        if self._blobs.copies_elsewhere and index.is_removed(record.sop_instance_uid, 0):
+        """Have an object go elsewhere where another node may keep a copy of one that was removed, or sends one too."""
+        record, taken = arrival.record, arrival.sent is not None and arrival.sent.taken
+        if taken or (self._blobs.copies_elsewhere and index.is_removed(record.sop_instance_uid, 0)):
             arrival.record = replace(record, path=replacement_path(record.path, record.digest))
 
     def _same(self, stored: StoredInstance, arrival: Arrival, index: IndexWriter) -> bool:

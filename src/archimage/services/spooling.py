@@ -3,8 +3,11 @@
 Objects lie on the local disk, acknowledged, and are uploaded from there by one process at a time. Before it begins to
 send one it moves it to a place of its own (a claim), so that after a crash it is known what may have been sent. When it
 was sent, the row is looked at while every other writer of the index is kept out: an object that was removed meanwhile,
-or was never acknowledged, is deleted in the object store again. Deleting works in the same way, only where no row names
-the object. So what was removed does not come back, and what was stored anew is not deleted.
+or was never acknowledged, is to be deleted in the object store again. Deleting works in the same way, only where no row
+names the object. So what was removed does not come back, and what was stored anew is not deleted.
+
+What is to be deleted is noted in the index before, and for hours after. Whoever has sent an object to its path just
+now, and is about to add its row, sees that, and looks whether it is there still; without a note it is.
 
 While objects arrive, uploading gives way to them, unless the oldest has waited for a minute.
 """
@@ -12,7 +15,7 @@ While objects arrive, uploading gives way to them, unless the oldest has waited 
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +39,9 @@ _COUNTED: Final = 10_000
 _COUNTED_S: Final = 2.0
 _SLOWEST: Final = 6
 """How often the time for an upload is doubled at most."""
+REMEMBERED_S: Final = 6 * 3_600.0
+"""How long deletions stay noted; by far longer than anybody relies on what he has sent, and than clocks differ."""
+_FORGET_EVERY_S: Final = 3_600.0
 _log = logger("storage")
 
 
@@ -63,12 +69,22 @@ class Backlog:
 class SpoolService:
     """Uploads and deletes in a thread of its own, from `start` to `close`; senders are threads that do the sending."""
 
-    def __init__(self, spool: Spool, index: Index, take_turn: TakeTurn, senders: Executor, pace: Pace) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        index: Index,
+        take_turn: TakeTurn,
+        senders: Executor,
+        pace: Pace,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._spool = spool
         self._index = index
         self._take_turn = take_turn
         self._senders = senders
         self._pace = pace
+        self._now = now
+        self._forgotten_at = 0.0
         self._turn: Turn | None = None
         self._failures = 0
         self._slowness = 0
@@ -187,13 +203,29 @@ class SpoolService:
             return False
         self._spool.check()  # nobody is to wait for the index because the object store does not answer
         with self._index.writing() as index:
-            stored = _rows(index, paths)
-            kept = [path for path in paths if _names(stored.get(sop_instance_uid_of(path)), path)]
-            gone = [path for path in paths if path not in kept]
+            gone = self._unnamed(index, paths)
+            self._note_deletions(index, gone)
+        self._index.sync()
+        with self._index.writing() as index:
+            gone = self._unnamed(index, gone)
             if gone:
                 self._spool.remove(gone)
-            self._spool.keep(kept)
         return True
+
+    def _unnamed(self, index: IndexWriter, paths: Sequence[str]) -> Sequence[str]:
+        """Return those paths that no row names; what is at the others stays."""
+        stored = _rows(index, paths)
+        named = [path for path in paths if _names(stored.get(sop_instance_uid_of(path)), path)]
+        self._spool.keep(named)
+        return [path for path in paths if path not in named]
+
+    def _note_deletions(self, index: IndexWriter, paths: Sequence[str]) -> None:
+        """Note what is about to be deleted; forget now and then what was long ago."""
+        now = self._now()
+        if now - self._forgotten_at > _FORGET_EVERY_S:
+            self._forgotten_at = now
+            index.forget_deletions(now - REMEMBERED_S)
+        index.note_deletions(paths, now)
 
 
 def _rows(index: IndexWriter, paths: Sequence[str]) -> Mapping[str, StoredInstance]:

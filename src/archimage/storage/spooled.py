@@ -13,7 +13,7 @@ the business of `services.spooling`, which knows the index: what may be uploaded
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,8 @@ from archimage.threads import ContextThreads
 
 WHOLE_BYTES: Final = 1 << 20
 """An object up to this size is fetched whole, and kept."""
+SURE_S: Final = 60.0
+"""So long what was sent ahead is there, if nobody has noted to delete it; that is remembered for much longer."""
 _SETTLED_S: Final = 30.0
 """So long after it was sent ahead an object has its row, or will have none."""
 _ABANDONED_DIRECTORY_S: Final = 60.0
@@ -93,7 +95,7 @@ class SpooledBlobStore:
             try:
                 self._note(path).touch(_MODE)
                 file = source if isinstance(source, bytes) else self._incoming / source
-                sent = SentAhead(path, self._remote.create(path, file))
+                sent = self._remote.create(path, file)
             except Exception as error:  # whatever goes wrong, who waits for an answer is to have one
                 sent = SentAhead(path, failure=error)
             then(sent)
@@ -112,7 +114,9 @@ class SpooledBlobStore:
         self._cache.remove(_name(path))
         return True
 
-    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
+    def secure(
+        self, paths: Sequence[str], sent: Sequence[SentAhead] = (), doubted: Container[str] = frozenset()
+    ) -> None:
         """Have the object store keep what was placed, where it is to be acknowledged only then; all at once.
 
         Raises:
@@ -121,7 +125,9 @@ class SpooledBlobStore:
         if not self._is_through:
             return
         by_path = {one.path: one for one in sent}
-        sending = [self.uploading.submit(self._put_through, path, by_path.get(path)) for path in paths]
+        there = {one.path for one in sent if one.path not in doubted and _is_surely_there(one)}
+        missing = [path for path in paths if path not in there]
+        sending = [self.uploading.submit(self._put_through, path, by_path.get(path)) for path in missing]
         failures = [failure for one in sending if (failure := one.exception()) is not None]
         if failures:
             raise failures[0]
@@ -225,10 +231,10 @@ class SpooledBlobStore:
         self._keep_copy(path, self._claim(path))
 
     def withdraw(self, path: str) -> None:
-        """Drop what was claimed, here and in the object store."""
-        self._remote.delete([path])
+        """Drop what was claimed, and have it removed in the object store."""
+        with storage_errors(f"withdraw {path}"):
+            self._tombstone(path).touch(_MODE)
         self._claim(path).unlink(missing_ok=True)
-        self.keep([path])
 
     def removed(self, limit: int) -> Sequence[str]:
         """Return up to so many paths of objects that were deleted here, and are yet to be in the object store."""
@@ -322,6 +328,11 @@ class SpooledBlobStore:
 
     def _tombstone(self, path: str) -> Path:
         return self._removed / _flat(path)
+
+
+def _is_surely_there(sent: SentAhead) -> bool:
+    """Tell whether an object that was sent ahead need not be looked for, unless somebody has noted its deletion."""
+    return bool(sent.mark and sent.since) and time.monotonic() - sent.since < SURE_S
 
 
 def _flat(path: str) -> str:

@@ -4,6 +4,7 @@ What is put is created and not overwritten, unless something else lies there: a 
 not answer is then known for what it was, and what somebody else has put under our keys is told.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from archimage import spans
 from archimage.config_object_store import ObjectStoreConfig
 from archimage.errors import BlobNotFoundError
 from archimage.logger import logger
+from archimage.ports.storage import SentAhead
 from archimage.storage.remote.client import Clients, Store
 from archimage.storage.remote.faults import is_past_the_end, remote_errors
 from archimage.storage.remote.reach import Reach
@@ -64,19 +66,25 @@ class RemoteObjects:
                 self._put_whole(store, path, _data(source))
         progress(size, size)
 
-    def create(self, path: str, source: Path | bytes) -> str:
-        """Have the store keep a file or bytes under path, if nothing is there; return their mark, empty if not kept."""
-        size = _size_bytes(source)
+    def create(self, path: str, source: Path | bytes) -> SentAhead:
+        """Have the store keep a file or bytes under path, if nothing is there; return how that went.
+
+        A store that cannot tell keeps nothing.
+        """
+        size, since = _size_bytes(source), time.monotonic()
         with spans.leaf("put remote object"), self.reach.asking(), remote_errors(f"put {path}"):
             if isinstance(source, Path) and size > self.config.multipart_threshold_bytes:
                 if self._mark(path):
-                    return ""
+                    return SentAhead(path, taken=True)
                 self._put_parts(self._clients.patient(self.config.upload_timeout_s), path, source, _unheard)
-                return self._mark(path)
+                return SentAhead(path, self._mark(path))
             try:
-                return obstore.put(self._store, path, _data(source), mode="create", use_multipart=False)["e_tag"] or ""
-            except (AlreadyExistsError, NotSupportedError):
-                return ""
+                created = obstore.put(self._store, path, _data(source), mode="create", use_multipart=False)
+                return SentAhead(path, created["e_tag"] or "", since=since)
+            except AlreadyExistsError:
+                return SentAhead(path, taken=True)
+            except NotSupportedError:
+                return SentAhead(path)
 
     def is_marked(self, path: str, mark: str) -> bool:
         """Tell whether what is under path is what had this mark when it was kept."""
