@@ -12,6 +12,7 @@ from archimage.errors import OutOfResourcesError, StorageError
 
 _IOV_MAX: Final = 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EFBIG})
+_MODE: Final = 0o640
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 Piece = bytes | bytearray | memoryview
@@ -36,6 +37,14 @@ def sync_file_system(fd: int) -> None:
     if _libc.syncfs(fd) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def mark(path: Path) -> None:
+    """Have an empty file be there, of this moment; a new one takes half of the calls that `Path.touch` makes."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE))
+    except FileExistsError:
+        os.utime(path)
 
 
 def sync_directory(directory: Path) -> None:

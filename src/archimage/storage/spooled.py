@@ -23,7 +23,7 @@ from archimage.errors import BlobNotFoundError, StorageError
 from archimage.ports.spool import Waiting
 from archimage.ports.storage import BlobReader, SentAhead
 from archimage.storage.cache import FilesystemCache
-from archimage.storage.files import storage_errors
+from archimage.storage.files import mark, storage_errors
 from archimage.storage.filesystem import FileReader, FilesystemBlobStore, FileWriter
 from archimage.storage.remote.reader import Got, RemoteReader
 from archimage.storage.remote.store import RemoteObjects
@@ -36,7 +36,6 @@ SURE_S: Final = 60.0
 _SETTLED_S: Final = 30.0
 """So long after it was sent ahead an object has its row, or will have none."""
 _ABANDONED_DIRECTORY_S: Final = 60.0
-_MODE: Final = 0o640
 
 
 class SpooledBlobStore:
@@ -93,7 +92,7 @@ class SpooledBlobStore:
 
         def send() -> None:
             try:
-                self._note(path).touch(_MODE)
+                mark(self._note(path))
                 file = source if isinstance(source, bytes) else self._incoming / source
                 sent = self._remote.create(path, file)
             except Exception as error:  # whatever goes wrong, who waits for an answer is to have one
@@ -164,7 +163,7 @@ class SpooledBlobStore:
         What is just being uploaded is dropped by whoever does that, for no row names it any more.
         """
         with storage_errors(f"delete {path}"):
-            self._tombstone(path).touch(_MODE)
+            mark(self._tombstone(path))
         self._held.pop(path, None)
         self._files.delete(path)
         self._cache.remove(_name(path))
@@ -233,7 +232,7 @@ class SpooledBlobStore:
     def withdraw(self, path: str) -> None:
         """Drop what was claimed, and have it removed in the object store."""
         with storage_errors(f"withdraw {path}"):
-            self._tombstone(path).touch(_MODE)
+            mark(self._tombstone(path))
         self._claim(path).unlink(missing_ok=True)
 
     def removed(self, limit: int) -> Sequence[str]:

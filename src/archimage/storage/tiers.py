@@ -15,13 +15,12 @@ from archimage.config_object_store import HOT
 from archimage.errors import ArchimageError, UnavailableError
 from archimage.model.tiers import tier_of
 from archimage.ports.storage import BlobReader, BlobStore, BlobWriter, SentAhead
-from archimage.storage.files import storage_errors
+from archimage.storage.files import mark, storage_errors
 from archimage.storage.filesystem import FileReader
 
 REMOVED: Final = "tier-removed"
 """Directory of the notes of what is to be deleted."""
 _PIECE_BYTES: Final = 1 << 20
-_MODE: Final = 0o640
 
 
 class Tier(Protocol):
@@ -136,7 +135,7 @@ class TieredBlobStore:
             self.hot.delete(path)
             return
         with storage_errors(f"delete {path}"):
-            (self._removed / _flat(path)).touch(_MODE)
+            mark(self._removed / _flat(path))
         self.due.set()
 
     def paths(self) -> Iterator[str]:
