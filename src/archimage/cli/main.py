@@ -1,7 +1,8 @@
 """The command `archimage`: its table of commands, and how an error becomes a message and an exit code."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 import typer
 
@@ -48,52 +49,46 @@ from archimage.cli import (
 from archimage.cli.output import ExitCode, exit_code, say, tell
 from archimage.errors import ArchimageError
 
-app = typer.Typer(
-    name="archimage",
-    help="A medical image archive (PACS), and the tools to talk to one.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(serve.serve)
-app.command()(echo.echo)
-app.command()(store.store)
-app.command()(find.find)
-app.command()(move.move)
-app.command()(get.get)
-app.command("print")(print_.print_)
-app.command("import")(import_.import_files)
-app.command()(deidentify.deidentify)
-app.add_typer(hl7.app, name="hl7")
-app.add_typer(index.app, name="index")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(route.app, name="route")
-app.command()(sync.sync)
-app.command()(watch.watch)
-app.command()(doctor.doctor)
-app.add_typer(config.app, name="config")
-app.add_typer(tls.app, name="tls")
-app.command()(openapi.openapi)
-app.command()(demo.demo)
-app.add_typer(viewer.app, name="viewer")
-app.add_typer(signatures.app, name="signatures")
-app.add_typer(audit.app, name="audit")
-app.add_typer(access.app, name="access")
-app.add_typer(worklist.app, name="worklist")
-app.add_typer(ups.app, name="ups")
-app.add_typer(user.app, name="user")
-app.add_typer(token.app, name="token")
-app.add_typer(share.app, name="share")
-app.add_typer(mpps.app, name="mpps")
-app.add_typer(deliveries.app, name="deliveries")
-app.add_typer(commit.app, name="commit")
-app.add_typer(backup.app, name="backup")
-app.command()(backup.restore)
-app.command()(scrub.scrub)
-app.add_typer(hold.app, name="hold")
-app.add_typer(retention.app, name="retention")
-app.add_typer(plugins.app, name="plugins")
+_COMMANDS: Final[Mapping[str, Callable[..., object] | typer.Typer]] = {
+    "serve": serve.serve,
+    "echo": echo.echo,
+    "store": store.store,
+    "find": find.find,
+    "move": move.move,
+    "get": get.get,
+    "print": print_.print_,
+    "import": import_.import_files,
+    "deidentify": deidentify.deidentify,
+    "hl7": hl7.app,
+    "index": index.app,
+    "jobs": jobs.app,
+    "route": route.app,
+    "sync": sync.sync,
+    "watch": watch.watch,
+    "doctor": doctor.doctor,
+    "config": config.app,
+    "tls": tls.app,
+    "openapi": openapi.openapi,
+    "demo": demo.demo,
+    "viewer": viewer.app,
+    "signatures": signatures.app,
+    "audit": audit.app,
+    "access": access.app,
+    "worklist": worklist.app,
+    "ups": ups.app,
+    "user": user.app,
+    "token": token.app,
+    "share": share.app,
+    "mpps": mpps.app,
+    "deliveries": deliveries.app,
+    "commit": commit.app,
+    "backup": backup.app,
+    "restore": backup.restore,
+    "scrub": scrub.scrub,
+    "hold": hold.app,
+    "retention": retention.app,
+    "plugins": plugins.app,
+}
 
 
 def _version(asked: bool) -> None:
@@ -102,17 +97,45 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
 ) -> None:
     """A medical image archive (PACS), and the tools to talk to one."""
 
 
+def _made(names: Iterable[str]) -> typer.Typer:
+    """Return the program with these commands."""
+    made = typer.Typer(
+        name="archimage",
+        help="A medical image archive (PACS), and the tools to talk to one.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_root)
+    for name in names:
+        command = _COMMANDS[name]
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name)(command)
+    return made
+
+
+app = _made(_COMMANDS)
+
+
+def _asked_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program with the one command that is asked for: to make all of them takes a twentieth of a start."""
+    return _made(arguments[:1]) if arguments and arguments[0] in _COMMANDS else app
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line of arguments, or that of the process; our errors are one line on standard error."""
+    asked = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments, prog_name="archimage")
+        _asked_for(asked)(asked, prog_name="archimage")
     except ArchimageError as error:
         say(f"archimage: {tell(error)}")
         sys.exit(exit_code(error))
