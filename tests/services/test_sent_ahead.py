@@ -116,11 +116,7 @@ def _is_noted(node: Node, path: str) -> bool:
 
 def test_what_another_node_deletes_before_it_is_accepted_is_sent_again(nodes: tuple[Node, Node]) -> None:
     one, other = nodes
-    uid = new_uid()
-    data = dataset(uid)
-    answers = one.begin(uid, data)
-    (path,) = _keys(one)
-    other.blobs.delete(path)
+    uid, data, answers, path = _sent_and_deleted(one, other)
     other.sweep()
     assert _keys(one) == []
     one.let_go()
@@ -130,11 +126,7 @@ def test_what_another_node_deletes_before_it_is_accepted_is_sent_again(nodes: tu
 
 def test_what_is_about_to_be_deleted_when_it_is_accepted_stays(nodes: tuple[Node, Node]) -> None:
     one, other = nodes
-    uid = new_uid()
-    data = dataset(uid)
-    answers = one.begin(uid, data)
-    (path,) = _keys(one)
-    other.blobs.delete(path)
+    uid, data, answers, path = _sent_and_deleted(one, other)
     one.let_go()
     assert _stored(answers) == path
     other.sweep()
@@ -185,6 +177,16 @@ def test_a_deletion_is_noted_before_the_object_store_is_told_and_for_hours_after
     node.sweep()
     assert not _is_noted(node, first)
     assert _is_noted(node, third)
+
+
+def _sent_and_deleted(one: Node, other: Node) -> tuple[str, bytes, "SimpleQueue[Answer]", str]:
+    """Have a node send an object ahead, and another one about to delete it; return UID, data, answers, and path."""
+    uid = new_uid()
+    data = dataset(uid)
+    answers = one.begin(uid, data)
+    (path,) = _keys(one)
+    other.blobs.delete(path)
+    return uid, data, answers, path
 
 
 def _removed(node: Node) -> str:
