@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final
 
-from archimage.errors import RefusedOperationError
+from archimage.errors import ArchimageError, RefusedOperationError
 from archimage.logger import logger
 from archimage.model.commitments import Reference
 from archimage.net.commitment import event, read_result
@@ -58,7 +58,13 @@ class _Served:
             _log.info("a commitment is reported on another association", transaction=uid, reason=str(error))
         finally:
             with suppress(RuntimeError):  # this process ends; another one, or the next, looks for it
-                self._executor.submit(self._commitments.let_go, uid, heard=heard)  # even if the asker leaves now
+                self._executor.submit(self._let_go, uid, heard)  # even if the asker leaves now
+
+    def _let_go(self, uid: str, heard: bool) -> None:
+        try:
+            self._commitments.let_go(uid, heard=heard)
+        except ArchimageError as error:
+            _log.warning("a commitment is reported again later", transaction=uid, reason=str(error))
 
     def _take(self, request: Request) -> tuple[str, list[Reference]]:
         command = request.command
