@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final
 
-from archimage.errors import ArchimageError, RefusedOperationError
+from archimage.errors import RefusedOperationError
 from archimage.logger import logger
 from archimage.model.commitments import Reference
 from archimage.net.commitment import event, read_result
@@ -63,8 +63,8 @@ class _Served:
     def _let_go(self, uid: str, heard: bool) -> None:
         try:
             self._commitments.let_go(uid, heard=heard)
-        except ArchimageError as error:
-            _log.warning("a commitment is reported again later", transaction=uid, reason=str(error))
+        except Exception as error:  # nobody waits for this call: what is not told here is told nowhere
+            _log.warning("a commitment is reported again later", transaction=uid, reason=repr(error))
 
     def _take(self, request: Request) -> tuple[str, list[Reference]]:
         command = request.command
