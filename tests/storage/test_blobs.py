@@ -1,5 +1,6 @@
 """The contract of BlobStore, over all that keeps objects."""
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -154,15 +155,39 @@ class TestWriteThrough(BlobStoreContract):
                 assert _read(blobs) == b"one"
                 blobs.remove([_PATH])
 
+    def test_what_is_sent_in_parts_is_not_taken_for_left_behind_until_that_has_failed(
+        self, blobs: SpooledBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small = blobs._remote.config.model_copy(update={"multipart_threshold_bytes": 3})
+        monkeypatch.setattr(blobs._remote, "config", small)
+        writer = blobs.create()
+        writer.write([b"large"])
+        writer.finish()
+        writer.close()
+        assert _sent(blobs, writer.name).mark
+        note = tmp_path / "ahead" / _PATH.replace("/", "~")
+        assert note.stat().st_mtime > time.time() + 3_600
+        blobs.discard(writer.name)
+
+        def fail(*_arguments: object) -> None:
+            raise UnavailableError("it is away")
+
+        monkeypatch.setattr(blobs._remote, "create", fail)
+        assert isinstance(_sent(blobs, b"one").failure, UnavailableError)
+        assert note.stat().st_mtime <= time.time()
+        assert list(blobs.removed(9)) == []  # it may be tried again at once
+        os.utime(note, (1, 1))
+        assert list(blobs.removed(9)) == [_PATH]
+
     def test_what_could_not_be_sent_ahead_is_told_when_it_is_to_be_safe(self, blobs: SpooledBlobStore) -> None:
         blobs.put(_PATH, b"one")
         with pytest.raises(UnavailableError, match="away"):
             blobs.secure([_PATH], [SentAhead(_PATH, failure=UnavailableError("it is away"))])
 
 
-def _sent(blobs: SpooledBlobStore, data: bytes) -> SentAhead:
+def _sent(blobs: SpooledBlobStore, source: str | bytes) -> SentAhead:
     sent: Future[SentAhead] = Future()
-    blobs.send_ahead(_PATH, data, sent.set_result)
+    blobs.send_ahead(_PATH, source, sent.set_result)
     return sent.result(timeout=10)
 
 

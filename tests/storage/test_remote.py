@@ -59,6 +59,27 @@ def test_what_is_created_is_marked_and_what_is_there_is_not_touched(objects: Rem
     assert not objects.is_marked("1/2/4.dcm", mark)
 
 
+def test_what_goes_in_parts_has_its_path_for_itself_and_takes_the_place_of_nothing(
+    objects: RemoteObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, others = tmp_path / "file", list[SentAhead]()
+    large.write_bytes(os.urandom(6 * MIB))
+    put_parts = objects._put_parts
+
+    def put_while_another_comes(*arguments: Any) -> None:
+        others.append(objects.create("1/2/3.dcm", b"small"))
+        put_parts(*arguments)
+
+    monkeypatch.setattr(objects, "_put_parts", put_while_another_comes)
+    mark = objects.create("1/2/3.dcm", large).mark
+    assert others == [SentAhead("1/2/3.dcm", taken=True)]
+    assert objects.is_marked("1/2/3.dcm", mark)
+    assert objects.get("1/2/3.dcm", 0, 7 * MIB).data == large.read_bytes()
+    assert objects.create("1/2/4.dcm", b"small").mark
+    assert objects.create("1/2/4.dcm", large) == SentAhead("1/2/4.dcm", taken=True)
+    assert objects.get("1/2/4.dcm", 0, 99).data == b"small"
+
+
 def test_what_lies_there_and_is_another_object_is_replaced_and_the_same_is_not_sent_again(
     s3: SeaweedFS, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ SURE_S: Final = 60.0
 """So long what was sent ahead is there, if nobody has noted to delete it; that is remembered for much longer."""
 _SETTLED_S: Final = 30.0
 """So long after it was sent ahead an object has its row, or will have none."""
+_LONGEST_UPLOAD_S: Final = 6 * 3_600.0
 _ABANDONED_DIRECTORY_S: Final = 60.0
 
 
@@ -92,11 +93,12 @@ class SpooledBlobStore:
 
         def send() -> None:
             try:
-                mark(self._note(path))
                 file = source if isinstance(source, bytes) else self._incoming / source
+                self._note_ahead(path, file)
                 sent = self._remote.create(path, file)
             except Exception as error:  # whatever goes wrong, who waits for an answer is to have one
                 sent = SentAhead(path, failure=error)
+                self._give_up_ahead(path)
             then(sent)
 
         self.uploading.submit(send)
@@ -271,6 +273,19 @@ class SpooledBlobStore:
         for entry in os.scandir(self._uploading):
             with suppress(FileNotFoundError):
                 yield entry.stat().st_size
+
+    def _note_ahead(self, path: str, source: Path | bytes) -> None:
+        """Note that an object is sent ahead; what goes in parts keeps its path until it is sent, and for longer."""
+        note = self._note(path)
+        mark(note)
+        if isinstance(source, Path) and self._remote.goes_in_parts(source):
+            later = time.time() + _LONGEST_UPLOAD_S
+            os.utime(note, (later, later))
+
+    def _give_up_ahead(self, path: str) -> None:
+        """Let go of a path soon, where something may lie that is not whole."""
+        with suppress(OSError):  # then it is let go of later
+            os.utime(self._note(path))
 
     def _put_through(self, path: str, sent: SentAhead | None) -> None:
         if sent is not None and sent.failure is not None:

@@ -60,7 +60,7 @@ class RemoteObjects:
         store = self._store if timeout_s is None else self._clients.patient(timeout_s)
         size = _size_bytes(source)
         with spans.leaf("put remote object"), self.reach.asking():
-            if isinstance(source, Path) and size > self.config.multipart_threshold_bytes:
+            if isinstance(source, Path) and self.goes_in_parts(source):
                 self._put_parts(store, path, source, progress)
             else:
                 self._put_whole(store, path, _data(source))
@@ -69,22 +69,31 @@ class RemoteObjects:
     def create(self, path: str, source: Path | bytes) -> SentAhead:
         """Have the store keep a file or bytes under path, if nothing is there; return how that went.
 
-        A store that cannot tell keeps nothing.
+        A store that cannot tell keeps nothing. What goes in parts would take the place of whatever is there when the
+        last one comes, so its path is taken first, with an object without bytes: whoever comes next sees that.
         """
-        size, since = _size_bytes(source), time.monotonic()
         with spans.leaf("put remote object"), self.reach.asking(), remote_errors(f"put {path}"):
-            if isinstance(source, Path) and size > self.config.multipart_threshold_bytes:
-                if self._mark(path):
-                    return SentAhead(path, taken=True)
-                self._put_parts(self._clients.patient(self.config.upload_timeout_s), path, source, _unheard)
-                return SentAhead(path, self._mark(path))
-            try:
-                created = obstore.put(self._store, path, _data(source), mode="create", use_multipart=False)
-                return SentAhead(path, created["e_tag"] or "", since=since)
-            except AlreadyExistsError:
-                return SentAhead(path, taken=True)
-            except NotSupportedError:
-                return SentAhead(path)
+            if isinstance(source, bytes) or not self.goes_in_parts(source):
+                return self._created(path, _data(source))
+            taken = self._created(path, b"")
+            if not taken.since:
+                return taken
+            self._put_parts(self._clients.patient(self.config.upload_timeout_s), path, source, _unheard)
+            return SentAhead(path, self._mark(path))
+
+    def goes_in_parts(self, file: Path) -> bool:
+        """Tell whether a file is so large that it is sent in parts."""
+        return file.stat().st_size > self.config.multipart_threshold_bytes
+
+    def _created(self, path: str, data: bytes) -> SentAhead:
+        since = time.monotonic()
+        try:
+            created = obstore.put(self._store, path, data, mode="create", use_multipart=False)
+            return SentAhead(path, created["e_tag"] or "", since=since)
+        except AlreadyExistsError:
+            return SentAhead(path, taken=True)
+        except NotSupportedError:
+            return SentAhead(path)
 
     def is_marked(self, path: str, mark: str) -> bool:
         """Tell whether what is under path is what had this mark when it was kept."""
