@@ -3,7 +3,7 @@
 All of it blocks: services call it from worker threads. Adapters are safe to call from several threads.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, runtime_checkable
@@ -127,13 +127,11 @@ class BlobStore(Protocol):
     def drop_copies(self, path: str, size_bytes: int) -> bool:
         """Drop what lies here of an object that another place has in that size; false where none has."""
 
-    def secure(
-        self, paths: Sequence[str], sent: Sequence[SentAhead] = (), doubted: Container[str] = frozenset()
-    ) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Make what was just placed as safe as it is to be before it is acknowledged, beside the ingest journal.
 
-        sent is what became of those that were sent ahead, if they were; it may be to other paths. doubted are paths at
-        which somebody may have deleted something after that.
+        sent is what became of those that were sent ahead, if they were; it may be to other paths. What is placed under
+        the path of one of them is what was sent, and nobody was about to delete anything there.
 
         Raises:
             OutOfResourcesError, UnavailableError: an object store has not all of it.

@@ -193,6 +193,7 @@ class Intake:
         try:
             with self._index.writing(self._alike(group)) as index:
                 stored = index.lookup([arrival.record.sop_instance_uid for arrival in group])
+                self._doubt(group, index)
                 fresh = [arrival for arrival in group if self._is_wanted(arrival, stored, index, answers)]
                 if fresh:
                     index.add([arrival.record for arrival in fresh])
@@ -201,7 +202,7 @@ class Intake:
                     commit = self._journal.commit(entries)
                     for arrival in fresh:
                         self._place(arrival, placed)
-                    self._secure(placed, fresh, index)
+                    self._blobs.secure(placed, [one.sent for one in fresh if one.sent is not None])
                     sync_s = time.monotonic() - flushing
                     for arrival in fresh:
                         self._forget(arrival)
@@ -216,11 +217,13 @@ class Intake:
         if fresh:
             answers.update(self._timed(fresh, began, sync_s))
 
-    def _secure(self, placed: Sequence[str], fresh: Sequence[Arrival], index: IndexWriter) -> None:
-        """Make what was placed as safe as it is to be; what somebody may have deleted is sent again."""
-        sent = [one.sent for one in fresh if one.sent is not None]
-        doubted = index.deletions([one.path for one in sent]) if sent and self._blobs.sends_ahead else frozenset[str]()
-        self._blobs.secure(placed, sent, doubted)
+    def _doubt(self, group: Sequence[Arrival], index: IndexWriter) -> None:
+        """Count as taken the paths at which somebody has deleted lately: the store may carry that out once more."""
+        if not self._blobs.sends_ahead:
+            return
+        sent = {one.sent.path: one for one in group if one.sent is not None and one.sent.failure is None}
+        for path in index.deletions(list(sent)) if sent else ():
+            sent[path].sent = SentAhead(path, taken=True)
 
     def _alike(self, group: Sequence[Arrival]) -> Sequence[InstanceRecord]:
         """Return the records of a group of which none can take another's place; none where one can."""

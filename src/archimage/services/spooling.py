@@ -7,7 +7,7 @@ or was never acknowledged, is to be deleted in the object store again. Deleting 
 names the object. So what was removed does not come back, and what was stored anew is not deleted.
 
 What is to be deleted is noted in the index before, and for hours after. Whoever has sent an object to its path just
-now, and is about to add its row, sees that, and looks whether it is there still; without a note it is.
+now, and is about to add its row, sees that, and sends it elsewhere; without a note it is there.
 
 While objects arrive, uploading gives way to them, unless the oldest has waited for a minute.
 """

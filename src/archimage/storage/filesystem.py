@@ -7,7 +7,7 @@ and dates. Each process has its own lane, a directory in `incoming/`, so that it
 import errno
 import os
 import secrets
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -195,9 +195,7 @@ class FilesystemBlobStore:
         """Tell that there is no other place."""
         return False
 
-    def secure(
-        self, paths: Sequence[str], sent: Sequence[SentAhead] = (), doubted: Container[str] = frozenset()
-    ) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Do nothing: the ingest journal makes objects safe."""
 
     def open(self, path: str, size_bytes: int | None = None) -> FileReader:  # noqa: ARG002 - the port's

@@ -13,7 +13,7 @@ the business of `services.spooling`, which knows the index: what may be uploaded
 import hashlib
 import os
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from archimage.threads import ContextThreads
 WHOLE_BYTES: Final = 1 << 20
 """An object up to this size is fetched whole, and kept."""
 SURE_S: Final = 60.0
-"""So long what was sent ahead is there, if nobody has noted to delete it; that is remembered for much longer."""
+"""So long what was sent ahead is there, if the index has no note that it is deleted; that stays for much longer."""
 _SETTLED_S: Final = 30.0
 """So long after it was sent ahead an object has its row, or will have none."""
 _LONGEST_UPLOAD_S: Final = 6 * 3_600.0
@@ -98,7 +98,8 @@ class SpooledBlobStore:
                 sent = self._remote.create(path, file)
             except Exception as error:  # whatever goes wrong, who waits for an answer is to have one
                 sent = SentAhead(path, failure=error)
-                self._give_up_ahead(path)
+                if not isinstance(source, bytes):
+                    self._give_up_ahead(path)
             then(sent)
 
         self.uploading.submit(send)
@@ -115,9 +116,7 @@ class SpooledBlobStore:
         self._cache.remove(_name(path))
         return True
 
-    def secure(
-        self, paths: Sequence[str], sent: Sequence[SentAhead] = (), doubted: Container[str] = frozenset()
-    ) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Have the object store keep what was placed, where it is to be acknowledged only then; all at once.
 
         Raises:
@@ -126,7 +125,7 @@ class SpooledBlobStore:
         if not self._is_through:
             return
         by_path = {one.path: one for one in sent}
-        there = {one.path for one in sent if one.path not in doubted and _is_surely_there(one)}
+        there = {one.path for one in sent if _is_surely_there(one)}
         missing = [path for path in paths if path not in there]
         sending = [self.uploading.submit(self._put_through, path, by_path.get(path)) for path in missing]
         failures = [failure for one in sending if (failure := one.exception()) is not None]
@@ -276,11 +275,12 @@ class SpooledBlobStore:
 
     def _note_ahead(self, path: str, source: Path | bytes) -> None:
         """Note that an object is sent ahead; what goes in parts keeps its path until it is sent, and for longer."""
-        note = self._note(path)
-        mark(note)
+        note, until = self._note(path), time.time()
         if isinstance(source, Path) and self._remote.goes_in_parts(source):
-            later = time.time() + _LONGEST_UPLOAD_S
-            os.utime(note, (later, later))
+            until += _LONGEST_UPLOAD_S
+        if not mark(note) or until > time.time():
+            until = max(until, note.stat().st_mtime)  # somebody else may be sending to this path
+            os.utime(note, (until, until))
 
     def _give_up_ahead(self, path: str) -> None:
         """Let go of a path soon, where something may lie that is not whole."""
@@ -345,7 +345,7 @@ class SpooledBlobStore:
 
 
 def _is_surely_there(sent: SentAhead) -> bool:
-    """Tell whether an object that was sent ahead need not be looked for, unless somebody has noted its deletion."""
+    """Tell whether an object that was sent ahead need not be looked for."""
     return bool(sent.mark and sent.since) and time.monotonic() - sent.since < SURE_S
 
 

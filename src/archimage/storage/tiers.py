@@ -6,7 +6,7 @@ first, and deleted once nobody waits for that; a path is used once, so whatever 
 
 import os
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -119,11 +119,9 @@ class TieredBlobStore:
         """Drop what lies here of an object that another place has; nothing does of what is in another tier."""
         return not path[0].isalpha() and self.hot.drop_copies(path, size_bytes)
 
-    def secure(
-        self, paths: Sequence[str], sent: Sequence[SentAhead] = (), doubted: Container[str] = frozenset()
-    ) -> None:
+    def secure(self, paths: Sequence[str], sent: Sequence[SentAhead] = ()) -> None:
         """Make what was just placed safe; what went to another tier is."""
-        self.hot.secure([path for path in paths if not path[0].isalpha()], sent, doubted)
+        self.hot.secure([path for path in paths if not path[0].isalpha()], sent)
 
     def open(self, path: str, size_bytes: int | None = None) -> BlobReader:
         """Open the object at path, in whichever tier; UnavailableError where that is away."""
