@@ -85,7 +85,8 @@ class BlobWriter(Protocol):
 class SentAhead:
     """What became of an object that was sent to a path before it was known whether it will be accepted.
 
-    mark is how the object store tells it from others, empty where it is not there; taken says that something else is.
+    mark is how the object store tells it from others, empty where it is not there; taken says that something else is,
+    or was lately: then the object is to go to another path.
     since is when sending it began, seconds of the monotonic clock, where nobody else can have sent anything to its path
     at the same time, else 0; failure says why it is not sent.
     """
