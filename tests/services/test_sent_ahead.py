@@ -1,7 +1,7 @@
 """Objects that are sent to an object store before they are accepted, while other nodes delete and send there too."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
@@ -151,6 +151,33 @@ def test_of_two_that_are_sent_to_one_path_neither_writes_over_the_other(nodes: t
     other.sweep()
     assert _keys(one) == [elsewhere]
     assert one.kept(uid) == second
+
+
+def test_what_is_sent_again_while_it_is_being_deleted_is_not_left_there(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a refusal: whoever was refused sends again at once, and what was sent before is deleted meanwhile."""
+    node, _ = nodes
+    uid = new_uid()
+    data, began = dataset(uid), []
+    node.begin(uid, data)
+    (path,) = _keys(node)
+    node.blobs.delete(path)
+    delete = node.remote.delete
+
+    def deleting(paths: Sequence[str]) -> None:
+        delete(paths)
+        began.append(node.begin(uid, data))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.remote, "delete", deleting)
+        assert node.spool.work()
+    node.let_go()
+    elsewhere = _stored(began.pop())
+    assert set(_keys(node)) == {path, elsewhere}
+    node.sweep()
+    assert _keys(node) == [elsewhere]
+    assert node.kept(uid) == data
 
 
 def test_a_deletion_is_noted_before_the_object_store_is_told_and_for_hours_after(

@@ -16,11 +16,11 @@ from archimage.model.query import Query
 from archimage.model.records import StoredInstance
 from archimage.web.known_archives import KnownArchives
 from archimage.web.stow_client import MAX_ANSWER_BYTES, StowClient
-from archimage.web.web_client import Pace
+from archimage.web.web_client import PACE, Pace
 from tests.services.keeping import opened, store
 from tests.web.dripping import BODY, HEAD, dripping
 
-_PACE = Pace(within_s=1.0)
+_SHORT = Pace(within_s=1.0)
 _TOO_LONG = b" " * (MAX_ANSWER_BYTES + 1)
 
 
@@ -83,12 +83,16 @@ def kept(app: App) -> list[StoredInstance]:
 
 
 def send(
-    app: App, address: str, authorizations: dict[str, str] | None = None, archives: dict[str, str] | None = None
+    app: App,
+    address: str,
+    authorizations: dict[str, str] | None = None,
+    archives: dict[str, str] | None = None,
+    pace: Pace = PACE,
 ) -> dict[str, str]:
     """Send all objects to an address; return what was not stored."""
     known = KnownArchives(archives or {}, authorizations or {})
     client = StowClient(
-        app.blobs, app.projects, app.services.transcoding, ssl.create_default_context, lambda: known, _PACE
+        app.blobs, app.projects, app.services.transcoding, ssl.create_default_context, lambda: known, pace
     )
     return dict(client(address, kept(app), None, "", lambda _: None))
 
@@ -168,4 +172,4 @@ def test_who_we_are_is_told_to_addresses_that_begin_so(app: App, receiver: Recei
 @pytest.mark.parametrize("begin", [HEAD, BODY])
 def test_a_receiver_that_answers_a_byte_now_and_then_is_given_up(app: App, begin: bytes) -> None:
     with dripping(begin) as address, pytest.raises(PeerFailedError, match=r"CLOUD \(http.*/studies\) .* for 1 s"):
-        send(app, "CLOUD", archives={"CLOUD": address})
+        send(app, "CLOUD", archives={"CLOUD": address}, pace=_SHORT)

@@ -131,8 +131,9 @@ class SpooledBlobStore:
         failures = [failure for one in sending if (failure := one.exception()) is not None]
         if failures:
             raise failures[0]
-        self.keep(paths)
         for path in paths:
+            self._tombstone(path).unlink(missing_ok=True)
+            self._note(path).unlink(missing_ok=True)
             data = self._held.pop(path, None)
             if data is None:
                 self._keep_copy(path, self._objects / path)
@@ -239,14 +240,13 @@ class SpooledBlobStore:
     def removed(self, limit: int) -> Sequence[str]:
         """Return up to so many paths of objects that were deleted here, and are yet to be in the object store."""
         found: list[str] = []
-        due = time.time() - _SETTLED_S
         for directory in (self._removed, self._ahead):
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if len(found) >= limit:
                         return found
                     with suppress(FileNotFoundError):
-                        if directory is self._removed or entry.stat().st_mtime < due:
+                        if directory is self._removed or _is_settled(entry.stat()):
                             found.append(_path(entry.name))
         return found
 
@@ -256,10 +256,16 @@ class SpooledBlobStore:
         self.keep(paths)
 
     def keep(self, paths: Sequence[str]) -> None:
-        """Forget that objects were deleted."""
+        """Forget that objects were deleted, and that they were sent ahead long ago.
+
+        Somebody may have sent one to its path again while it was being deleted: the note of that stays.
+        """
         for path in paths:
             self._tombstone(path).unlink(missing_ok=True)
-            self._note(path).unlink(missing_ok=True)
+            note = self._note(path)
+            with suppress(FileNotFoundError):
+                if _is_settled(note.stat()):
+                    note.unlink()
 
     def check(self) -> None:
         """Ask the object store whether it is there."""
@@ -347,6 +353,11 @@ class SpooledBlobStore:
 def _is_surely_there(sent: SentAhead) -> bool:
     """Tell whether an object that was sent ahead need not be looked for."""
     return bool(sent.mark and sent.since) and time.monotonic() - sent.since < SURE_S
+
+
+def _is_settled(note: os.stat_result) -> bool:
+    """Tell whether what was sent ahead has its row by now, or will have none."""
+    return note.st_mtime < time.time() - _SETTLED_S
 
 
 def _flat(path: str) -> str:
