@@ -84,10 +84,10 @@ def _watched(pool: Pool, start: Callable[[Callable[[], object]], object]) -> lis
         start(hold)
     for _ in range(2):
         assert begun.acquire(timeout=5)
-    assert wait_until(lambda: pool.waiting == 1, 5)
+    assert wait_until(lambda: pool.waiting == 1, 20.0)
     told.append((pool.size, pool.busy, pool.waiting))
     go.set()
-    assert wait_until(lambda: (pool.busy, pool.waiting) == (0, 0), 5)
+    assert wait_until(lambda: (pool.busy, pool.waiting) == (0, 0), 20.0)
     return told
 
 
@@ -107,7 +107,7 @@ def test_calls_that_are_cancelled_wait_no_more() -> None:
         pool.submit(go.wait, 5)
         assert pool.submit(go.wait, 5).cancel()
         go.set()
-        assert wait_until(lambda: pool.waiting == 0, 5)
+        assert wait_until(lambda: pool.waiting == 0, 20.0)
 
 
 def test_a_call_sees_the_context_of_whoever_submits_it_and_leaves_nothing_in_it() -> None:

@@ -114,7 +114,7 @@ def test_of_two_who_add_the_same_object_one_finds_it_there(server: PostgresqlSer
             found = threads.submit(look)
             with pytest.raises(TimeoutError):
                 found.result(timeout=0.3)  # it waits for the first
-        assert found.result(timeout=5) == ["1.1.1.1"]
+        assert found.result(timeout=30) == ["1.1.1.1"]
 
 
 def test_who_adds_elsewhere_does_not_wait(server: PostgresqlServer, index: PostgresqlIndex) -> None:
@@ -304,5 +304,5 @@ def test_what_is_noted_by_keys_waits_for_those_who_add(server: PostgresqlServer,
             noting = threads.submit(HashedTable(other).note_new, Level.IMAGE)
             with pytest.raises(TimeoutError):
                 noting.result(timeout=0.3)
-        noting.result(timeout=5)
+        noting.result(timeout=30)
         assert len(index.fetch("SELECT row_pk FROM hashed", {})) == 2

@@ -123,7 +123,7 @@ def test_a_sync_waits_for_whoever_adds_again_what_a_crash_has_taken(server: Post
 
     def read() -> int:
         reads.set()
-        assert may_go_on.wait(3)
+        assert may_go_on.wait(20)
         return add_again()
 
     def sync() -> None:

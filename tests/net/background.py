@@ -57,7 +57,7 @@ class Background:
     def check_nothing_is_left(self, before: tuple[int, int]) -> None:
         """Assert that the server answers and holds no more than before."""
         self.check_echo()
-        assert wait_until(lambda: self.holds() <= before, 5.0), (before, self.holds())
+        assert wait_until(lambda: self.holds() <= before, 20.0), (before, self.holds())
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def test_who_takes_longer_is_aborted_and_leaves_nothing(server: Background, arch
         ended.result(_LONG_S / 2)
     assert archive.index.lookup(uid) is None
     incoming = archive.config.storage.directory / "incoming"
-    assert wait_until(lambda: not [path for path in incoming.rglob("*") if path.is_file()], 5.0)
+    assert wait_until(lambda: not [path for path in incoming.rglob("*") if path.is_file()], 20.0)
 
 
 def test_nothing_new_is_begun(server: Background, archive: App) -> None:
@@ -142,7 +142,7 @@ def test_what_a_thread_writes_is_dropped_when_it_is_done_unless_it_was_whole(
         ending(server, 0).result(_LONG_S)
         assert list(archive.blobs.incoming())
         go_on.set()
-    assert wait_until(lambda: not list(archive.blobs.incoming()), 5.0)
+    assert wait_until(lambda: not list(archive.blobs.incoming()), 20.0)
     assert (archive.index.lookup(uid) is not None) is last
 
 

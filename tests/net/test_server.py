@@ -43,9 +43,9 @@ def test_stopping_takes_a_moment_however_many_peers_do_not_close() -> None:
         with listening() as server:
             peers = [stack.enter_context(Peer.associated(server.port)) for _ in range(50)]
             silent = stack.enter_context(Peer(server.port))
-            assert wait_until(lambda: server.holds()[0] >= 51, 2.0)
+            assert wait_until(lambda: server.holds()[0] >= 51, 20.0)
             started = time.monotonic()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 5.0
         assert [peer.receive() for peer in peers] == [Abort(0, 0)] * 50
         assert silent.ended()
 
@@ -63,6 +63,6 @@ def test_a_handler_that_does_not_want_to_end_is_ended() -> None:
         asked = request((PresentationContext(1, "1.2.3", (IMPLICIT_VR_LITTLE_ENDIAN,)),))
         with Peer.associated(server.port, asked) as peer:
             peer.send_command(1, c_echo_rq(1), has_dataset=False)
-            assert wait_until(lambda: bool(started), 2.0)
+            assert wait_until(lambda: bool(started), 20.0)
             begun = time.monotonic()
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 5.0

@@ -259,11 +259,11 @@ def test_a_cancel_ends_the_request_it_names_and_no_other(peer: Peer) -> None:
 
 def test_a_release_is_answered_while_a_request_runs(peer: Peer, service: _Service) -> None:
     _find(peer, "wait")
-    assert wait_until(lambda: service.started == 1, 2.0)
+    assert wait_until(lambda: service.started == 1, 20.0)
     peer.send(ReleaseRequest())
     assert isinstance(peer.receive(), ReleaseResponse)
     peer.close()
-    assert wait_until(lambda: service.over == 1, 2.0)
+    assert wait_until(lambda: service.over == 1, 20.0)
 
 
 def test_several_requests_run_at_once_and_each_is_answered_once(
@@ -319,7 +319,7 @@ def test_a_peer_that_leaves_in_the_breath_of_its_request_is_no_fault_of_ours(
     for farewell in (_asking(), ReleaseRequest()):
         with Peer(server.port) if farewell == _asking() else Peer.associated(server.port) as peer:
             peer.send(encode_pdu(farewell) + encode_pdu(Abort(0, 0)))
-            assert wait_until(peer.ended, 2.0)
+            assert wait_until(peer.ended, 20.0)
     assert "Traceback" not in capsys.readouterr().out + caplog.text
 
 
@@ -393,7 +393,7 @@ def test_a_peer_that_asks_without_end_is_read_no_further(server: Background, pee
     count, size = 4_000, 4_096
     sender = threading.Thread(target=lambda: [_find(peer, "wait".ljust(size), number + 1) for number in range(count)])
     sender.start()
-    assert wait_until(lambda: service.started > 16, 5.0)
+    assert wait_until(lambda: service.started > 16, 20.0)
     server.check_echo()
     sender.join(0.5)  # the kernel may take all of it; the server does not
     assert service.started < count / 4
@@ -416,7 +416,7 @@ def test_the_idle_deadline_stands_still_while_we_work_and_runs_on_after(service:
         service.open_gate(server)
         assert peer.receive() == Abort(0, 0)
         peer.close()
-        assert service.abandoned.wait(2.0)
+        assert service.abandoned.wait(20.0)
 
 
 def test_an_operation_that_fails_ends_its_association_only(server: Background, service: _Service) -> None:
@@ -424,7 +424,7 @@ def test_an_operation_that_fails_ends_its_association_only(server: Background, s
         peer.begin_store("0.0")
         peer.send_dataset(CT_CONTEXT, bytes(100))
         assert peer.ended()
-    assert service.abandoned.wait(2.0)
+    assert service.abandoned.wait(20.0)
     server.check_echo()
 
 
@@ -432,7 +432,7 @@ def test_associations_are_aborted_when_the_server_stops(service: _Service) -> No
     with listening(service.service_class()) as server:
         peers = [Peer.associated(server.port, _asking()) for _ in range(3)]
         _find(peers[0], "wait")
-        assert wait_until(lambda: service.started == 1, 2.0)
+        assert wait_until(lambda: service.started == 1, 20.0)
     for peer in peers:
         assert peer.receive() == Abort(0, 0)
         peer.close()

@@ -209,7 +209,7 @@ def test_an_answer_that_breaks_off_is_seen_to_and_is_one_line_in_the_log(server:
     assert store(port, [*files, copied(JPEG, (study, series, new_uid()), number=4, broken=[1])]).status == 200
     with pytest.raises(http.client.IncompleteRead):
         get(port, f"/studies/{study}", transcoded(EXPLICIT_LITTLE_ENDIAN))
-    assert wait_until(lambda: "an answer broke off" in server.log, 5.0)
+    assert wait_until(lambda: "an answer broke off" in server.log, 20.0)
     assert "Traceback" not in server.log
     assert "ASGI" not in server.log
     assert get(port, f"/studies/{study}", transcoded("*")).status == 200
