@@ -281,12 +281,14 @@ class SpooledBlobStore:
 
     def _note_ahead(self, path: str, source: Path | bytes) -> None:
         """Note that an object is sent ahead; what goes in parts keeps its path until it is sent, and for longer."""
-        note, until = self._note(path), time.time()
+        note, lasts_s = self._note(path), 0.0
         if isinstance(source, Path) and self._remote.goes_in_parts(source):
-            until += _LONGEST_UPLOAD_S
-        if not mark(note) or until > time.time():
-            until = max(until, note.stat().st_mtime)  # somebody else may be sending to this path
-            os.utime(note, (until, until))
+            lasts_s = _LONGEST_UPLOAD_S
+        while not mark(note) or lasts_s:
+            with suppress(FileNotFoundError):  # whoever deletes has let go of it just now
+                until = max(time.time() + lasts_s, note.stat().st_mtime)  # somebody else may be sending to this path
+                os.utime(note, (until, until))
+                return
 
     def _give_up_ahead(self, path: str) -> None:
         """Let go of a path soon, where something may lie that is not whole."""
