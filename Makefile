@@ -6,7 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= data
 VIEWER := $(DATA)/viewer/.tried
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# In their own order: by number of tests the few that kill servers, and take minutes each, would come last, beside nothing.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
