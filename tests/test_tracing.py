@@ -147,8 +147,10 @@ def test_an_association_without_end_does_not_drown_the_collector(server: Server,
             assert peer.echo() == 0
         peer.release()
     collector.wait("association")
-    assert len(collector.named("C-ECHO")) == WITHIN
     whole = only(collector.named("association"))
+    within = [one for one in collector.spans if one.trace_id == whole.trace_id and one != whole]
+    assert len(within) == WITHIN
+    assert len(collector.named("C-ECHO")) > WITHIN // 2
     assert whole.attributes["archimage.cut"] is True
     assert whole.attributes["association.operations"] == WITHIN + 200
 

@@ -21,7 +21,7 @@ _KILLS_OF_COMPRESSION = 4
 _KILLS_OF_CHANGES = 6
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_what_was_acknowledged_survives_a_hundred_kills(tmp_path: Path) -> None:
     tally = Storm(tmp_path / "data", seed=20).run(_KILLS)
     assert tally.problems == []
@@ -29,7 +29,7 @@ def test_what_was_acknowledged_survives_a_hundred_kills(tmp_path: Path) -> None:
     assert tally.acknowledged > _KILLS
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_what_two_workers_acknowledged_survives_too(tmp_path: Path) -> None:
     tally = Storm(tmp_path / "data", seed=21, workers=2).run(_KILLS_OF_WORKERS)
     assert tally.problems == []
@@ -37,7 +37,7 @@ def test_what_two_workers_acknowledged_survives_too(tmp_path: Path) -> None:
     assert tally.acknowledged > _KILLS_OF_WORKERS
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_was_removed_stays_away_and_nothing_is_half_removed(tmp_path: Path, workers: int) -> None:
     storm = RemovalStorm(tmp_path / "data", seed=22 + workers, workers=workers)
@@ -46,7 +46,7 @@ def test_what_was_removed_stays_away_and_nothing_is_half_removed(tmp_path: Path,
     assert storm.removed > _KILLS_OF_REMOVERS
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_either_the_original_or_its_compressed_form_is_there_after_a_kill(tmp_path: Path, workers: int) -> None:
     storm = CompressionStorm(tmp_path / "data", seed=25 + workers, workers=workers)
@@ -56,7 +56,7 @@ def test_either_the_original_or_its_compressed_form_is_there_after_a_kill(tmp_pa
     assert storm.removed
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_change_that_is_killed_loses_nothing_and_comes_to_its_end(tmp_path: Path, workers: int) -> None:
     storm = ChangeStorm(tmp_path / "data", seed=30 + workers, workers=workers, compressing=workers == 2)

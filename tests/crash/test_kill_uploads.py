@@ -13,7 +13,7 @@ __all__ = ["s3"]
 _KILLS = 6
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("mode", ["write-back", "write-through"])
 def test_rows_and_objects_in_the_store_agree_after_kills(

@@ -40,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
         yield server
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("workers", "kills"), [(1, _KILLS), (2, _KILLS_OF_WORKERS)])
 def test_what_was_acknowledged_survives_the_end_of_the_archive(
     tmp_path: Path, database: PostgresqlServer, workers: int, kills: int
@@ -51,7 +51,7 @@ def test_what_was_acknowledged_survives_the_end_of_the_archive(
     assert tally.acknowledged > kills
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_was_acknowledged_survives_the_end_of_the_database(
     tmp_path: Path, database: PostgresqlServer, workers: int
@@ -64,7 +64,7 @@ def test_what_was_acknowledged_survives_the_end_of_the_database(
     assert tally.acknowledged > _STRIKES
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("flush_commits", [False, True])
 def test_what_the_end_of_the_database_has_taken_is_back_although_nobody_sends(
     tmp_path: Path, database: PostgresqlServer, flush_commits: bool
@@ -87,7 +87,7 @@ def test_what_the_end_of_the_database_has_taken_is_back_although_nobody_sends(
         assert [sent.uid for sent in sender.acknowledged if sent.uid not in rows] == []
 
 
-@pytest.mark.timeout(60 + 30 * _KILLS_OVER_BUCKET)
+@pytest.mark.timeout(120 + 60 * _KILLS_OVER_BUCKET)
 @pytest.mark.parametrize("mode", ["write-back", "write-through"])
 def test_what_was_acknowledged_survives_the_end_of_archive_database_and_object_store(
     tmp_path: Path, database: PostgresqlServer, store: SeaweedFS, mode: str
@@ -100,7 +100,7 @@ def test_what_was_acknowledged_survives_the_end_of_archive_database_and_object_s
     assert tally.acknowledged > _KILLS_OVER_BUCKET
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", ["write-back", "write-through"])
 def test_the_archive_outlives_the_ends_of_its_database_and_of_its_object_store(
     tmp_path: Path, database: PostgresqlServer, store: SeaweedFS, mode: str

@@ -103,7 +103,7 @@ def ended(api: Api, number: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_server_that_is_killed_goes_on_where_it_was_when_it_is_started_again(tmp_path: Path) -> None:
     first = launch(tmp_path / "ours")
     first.wait_until_ready()
@@ -124,7 +124,7 @@ def test_a_server_that_is_killed_goes_on_where_it_was_when_it_is_started_again(t
     assert "jobs of a process that is no more are gone on with" in second.log
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_worker_that_is_killed_is_gone_on_with_by_another_one(tmp_path: Path) -> None:
     killed: list[int] = []
 

@@ -55,7 +55,7 @@ def killed_at_work(server: Server, kind: str, body: dict[str, Any]) -> int:
     raise AssertionError(f"no job of kind {kind} was seen at work")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", ["compress", "verify", "tier", "export"])
 def test_a_job_on_studies_outlives_whoever_did_it(tmp_path: Path, kind: str) -> None:
     settings = {"tiers__warm__directory": tmp_path / "warm"} if kind == "tier" else {}

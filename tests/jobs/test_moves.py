@@ -15,7 +15,7 @@ from tests.attacks.server import Server, launch, running, wait_until
 from tests.interop.managing import Api
 from tests.jobs.test_killing import OBJECTS, STUDIES, Receiver, ended, fill, receiving, study
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(400)
 
 _WITHIN_S = 60.0
 _ASKING_S = 5.0  # that of pynetdicom, which waits for so long after the server is gone

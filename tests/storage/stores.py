@@ -29,7 +29,7 @@ def settings(kind: str, request: pytest.FixtureRequest, **others: object) -> Obj
         case _:
             azure: Azurite = request.getfixturevalue("azure")
             found = azure.settings(prefix)
-    return ObjectStoreConfig.model_validate({**found, "part_bytes": 5 << 20, **others})
+    return ObjectStoreConfig.model_validate({**found, "part_bytes": 5 << 20, "timeout_s": 4.0, **others})
 
 
 def spooled(directory: Path, config: ObjectStoreConfig, lane: str = "0") -> SpooledBlobStore:
