@@ -1,9 +1,11 @@
 """What holds for every test."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests import pynetdicom_reactor
 
@@ -20,3 +22,14 @@ def _room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for made in set(directory.iterdir()) - before:
             if not made.is_symlink():
                 shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logging() -> Iterator[None]:
+    """Have logging be as before when a module ends: an archive that takes other settings sets it up for the process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
