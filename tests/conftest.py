@@ -1,13 +1,12 @@
 """What holds for every test."""
 
-import logging
 import shutil
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tests import pynetdicom_reactor
+from tests.logged import logging_restored
 
 pynetdicom_reactor.mend()
 
@@ -27,9 +26,5 @@ def _room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module", autouse=True)
 def _logging() -> Iterator[None]:
     """Have logging be as before when a module ends: an archive that takes other settings sets it up for the process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with logging_restored():
+        yield

@@ -1,19 +1,18 @@
 """The command line run inside the test's process, and our server beside it as another."""
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from archimage.cli.main import main
 from archimage.dicom.demo import demo_files
 from archimage.net.conversation import RemoteNode
 from tests.interop.peers import serve
+from tests.logged import logging_restored
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,6 @@ Invoke = Callable[..., Result]
 @pytest.fixture
 def archimage(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
     """Run a command line; logging is as before when the test ends."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
 
     def invoke(*arguments: object) -> Result:
         capsys.readouterr()
@@ -46,10 +43,8 @@ def archimage(capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
         out, err = capsys.readouterr()
         return Result(int(ended.value.code or 0), out, err)
 
-    yield invoke
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with logging_restored():
+        yield invoke
 
 
 @pytest.fixture(scope="module")

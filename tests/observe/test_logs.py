@@ -12,18 +12,15 @@ from archimage.config_observing import LogCategory, LogConfig
 from archimage.logger import is_detailed, logger
 from archimage.observe import logs
 from archimage.observe.text import LIMIT, escape
+from tests.logged import logging_restored
 
 HOSTILE = "A\x1b[31m\r\nlevel=error \u202egnp.exe\u2028\x00"
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with logging_restored():
+        yield
 
 
 def test_text_is_one_line_of_key_and_value() -> None:
