@@ -148,7 +148,7 @@ def test_the_end_takes_a_moment_with_associations_open_and_objects_on_their_way(
         peers[1].send_dataset(3, dataset(cut, pixels=bytes(500_000))[:300_000], whole=False)
 
     _, took_s = played(lambda ready: uvloop.run(server.serve(build(config(tmp_path)), ready)), play)
-    assert took_s < 5.0  # ARTIM, 30 s, is not waited for
+    assert took_s < 1.0
     assert [peer.receive() for peer in peers] == [Abort(0, 0)] * 20
     for peer in peers:
         peer.close()

@@ -45,7 +45,7 @@ def test_stopping_takes_a_moment_however_many_peers_do_not_close() -> None:
             silent = stack.enter_context(Peer(server.port))
             assert wait_until(lambda: server.holds()[0] >= 51, 20.0)
             started = time.monotonic()
-        assert time.monotonic() - started < 5.0
+        assert time.monotonic() - started < 1.0
         assert [peer.receive() for peer in peers] == [Abort(0, 0)] * 50
         assert silent.ended()
 
@@ -65,4 +65,4 @@ def test_a_handler_that_does_not_want_to_end_is_ended() -> None:
             peer.send_command(1, c_echo_rq(1), has_dataset=False)
             assert wait_until(lambda: bool(started), 20.0)
             begun = time.monotonic()
-    assert time.monotonic() - begun < 5.0
+    assert time.monotonic() - begun < 1.0
